@@ -1,0 +1,77 @@
+"""Every covariate a study may name: what it means, its unit, and over which rows before time zero it is taken.
+
+All are computed from rows dated strictly before the occasion's time zero (rows that carry only a date: before the day
+of time zero), or recorded by the assessment itself as its content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CovariateDefinition:
+    """One covariate; `window_days` counts back from time zero (None: the whole record)."""
+
+    name: str
+    label: str
+    meaning: str
+    unit: str
+    binary: bool = False
+    can_be_missing: bool = False
+    window_days: int | None = None
+
+
+def _definition(name: str, label: str, meaning: str, unit: str, window_days: int | None = None) -> CovariateDefinition:
+    return CovariateDefinition(name=name, label=label, meaning=meaning, unit=unit, window_days=window_days)
+
+
+def _flag(name: str, label: str, meaning: str, window_days: int | None = None) -> CovariateDefinition:
+    return CovariateDefinition(
+        name=name, label=label, meaning=meaning, unit="yes or no", binary=True, window_days=window_days
+    )
+
+
+def _score(name: str, label: str, meaning: str, unit: str, window_days: int) -> CovariateDefinition:
+    return CovariateDefinition(
+        name=name, label=label, meaning=meaning, unit=unit, can_be_missing=True, window_days=window_days
+    )
+
+
+COVARIATES: dict[str, CovariateDefinition] = {
+    definition.name: definition
+    for definition in (
+        _score("alliance_lag1", "Alliance, last 30 days", "latest rating of the index dyad 0-30 days before", "points", 30),
+        _score("alliance_lag2", "Alliance, 31-60 days before", "latest rating 31-60 days before", "points", 60),
+        _score("alliance_lag3", "Alliance, 61-90 days before", "latest rating 61-90 days before", "points", 90),
+        _score("phq9", "Depression (PHQ-9)", "latest PHQ-9 total in the 180 days before", "points", 180),
+        _definition("severity", "Threat severity", "severity score of the assessment", "points"),
+        _flag("target_identified", "Identifiable target", "the assessment names an identifiable possible victim"),
+        _flag("means_access", "Access to means", "the assessment records access to means"),
+        _flag("history_violence", "History of violence", "the assessment records a history of violence"),
+        _definition("tenure_months", "Months in treatment", "30-day months since the relationship began", "months"),
+        _definition("visits_90d", "Visits in 90 days", "completed contacts with the index clinician", "contacts", 90),
+        _definition("missed_180d", "Missed visits in 180 days", "no-shows and patient cancellations", "contacts", 180),
+        _flag("sud", "Substance use disorder", "any recorded ICD-10 F10-F19"),
+        _flag("psychosis", "Psychotic disorder", "any recorded ICD-10 F20-F29"),
+        _flag("hospitalised_365d", "Inpatient in past year", "any inpatient admission in the 365 days before", 365),
+        _definition("prior_assessments", "Earlier assessments", "threat assessments earlier in the record", "assessments"),
+        _definition("age", "Age", "age at time zero: calendar year less year of birth, less one", "years"),
+        _flag("male", "Male", "administrative sex M"),
+        _flag("regime_mandatory", "Mandatory regime", "a mandatory duty regime was in force at time zero"),
+        _flag("regime_permissive", "Permissive regime", "a permissive regime was in force at time zero"),
+        _definition("calendar_years", "Calendar time", "years since 1 January 2018", "years"),
+    )
+}
+
+EXACT_KEYS: dict[str, str] = {
+    "regime": "legal regime in force at time zero",
+    "same_day_hold": "involuntary or voluntary hold within the same day, part of neither strategy",
+    "instrument_ver": "version of the assessment instrument",
+    "clinic_id": "clinic",
+    "clinician_id": "clinician",
+}
+"""Keys on which compared occasions can be made to agree."""
+
+NEAREST_LAGS = ("alliance_lag1", "alliance_lag2", "alliance_lag3")
+"""Covariates that may stand in for one another when one is missing, nearest first."""
