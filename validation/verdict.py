@@ -1,0 +1,55 @@
+"""A judgement, with the figure it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """PASS, FAIL, or NOT EVALUATED when the check could not be run (and the reason is in the sentence)."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    NOT_EVALUATED = "NOT EVALUATED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One check: `measured` and `limit` are in the unit the sentence names; both are None when NOT EVALUATED.
+
+    `code` is stable (``"design.balance_tier1"``): approvals name it to accept a failure.
+    """
+
+    code: str
+    status: Status
+    sentence: str
+    measured: float | None = None
+    limit: float | None = None
+
+
+def at_most(code: str, measured: float, limit: float, sentence: str) -> Verdict:
+    """PASS when `measured` <= `limit`.
+
+    >>> at_most("design.unmatched", 0.1, 0.3, "share of treated occasions left unmatched").status
+    <Status.PASS: 'PASS'>
+    """
+    status = Status.PASS if measured <= limit else Status.FAIL
+    return Verdict(code=code, status=status, sentence=sentence, measured=float(measured), limit=float(limit))
+
+
+def at_least(code: str, measured: float, limit: float, sentence: str) -> Verdict:
+    """PASS when `measured` >= `limit`."""
+    status = Status.PASS if measured >= limit else Status.FAIL
+    return Verdict(code=code, status=status, sentence=sentence, measured=float(measured), limit=float(limit))
+
+
+def not_evaluated(code: str, reason: str) -> Verdict:
+    """A check that could not be run, and why."""
+    return Verdict(code=code, status=Status.NOT_EVALUATED, sentence=reason)
+
+
+def failed(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts that are FAIL, in order."""
+    return tuple(verdict for verdict in verdicts if verdict.status is Status.FAIL)
