@@ -1,0 +1,1 @@
+"""From a release's disclosed values to the pages people read."""

@@ -1,0 +1,246 @@
+"""The model every page is drawn from: disclosed values only.
+
+HTML, PDF, JSON and figures are renderings of one `Dossier`. Nothing in it may be an undisclosed count: a `Count` of None
+is printed as "fewer than N" with N the threshold. Sentences come from the study file or from the stages; renderers add
+layout, never numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+Count = int | None
+"""A disclosed count; None where 1 to threshold - 1 is withheld."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowStep:
+    """Who remains after one rule; `treated` and `comparison` count occasions and are None before assignment is known."""
+
+    rule: str
+    persons: Count
+    occasions: Count
+    treated: Count
+    comparison: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulationLine:
+    """One element of the target trial beside its emulation."""
+
+    element: str
+    ideal: str
+    emulated: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceLine:
+    """One covariate in both groups; means in `unit`, SMDs in units of the treated SD before matching."""
+
+    name: str
+    label: str
+    tier: int
+    unit: str
+    binary: bool
+    mean_treated: float
+    mean_comparison_before: float
+    mean_comparison_after: float
+    smd_before: float
+    smd_after: float
+    variance_ratio: float | None
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlapBin:
+    """Occasions of each group with an estimated probability in [low, high); every count is 0 or at least the threshold."""
+
+    low: float
+    high: float
+    treated: int
+    comparison: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictLine:
+    """One judgement: PASS, FAIL or NOT EVALUATED."""
+
+    code: str
+    status: str
+    sentence: str
+    measured: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalLine:
+    """An interval of one estimate under one clustering."""
+
+    clustered_by: str
+    clusters: int
+    std_error: float
+    df: float
+    lower: float
+    upper: float
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectLine:
+    """One headline effect. `value`, `lower`, `upper` are the primary ones; `intervals` lists every clustering.
+
+    `scale` is "risk difference" (proportions) or "points" (item mean, 1 to 5).
+    """
+
+    name: str
+    question: str
+    scale: str
+    value: float
+    lower: float
+    upper: float
+    level: float
+    mean_treated: float
+    mean_comparison: float
+    intervals: tuple[IntervalLine, ...]
+    detectable: float | None
+    """Smallest true effect this design would have found with 80% power, in the effect's own scale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decomposition:
+    """Composite difference = termination part + level part, exactly; all in points."""
+
+    total: float
+    termination_part: float
+    level_part: float
+    floor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseLine:
+    """Share of those still in the relationship who gave a usable rating, by group."""
+
+    treated: float
+    comparison: float
+    handling: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionLine:
+    """How one version of the exposure is distributed among the matched treated, in percent; None is withheld."""
+
+    version: str
+    value: str
+    percent: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What was found once outcomes were opened."""
+
+    day: int
+    half_width: int
+    termination: EffectLine
+    composite: EffectLine
+    decomposition: Decomposition
+    response: ResponseLine
+    causal_wording: bool
+    """False when a gate failed (and the approval accepted it): the pages then speak of association only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruthLine:
+    """For synthetic extracts only: the known truth beside the estimate and its interval."""
+
+    name: str
+    truth: float
+    estimate: float
+    lower: float
+    upper: float
+    covered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityLine:
+    """One table of the extract: rows delivered and rows set aside, with the reasons (reason code, count)."""
+
+    table: str
+    rows: Count
+    set_aside: Count
+    reasons: tuple[tuple[str, Count], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalLine:
+    """Who allowed outcomes to be opened."""
+
+    approver: str
+    role: str
+    simulated: bool
+    accepted_failures: tuple[str, ...]
+    key_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What the numbers were made from and with. No clock: the same inputs give the same bytes."""
+
+    protocol_digest: str
+    extract_digest: str
+    design_digest: str
+    code_version: str
+    packages: tuple[tuple[str, str], ...]
+    extract_as_of: str
+    synthetic: bool
+    looks: int
+    """How many times outcomes of this study have been opened, this time included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """Everything a board reads. `results` is None before approval (the design dossier)."""
+
+    study_id: str
+    title: str
+    question: str
+    why_no_trial: str
+    registered: str
+    simulated: bool
+    """Synthetic data or a simulated board: every page says so."""
+    treated_label: str
+    comparison_label: str
+    eligibility: tuple[str, ...]
+    emulation: tuple[EmulationLine, ...]
+    flow: tuple[FlowStep, ...]
+    threshold: int
+    estimand_sentence: str
+    matching_sentence: str
+    n_sets: int
+    n_treated: int
+    n_comparison: int
+    balance: tuple[BalanceLine, ...]
+    balance_denominator: str
+    overlap: tuple[OverlapBin, ...]
+    versions: tuple[VersionLine, ...]
+    verdicts: tuple[VerdictLine, ...]
+    identification: tuple[str, ...]
+    """Sentences about the causal diagram and the adjustment set actually used."""
+    results: Results | None
+    truth: tuple[TruthLine, ...]
+    limitations: tuple[str, ...]
+    cannot_say: tuple[str, ...]
+    not_evaluated: tuple[tuple[str, str], ...]
+    """Planned analyses that were not run: (name, reason)."""
+    instrument_note: str
+    regime_note: str
+    governance: tuple[tuple[str, str], ...]
+    quality: tuple[QualityLine, ...]
+    approval: ApprovalLine | None
+    provenance: Provenance
+
+
+def to_json(dossier: Dossier) -> str:
+    """The dossier as JSON text, keys sorted, floats shortest round-trip; the same dossier gives the same bytes."""
+    return json.dumps(dataclasses.asdict(dossier), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
