@@ -1,0 +1,79 @@
+"""The cohort from end to end: occasions, history, eligibility, attrition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from causal.cohort.catalogue import COVARIATES
+from causal.cohort.eligibility import START, attrition, eligible, sentence
+from causal.cohort.history import history
+from causal.cohort.occasions import candidate_occasions
+from causal.errors import DesignError
+from causal.protocol import Instrument, OccasionStudy
+from causal.records import AttritionStep, Cohort, canonical
+
+Keep = Callable[[str, ir.Table], ir.Table]
+"""Runs an expression on the engine and gives back its rows as a named table to build on."""
+
+REQUIRED_TABLES = (
+    "patients",
+    "clinics",
+    "clinicians",
+    "jurisdiction_regime",
+    "encounters",
+    "threat_assessments",
+    "protective_actions",
+    "measures",
+    "diagnoses",
+    "hospitalizations",
+    "episodes",
+)
+
+
+def build_cohort(
+    tables: dict[str, ir.Table], study: OccasionStudy, instruments: dict[str, Instrument], keep: Keep
+) -> Cohort:
+    """Eligible occasions with their covariates, and how many each rule removed.
+
+    Raises
+    ------
+    DesignError
+        No occasion, no treated or no comparison occasion is eligible.
+    """
+    rules = study.target_trial.eligibility
+    candidates = keep("occasions", candidate_occasions(tables, study))
+    known = keep("history", history(candidates, tables, study, instruments))
+    counts = attrition(rules, known).execute().iloc[0]
+    steps = tuple(
+        AttritionStep(
+            rule=START if k == 0 else sentence(rules[k - 1]),
+            persons=int(counts[f"persons_{k}"]),
+            occasions=int(counts[f"occasions_{k}"]),
+            treated=int(counts[f"treated_{k}"]),
+        )
+        for k in range(len(rules) + 1)
+    )
+    frame = known.filter(eligible(rules, known)).execute()
+    _refuse_empty_arms(steps[-1])
+    return Cohort(occasions=canonical(_typed(frame)), attrition=steps)
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Covariates as float64 with NaN for not recorded; flags as bool."""
+    typed = frame.astype({name: np.float64 for name in COVARIATES})
+    return typed.astype({"treated": bool, "same_day_hold": bool, "ended_in_grace": bool})
+
+
+def _refuse_empty_arms(last: AttritionStep) -> None:
+    if last.occasions == 0:
+        raise DesignError(
+            "cohort.empty", "no assessment meets every eligibility rule", fix="see the flow of occasions, rule by rule"
+        )
+    if last.treated == 0:
+        raise DesignError("cohort.no_treated", "no eligible assessment led to the treated strategy; no effect exists to estimate")
+    if last.comparison == 0:
+        raise DesignError("cohort.no_comparison", "every eligible assessment led to the treated strategy; nothing to compare with")

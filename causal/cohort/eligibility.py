@@ -1,0 +1,80 @@
+"""Who is in, rule by rule: each rule is one boolean per occasion and one sentence for the flow diagram."""
+
+from __future__ import annotations
+
+import functools
+import operator
+
+import ibis
+import ibis.expr.types as ir
+
+from causal.protocol.target_trial import (
+    EligibilityRule,
+    InRelationship,
+    MinimumAge,
+    NoPriorExposure,
+    NotInpatient,
+    PriorContacts,
+    PriorRating,
+    RegimeKnown,
+)
+
+START = "Structured threat assessments in the extract"
+
+
+def holds(rule: EligibilityRule, occasions: ir.Table) -> ir.BooleanValue:
+    """Whether `rule` holds, one value per row of `history`'s table; never null."""
+    match rule:
+        case MinimumAge():
+            return (occasions.age >= rule.years).fill_null(False)
+        case PriorContacts():
+            return occasions.n_contacts >= rule.at_least
+        case PriorRating():
+            return occasions.n_ratings >= rule.at_least
+        case InRelationship():
+            return occasions.in_relationship
+        case NoPriorExposure():
+            return ~occasions.prior_exposure
+        case NotInpatient():
+            return ~occasions.inpatient
+        case RegimeKnown():
+            return occasions.regime.notnull()
+
+
+def sentence(rule: EligibilityRule) -> str:
+    """The rule in plain words, as the flow diagram prints it.
+
+    >>> sentence(MinimumAge(rule="minimum_age", years=18))
+    'Aged 18 or over'
+    """
+    match rule:
+        case MinimumAge():
+            return f"Aged {rule.years} or over"
+        case PriorContacts():
+            return f"{rule.at_least} or more completed visits with this clinician in the {rule.within_days} days before"
+        case PriorRating():
+            return f"{rule.at_least} or more trust ratings of this clinician in the {rule.within_days} days before"
+        case InRelationship():
+            return "In treatment with the assessing clinician"
+        case NoPriorExposure():
+            return "No earlier warning about this person"
+        case NotInpatient():
+            return "Not in hospital on the day"
+        case RegimeKnown():
+            return "Exactly one legal regime on record for the place and date"
+
+
+def eligible(rules: tuple[EligibilityRule, ...], occasions: ir.Table) -> ir.BooleanValue:
+    """Whether every rule holds."""
+    return functools.reduce(operator.and_, (holds(rule, occasions) for rule in rules))
+
+
+def attrition(rules: tuple[EligibilityRule, ...], occasions: ir.Table) -> ir.Table:
+    """One row of counts: for step k (0 = all), persons_k, occasions_k, treated_k after the first k rules."""
+    counts: dict[str, ir.Scalar] = {}
+    for k in range(len(rules) + 1):
+        inside = functools.reduce(operator.and_, (holds(rule, occasions) for rule in rules[:k]), ibis.literal(True))
+        counts[f"persons_{k}"] = occasions.person_id.nunique(where=inside)
+        counts[f"occasions_{k}"] = occasions.count(where=inside)
+        counts[f"treated_{k}"] = occasions.count(where=inside & occasions.treated)
+    return occasions.aggregate(**counts)

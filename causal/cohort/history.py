@@ -1,0 +1,155 @@
+"""Covariates of each occasion, from rows dated strictly before its time zero.
+
+Rows that carry a timestamp count when it is before time zero; rows that carry only a date count when it is before the
+day of time zero. Counts and latest values only: every figure is exact integer arithmetic or one recorded value, so it
+does not depend on the order in which rows are read.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from causal.measures.scoring import score_expression
+from causal.protocol import Instrument, OccasionStudy
+from causal.protocol.outcome import Rating
+from causal.protocol.target_trial import PriorContacts, PriorRating
+
+SUD_CODES = ("F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18", "F19")
+PSYCHOSIS_CODES = ("F20", "F21", "F22", "F23", "F24", "F25", "F26", "F27", "F28", "F29")
+
+
+def scored_ratings(measures: ir.Table, people: ir.Table, instrument: Instrument, rater: str) -> ir.Table:
+    """Usable ratings of one instrument by one rater, for the people named: person_id, clinician_id, admin_ts, score.
+
+    A rating is usable when the instrument's item-count rule gives it a score.
+    """
+    chosen = measures.filter(
+        (measures.instrument == instrument.id)
+        & (measures.version == instrument.version)
+        & (measures.rater == rater)
+    ).semi_join(people, "person_id")
+    scored = chosen.select("person_id", "clinician_id", "admin_ts", score=score_expression(chosen, instrument))
+    return scored.filter(scored.score.notnull())
+
+
+def _keys(occasions: ir.Table) -> ir.Table:
+    return occasions.select("ta_id", "person_id", "clinician_id", "time_zero", "day_zero")
+
+
+def alliance_history(occasions: ir.Table, ratings: ir.Table, eligibility: PriorRating | None) -> ir.Table:
+    """Latest rating of the index dyad in each of three 30-day windows, and the number of ratings eligibility asks for."""
+    joined = _keys(occasions).inner_join(ratings, ["person_id", "clinician_id"])
+    before = joined.filter(joined.admin_ts < joined.time_zero)
+
+    def since(days: int) -> ir.BooleanValue:
+        return before.admin_ts >= before.time_zero - ibis.interval(days=days)
+
+    within = since(eligibility.within_days) if eligibility else ibis.literal(True)
+    return before.group_by("ta_id").aggregate(
+        alliance_lag1=before.score.argmax(before.admin_ts, where=since(30)),
+        alliance_lag2=before.score.argmax(before.admin_ts, where=since(60) & ~since(30)),
+        alliance_lag3=before.score.argmax(before.admin_ts, where=since(90) & ~since(60)),
+        n_ratings=before.count(where=within),
+    )
+
+
+def symptom_history(occasions: ir.Table, ratings: ir.Table) -> ir.Table:
+    """Latest PHQ-9 total in the 180 days before time zero; of two at one instant, the higher."""
+    joined = _keys(occasions).inner_join(ratings.drop("clinician_id"), "person_id")
+    before = joined.filter(
+        (joined.admin_ts < joined.time_zero) & (joined.admin_ts >= joined.time_zero - ibis.interval(days=180))
+    )
+    order = before.admin_ts.epoch_seconds() * 100 + before.score.cast("int64")
+    return before.group_by("ta_id").aggregate(phq9=before.score.argmax(order).cast("float64"))
+
+
+def contact_history(occasions: ir.Table, encounters: ir.Table, eligibility: PriorContacts | None) -> ir.Table:
+    """Completed and missed contacts with the index clinician before time zero."""
+    contacts = encounters.select("person_id", "clinician_id", "start_ts", "status")
+    joined = _keys(occasions).inner_join(contacts, ["person_id", "clinician_id"])
+    before = joined.filter(joined.start_ts < joined.time_zero)
+
+    def since(days: int) -> ir.BooleanValue:
+        return before.start_ts >= before.time_zero - ibis.interval(days=days)
+
+    completed = before.status == "completed"
+    missed = before.status.isin(("no_show", "cancel_pt"))
+    within = since(eligibility.within_days) if eligibility else ibis.literal(True)
+    return before.group_by("ta_id").aggregate(
+        visits_90d=before.count(where=completed & since(90)),
+        missed_180d=before.count(where=missed & since(180)),
+        n_contacts=before.count(where=completed & within),
+    )
+
+
+def diagnosis_history(occasions: ir.Table, diagnoses: ir.Table) -> ir.Table:
+    """Whether any diagnosis of each group was recorded before the day of time zero."""
+    joined = _keys(occasions).inner_join(diagnoses.select("person_id", "icd10", "onset"), "person_id")
+    before = joined.filter(joined.onset < joined.day_zero)
+    code = before.icd10.upper().left(3)
+    return before.group_by("ta_id").aggregate(
+        sud=code.isin(SUD_CODES).any().cast("int8"),
+        psychosis=code.isin(PSYCHOSIS_CODES).any().cast("int8"),
+    )
+
+
+def inpatient_history(occasions: ir.Table, stays: ir.Table) -> ir.Table:
+    """Whether the person was admitted in the year before, and is an inpatient on the day of time zero."""
+    joined = _keys(occasions).inner_join(stays.select("person_id", "admit", "discharge"), "person_id")
+    before = joined.filter(joined.admit < joined.day_zero)
+    year = before.admit >= before.day_zero - ibis.interval(days=365)
+    still = before.discharge.isnull() | (before.discharge >= before.day_zero)
+    return before.group_by("ta_id").aggregate(hospitalised_365d=year.any().cast("int8"), inpatient=still.any())
+
+
+def assessment_history(occasions: ir.Table) -> ir.Table:
+    """Number of the person's assessments before this one."""
+    keys = _keys(occasions)
+    others = keys.select("person_id", other_zero="time_zero")
+    joined = keys.inner_join(others, "person_id")
+    return joined.group_by("ta_id").aggregate(prior_assessments=(joined.other_zero < joined.time_zero).sum())
+
+
+def history(
+    occasions: ir.Table,
+    tables: dict[str, ir.Table],
+    study: OccasionStudy,
+    instruments: dict[str, Instrument],
+) -> ir.Table:
+    """All covariates of the catalogue and the counts the eligibility rules ask for; one row per occasion.
+
+    Covariates that nobody recorded are null where the catalogue says they can be missing, and zero where absence of a
+    row is the value (no diagnosis, no stay, no contact).
+    """
+    assert isinstance(study.outcome, Rating)
+    people = occasions.select("person_id").distinct()
+    rules = study.target_trial.eligibility
+    rating_rule = next((rule for rule in rules if isinstance(rule, PriorRating)), None)
+    contact_rule = next((rule for rule in rules if isinstance(rule, PriorContacts)), None)
+    alliance = scored_ratings(tables["measures"], people, instruments[study.outcome.instrument], study.outcome.rater)
+    phq9 = scored_ratings(tables["measures"], people, instruments["phq9"], "patient")
+    parts = (
+        alliance_history(occasions, alliance, rating_rule),
+        symptom_history(occasions, phq9),
+        contact_history(occasions, tables["encounters"], contact_rule),
+        diagnosis_history(occasions, tables["diagnoses"]),
+        inpatient_history(occasions, tables["hospitalizations"]),
+        assessment_history(occasions),
+    )
+    joined = occasions
+    for part in parts:
+        joined = joined.left_join(part, "ta_id").drop("ta_id_right")
+    zero = ("n_ratings", "n_contacts", "visits_90d", "missed_180d", "sud", "psychosis", "hospitalised_365d")
+    return joined.mutate(
+        **{name: joined[name].fill_null(0).cast("int64") for name in (*zero, "prior_assessments")},
+        inpatient=joined.inpatient.fill_null(False),
+        age=joined.day_zero.year() - joined.birth_year - 1,
+        male=(joined.sex == "M").cast("int8"),
+        tenure_months=(joined.time_zero.epoch_seconds() - joined.episode_start.epoch_seconds()) / (30 * 86400),
+        regime_mandatory=(joined.regime == "mandatory").fill_null(False).cast("int8"),
+        regime_permissive=(joined.regime == "permissive").fill_null(False).cast("int8"),
+        calendar_years=(joined.time_zero.epoch_seconds() - 1514764800) / (365.25 * 86400),
+    ).drop("birth_year", "sex", "day_zero", "episode_start")
+
+

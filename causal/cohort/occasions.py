@@ -1,0 +1,147 @@
+"""Candidate occasions: every assessment, with its time zero, its strategy and the regime in force.
+
+Relational expressions only. A row is one assessment; `treated` is the strategy observed by the end of the grace window
+or of the relationship, whichever comes first. Nobody is removed here for what happens after time zero: a patient who
+leaves within the grace window stays, as an outcome.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from causal.protocol import OccasionStudy
+
+HOLDS = ("hold_vol", "hold_invol")
+
+
+def assessments(tables: dict[str, ir.Table], study: OccasionStudy) -> ir.Table:
+    """One row per assessment with its dyad, clinic, person and regime at the date of time zero.
+
+    Columns: ta_id, person_id, clinician_id, clinic_id, time_zero, day_zero, the assessment's content, birth_year, sex,
+    n_regimes (regimes in force: 1 unless the table has a gap or an overlap) and regime (null unless exactly one).
+    """
+    ta = tables["threat_assessments"]
+    people = tables["patients"].select("person_id", "birth_year", "sex")
+    clinicians = tables["clinicians"].select("clinician_id", "clinic_id", "profession")
+    clinics = tables["clinics"].select("clinic_id", "state")
+    base = (
+        ta.rename(time_zero="ts")
+        .mutate(day_zero=lambda t: t.time_zero.date())
+        .inner_join(people, "person_id")
+        .inner_join(clinicians, "clinician_id")
+        .inner_join(clinics, "clinic_id")
+    )
+    return base.left_join(_regime_at(base, tables["jurisdiction_regime"]), "ta_id").drop("ta_id_right")
+
+
+def _regime_at(base: ir.Table, regimes: ir.Table) -> ir.Table:
+    """The regime in force on the day of time zero; a row for the profession goes before one for any profession."""
+    r = regimes.select("state", "valid_from", "valid_to", "regime", regime_profession=regimes.profession)
+    in_force = base.join(
+        r,
+        [
+            base.state == r.state,
+            (r.regime_profession == base.profession) | (r.regime_profession == "any"),
+            r.valid_from <= base.day_zero,
+            r.valid_to.isnull() | (r.valid_to >= base.day_zero),
+        ],
+    ).select("ta_id", "regime", specific=(r.regime_profession == base.profession).cast("int8"))
+    ranked = in_force.mutate(best=in_force.specific.max().over(ibis.window(group_by="ta_id")))
+    chosen = ranked.filter(ranked.specific == ranked.best)
+    return chosen.group_by("ta_id").aggregate(
+        n_regimes=chosen.count().cast("int64"),
+        regime=ibis.ifelse(chosen.count() == 1, chosen.regime.max(), None),
+    )
+
+
+def linked_actions(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
+    """Protective actions with the assessment they answer, at or after its time zero.
+
+    An action that names no assessment belongs to the person's latest assessment at or before it.
+    Columns: ta_id, action, action_ts, patient_informed.
+    """
+    actions = tables["protective_actions"].select(
+        "person_id", "action", "patient_informed", action_ts="ts", named_ta="ta_id"
+    )
+    times = base.select("ta_id", "person_id", "time_zero").mutate(
+        next_zero=lambda t: t.time_zero.lead().over(ibis.window(group_by="person_id", order_by=["time_zero", "ta_id"]))
+    )
+    joined = times.inner_join(actions, "person_id")
+    belongs = (joined.named_ta == joined.ta_id) | (
+        joined.named_ta.isnull() & (joined.next_zero.isnull() | (joined.action_ts < joined.next_zero))
+    )
+    return joined.filter(belongs & (joined.action_ts >= joined.time_zero)).select(
+        "ta_id", "time_zero", "action", "action_ts", "patient_informed"
+    )
+
+
+def open_episode(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
+    """The relationship of the assessing dyad that is open at time zero: latest start; ta_id, episode_start, episode_end."""
+    episodes = tables["episodes"].select(
+        "person_id", "clinician_id", episode_start="start", episode_end="end", end_reason="end_reason"
+    )
+    dyads = base.select("ta_id", "person_id", "clinician_id", "time_zero")
+    joined = dyads.inner_join(episodes, ["person_id", "clinician_id"])
+    open_now = joined.filter(
+        (joined.episode_start < joined.time_zero)
+        & (joined.episode_end.isnull() | (joined.episode_end >= joined.time_zero))
+    )
+    latest = open_now.mutate(
+        rank=ibis.row_number().over(
+            ibis.window(group_by="ta_id", order_by=[ibis.desc("episode_start"), ibis.desc("episode_end")])
+        )
+    )
+    return latest.filter(latest.rank == 0).select("ta_id", "episode_start", "episode_end")
+
+
+def candidate_occasions(tables: dict[str, ir.Table], study: OccasionStudy) -> ir.Table:
+    """Every assessment with its strategy; the grain and the row set are those of threat_assessments.
+
+    Adds to `assessments`: treated, recipient, patient_informed (versions of the exposure, null when untreated),
+    same_day_hold, prior_exposure (an action of the treated strategy dated before time zero), episode_start,
+    in_relationship, ended_in_grace (the relationship ended inside the grace window; a censoring fact, kept).
+    """
+    base = assessments(tables, study)
+    treated_actions = study.target_trial.strategies.treated.actions
+    grace = ibis.interval(hours=study.target_trial.strategies.treated.grace_hours)
+    episode = open_episode(tables, base)
+    actions = linked_actions(tables, base).left_join(episode.select("ta_id", "episode_end"), "ta_id").drop("ta_id_right")
+    in_grace = (actions.action_ts <= actions.time_zero + grace) & (
+        actions.episode_end.isnull() | (actions.action_ts <= actions.episode_end)
+    )
+    warned = actions.filter(actions.action.isin(treated_actions) & in_grace)
+    strategy = warned.group_by("ta_id").aggregate(
+        n_recipients=warned.action.nunique(),
+        first_action=warned.action.min(),
+        patient_informed=warned.patient_informed.min(),
+    )
+    held = actions.filter(actions.action.isin(HOLDS) & (actions.action_ts.date() == actions.time_zero.date()))
+    holds = held.group_by("ta_id").aggregate(n_holds=held.count())
+    earlier = _earlier_exposure(tables, base, treated_actions)
+    joined = (
+        base.left_join(strategy, "ta_id")
+        .drop("ta_id_right")
+        .left_join(holds, "ta_id")
+        .drop("ta_id_right")
+        .left_join(earlier, "ta_id")
+        .drop("ta_id_right")
+        .left_join(episode, "ta_id")
+        .drop("ta_id_right")
+    )
+    return joined.mutate(
+        treated=joined.first_action.notnull(),
+        recipient=ibis.ifelse(joined.n_recipients > 1, "several", joined.first_action),
+        same_day_hold=joined.n_holds.notnull(),
+        prior_exposure=joined.n_earlier.notnull(),
+        in_relationship=joined.episode_start.notnull(),
+        ended_in_grace=joined.episode_end.notnull() & (joined.episode_end <= joined.time_zero + grace),
+    ).drop("n_recipients", "first_action", "n_holds", "n_earlier", "episode_end", "profession", "state")
+
+
+def _earlier_exposure(tables: dict[str, ir.Table], base: ir.Table, treated_actions: tuple[str, ...]) -> ir.Table:
+    actions = tables["protective_actions"]
+    warned = actions.filter(actions.action.isin(treated_actions)).select("person_id", action_ts="ts")
+    joined = base.select("ta_id", "person_id", "time_zero").inner_join(warned, "person_id")
+    before = joined.filter(joined.action_ts < joined.time_zero)
+    return before.group_by("ta_id").aggregate(n_earlier=before.count())

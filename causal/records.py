@@ -1,0 +1,207 @@
+"""The frozen values passed between stages.
+
+Frames are checked on creation: a cohort or a design that carries a column it may not see (anything dated at or after
+time zero, apart from the strategy itself) is refused, so blindness is held by type as well as by import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
+from causal.errors import DesignError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+ID_COLUMNS = ("ta_id", "person_id", "clinician_id", "clinic_id")
+STRATEGY_COLUMNS = ("treated", "recipient", "patient_informed", "ended_in_grace")
+CONTENT_COLUMNS = ("time_zero", "regime", "same_day_hold", "instrument_ver")
+OCCASION_COLUMNS = (*ID_COLUMNS, *CONTENT_COLUMNS, *STRATEGY_COLUMNS, *COVARIATES)
+"""Every column a cohort may hold, in this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttritionStep:
+    """Who remains after one rule: counts of persons and occasions, and of occasions by strategy."""
+
+    rule: str
+    persons: int
+    occasions: int
+    treated: int
+
+    @property
+    def comparison(self) -> int:
+        """Occasions under the comparison strategy."""
+        return self.occasions - self.treated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohort:
+    """Eligible occasions, one row each, in canonical order, with covariates from before time zero (NaN: not recorded).
+
+    The canonical order is by content (time zero, then every covariate), ids only where two occasions agree in
+    everything else: relabelling ids or permuting rows of the extract changes no number computed from it.
+    """
+
+    occasions: pd.DataFrame
+    attrition: tuple[AttritionStep, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse columns a cohort may not see."""
+        got, allowed = list(self.occasions.columns), list(OCCASION_COLUMNS)
+        if got != allowed:
+            odd = sorted(set(got) ^ set(allowed))
+            raise DesignError("cohort.columns", f"a cohort may hold exactly its declared columns; these differ: {odd}")
+
+
+def canonical(occasions: pd.DataFrame) -> pd.DataFrame:
+    """`occasions` with the declared columns and row order of a `Cohort`."""
+    order = ["time_zero", *COVARIATES, *CONTENT_COLUMNS[1:], "treated", *ID_COLUMNS]
+    return occasions[list(OCCASION_COLUMNS)].sort_values(order, kind="stable", ignore_index=True)
+
+
+def codes(values: pd.Series) -> Ints:
+    """Integer codes (n,) in order of first appearance, so that labels themselves never matter."""
+    return np.asarray(pd.factorize(values, sort=False)[0], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceRow:
+    """Balance of one column of the covariate matrix; SMDs in units of the treated SD before matching."""
+
+    name: str
+    label: str
+    tier: int
+    unit: str
+    binary: bool
+    mean_treated: float
+    mean_comparison_before: float
+    mean_comparison_after: float
+    smd_before: float
+    smd_after: float
+    variance_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """Counts of eligible occasions by estimated probability: `edges` (k+1,), `treated` (k,), `comparison` (k,)."""
+
+    edges: tuple[float, ...]
+    treated: tuple[int, ...]
+    comparison: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Who is compared with whom, built without outcomes.
+
+    `members` has one row per matched occasion (set_id, treated, weight and the columns of a cohort), the treated
+    occasion of a set first; `covariates` (rows aligned with members) holds the filled covariate matrix, one column per
+    name in `covariate_names`.
+    """
+
+    members: pd.DataFrame
+    covariates: Floats
+    covariate_names: tuple[str, ...]
+    estimand: str
+    estimand_sentence: str
+    matching_sentence: str
+    attrition: tuple[AttritionStep, ...]
+    balance: tuple[BalanceRow, ...]
+    overlap: Overlap
+    propensity_method: str
+    c_statistic: float
+    events_per_parameter: float
+    aliased: tuple[str, ...]
+    caliper: float | None
+    n_eligible_treated: int
+    n_supported_treated: int
+    n_unmatched_treated: int
+    pretrend_smd: float | None
+    ended_in_grace_share: float
+    effective_sample_share: float
+
+    @property
+    def n_sets(self) -> int:
+        """Number of matched sets."""
+        return int(self.members["treated"].sum())
+
+    @property
+    def digest(self) -> str:
+        """sha256 of everything the comparison consists of: who, with whom, with what weight and covariates."""
+        h = hashlib.sha256()
+        h.update(repr((self.estimand, self.estimand_sentence, self.covariate_names, self.attrition)).encode())
+        columns = ["ta_id", "person_id", "clinician_id", "set_id", "treated", "weight"]
+        h.update(self.members[columns].to_csv(index=False, float_format="%.17g").encode())
+        h.update(np.ascontiguousarray(self.covariates).tobytes())
+        h.update(repr((self.balance, self.overlap, self.caliper)).encode())
+        return h.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """Outcomes of the matched occasions, opened after approval; rows aligned with `Design.members`.
+
+    `ended` (n,): the patient ended the relationship by the primary day; `score` (n,): the rating that counts, NaN
+    where ended or missing; `excluded` (n,): leaves this estimand (death under `separate`).
+    """
+
+    ended: NDArray[np.bool_]
+    score: Floats
+    excluded: NDArray[np.bool_]
+    day: int
+    half_width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """One estimate's uncertainty under one clustering; CR2 with Satterthwaite degrees of freedom."""
+
+    clustered_by: str
+    clusters: int
+    std_error: float
+    df: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One number with every interval; `intervals[0]` is the primary one. Arm means are weighted and unadjusted."""
+
+    name: str
+    estimand: str
+    method: str
+    scale: str
+    value: float
+    level: float
+    mean_treated: float
+    mean_comparison: float
+    n_treated: int
+    n_comparison: int
+    n_sets: int
+    intervals: tuple[Interval, ...]
+    detectable: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """The headline pair with the exact decomposition: composite = termination_part + level_part."""
+
+    termination: Estimate
+    composite: Estimate
+    termination_part: float
+    level_part: float
+    floor: float
+    response_treated: float
+    response_comparison: float
+    response_handling: str
+    n_excluded: int
+    day: int
+    half_width: int
