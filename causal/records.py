@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
+from causal.cohort.catalogue import COVARIATES
+from causal.design.balance import BalanceRow
+from causal.design.overlap import OverlapBin
 from causal.errors import DesignError
 
 Floats = NDArray[np.float64]
@@ -72,32 +74,6 @@ def codes(values: pd.Series) -> Ints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceRow:
-    """Balance of one column of the covariate matrix; SMDs in units of the treated SD before matching."""
-
-    name: str
-    label: str
-    tier: int
-    unit: str
-    binary: bool
-    mean_treated: float
-    mean_comparison_before: float
-    mean_comparison_after: float
-    smd_before: float
-    smd_after: float
-    variance_ratio: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
-    """Counts of eligible occasions by estimated probability: `edges` (k+1,), `treated` (k,), `comparison` (k,)."""
-
-    edges: tuple[float, ...]
-    treated: tuple[int, ...]
-    comparison: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
     """Who is compared with whom, built without outcomes.
 
@@ -114,7 +90,7 @@ class Design:
     matching_sentence: str
     attrition: tuple[AttritionStep, ...]
     balance: tuple[BalanceRow, ...]
-    overlap: Overlap
+    overlap: tuple[OverlapBin, ...]
     propensity_method: str
     c_statistic: float
     events_per_parameter: float

@@ -77,9 +77,12 @@ def linked_actions(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
 
 
 def open_episode(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
-    """The relationship of the assessing dyad that is open at time zero: latest start; ta_id, episode_start, episode_end."""
+    """The relationship of the assessing dyad open at time zero, latest start first: at most one row per occasion.
+
+    Columns: ta_id, episode_start, episode_end, end_reason. The last belongs to outcomes; the cohort never selects it.
+    """
     episodes = tables["episodes"].select(
-        "person_id", "clinician_id", episode_start="start", episode_end="end", end_reason="end_reason"
+        "person_id", "clinician_id", "end_reason", episode_start="start", episode_end="end"
     )
     dyads = base.select("ta_id", "person_id", "clinician_id", "time_zero")
     joined = dyads.inner_join(episodes, ["person_id", "clinician_id"])
@@ -92,7 +95,7 @@ def open_episode(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
             ibis.window(group_by="ta_id", order_by=[ibis.desc("episode_start"), ibis.desc("episode_end")])
         )
     )
-    return latest.filter(latest.rank == 0).select("ta_id", "episode_start", "episode_end")
+    return latest.filter(latest.rank == 0).select("ta_id", "episode_start", "episode_end", "end_reason")
 
 
 def candidate_occasions(tables: dict[str, ir.Table], study: OccasionStudy) -> ir.Table:
@@ -105,7 +108,7 @@ def candidate_occasions(tables: dict[str, ir.Table], study: OccasionStudy) -> ir
     base = assessments(tables, study)
     treated_actions = study.target_trial.strategies.treated.actions
     grace = ibis.interval(hours=study.target_trial.strategies.treated.grace_hours)
-    episode = open_episode(tables, base)
+    episode = open_episode(tables, base).drop("end_reason")
     actions = linked_actions(tables, base).left_join(episode.select("ta_id", "episode_end"), "ta_id").drop("ta_id_right")
     in_grace = (actions.action_ts <= actions.time_zero + grace) & (
         actions.episode_end.isnull() | (actions.action_ts <= actions.episode_end)

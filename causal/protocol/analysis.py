@@ -17,50 +17,79 @@ class Estimator(Part):
     """
 
     primary: Literal["weighted_ancova"]
+    """Regression of the outcome on the strategy and `adjust_for`, weighted by the matched sets."""
     adjust_for: tuple[Name, ...]
+    """Confounders that also enter the outcome regression, to mop up what matching left."""
     standard_error: Literal["CR2"]
+    """Bell and McCaffrey's cluster-robust variance with Satterthwaite degrees of freedom."""
     cluster: Literal["clinician", "clinic"]
+    """Whose occasions may resemble each other."""
     minimum_clusters: int = Field(default=30, ge=2)
+    """Fewer contributing clusters than this, and the interval is clustered on the matched set."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
+    """Confidence level of every interval."""
 
 
 class CovariateRule(Part):
     """What stands in for a covariate nobody recorded: a declared value and, always, an indicator column."""
 
     covariate: Name
+    """The covariate that can be missing."""
     fill: Literal["median", "nearest_lag"]
+    """The median of the recorded values, or the nearest other lag of the same measure."""
 
 
 class MissingData(Part):
     """Plan for missing ratings and covariates."""
 
     outcome: Literal["inverse_probability_of_response", "available_case"]
+    """Missing ratings: weight those who answered by how unlikely they were to answer, or use those who answered."""
     covariates: tuple[CovariateRule, ...] = ()
+    """One rule for each confounder that can be missing."""
 
 
 class Sensitivity(Part):
     """Analyses that ask how wrong the answer could be; those this version cannot run are printed as not evaluated."""
 
     planned: tuple[Name, ...] = ()
+    """Names of the analyses."""
 
 
 class Moderator(Part):
     """A study-level moderator of a pooled effect."""
 
     name: Name
+    """Column of the table of effect sizes."""
     type: Literal["continuous", "categorical"]
+    """How it enters the meta-regression."""
     reference: str | None = None
+    """Level against which the others are set, for a categorical moderator."""
 
 
 class MetaAnalysis(Part):
     """Pooling of study-level effects read from a table of effect sizes."""
 
     table: Name
+    """Table of effect sizes: one row per effect size."""
     effect: Literal["zcor", "log_risk_ratio", "smd"]
+    """Scale on which effects are pooled: Fisher's z, log risk ratio, standardised mean difference."""
     tau2: Literal["REML"]
+    """Estimator of the variance of true effects between studies."""
     interval: Literal["hksj", "hksj_modified", "wald"]
+    """Hartung-Knapp-Sidik-Jonkman, the same never narrower than Wald's, or Wald's."""
     prediction_interval: bool = True
+    """Also say where the true effect of a new study may lie."""
     cluster: Name
+    """Column that names the sample: effect sizes of one sample are not independent."""
     within_study_correlation: float = Field(default=0.6, ge=0, lt=1)
+    """Assumed correlation of the errors of two effect sizes of one sample."""
     moderators: tuple[Moderator, ...] = ()
+    """Study-level variables across which the effect is compared."""
     minimum_studies_per_moderator: int = Field(default=10, ge=1)
+    """Fewer studies per moderator than this, and the meta-regression is not run."""
+    conversions: tuple[Literal["odds_ratio_to_correlation", "d_to_correlation"], ...] = ()
+    """Conversions allowed before pooling; converted rows are flagged and left out in a sensitivity analysis."""
+    higher_means: Literal["better", "worse"] = "better"
+    """Direction in which the outcome of every row is coded."""
+    multiplicity: Literal["none", "holm"] = "none"
+    """Correction over the moderators."""

@@ -9,9 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
 STUDY_ID_PATTERN = r"^[a-z][a-z0-9_-]{2,40}$"
+COLUMN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]{0,63}$"
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A plain lower-case word: letters, digits, underscore."""
+
+ColumnName = Annotated[str, StringConstraints(pattern=COLUMN_PATTERN)]
+"""The name of a column in somebody else's table: letters of either case, digits, underscore, full stop."""
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 """Text for people. It is printed literally, never interpreted."""
@@ -21,9 +25,11 @@ Days = Annotated[int, Field(ge=0, le=3650)]
 
 
 class Part(BaseModel):
-    """A frozen part of a protocol: unknown keys are refused, nothing is converted silently."""
+    """A frozen part of a protocol: unknown keys are refused, nothing is converted silently, no number is infinite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 def is_name(text: str) -> bool:
@@ -32,4 +38,4 @@ def is_name(text: str) -> bool:
     >>> is_name("alliance_lag1"), is_name("Alliance lag 1")
     (True, False)
     """
-    return re.match(NAME_PATTERN, text) is not None
+    return re.fullmatch(NAME_PATTERN, text) is not None

@@ -13,16 +13,22 @@ class SmallCells(Part):
     """Counts from 1 to `threshold` - 1 never leave."""
 
     threshold: int = Field(default=11, ge=2, le=100)
+    """Smallest count that may be printed."""
 
 
 class Governance(Part):
     """Filled in by people, printed as written, never inferred."""
 
     basis: Sentence
+    """The legal and ethical basis on which the records may be used."""
     data_class: Literal["safe_harbor", "expert_determination", "limited_data_set", "synthetic", "public"]
+    """How far the records have been de-identified."""
     agreement: Sentence
+    """The data use agreement."""
     certificate_of_confidentiality: Sentence
+    """Whether one exists."""
     small_cells: SmallCells = SmallCells()
+    """The rule for small counts."""
     forbidden_columns: tuple[Name, ...] = ("note_text", "session_note")
     """Columns that must not be in the extract at all."""
 
@@ -31,5 +37,8 @@ class Report(Part):
     """What the board is told beside the numbers."""
 
     audience: Literal["ethics_board"]
+    """For whom the report is written."""
     limitations: tuple[Sentence, ...] = Field(min_length=1)
+    """What could be wrong, one sentence each."""
     cannot_say: tuple[Sentence, ...] = Field(min_length=1)
+    """What this study cannot say, one sentence each; read after the words "This study cannot say"."""

@@ -13,73 +13,145 @@ class Window(Part):
     """The rating nearest to `day` within `half_width` days either side; ties go to the earlier; never before time zero."""
 
     day: Days
+    """Target day, counted from time zero."""
     half_width: Days
+    """How many days either side of it still count."""
 
 
 class Rating(Part):
     """A questionnaire score of one dyad, seen by one rater."""
 
     kind: Literal["rating"]
+    """The kind of outcome."""
     instrument: Name
+    """Key in `configs/instruments`."""
     version: Name
+    """Which form of the instrument."""
     rater: Literal["patient", "clinician", "observer", "caregiver"]
+    """Who answers it."""
     dyad: Literal["index_clinician", "any_clinician"]
+    """Whether only the relationship with the clinician of time zero is rated."""
     scale: Literal["item_mean", "sum"]
+    """Points of one item, or of all items together."""
     windows: tuple[Window, ...] = Field(min_length=1)
+    """When it is rated."""
     primary_day: Days
+    """The window that answers the question; the others are secondary."""
+    subscales: tuple[Name, ...] = ()
+    """Subscales also analysed."""
 
 
 class DaysCovered(Part):
     """Proportion of days covered by fills (medication adherence)."""
 
     kind: Literal["days_covered"]
+    """The kind of outcome."""
     horizon_days: Days
+    """Days of fills counted."""
     drug_classes: tuple[Name, ...] = Field(min_length=1)
+    """Code lists of the medicines."""
     inpatient: Literal["credit", "ignore"]
-    thresholds: tuple[float, ...] = (0.8,)
+    """Whether days in hospital count as covered or leave the denominator."""
+    thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.8,)
+    """Proportions at which a person also counts as adherent."""
 
 
 class TimeToEvent(Part):
     """Time to a first event, with competing events."""
 
     kind: Literal["time_to_event"]
+    """The kind of outcome."""
     event: Name
+    """The event awaited."""
     horizon_days: Days
+    """Days of follow-up."""
     competing: tuple[Name, ...] = ("death",)
+    """Events after which it can no longer happen."""
+    contrast: Literal["cumulative_incidence", "restricted_mean_time"] = "cumulative_incidence"
+    """Difference in risk at the horizon, or in mean time free of the event up to it."""
+
+
+class Amount(Part):
+    """A quantity without a scoring key of ours: blood pressure, a behaviour count, a coded share of talk."""
+
+    kind: Literal["amount"]
+    """The kind of outcome."""
+    measure: Name
+    """What is measured."""
+    unit: Sentence
+    """In what unit."""
+    windows: tuple[Window, ...] = Field(min_length=1)
+    """When it is measured."""
+    primary_day: Days
+    """The window that answers the question."""
+
+
+class EventBy(Part):
+    """Whether something happened by a day: left treatment, a boundary was crossed."""
+
+    kind: Literal["event_by"]
+    """The kind of outcome."""
+    event: Name
+    """The event."""
+    day: Days
+    """By when, counted from time zero."""
+
+
+class NextSession(Part):
+    """A quantity measured at the session `lag` sessions after the exposure's."""
+
+    kind: Literal["next_session"]
+    """The kind of outcome."""
+    measure: Name
+    """What is measured."""
+    lag: int = Field(default=1, ge=1, le=52)
+    """How many sessions later."""
 
 
 Outcome = Annotated[Rating | DaysCovered | TimeToEvent, Field(discriminator="kind")]
+"""Outcomes of a study of occasions."""
+
+CohortOutcome = Annotated[
+    Rating | DaysCovered | TimeToEvent | Amount | EventBy | NextSession, Field(discriminator="kind")
+]
+"""Outcomes of a study of any other unit."""
 
 
 class Composite(Part):
     """The event is itself a bad outcome: the outcome takes `value` from then on."""
 
     strategy: Literal["composite"]
+    """How the event is handled."""
     value: float
+    """The outcome from the event on, in the outcome's own units."""
 
 
 class LastValue(Part):
     """The last value before the event stands."""
 
     strategy: Literal["last_value"]
+    """How the event is handled."""
 
 
 class Hypothetical(Part):
     """What would have been seen had the event not happened (missing at random given the design's covariates)."""
 
     strategy: Literal["hypothetical"]
+    """How the event is handled."""
 
 
 class TreatmentPolicy(Part):
     """The event is part of the strategy's course: the outcome counts as it is."""
 
     strategy: Literal["treatment_policy"]
+    """How the event is handled."""
 
 
 class Separate(Part):
     """The event is an outcome of its own; the occasion leaves this estimand and is counted."""
 
     strategy: Literal["separate"]
+    """How the event is handled."""
 
 
 Strategy = Annotated[
@@ -102,12 +174,39 @@ class IntercurrentEvents(Part):
     comparison_treated_later: Strategy
     """A comparison occasion's person receives the treated strategy later."""
     death: Strategy
+    """The person dies."""
 
 
 class Estimand(Part):
     """One question put precisely."""
 
     id: Annotated[str, Field(pattern=r"^E[0-9]{1,2}$")]
+    """E1, E2, …"""
     label: Sentence
+    """What the board calls it."""
     primary: bool = False
+    """Exactly one estimand answers the study's question."""
     intercurrent_events: IntercurrentEvents
+    """What is done about each event between time zero and the rating."""
+
+
+class EventStrategy(Part):
+    """One event that can come between time zero and the outcome, and what is done about it."""
+
+    event: Name
+    """The event."""
+    handled: Strategy
+    """Its strategy."""
+
+
+class CohortEstimand(Part):
+    """One question put precisely, in a study that names its own intercurrent events."""
+
+    id: Annotated[str, Field(pattern=r"^E[0-9]{1,2}$")]
+    """E1, E2, …"""
+    label: Sentence
+    """What the board calls it."""
+    primary: bool = False
+    """Exactly one estimand answers the study's question."""
+    intercurrent_events: tuple[EventStrategy, ...] = Field(min_length=1)
+    """What is done about each event between time zero and the outcome."""

@@ -17,13 +17,16 @@ class MinimumAge(Part):
     """The person is at least `years` old at time zero (age from year of birth: the youngest possible age counts)."""
 
     rule: Literal["minimum_age"]
+    """Name of the rule."""
     years: int = Field(ge=0, le=120)
+    """Completed years."""
 
 
 class PriorContacts(Part):
     """At least so many completed contacts with the index clinician in the days before time zero."""
 
     rule: Literal["prior_contacts"]
+    """Name of the rule."""
     at_least: int = Field(ge=1, le=100)
     within_days: Days
 
@@ -32,6 +35,7 @@ class PriorRating(Part):
     """At least so many usable outcome ratings of the index dyad in the days before time zero."""
 
     rule: Literal["prior_rating"]
+    """Name of the rule."""
     at_least: int = Field(ge=1, le=100)
     within_days: Days
 
@@ -40,24 +44,28 @@ class InRelationship(Part):
     """A treatment relationship with the assessing clinician is open at time zero."""
 
     rule: Literal["in_relationship"]
+    """Name of the rule."""
 
 
 class NoPriorExposure(Part):
     """No action of the treated strategy was ever taken for this person before time zero."""
 
     rule: Literal["no_prior_exposure"]
+    """Name of the rule."""
 
 
 class NotInpatient(Part):
     """The person is not an inpatient on the day of time zero."""
 
     rule: Literal["not_inpatient"]
+    """Name of the rule."""
 
 
 class RegimeKnown(Part):
     """Exactly one legal regime is in force for the clinic's state on the day of time zero."""
 
     rule: Literal["regime_known"]
+    """Name of the rule."""
 
 
 EligibilityRule = Annotated[
@@ -70,15 +78,18 @@ class TreatedStrategy(Part):
     """What the treated do, within `grace_hours` of time zero."""
 
     label: Sentence
+    """What the board calls it."""
     actions: tuple[Name, ...] = Field(min_length=1)
     """Codes of protective_actions.action, any of which is the strategy."""
     grace_hours: int = Field(ge=1, le=24 * 30)
+    """Hours after time zero within which the action counts as the strategy."""
 
 
 class ComparisonStrategy(Part):
     """What the comparison occasions do instead."""
 
     label: Sentence
+    """What the board calls it."""
     pool: Literal["assessed_not_treated"]
     """Where comparison occasions come from: assessments of the same kind without the treated strategy."""
 
@@ -87,45 +98,63 @@ class Strategies(Part):
     """The two strategies compared."""
 
     treated: TreatedStrategy
+    """The strategy whose effect is asked for."""
     comparison: ComparisonStrategy
+    """What it is compared with."""
 
 
 class Assignment(Part):
     """How assignment is emulated: compared occasions agree on `exact`, and lie within `calendar_days` of each other."""
 
     exact: tuple[Name, ...] = ()
+    """Keys on which compared occasions agree exactly."""
     calendar_days: Days
+    """Most days between the time zeros of compared occasions."""
 
 
 class FollowUp(Part):
     """From time zero to the horizon, death or the end of the data."""
 
     horizon_days: Days
+    """Days of follow-up from time zero."""
     competing: tuple[Literal["death"], ...] = ("death",)
+    """Events that end follow-up."""
 
 
 class Contrast(Part):
     """Which population the effect speaks of, and whose strategies are compared."""
 
     estimand: Literal["ATT", "ATE", "ATO"]
+    """Effect in the treated, in everyone, or in those who could have gone either way."""
     analogue: Literal["intention_to_treat", "per_protocol"]
+    """By the strategy begun, or by the strategy kept."""
 
 
 class Emulation(Part):
     """One row of the table that sets the ideal trial beside the emulation."""
 
     element: Sentence
+    """Eligibility, strategies, assignment, time zero, follow-up, outcome, contrast or analysis."""
     ideal: Sentence
+    """What the trial nobody may run would do."""
     emulated: Sentence
+    """What the records allow."""
 
 
 class TargetTrial(Part):
     """The trial that may not be run, and how it is emulated."""
 
     eligibility: tuple[EligibilityRule, ...] = Field(min_length=1)
+    """Who may take part, judged at time zero by what was known before it; applied in this order."""
     strategies: Strategies
+    """What is compared."""
     time_zero: Literal["assessment"]
+    """The instant at which eligibility, assignment and follow-up begin together."""
     assignment: Assignment
+    """How chance is imitated."""
     follow_up: FollowUp
+    """For how long."""
     contrast: Contrast
+    """Which effect."""
     emulation: tuple[Emulation, ...] = ()
+    """The ideal trial beside its emulation, row by row, for the report."""

@@ -1,0 +1,246 @@
+"""What is settled about people before any warning: traits, latent courses, assessments, and fixed parts of the logits.
+
+Nothing here depends on what the recursion of `trajectories` will decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.simulation.draws import DAY, HOUR, Draws, Seconds
+from causal.simulation.items import Items, phq9_answers
+from causal.simulation.parameters import (
+    ASSESSED_PERIODS,
+    FIRST_INTAKE,
+    LAST_INTAKE,
+    PERIOD_DAYS,
+    PERIODS,
+    SimulationParameters,
+)
+from causal.simulation.world import World, regime_in_force
+
+PERIOD_SECONDS = PERIOD_DAYS * DAY
+_FIRST_INTAKE_DAY = (FIRST_INTAKE - type(FIRST_INTAKE)(1970, 1, 1)).days
+_INTAKE_DAYS = (LAST_INTAKE - FIRST_INTAKE).days + 1
+_MEAN_PHQ9 = 13.0
+_MEAN_SEVERITY = 4.5
+_MEAN_ALLIANCE = 3.5
+_NEVER = 10**6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """One chunk of n people over P periods, before any decision. Times are seconds since the midnight before intake.
+
+    Attributes
+    ----------
+    intake_day
+        (n,) days since 1970-01-01.
+    intake_second
+        (n,) seconds after that midnight.
+    sex
+        (n,) codes into F, M, X, U.
+    clinician
+        (n,) index into the world.
+    sud_day
+        (n,) days from intake on which a substance use disorder was recorded; 10**6 if never.
+    violence
+        (n,) whether a history of violence is known.
+    stable
+        (n, P) latent alliance without the occasion's own deviation, the dip, or a warning.
+    untreated
+        (n, P) latent alliance at the rating without a warning.
+    leaving
+        (n, P) logit of leaving, apart from alliance and warning.
+    warning
+        (n, P) logit of a warning, apart from alliance; 0 where there is no assessment.
+    assessed
+        (n, P) whether an assessment happens, if still in care.
+    severity, target, means, hold
+        (n, P) content of that assessment, and whether a same-day hold follows it.
+    phq9_answered
+        (n, P) whether a PHQ-9 is completed with the rating, if still in care.
+    phq9_items
+        (n, P, 9) its answers, 0 where not answered.
+    rating_at, assessed_at, warning_at, ending_at
+        (n, P) when each would happen.
+    """
+
+    intake_day: NDArray[np.int64]
+    intake_second: NDArray[np.int64]
+    sex: NDArray[np.int64]
+    clinician: NDArray[np.int64]
+    sud_day: NDArray[np.int64]
+    violence: NDArray[np.bool_]
+    stable: NDArray[np.float64]
+    untreated: NDArray[np.float64]
+    leaving: NDArray[np.float64]
+    warning: NDArray[np.float64]
+    assessed: NDArray[np.bool_]
+    severity: NDArray[np.float64]
+    target: NDArray[np.bool_]
+    means: NDArray[np.bool_]
+    hold: NDArray[np.bool_]
+    phq9_answered: NDArray[np.bool_]
+    phq9_items: Items
+    rating_at: Seconds
+    assessed_at: Seconds
+    warning_at: Seconds
+    ending_at: Seconds
+    draws: Draws
+
+
+def expit(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse logit; saturates silently."""
+    with np.errstate(over="ignore"):
+        return 1.0 / (1.0 + np.exp(-logit))
+
+
+def plan_course(parameters: SimulationParameters, world: World, patients: NDArray[np.int64], draws: Draws) -> Course:
+    """Settle everything about the people with running numbers `patients` (n,) that no warning can change."""
+    person, period = draws.person, draws.period
+    clinician = world.clinician_of(patients)
+    intake_day = _FIRST_INTAKE_DAY + _whole(person.intake, _INTAKE_DAYS)
+    sex = np.searchsorted([0.50, 0.96, 0.985], person.sex, side="right")
+    sud_day = _sud_day(person.substance, person.substance_recorded)
+    violence = person.violence < expit(-1.0 + 0.5 * person.threat.astype(float))
+    depression = _depression(draws)
+    severity = _severity(draws)
+    assessed = _assessed(parameters, draws)
+    target = period.target < expit(-0.4 + 0.5 * (severity - _MEAN_SEVERITY))
+    means = period.means < expit(-0.6 + 0.25 * (severity - _MEAN_SEVERITY))
+    hold = period.hold < expit(-3.0 + 0.8 * (severity - _MEAN_SEVERITY))
+    phq9_answered = period.respond_phq9 < parameters.phq9_response_rate
+    phq9_items = _phq9_items(depression, phq9_answered, draws)
+    starts = np.arange(PERIODS) * PERIOD_SECONDS
+    assessed_at = starts + period.assessment
+    stable = _stable_alliance(parameters, world, clinician, sud_day, depression, assessed, draws)
+    rows, columns = np.nonzero(assessed)
+    warning = np.zeros(assessed.shape)
+    warning[rows, columns] = (
+        parameters.warning_intercept
+        + parameters.severity_on_warning * (severity[rows, columns] - _MEAN_SEVERITY)
+        + parameters.phq9_on_warning * (_latest_phq9(phq9_answered, phq9_items)[rows, columns] - _MEAN_PHQ9)
+        + parameters.sud_on_warning * (sud_day[rows] < assessed_at[rows, columns] // DAY)
+        + parameters.target_on_warning * target[rows, columns]
+        + parameters.means_on_warning * means[rows, columns]
+        + parameters.history_on_warning * violence[rows]
+        + parameters.male_on_warning * (sex[rows] == 1)
+        + parameters.hold_on_warning * hold[rows, columns]
+        + parameters.gamma * person.hidden[rows]
+        + world.clinician_practice[clinician[rows]]
+        + _regime_logit(parameters, world, clinician[rows], intake_day[rows] + assessed_at[rows, columns] // DAY)
+    )
+    return Course(
+        intake_day=intake_day,
+        intake_second=8 * HOUR + _whole(person.intake_hour, 10 * HOUR),
+        sex=sex,
+        clinician=clinician,
+        sud_day=sud_day,
+        violence=violence,
+        stable=stable,
+        untreated=stable + parameters.occasion_sd * period.alliance + parameters.dip * assessed,
+        leaving=parameters.leaving_intercept + parameters.phq9_on_leaving * (depression - _MEAN_PHQ9),
+        warning=warning,
+        assessed=assessed,
+        severity=severity,
+        target=target,
+        means=means,
+        hold=hold,
+        phq9_answered=phq9_answered,
+        phq9_items=phq9_items,
+        rating_at=starts + period.rating,
+        assessed_at=assessed_at,
+        warning_at=assessed_at + period.delay,
+        ending_at=starts + period.ending,
+        draws=draws,
+    )
+
+
+def _whole(uniform: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Whole numbers 0 .. count - 1."""
+    return (uniform.astype(float) * count).astype(np.int64)
+
+
+def _sud_day(has: NDArray[np.float32], recorded: NDArray[np.float32]) -> NDArray[np.int64]:
+    """One person in five; mostly recorded before intake, else on a day of care on which nobody is ever assessed."""
+    before = -1 - _whole(recorded / np.float32(0.85), 1000)
+    during = PERIOD_DAYS * _whole((recorded - np.float32(0.85)) / np.float32(0.1501), 12) + 5
+    return np.where(has < 0.20, np.where(recorded < 0.85, before, during), _NEVER)
+
+
+def _depression(draws: Draws) -> NDArray[np.float64]:
+    """Latent PHQ-9 total, (n, P): mean 13, lasting SD 4, passing SD 2.5, a little higher with the threat trait."""
+    lasting = 0.3 * draws.person.threat + np.sqrt(1 - 0.3**2) * draws.person.depression
+    return _MEAN_PHQ9 + 4.0 * lasting[:, None] + 2.5 * draws.period.depression.astype(float)
+
+
+def _severity(draws: Draws) -> NDArray[np.float64]:
+    """Severity score, (n, P): mean 4.5, SD 1.6, half of it the person's threat trait; one decimal, 0 to 10."""
+    trait = 0.7 * draws.person.threat[:, None] + np.sqrt(1 - 0.7**2) * draws.period.severity.astype(float)
+    return np.clip(np.round(_MEAN_SEVERITY + 1.6 * trait, 1), 0.0, 10.0)
+
+
+def _assessed(parameters: SimulationParameters, draws: Draws) -> NDArray[np.bool_]:
+    """At most one assessment a period: a Poisson count's chance of not being zero."""
+    month = np.arange(PERIODS)
+    rate = parameters.assessment_rate * np.exp(
+        0.3 * draws.person.threat.astype(float)[:, None] + parameters.immortal * (month - 6) / 12
+    )
+    return (draws.period.assess < 1 - np.exp(-rate)) & (month < ASSESSED_PERIODS)
+
+
+def _phq9_items(depression: NDArray[np.float64], answered: NDArray[np.bool_], draws: Draws) -> Items:
+    items = np.zeros(draws.period.phq9.shape, dtype=np.int8)
+    items[answered] = phq9_answers(depression[answered], draws.period.phq9[answered])
+    return items
+
+
+def _latest_phq9(answered: NDArray[np.bool_], items: Items) -> NDArray[np.float64]:
+    """Latest total within 180 days before an assessment, which by the calendar of a period is the last six; else 13."""
+    totals = np.where(answered, items.sum(axis=-1), np.nan)
+    latest = totals.copy()
+    for back in range(1, 6):
+        earlier = totals[:, :-back]
+        latest[:, back:] = np.where(np.isnan(latest[:, back:]), earlier, latest[:, back:])
+    return np.where(np.isnan(latest), _MEAN_PHQ9, latest)
+
+
+def _regime_logit(
+    parameters: SimulationParameters, world: World, clinicians: NDArray[np.int64], days: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    regime = regime_in_force(world, world.clinician_clinic[clinicians], days)
+    return np.select(
+        [regime == "mandatory", regime == "permissive"],
+        [parameters.mandatory_on_warning, parameters.permissive_on_warning],
+        parameters.no_duty_on_warning,
+    )
+
+
+def _stable_alliance(
+    parameters: SimulationParameters,
+    world: World,
+    clinician: NDArray[np.int64],
+    sud_day: NDArray[np.int64],
+    depression: NDArray[np.float64],
+    assessed: NDArray[np.bool_],
+    draws: Draws,
+) -> NDArray[np.float64]:
+    """Latent alliance, (n, P), without the occasion's deviation; growth is centred at six months of care."""
+    month = np.arange(PERIODS)
+    growth = parameters.growth * (np.minimum(month, 6) - 6) + parameters.tenure * (np.minimum(month, 24) - 6)
+    person = (
+        parameters.alliance_mean
+        + world.clinic_level[world.clinician_clinic[clinician]]
+        + world.clinician_level[clinician]
+        + parameters.patient_sd * draws.person.alliance
+        + parameters.severity_on_alliance * 1.6 * 0.7 * draws.person.threat
+        + parameters.sud_on_alliance * (sud_day < _NEVER)
+    )
+    after_assessment = np.zeros_like(assessed)
+    after_assessment[:, 1:] = np.logical_or.accumulate(assessed, axis=1)[:, :-1]
+    hidden = parameters.theta * draws.person.hidden.astype(float)[:, None] * after_assessment
+    return person[:, None] + growth + parameters.phq9_on_alliance * (depression - _MEAN_PHQ9) - hidden

@@ -1,0 +1,226 @@
+"""Every number of the data-generating process, with the switches that make it harder.
+
+Defaults are those of the project's simulator specification: a latent alliance with SD about .70 on the 1-5 scale, about
+one assessment in twenty followed by a third-party warning, about one relationship in five ended by the patient within 90
+days. They are assumptions chosen to be plausible, not norms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Self
+
+from causal.errors import StudyFileError
+
+AS_OF = date(2023, 12, 31)
+"""Administrative end: nothing later is recorded."""
+FIRST_INTAKE = date(2018, 1, 1)
+LAST_INTAKE = date(2022, 12, 31)
+
+PERIOD_DAYS = 30
+PERIODS = 30
+"""Care lasts at most this many 30-day periods; whoever is left then has completed it."""
+ASSESSED_PERIODS = 24
+"""Assessments happen in the first of them, so that each has its follow-up inside the process."""
+
+CHUNK_PATIENTS = 20_000
+"""Patients per independent random stream. Part of the process: changing it changes every simulated value."""
+
+_PROBABILITIES = (
+    "response_rate",
+    "phq9_response_rate",
+    "lost_share",
+    "completed_rate",
+    "transfer_rate",
+    "death_rate",
+    "informed_before_factor",
+    "meas_error",
+    "unlinked_share",
+    "second_provider_share",
+)
+_STANDARD_DEVIATIONS = ("clinic_sd", "clinician_sd", "patient_sd", "occasion_sd", "practice_sd")
+_SWITCHES = {
+    "gamma": (0.0, 3.0),
+    "theta": (0.0, 2.0),
+    "immortal": (0.0, 3.0),
+    "mnar": (-5.0, 5.0),
+    "severity_on_warning": (-5.0, 5.0),
+    "clinician_confounding": (-1.0, 1.0),
+    "dip": (-2.0, 2.0),
+    "assessment_rate": (0.0, 1.0),
+    "dirt": (0.0, 0.2),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationParameters:
+    """The process in numbers; alliance terms are points of the 1-5 scale, "logit" terms are log-odds.
+
+    Raises
+    ------
+    StudyFileError
+        A value of the wrong type, not finite, or outside its range (``"simulation.dose"``).
+
+    >>> SimulationParameters(null=True).null
+    True
+    >>> SimulationParameters(dirt=0.9)
+    Traceback (most recent call last):
+    causal.errors.StudyFileError: [simulation.dose] 'dirt' is 0.9, expected a number from 0.0 to 0.2. Fix: mend the dose
+    """
+
+    # Latent alliance
+    alliance_mean: float = 3.55
+    clinic_sd: float = 0.12
+    clinician_sd: float = 0.20
+    """Clustering: SD of clinicians' own alliance level v_j (doses 0, .20, .35)."""
+    patient_sd: float = 0.50
+    occasion_sd: float = 0.38
+    growth: float = 0.03
+    """Points per month in the first six months of care."""
+    tenure: float = 0.015
+    """Points per month in the first 24 months of care."""
+    severity_on_alliance: float = -0.06
+    phq9_on_alliance: float = -0.02
+    sud_on_alliance: float = -0.12
+    dip: float = -0.25
+    """Shift of the latent alliance in the period that ends in an assessment (doses 0, -.25, -.5)."""
+
+    # Assessments and warnings
+    assessment_rate: float = 0.04
+    """Per 30 days in care, times exp(.3 threat trait); at most one per period."""
+    warning_intercept: float = -5.15
+    severity_on_warning: float = 0.85
+    """Positivity: at 2.0 and 4.0 severity all but decides (logit per point)."""
+    phq9_on_warning: float = 0.05
+    sud_on_warning: float = 0.35
+    alliance_on_warning: float = -0.45
+    """On the latest observed rating within 90 days (3.5 if none)."""
+    target_on_warning: float = 0.8
+    means_on_warning: float = 0.3
+    history_on_warning: float = 0.2
+    male_on_warning: float = 0.25
+    hold_on_warning: float = 0.3
+    mandatory_on_warning: float = 1.1
+    permissive_on_warning: float = 0.2
+    no_duty_on_warning: float = -0.6
+    practice_sd: float = 0.5
+    """SD of clinicians' own readiness to warn r_j (logit)."""
+
+    # Effects
+    effect: tuple[float, float, float] = (-0.40, -0.30, -0.15)
+    """On the alliance 30, 90 and 180 days after a first warning: flat before 30, straight between, 0 from 360 on."""
+    kappa: float = 0.0
+    """Effect modification: times 1 + kappa (alliance before - 3.5). 0, so that the truth can be checked by hand."""
+    informed_before_factor: float = 0.5
+    """Times this when the person was told beforehand."""
+    warning_on_leaving: float = 0.55
+    """Logit, in the six periods after the period of the warning."""
+    null: bool = False
+    """All effects of a warning are exactly zero."""
+
+    # Leaving, per 30 days
+    leaving_intercept: float = -2.3
+    alliance_on_leaving: float = -0.45
+    phq9_on_leaving: float = 0.05
+    lost_share: float = 0.15
+    """Of those who leave, how many are coded lost rather than patient-initiated."""
+    completed_rate: float = 0.005
+    transfer_rate: float = 0.004
+    death_rate: float = 0.0002
+
+    # What is recorded
+    response_rate: float = 0.88
+    phq9_response_rate: float = 0.45
+    unlinked_share: float = 0.05
+    """Protective actions whose assessment the source did not record."""
+    second_provider_share: float = 0.10
+    """People who also rate another clinician of the clinic, whom no warning touches (a negative-control outcome)."""
+
+    # Hard modes
+    gamma: float = 0.0
+    """Hidden U (standard normal): logit per SD on warning ..."""
+    theta: float = 0.0
+    """... and points per SD off every alliance after the first assessment."""
+    immortal: float = 0.0
+    """Assessments come later in care: rate times exp(immortal (month - 6)/12). Whoever is ever warned then stayed long."""
+    mnar: float = 0.0
+    """Log-odds of not answering per point of current alliance above 3.5 (doses -.6, -1.2: the dissatisfied fall silent)."""
+    clinician_confounding: float = 0.0
+    """Correlation of readiness to warn r_j with alliance level v_j (dose -.4)."""
+    meas_error: float = 0.0
+    """Weight in [0, 1] of the true, unrecorded alliance in the clinician's judgement; the rest is the observed rating."""
+    regime_change: date | None = date(2019, 7, 1)
+    """First day on which Florida's regime is mandatory; None: it stays permissive."""
+    dirt: float = 0.0
+    """Share of the rows of a table in which faults are injected, after the truth is fixed."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "effect":
+                _check_effect(value)
+            elif field.name == "regime_change":
+                _check_regime_change(value)
+            elif field.name == "null":
+                if not isinstance(value, bool):
+                    raise _refused(field.name, value, "true or false")
+            else:
+                _check_number(field.name, value)
+
+    @classmethod
+    def from_doses(cls, doses: Mapping[str, object]) -> Self:
+        """The defaults with some values replaced by name.
+
+        Raises
+        ------
+        StudyFileError
+            A name that is no parameter (``"simulation.unknown_dose"``), or a value that is refused.
+
+        >>> SimulationParameters.from_doses({"gamma": 0.7, "theta": 0.2}).gamma
+        0.7
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(doses) - known)
+        if unknown:
+            raise StudyFileError(
+                "simulation.unknown_dose",
+                f"no simulation parameter is called {', '.join(repr(name) for name in unknown)}",
+                fix="use the names of SimulationParameters",
+            )
+        return cls(**doses)  # type: ignore[arg-type]  # values are checked in __post_init__
+
+
+def _refused(name: str, value: object, expected: str) -> StudyFileError:
+    return StudyFileError("simulation.dose", f"{name!r} is {value!r}, expected {expected}", fix="mend the dose")
+
+
+def _range(name: str) -> tuple[float, float]:
+    if name in _PROBABILITIES:
+        return (0.0, 1.0)
+    if name in _STANDARD_DEVIATIONS:
+        return (0.0, 2.0)
+    return _SWITCHES.get(name, (-10.0, 10.0))
+
+
+def _check_number(name: str, value: object) -> None:
+    low, high = _range(name)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and low <= value <= high):  # type: ignore[arg-type, operator]
+        raise _refused(name, value, f"a number from {low} to {high}")
+
+
+def _check_effect(value: object) -> None:
+    if not (isinstance(value, tuple) and len(value) == 3):
+        raise _refused("effect", value, "three numbers, at 30, 90 and 180 days")
+    for point in value:
+        number = isinstance(point, (int, float)) and not isinstance(point, bool)
+        if not (number and math.isfinite(point) and abs(point) <= 4):
+            raise _refused("effect", value, "three numbers from -4 to 4")
+
+
+def _check_regime_change(value: object) -> None:
+    if value is not None and not (type(value) is date and FIRST_INTAKE < value <= AS_OF):
+        raise _refused("regime_change", value, f"a date from {FIRST_INTAKE} (not that day) to {AS_OF}, or none")

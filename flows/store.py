@@ -1,0 +1,194 @@
+"""Where results live: content-addressed, published whole or not at all, with a hash-chained ledger.
+
+```
+<results>/<study>/
+  designs/<digest>/          what the board reads before approving; immutable
+  approvals/<digest>.json    signed decisions
+  releases/<n>-<digest>/     what may leave; immutable
+  private/                   row level, mode 0700; private/stages/<stage>/<key>/ is a rebuildable cache
+  ledger.jsonl               append-only record of every run and look
+```
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from causal.errors import RapportError
+
+MANIFEST = "manifest.json"
+SHORT = 16
+"""Characters of a digest used in folder names."""
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: the bytes that are hashed and signed.
+
+    >>> canonical_json({"b": 1, "a": [2.0]})
+    b'{"a":[2.0],"b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest_of(*parts: Any) -> str:
+    """sha256 of the canonical JSON of `parts`, hex."""
+    return hashlib.sha256(canonical_json(parts)).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Store:
+    """The results of one study on disk."""
+
+    def __init__(self, results: Path, study_id: str) -> None:
+        self.root = results / study_id
+        self.private = self.root / "private"
+        self.ledger = self.root / "ledger.jsonl"
+
+    def prepare(self) -> None:
+        """Create the folders; refuse a results path that is not a folder we can write."""
+        try:
+            for folder in (self.root / "designs", self.root / "approvals", self.root / "releases"):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.private.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise RapportError(
+                "store.unwritable",
+                f"cannot write results under {self.root}: {error.strerror}",
+                fix="give a results folder that this account may write",
+            ) from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the study's lock; the kernel frees it when the process dies. A second run is told who holds it."""
+        self.prepare()
+        path = self.private / "study.lock"
+        with path.open("a+") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stream.seek(0)
+                holder = stream.read().strip() or "another process"
+                raise RapportError(
+                    "store.busy", f"this study is being run by {holder}", fix="wait for it to finish"
+                ) from None
+            stream.truncate(0)
+            stream.write(f"process {os.getpid()} since {_now()}")
+            stream.flush()
+            self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left half written."""
+        for staging in self.root.glob("**/.staging-*"):
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def stage_folder(self, stage: str, key: str) -> Path:
+        """Where the private result of one stage with one key lives."""
+        return self.private / "stages" / stage / key[:SHORT]
+
+    @contextmanager
+    def publishing(self, folder: Path) -> Iterator[Path]:
+        """A staging folder that becomes `folder` when the block ends well: whole or not at all, never overwriting.
+
+        The manifest (sha256 and bytes of every file) is written last.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = folder.parent / f".staging-{uuid.uuid4().hex}"
+        staging.mkdir(mode=0o700 if self.private in folder.parents else 0o755)
+        try:
+            yield staging
+            write_manifest(staging)
+            os.rename(staging, folder)
+            _sync(folder.parent)
+        except OSError as error:
+            raise RapportError(
+                "store.write_failed", f"could not publish {folder.name}: {error.strerror}", fix="free space and run again"
+            ) from None
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def append(self, event: str, **facts: str | int | float | bool | list[str] | None) -> None:
+        """Add one entry to the ledger: sequence number, previous entry's hash, time, event and digests or counts."""
+        last = self.entries()[-1] if self.ledger.exists() and self.entries() else None
+        entry: dict[str, Any] = {
+            "seq": (last["seq"] + 1) if last else 1,
+            "previous": hashlib.sha256(canonical_json(last)).hexdigest() if last else "",
+            "time": _now(),
+            "event": event,
+            **facts,
+        }
+        with self.ledger.open("ab") as stream:
+            stream.write(canonical_json(entry) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The ledger's entries, oldest first; raises when the chain of hashes is broken."""
+        if not self.ledger.exists():
+            return []
+        entries = [json.loads(line) for line in self.ledger.read_bytes().splitlines()]
+        for before, after in zip(entries, entries[1:], strict=False):
+            if after["previous"] != hashlib.sha256(canonical_json(before)).hexdigest():
+                raise RapportError(
+                    "ledger.broken",
+                    f"{self.ledger}: entry {after['seq']} does not follow from the one before it",
+                    fix="the ledger was edited; restore it from a copy",
+                )
+        return entries
+
+    def releases(self) -> list[Path]:
+        """Published releases, oldest first."""
+        folder = self.root / "releases"
+        found = [path for path in folder.glob("*-*") if path.is_dir() and not path.name.startswith(".")]
+        return sorted(found, key=lambda path: int(path.name.split("-")[0]))
+
+
+def write_manifest(folder: Path) -> None:
+    """sha256 and size of every file of `folder`, written last and flushed to disk."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    listing = {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in files
+    }
+    for path in files:
+        _sync(path)
+    manifest = folder / MANIFEST
+    manifest.write_bytes(json.dumps(listing, indent=1, sort_keys=True).encode() + b"\n")
+    _sync(manifest)
+
+
+def intact(folder: Path) -> bool:
+    """Whether every file of a published folder is there with the bytes its manifest states."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return False
+    listing: Mapping[str, Mapping[str, Any]] = json.loads(manifest.read_bytes())
+    return all(
+        (folder / name).is_file() and file_sha256(folder / name) == facts["sha256"] for name, facts in listing.items()
+    )
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

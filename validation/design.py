@@ -1,0 +1,56 @@
+"""Are the groups comparable enough? Each limit is set in the study file before any outcome is seen."""
+
+from __future__ import annotations
+
+from causal.protocol.design import Gates
+from causal.records import Design
+from validation.verdict import Verdict, at_least, at_most, not_evaluated
+
+
+def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
+    """One verdict per gate, in the order a reader asks: enough, whom, alike, honest."""
+    unmatched = design.n_unmatched_treated / max(design.n_supported_treated, 1)
+    beyond = 1 - design.n_supported_treated / max(design.n_eligible_treated, 1)
+    lost = 1 - design.n_sets / max(design.n_eligible_treated, 1)
+    return (
+        at_least("design.sets", design.n_sets, gates.minimum_sets, "matched sets"),
+        at_most(
+            "design.unmatched",
+            lost,
+            gates.maximum_unmatched,
+            "share of eligible warned occasions without a match "
+            f"({beyond:.0%} had no comparable zone, {unmatched:.0%} of the rest found no match)",
+        ),
+        _balance("design.balance_tier1", design, 1, gates.smd_tier1),
+        _balance("design.balance_tier2", design, 2, gates.smd_tier2),
+        at_least(
+            "design.effective_sample",
+            design.effective_sample_share,
+            gates.effective_sample_share,
+            "effective share of the comparison occasions after weighting",
+        ),
+        at_most(
+            "design.ended_in_grace",
+            design.ended_in_grace_share,
+            gates.ended_in_grace,
+            "share of eligible occasions whose relationship ended inside the grace window",
+        ),
+        _pretrend(design, gates.pretrend_smd),
+    )
+
+
+def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:
+    rows = [row for row in design.balance if row.tier == tier]
+    if not rows:
+        return not_evaluated(code, f"no covariate of tier {tier} varies")
+    worst = max(rows, key=lambda row: abs(row.smd_after))
+    sentence = f"largest standardised difference of a tier-{tier} covariate after matching ({worst.name})"
+    return at_most(code, abs(worst.smd_after), limit, sentence)
+
+
+def _pretrend(design: Design, limit: float) -> Verdict:
+    code = "design.pretrend"
+    if design.pretrend_smd is None:
+        return not_evaluated(code, "too few matched occasions have two ratings before time zero")
+    sentence = "standardised difference in how trust moved before time zero (negative control)"
+    return at_most(code, abs(design.pretrend_smd), limit, sentence)
