@@ -228,7 +228,9 @@ def _variance_ratio(x: FloatArray, treated: BoolArray, weight: FloatArray) -> Fl
 
 def _largest_gaps(x: FloatArray, treated: BoolArray, weights: FloatArray) -> FloatArray:
     """Largest gap between the arms' weighted distribution functions: (number of weightings, p), one sort per column."""
-    signed = np.where(treated[:, None], weights / weights[treated].sum(axis=0), -weights / weights[~treated].sum(axis=0))
+    signed = np.where(
+        treated[:, None], weights / weights[treated].sum(axis=0), -weights / weights[~treated].sum(axis=0)
+    )
     gaps = np.empty((weights.shape[1], x.shape[1]))
     for j, column in enumerate(x.T):
         order = np.argsort(column)

@@ -33,8 +33,8 @@ class OverlapBin:
 def overlap_bins(
     score: FloatArray,
     treated: BoolArray,
-    *,
     weights: FloatArray | None = None,
+    *,
     max_bins: int = 10,
     minimum: int = 11,
     scale: Literal["probability", "logit"] = "probability",
@@ -102,7 +102,7 @@ def _finest_partition(counts: IntArray, minimum: int) -> list[tuple[int, int]]:
 
 
 def common_support(
-    logit: FloatArray, treated: BoolArray, *, exact: IntArray | None = None, ps_max: float = 0.95
+    logit: FloatArray, treated: BoolArray, exact: IntArray | None = None, *, ps_max: float = 0.95
 ) -> BoolArray:
     """Occasions in the zone where both arms occur, stratum by stratum.
 

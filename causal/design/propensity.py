@@ -207,9 +207,9 @@ def independent_columns(x: FloatArray, *, tolerance: float = 1e-7) -> BoolArray:
     """
     lengths = np.linalg.norm(x, axis=0)
     unit = x / np.where(lengths > 0, lengths, 1.0)
-    if np.linalg.eigvalsh(unit.T @ unit)[:1].sum() > 1e-8 and x.shape[1] > 0:
+    if x.shape[1] and np.linalg.eigvalsh(unit.T @ unit)[0] > 1e-8:
         return np.ones(x.shape[1], dtype=np.bool_)  # plainly independent: spare the factorisation
-    triangle = np.linalg.qr(unit, mode="r")
+    triangle = np.asarray(np.linalg.qr(unit, mode="r"))
     kept = np.zeros(x.shape[1], dtype=np.bool_)
     basis = np.zeros((triangle.shape[0], 0))
     for j, column in enumerate(triangle.T):

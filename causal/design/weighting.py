@@ -73,7 +73,9 @@ def propensity_weights(
     if truncate is not None:
         low, high = truncate
         if not 0 <= low < high <= 1:
-            raise DesignError("design.truncate", f"truncation quantiles must rise within 0 and 1, got {low:g}, {high:g}")
+            raise DesignError(
+                "design.truncate", f"truncation quantiles must rise within 0 and 1, got {low:g}, {high:g}"
+            )
         weights = np.clip(weights, *np.quantile(weights, [low, high]))
     return np.asarray(weights, dtype=np.float64)
 

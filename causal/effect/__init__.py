@@ -1,0 +1,1 @@
+"""The answer: effects, their standard errors, and what they are made of."""
