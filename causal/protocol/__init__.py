@@ -1,6 +1,9 @@
 """The study protocol as typed values: what people decide, before any data are read."""
 
 from causal.protocol.instrument import Instrument
-from causal.protocol.study import STUDY, FlatTableStudy, MetaStudy, OccasionStudy
+from causal.protocol.study import STUDY, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
 
-__all__ = ["STUDY", "FlatTableStudy", "Instrument", "MetaStudy", "OccasionStudy"]
+AnyStudy = OccasionStudy | CohortStudy | FlatTableStudy | MetaStudy
+"""A study of any kind."""
+
+__all__ = ["STUDY", "AnyStudy", "CohortStudy", "FlatTableStudy", "Instrument", "MetaStudy", "OccasionStudy"]

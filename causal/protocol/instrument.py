@@ -55,7 +55,7 @@ class Instrument(Part):
     """Items scored backwards: response r becomes low + high - r."""
     missing_codes: tuple[int, ...] = ()
     """Responses that mean "no answer"; mapped before anything is reversed."""
-    subscales: dict[Name, Subscale] = {}
+    subscales: dict[Name, Subscale] = Field(default_factory=dict)
     """Subscales by name."""
     minimum_answered: int = Field(ge=1)
     """Fewer answered items than this, and the total is missing."""

@@ -28,7 +28,9 @@ class PriorContacts(Part):
     rule: Literal["prior_contacts"]
     """Name of the rule."""
     at_least: int = Field(ge=1, le=100)
+    """How many."""
     within_days: Days
+    """Counted back from time zero."""
 
 
 class PriorRating(Part):
@@ -37,7 +39,9 @@ class PriorRating(Part):
     rule: Literal["prior_rating"]
     """Name of the rule."""
     at_least: int = Field(ge=1, le=100)
+    """How many."""
     within_days: Days
+    """Counted back from time zero."""
 
 
 class InRelationship(Part):
