@@ -20,7 +20,7 @@ Items = NDArray[np.int8]
 BOND: Final = (3, 5, 7, 9)
 """Item numbers of the WAI-SR bond subscale; the other eight are goal and task."""
 _KIND: Final = np.array([0 if item in BOND else 1 for item in range(1, 13)])
-_KIND_SD: Final = np.float32(0.42)
+_KIND_SD: Final = np.float32(0.36)
 _LASTING: Final = np.float32(np.sqrt(0.5))
 _NOISE_SD: Final = np.float32(0.68)
 _THRESHOLDS: Final = (1.5, 2.5, 3.5, 4.45)

@@ -91,7 +91,7 @@ class SimulationParameters:
     # Assessments and warnings
     assessment_rate: float = 0.04
     """Per 30 days in care, times exp(.3 threat trait); at most one per period."""
-    warning_intercept: float = -5.15
+    warning_intercept: float = -5.85
     severity_on_warning: float = 0.85
     """Positivity: at 2.0 and 4.0 severity all but decides (logit per point)."""
     phq9_on_warning: float = 0.05
@@ -122,7 +122,7 @@ class SimulationParameters:
     """All effects of a warning are exactly zero."""
 
     # Leaving, per 30 days
-    leaving_intercept: float = -2.3
+    leaving_intercept: float = -2.45
     alliance_on_leaving: float = -0.45
     phq9_on_leaving: float = 0.05
     lost_share: float = 0.15

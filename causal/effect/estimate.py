@@ -1,0 +1,177 @@
+"""The answer from end to end: outcomes of the matched occasions in, the headline pair with its intervals out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from causal.design.covariates import MISSING_SUFFIX, columns_of
+from causal.effect.matched_estimates import LinearEffect
+from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
+from causal.errors import EstimationError
+from causal.protocol import OccasionStudy
+from causal.protocol.analysis import Estimator
+from causal.protocol.outcome import Composite, Estimand
+from causal.records import Design, Effects, Estimate, Interval, Outcomes, codes
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+POWER = 0.80
+
+
+def primary_estimand(study: OccasionStudy) -> Estimand:
+    """The one estimand the study calls primary; raises `EstimationError` unless there is exactly one."""
+    primary = [estimand for estimand in study.estimands if estimand.primary]
+    if len(primary) != 1:
+        raise EstimationError("estimation.no_primary", f"a study has one primary estimand, this one has {len(primary)}")
+    return primary[0]
+
+
+def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -> Effects:
+    """Termination risk difference and composite mean difference at the primary day.
+
+    Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Intervals are
+    clustered on the study's cluster when enough of them contribute, else on the matched set; both are returned, the
+    primary one first.
+
+    Raises
+    ------
+    EstimationError
+        Too few sets are left for any inference, or an outcome cannot be formed.
+    """
+    kept, weights = without_excluded(design, outcomes.excluded)
+    n_sets = int((design.members["treated"].to_numpy(dtype=np.bool_) & kept).sum())
+    if n_sets < study.minimum_n_inference:
+        raise EstimationError(
+            "estimation.too_few_sets",
+            f"fewer than {study.minimum_n_inference} matched sets are left, too few for an interval",
+            fix="describe, do not estimate; or pool more sites",
+        )
+    members = design.members.loc[kept]
+    by_set = _composite(design, outcomes, study, kept, weights, codes(members["set_id"]))
+    by_cluster = _composite(design, outcomes, study, kept, weights, codes(members[_cluster_column(study.estimator)]))
+    return _effects(design, outcomes, study, by_set, by_cluster, n_excluded=int((~kept).sum()))
+
+
+def without_excluded(design: Design, excluded: BoolArray) -> tuple[BoolArray, FloatArray]:
+    """Rows (n,) that stay in the estimand and the weights (n_kept,) of those rows.
+
+    A set without its treated occasion or without any comparison leaves; the comparisons that stay share their set's
+    weight equally again.
+    """
+    treated = design.members["treated"].to_numpy(dtype=np.bool_)
+    sets = design.members["set_id"].to_numpy(dtype=np.int64)
+    n = int(sets.max()) + 1
+    cases = np.bincount(sets[treated & ~excluded], minlength=n)
+    comparisons = np.bincount(sets[~treated & ~excluded], minlength=n)
+    kept = ~excluded & (cases[sets] > 0) & (comparisons[sets] > 0)
+    weights = np.where(treated, 1.0, 1.0 / np.maximum(comparisons[sets], 1))
+    return kept, weights[kept]
+
+
+def _cluster_column(estimator: Estimator) -> str:
+    return {"clinician": "clinician_id", "clinic": "clinic_id"}[estimator.cluster]
+
+
+def _composite(
+    design: Design, outcomes: Outcomes, study: OccasionStudy, kept: BoolArray, weights: FloatArray, clusters: IntArray
+) -> CompositeEffect:
+    events = primary_estimand(study).intercurrent_events
+    if not isinstance(events.patient_ended, Composite):
+        raise EstimationError("estimation.strategy", "only the composite strategy for an ended relationship is estimable")
+    adjust_for = study.estimator.adjust_for
+    names = [*adjust_for, *(name + MISSING_SUFFIX for name in adjust_for)]
+    names = [name for name in names if name in design.covariate_names]
+    covariates = columns_of(design.covariates[kept], design.covariate_names, names)
+    ended, score = outcomes.ended[kept], outcomes.score[kept]
+    by_response = study.missing.outcome == "inverse_probability_of_response"
+    return composite_effect(
+        design.members["treated"].to_numpy(dtype=np.bool_)[kept],
+        ended,
+        score,
+        ~np.isnan(score),
+        clusters=clusters,
+        weights=weights,
+        response_covariates=covariates if by_response else None,
+        covariates=covariates,
+        names=names,
+        floor=events.patient_ended.value,
+        level=study.estimator.level,
+    )
+
+
+def _effects(
+    design: Design,
+    outcomes: Outcomes,
+    study: OccasionStudy,
+    by_set: CompositeEffect,
+    by_cluster: CompositeEffect,
+    *,
+    n_excluded: int,
+) -> Effects:
+    cluster_first = by_cluster.composite.n_clusters >= study.estimator.minimum_clusters
+    label = study.estimator.cluster
+    ordered = [(label, by_cluster), ("matched set", by_set)]
+    if not cluster_first:
+        ordered.reverse()
+    c = ordered[0][1]
+
+    def estimate(name: str, scale: str, lines: list[tuple[str, LinearEffect]], means: tuple[float, float]) -> Estimate:
+        first = lines[0][1]
+        return Estimate(
+            name=name,
+            estimand=design.estimand,
+            method="weighted ANCOVA, CR2",
+            scale=scale,
+            value=first.value,
+            level=first.level,
+            mean_treated=means[0],
+            mean_comparison=means[1],
+            n_treated=first.n_treated,
+            n_comparison=first.n_comparison,
+            n_sets=first.n_treated,
+            intervals=tuple(_interval(clustered_by, line) for clustered_by, line in lines),
+            detectable=detectable(first.std_error, first.df, level=first.level),
+        )
+
+    means = tuple(c.floor * p + (1 - p) * m if p < 1 else c.floor for p, m in ((c.p1, c.m1), (c.p0, c.m0)))
+    return Effects(
+        termination=estimate(
+            "termination", "risk difference", [(by, e.termination) for by, e in ordered], (c.p1, c.p0)
+        ),
+        composite=estimate("composite", "points", [(by, e.composite) for by, e in ordered], (means[0], means[1])),
+        termination_part=c.termination_part,
+        level_part=c.level_part,
+        floor=c.floor,
+        response_treated=c.response_treated,
+        response_comparison=c.response_comparison,
+        response_handling=c.response_method if not c.response_note else f"{c.response_method}: {c.response_note}",
+        n_excluded=n_excluded,
+        day=outcomes.day,
+        half_width=outcomes.half_width,
+    )
+
+
+def _interval(clustered_by: str, effect: LinearEffect) -> Interval:
+    return Interval(
+        clustered_by=clustered_by,
+        clusters=effect.n_clusters,
+        std_error=effect.std_error,
+        df=effect.df,
+        lower=effect.lower,
+        upper=effect.upper,
+    )
+
+
+def detectable(std_error: float, df: float, *, level: float = 0.95, power: float = POWER) -> float:
+    """Smallest true effect that a study with this standard error would have told from zero, with the given power.
+
+    ``(t_{(1+level)/2, df} + t_{power, df}) * SE``, the obtained-precision form of the minimum detectable effect.
+
+    >>> round(detectable(0.1, 1e6), 3)
+    0.28
+    """
+    return float((stdtrit(df, (1 + level) / 2) + stdtrit(df, power)) * std_error)

@@ -1,0 +1,75 @@
+"""A cohort and a design as private files: Parquet for rows, JSON for the rest, read back and checked by digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causal.design.balance import BalanceRow
+from causal.design.overlap import OverlapBin
+from causal.errors import DesignError
+from causal.records import AttritionStep, Cohort, Design
+
+FRAMES = ("members", "covariates")
+
+
+def write_cohort(cohort: Cohort, folder: Path) -> None:
+    """occasions.parquet and cohort.json."""
+    cohort.occasions.to_parquet(folder / "occasions.parquet", index=False)
+    _write_json(folder / "cohort.json", {"attrition": [dataclasses.asdict(step) for step in cohort.attrition]})
+
+
+def read_cohort(folder: Path) -> Cohort:
+    """The cohort written by `write_cohort`."""
+    facts = _read_json(folder / "cohort.json")
+    return Cohort(
+        occasions=pd.read_parquet(folder / "occasions.parquet"),
+        attrition=tuple(AttritionStep(**step) for step in facts["attrition"]),
+    )
+
+
+def write_design(design: Design, folder: Path) -> None:
+    """members.parquet, covariates.npy and design.json, which states the design's digest."""
+    design.members.to_parquet(folder / "members.parquet", index=False)
+    np.save(folder / "covariates.npy", design.covariates, allow_pickle=False)
+    facts = {
+        field.name: getattr(design, field.name) for field in dataclasses.fields(design) if field.name not in FRAMES
+    }
+    for name in ("attrition", "balance", "overlap"):
+        facts[name] = [dataclasses.asdict(row) for row in facts[name]]
+    _write_json(folder / "design.json", {"digest": design.digest, "design": facts})
+
+
+def read_design(folder: Path) -> Design:
+    """The design written by `write_design`; raises `DesignError` when the files no longer give the stated digest."""
+    stored = _read_json(folder / "design.json")
+    facts: dict[str, Any] = stored["design"]
+    facts["attrition"] = tuple(AttritionStep(**row) for row in facts["attrition"])
+    facts["balance"] = tuple(BalanceRow(**row) for row in facts["balance"])
+    facts["overlap"] = tuple(OverlapBin(**row) for row in facts["overlap"])
+    for name in ("covariate_names", "aliased"):
+        facts[name] = tuple(facts[name])
+    design = Design(
+        members=pd.read_parquet(folder / "members.parquet"),
+        covariates=np.load(folder / "covariates.npy", allow_pickle=False),
+        **facts,
+    )
+    if design.digest != stored["digest"]:
+        raise DesignError(
+            "design.altered", "the stored design does not give its own digest", fix="delete it and run 'rapport design' again"
+        )
+    return design
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value

@@ -1,0 +1,238 @@
+"""Flow 1: from an extract to a design a board can judge. It ends there; no outcome is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from causal.cohort.build import build_cohort
+from causal.design.build import build_design
+from causal.effect.identification import Identification, identify
+from causal.errors import DesignError, ExtractError, StudyFileError
+from causal.records import Cohort, Design
+from flows.connectors.extract import ExtractFiles, read_extract
+from flows.design_files import read_cohort, read_design, write_cohort, write_design
+from flows.engine import attach, engine, keep
+from flows.runner import Runner
+from flows.store import SHORT, digest_of, intact
+from flows.workspace import Workspace, tables_digest
+from validation.approval import DesignIdentity
+from validation.design import judge_design
+from validation.extract import judge_extract
+from validation.protocol import judge_protocol
+from validation.verdict import Status, Verdict, failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanExtract:
+    """An extract found fit to use: typed Parquet files without the rows set aside, and what was found."""
+
+    key: str
+    as_of: datetime.date
+    synthetic: bool
+    digest: str
+    files: dict[str, tuple[Path, ...]]
+    rows: dict[str, int]
+    set_aside: dict[str, int]
+    """Counts by reason code ``<table>.<column>:<rule>``."""
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedDesign:
+    """A published design: what the approval is asked for."""
+
+    design: Design
+    extract: CleanExtract
+    verdicts: tuple[Verdict, ...]
+    identification: Identification
+    digest: str
+    folder: Path
+
+    def identity(self, ws: Workspace) -> DesignIdentity:
+        """What an approval of this design must name."""
+        return DesignIdentity(
+            study_id=ws.study.study.id,
+            design_digest=self.digest,
+            protocol_digest=ws.protocol_digest,
+            tables_digest=tables_digest(),
+            small_cell_threshold=ws.study.governance.small_cells.threshold,
+            synthetic=self.extract.synthetic,
+        )
+
+
+def design_study(ws: Workspace, run: Runner) -> JudgedDesign:
+    """Check, read, validate, build the cohort, design, judge, publish."""
+    protocol = run("check protocol", lambda: check_protocol(ws))
+    delivered = run("read extract", lambda: read(ws))
+    extract = run("validate extract", lambda: validate(ws, delivered))
+    cohort_key = run("build cohort", lambda: cohort(ws, extract))
+    design_key = run("build design", lambda: design(ws, cohort_key))
+    return run("judge design", lambda: publish_design(ws, extract, design_key, protocol))
+
+
+def check_protocol(ws: Workspace) -> tuple[Verdict, ...]:
+    """Refuse a protocol that contradicts itself, naming everything that is wrong with it at once."""
+    verdicts = judge_protocol(ws.study, ws.instruments)
+    problems = failed(verdicts)
+    if problems:
+        lines = "; ".join(f"{problem.code}: {problem.sentence}" for problem in problems)
+        raise StudyFileError(problems[0].code, f"the protocol does not hold together: {lines}")
+    return verdicts
+
+
+def read(ws: Workspace) -> ExtractFiles:
+    """Hash and type every file of the extract."""
+    delivered = read_extract(
+        ws.extract,
+        cache=ws.store.private / "extracts",
+        forbidden=ws.study.governance.forbidden_columns,
+    )
+    ws.say("read extract", f"as of {delivered.as_of.isoformat()}, digest {delivered.digest[:SHORT]}")
+    return delivered
+
+
+def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
+    """Judge the extract, set bad rows aside with their reasons, refuse past the declared share."""
+    key = ws.key("validate", delivered.digest)
+    folder = ws.store.stage_folder("validate", key)
+    if intact(folder):
+        ws.say("validate extract", "unchanged, skipped")
+    else:
+        with ws.store.publishing(folder) as staging:
+            _judge_and_clean(ws, delivered, staging)
+    facts = json.loads((folder / "judgement.json").read_text(encoding="utf-8"))
+    clean = CleanExtract(
+        key=key,
+        as_of=delivered.as_of,
+        synthetic=delivered.synthetic,
+        digest=delivered.digest,
+        files={
+            name: (folder / f"{name}.parquet",) if name in facts["cleaned"] else paths
+            for name, paths in delivered.files.items()
+        },
+        rows=facts["rows"],
+        set_aside=facts["set_aside"],
+        verdicts=tuple(Verdict(**(v | {"status": Status(v["status"])})) for v in facts["verdicts"]),
+        notes=delivered.notes,
+    )
+    problems = failed(clean.verdicts)
+    if problems:
+        raise ExtractError(
+            problems[0].code,
+            "the extract is not fit to use: " + "; ".join(problem.sentence for problem in problems),
+            fix=f"see the data-quality page in {folder / 'quality.html'}",
+        )
+    return clean
+
+
+def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> None:
+    from flows.report.disclosed import quality_lines
+    from flows.report.quality_page import render_quality_page
+
+    with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
+        tables = attach(connection, delivered.files)
+        judgement = judge_extract(
+            tables,
+            ws.instruments,
+            as_of=delivered.as_of,
+            quarantined_share=ws.study.gates.quarantined_share,
+            unreadable=delivered.unreadable,
+        )
+        for name, rows in judgement.clean.items():
+            connection.to_parquet(rows, staging / f"{name}.parquet")
+    threshold = ws.study.governance.small_cells.threshold
+    facts = {
+        "cleaned": sorted(judgement.clean),
+        "rows": judgement.rows,
+        "set_aside": judgement.counts,
+        "verdicts": [dataclasses.asdict(verdict) for verdict in judgement.verdicts],
+    }
+    (staging / "judgement.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    lines = quality_lines(judgement.rows, judgement.counts, threshold)
+    (staging / "quality.html").write_bytes(render_quality_page(lines, judgement.verdicts, threshold))
+
+
+def cohort(ws: Workspace, extract: CleanExtract) -> str:
+    """Build the cohort and keep it privately; gives the key under which it lies."""
+    key = ws.key("cohort", extract.key)
+    folder = ws.store.stage_folder("cohort", key)
+    if intact(folder):
+        ws.say("build cohort", "unchanged, skipped")
+        return key
+    with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
+        tables = attach(connection, extract.files)
+        built = build_cohort(tables, ws.study, ws.instruments, lambda name, rows: keep(connection, name, rows))
+    _refuse_changed(ws, extract)
+    with ws.store.publishing(folder) as staging:
+        write_cohort(built, staging)
+    return key
+
+
+def _refuse_changed(ws: Workspace, extract: CleanExtract) -> None:
+    """The files read a moment ago must still be the files that were validated."""
+    again = read_extract(
+        ws.extract, cache=ws.store.private / "extracts", forbidden=ws.study.governance.forbidden_columns
+    )
+    if again.digest != extract.digest:
+        raise ExtractError(
+            "extract.changed", "the extract changed while it was being read", fix="wait until delivery has finished"
+        )
+
+
+def read_kept_cohort(ws: Workspace, key: str) -> Cohort:
+    """The cohort kept under `key`."""
+    return read_cohort(ws.store.stage_folder("cohort", key))
+
+
+def design(ws: Workspace, cohort_key: str) -> str:
+    """Build the design and keep it privately; gives the key under which it lies."""
+    key = ws.key("design", cohort_key)
+    folder = ws.store.stage_folder("design", key)
+    if intact(folder):
+        ws.say("build design", "unchanged, skipped")
+        return key
+    built = build_design(read_kept_cohort(ws, cohort_key), ws.study)
+    with ws.store.publishing(folder) as staging:
+        write_design(built, staging)
+    return key
+
+
+def publish_design(
+    ws: Workspace, extract: CleanExtract, design_key: str, protocol: tuple[Verdict, ...]
+) -> JudgedDesign:
+    """Judge the design against the study's gates and publish the dossier the board reads before approving."""
+    from flows.report.disclosed import design_dossier
+    from flows.report.render import render
+
+    private = ws.store.stage_folder("design", design_key)
+    built = read_design(private)
+    found = identify(ws.study.dag, (*ws.study.confounders.tier1, *ws.study.confounders.tier2))
+    if not found.sufficient:
+        raise DesignError("identification.open_path", found.sentence)
+    verdicts = (*protocol, *extract.verdicts, *judge_design(built, ws.study.gates))
+    digest = digest_of(
+        built.digest,
+        ws.protocol_digest,
+        tables_digest(),
+        ws.study.governance.small_cells.threshold,
+        [dataclasses.asdict(verdict) for verdict in verdicts],
+    )
+    folder = ws.store.root / "designs" / digest[:SHORT]
+    judged = JudgedDesign(
+        design=built, extract=extract, verdicts=verdicts, identification=found, digest=digest, folder=folder
+    )
+    if intact(folder):
+        ws.say("judge design", f"unchanged: design {digest[:SHORT]}")
+        return judged
+    with ws.store.publishing(folder) as staging:
+        for name, content in render(design_dossier(ws, judged)).items():
+            (staging / name).write_bytes(content)
+        (staging / "design.json").write_text(json.dumps({"digest": digest}) + "\n", encoding="utf-8")
+    ws.store.append("design", design=digest, extract=extract.digest, failed=[v.code for v in failed(verdicts)])
+    ws.say("judge design", f"design {digest[:SHORT]}: {len(failed(verdicts))} failed checks")
+    return judged

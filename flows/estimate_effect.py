@@ -1,0 +1,105 @@
+"""Flow 2: from an approval to a release. Starts only when a signed approval covers the design."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from causal.effect.estimate import estimate_effects, primary_estimand
+from causal.effect.outcomes import apply_estimand, facts_after, primary_window
+from causal.protocol.approval import Approval
+from causal.protocol.outcome import Rating
+from causal.records import Effects, Outcomes
+from flows.approvals import find_approval, simulated_public_key
+from flows.code_version import code_version
+from flows.design_study import JudgedDesign
+from flows.engine import attach, engine, keep
+from flows.runner import Runner
+from flows.store import SHORT, digest_of, intact
+from flows.workspace import Workspace
+from validation.approval import check_can_open_outcomes, judge_approval
+
+__all__ = ["Release", "estimate_effect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A published release, and the effects it reports."""
+
+    folder: Path
+    effects: Effects
+    fresh: bool
+
+
+def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release:
+    """Check the approval, open outcomes, estimate, release."""
+    approval = run("check approval", lambda: open_approval(ws, judged))
+    outcomes = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
+    effects = run("estimate", lambda: estimate_effects(judged.design, outcomes, ws.study))
+    return run("release", lambda: release(ws, judged, approval, effects))
+
+
+def open_approval(ws: Workspace, judged: JudgedDesign) -> Approval:
+    """The approval on file for this design; raises `ApprovalError` with every reason it does not hold."""
+    approval = find_approval(ws.store, judged.digest)
+    check_can_open_outcomes(
+        judge_approval(
+            approval,
+            design=judged.identity(ws),
+            verdicts=judged.verdicts,
+            trusted_keys={approver.public_key for approver in ws.site.approvers},
+            simulated_key=simulated_public_key(),
+            today=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        )
+    )
+    ws.say("check approval", f"{approval.decision.approver} ({approval.decision.role})")
+    return approval
+
+
+def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Outcomes:
+    """The outcomes of the matched occasions. The one place where rows after time zero are read as outcomes.
+
+    Takes the approval it rests on; every opening is written to the ledger before the first row is read.
+    """
+    assert isinstance(ws.study.outcome, Rating)
+    if approval.decision.design_digest != judged.digest:
+        raise AssertionError("outcomes were asked for under another design's approval")
+    ws.store.append("outcomes opened", design=judged.digest, extract=judged.extract.digest)
+    members = judged.design.members
+    with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
+        tables = attach(connection, judged.extract.files)
+        matched = connection.create_table("members", members[["ta_id", "person_id", "clinician_id", "time_zero"]])
+        facts = keep(
+            connection, "facts", facts_after(matched, tables, ws.study, ws.instruments[ws.study.outcome.instrument])
+        ).to_pandas()
+    aligned: pd.DataFrame = facts.set_index("ta_id").loc[members["ta_id"]].reset_index()
+    return apply_estimand(aligned, primary_estimand(ws.study), primary_window(ws.study.outcome))
+
+
+def looks(ws: Workspace) -> int:
+    """How many different designs of this study have had their outcomes opened."""
+    return len({entry["design"] for entry in ws.store.entries() if entry["event"] == "outcomes opened"})
+
+
+def release(ws: Workspace, judged: JudgedDesign, approval: Approval, effects: Effects) -> Release:
+    """Disclose, render and publish; an identical release that already stands is left as it is."""
+    from flows.report.disclosed import release_dossier
+    from flows.report.render import render
+
+    digest = digest_of(judged.digest, approval.model_dump(mode="json"), code_version())
+    standing = [path for path in ws.store.releases() if path.name.endswith(digest[:SHORT]) and intact(path)]
+    if standing:
+        ws.say("release", f"unchanged: release {standing[0].name}")
+        return Release(folder=standing[0], effects=effects, fresh=False)
+    number = 1 + max((int(path.name.split("-")[0]) for path in ws.store.releases()), default=0)
+    folder = ws.store.root / "releases" / f"{number}-{digest[:SHORT]}"
+    dossier = release_dossier(ws, judged, approval, effects, looks=looks(ws))
+    with ws.store.publishing(folder) as staging:
+        for name, content in render(dossier).items():
+            (staging / name).write_bytes(content)
+    ws.store.append("release", release=folder.name, design=judged.digest)
+    ws.say("release", f"published release {folder.name}")
+    return Release(folder=folder, effects=effects, fresh=True)

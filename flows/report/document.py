@@ -1,0 +1,173 @@
+"""What a page is made of, before it is HTML or PDF.
+
+`wording` turns a dossier into a `Document`; the two templates lay the same document out. So the pages cannot say
+different things, and no text is ever part of a template's source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+T = TypeVar("T")
+_INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Cn"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraph:
+    """Running text, with an optional lead-in set in bold."""
+
+    text: str
+    lead: str = ""
+    kind: Literal["paragraph"] = field(default="paragraph", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subheading:
+    """A heading inside a section."""
+
+    text: str
+    kind: Literal["subheading"] = field(default="subheading", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bullets:
+    """A list in no order."""
+
+    items: tuple[str, ...]
+    kind: Literal["bullets"] = field(default="bullets", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Display:
+    """A line set apart: an equation in words and figures."""
+
+    text: str
+    kind: Literal["display"] = field(default="display", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callout:
+    """Paragraphs in a box: the answer, or a warning. The tone is carried by the text too, never by colour alone."""
+
+    tone: Literal["answer", "warning"]
+    paragraphs: tuple[str, ...]
+    kind: Literal["callout"] = field(default="callout", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A few numbers set large, each (value, what it is)."""
+
+    items: tuple[tuple[str, str], ...]
+    kind: Literal["facts"] = field(default="facts", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A table column; `width` is its share of the page, `role` how its cells are set.
+
+    A "status" cell holds PASS, FAIL or NOT EVALUATED; "code" is unspaced text such as a digest.
+    """
+
+    title: str
+    role: Literal["text", "number", "status", "code"] = "text"
+    width: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows of cells already worded; the first column names the row."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    kind: Literal["table"] = field(default="table", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A drawing made by `figures`, by name, with the words that stand in for it."""
+
+    name: str
+    caption: str
+    alt: str
+    kind: Literal["figure"] = field(default="figure", init=False)
+
+
+Block = Paragraph | Subheading | Bullets | Display | Callout | Facts | Table | Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A numbered part of the page; `anchor` is its address within it."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One page, from top to bottom. An empty `banner` means real records and a real board."""
+
+    title: str
+    subtitle: str
+    banner: str
+    footer: str
+    contents: bool
+    sections: tuple[Section, ...]
+
+
+def numbered(sections: list[Section]) -> tuple[Section, ...]:
+    """The sections with their place in the title: "1. In short"."""
+    return tuple(dataclasses.replace(s, title=f"{place}. {s.title}") for place, s in enumerate(sections, start=1))
+
+
+def figures_of(document: Document) -> dict[str, Figure]:
+    """Every figure the document calls for, by name."""
+    return {block.name: block for s in document.sections for block in s.blocks if isinstance(block, Figure)}
+
+
+def texts(value: Any) -> list[str]:
+    """Every piece of text in a document or a part of one, in reading order (for checks on wording).
+
+    >>> texts(Callout(tone="answer", paragraphs=("a", "b")))
+    ['answer', 'a', 'b', 'callout']
+    """
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, tuple):
+        return [text for item in value for text in texts(item)]
+    if dataclasses.is_dataclass(value):
+        return [text for f in dataclasses.fields(value) for text in texts(getattr(value, f.name))]
+    return []
+
+
+def printable(value: T) -> T:
+    """A frozen dataclass, tuple or text without control, direction-changing or unassigned characters.
+
+    White space becomes a plain space; anything else that cannot be seen becomes a visible mark, so that a label cannot
+    turn the line around or hide part of itself.
+
+    >>> printable("one\\ttwo\\u202ethree") == "one two" + REPLACEMENT + "three"
+    True
+    """
+    if isinstance(value, str):
+        return "".join(_visible(character) for character in value)  # type: ignore[return-value]
+    if isinstance(value, tuple):
+        return tuple(printable(item) for item in value)  # type: ignore[return-value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        settable = (f.name for f in dataclasses.fields(value) if f.init)
+        return dataclasses.replace(value, **{name: printable(getattr(value, name)) for name in settable})
+    return value
+
+
+def _visible(character: str) -> str:
+    if character in "\t\n\r\v\f\x85\u2028\u2029":
+        return " "
+    return REPLACEMENT if unicodedata.category(character) in _INVISIBLE else character

@@ -1,0 +1,90 @@
+"""How a number is printed: one place, so that every page rounds alike."""
+
+from __future__ import annotations
+
+from flows.report.dossier import Count
+
+MINUS = "\N{MINUS SIGN}"
+THIN = "\N{NARROW NO-BREAK SPACE}"
+WITHHELD = "withheld"
+
+
+def count(n: Count) -> str:
+    """A disclosed count with thin spaces between thousands; None is "withheld".
+
+    >>> count(1204).replace(THIN, "_"), count(None)
+    ('1_204', 'withheld')
+    """
+    return WITHHELD if n is None else f"{n:,}".replace(",", THIN)
+
+
+def counted(n: Count, one: str, many: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "set", "sets"), counted(None, "set", "sets")
+    ('1 set', 'sets: withheld')
+    """
+    if n is None:
+        return f"{many}: {WITHHELD}"
+    return f"{count(n)} {one if n == 1 else many}"
+
+
+def fixed(x: float, decimals: int = 2) -> str:
+    """A number with a true minus sign, never "-0.00".
+
+    >>> fixed(-0.456), fixed(-0.001), fixed(2.5, 1)
+    ('−0.46', '0.00', '2.5')
+    """
+    text = f"{x:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def signed(x: float, decimals: int = 2) -> str:
+    """Like `fixed`, with a plus sign when above zero.
+
+    >>> signed(0.09), signed(-0.09), signed(0.001)
+    ('+0.09', '−0.09', '0.00')
+    """
+    text = fixed(x, decimals)
+    return f"+{text}" if float(text.replace(MINUS, "-")) > 0 else text
+
+
+def compact(x: float | None) -> str:
+    """A measured figure in whatever unit: whole if whole, else up to three decimals.
+
+    >>> compact(0.0834), compact(63.0), compact(None), compact(-12.5), compact(0.00004)
+    ('0.083', '63', '', '−12.5', '0.00004')
+    """
+    if x is None:
+        return ""
+    if x != 0 and abs(x) < 0.001:
+        return f"{x:.5f}".rstrip("0").replace("-", MINUS) if abs(x) >= 0.000005 else "0.00001 or less"
+    text = f"{x:.3f}".rstrip("0").rstrip(".") if abs(x) < 1000 else f"{x:,.0f}".replace(",", THIN)
+    return text.replace("-", MINUS)
+
+
+def percent(share: float | None) -> str:
+    """A share between 0 and 1 as a percentage, one decimal only below 1%.
+
+    >>> percent(0.314), percent(0.004), percent(0.0), percent(None), percent(0.9996)
+    ('31%', '0.4%', '0%', 'withheld', '99.96%')
+    """
+    if share is None:
+        return WITHHELD
+    for decimals in (0, 1, 2):
+        text = f"{100 * share:.{decimals}f}"
+        if share in (0, 1) or 0 < float(text) < 100:
+            return f"{text}%"
+    return "under 0.01%" if share < 0.5 else "over 99.99%"
+
+
+def in_hundred(x: float) -> str:
+    """How many of 100, without a sign; one decimal where a whole number would print a difference as none.
+
+    >>> in_hundred(0.314), in_hundred(-0.086), in_hundred(0.004), in_hundred(0.0), in_hundred(0.0002)
+    ('31', '9', '0.4', '0', 'less than 0.1')
+    """
+    size = abs(100 * x)
+    if size == 0 or size >= 0.95:
+        return f"{size:.0f}"
+    return f"{size:.1f}" if size >= 0.05 else "less than 0.1"

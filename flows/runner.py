@@ -1,0 +1,73 @@
+"""Two ways to run the same stages: directly, or through Prefect. Both give the same bytes.
+
+Prefect sees the names of flows and stages and whether they succeeded. Stages are closures, so no path, table, digest or
+patient's value is ever a parameter, a result or part of a message in its database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from causal.errors import RapportError
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Runs one stage."""
+
+    def __call__(self, name: str, stage: Callable[[], T]) -> T:
+        """Give back what `stage` gives, or raise what it raises."""
+        ...
+
+
+class StageFailed(Exception):
+    """A stage stopped; says which and with what code, never why in words that could hold a value."""
+
+
+def direct(name: str, stage: Callable[[], T]) -> T:
+    """Run a stage in this process, with nothing around it."""
+    return stage()
+
+
+def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path) -> T:
+    """Run `body` as a Prefect flow called `name`, each of its stages as a task.
+
+    Without a configured server Prefect starts its own for the duration of the run, on this machine, with its database
+    under `home`.
+    """
+    from flows.quiet import hush
+
+    hush(home)
+    from prefect import flow, task
+    from prefect.cache_policies import NO_CACHE
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    outcome: dict[str, T] = {}
+    refusals: list[BaseException] = []
+
+    def as_task(stage_name: str, stage: Callable[[], T]) -> T:
+        results: list[T] = []
+
+        def run_stage() -> None:
+            try:
+                results.append(stage())
+            except Exception as error:
+                refusals.append(error)
+                code = error.code if isinstance(error, RapportError) else type(error).__name__
+                raise StageFailed(f"stage '{stage_name}' stopped: {code}") from None
+
+        task(run_stage, name=stage_name, cache_policy=NO_CACHE, persist_result=False, log_prints=False)()
+        return results[0]
+
+    def run_flow() -> None:
+        outcome["value"] = body(as_task)
+
+    try:
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            flow(run_flow, name=name, persist_result=False, log_prints=False, validate_parameters=False)()
+    except StageFailed:
+        raise refusals[0] from None
+    return outcome["value"]
