@@ -16,6 +16,7 @@ from causal.records import Cohort, Design
 from flows.connectors.extract import ExtractFiles, read_extract
 from flows.design_files import read_cohort, read_design, write_cohort, write_design
 from flows.engine import attach, engine, keep
+from flows.published_designs import IDENTITY, identity_json
 from flows.runner import Runner
 from flows.store import SHORT, digest_of, intact
 from flows.workspace import Workspace, tables_digest
@@ -226,13 +227,14 @@ def publish_design(
     judged = JudgedDesign(
         design=built, extract=extract, verdicts=verdicts, identification=found, digest=digest, folder=folder
     )
+    problems = [verdict.code for verdict in failed(verdicts)]
     if intact(folder):
         ws.say("judge design", f"unchanged: design {digest[:SHORT]}")
         return judged
     with ws.store.publishing(folder) as staging:
         for name, content in render(design_dossier(ws, judged)).items():
             (staging / name).write_bytes(content)
-        (staging / "design.json").write_text(json.dumps({"digest": digest}) + "\n", encoding="utf-8")
-    ws.store.append("design", design=digest, extract=extract.digest, failed=[v.code for v in failed(verdicts)])
-    ws.say("judge design", f"design {digest[:SHORT]}: {len(failed(verdicts))} failed checks")
+        (staging / IDENTITY).write_bytes(identity_json(judged.identity(ws), problems))
+    ws.store.append("design", design=digest, extract=extract.digest, failed=problems)
+    ws.say("judge design", f"design {digest[:SHORT]}: {len(problems)} failed checks")
     return judged

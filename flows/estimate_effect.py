@@ -13,12 +13,13 @@ from causal.effect.outcomes import apply_estimand, facts_after, primary_window
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Rating
 from causal.records import Effects, Outcomes
+from causal.simulation import TrueEffect
 from flows.approvals import find_approval, simulated_public_key
 from flows.code_version import code_version
 from flows.design_study import JudgedDesign
 from flows.engine import attach, engine, keep
 from flows.runner import Runner
-from flows.store import SHORT, digest_of, intact
+from flows.store import SHORT, digest_of, file_sha256, intact
 from flows.workspace import Workspace
 from validation.approval import check_can_open_outcomes, judge_approval
 
@@ -27,19 +28,34 @@ __all__ = ["Release", "estimate_effect"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A published release, and the effects it reports."""
+    """A published release; `fresh` is False when it stood already."""
 
     folder: Path
-    effects: Effects
     fresh: bool
 
 
 def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release:
-    """Check the approval, open outcomes, estimate, release."""
+    """Check the approval, open outcomes, estimate, release; a release that already stands is not made again."""
     approval = run("check approval", lambda: open_approval(ws, judged))
+    digest = release_digest(ws, judged, approval)
+    standing = published(ws, digest)
+    if standing:
+        ws.say("release", f"unchanged: release {standing.name}")
+        return Release(folder=standing, fresh=False)
     outcomes = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
     effects = run("estimate", lambda: estimate_effects(judged.design, outcomes, ws.study))
-    return run("release", lambda: release(ws, judged, approval, effects))
+    return run("release", lambda: release(ws, judged, approval, effects, digest))
+
+
+def release_digest(ws: Workspace, judged: JudgedDesign, approval: Approval) -> str:
+    """What makes a release: the design, who approved it, the code, and the truth file of a synthetic extract."""
+    truth = file_sha256(ws.truth) if ws.truth else None
+    return digest_of(judged.digest, approval.model_dump(mode="json"), code_version(), truth)
+
+
+def published(ws: Workspace, digest: str) -> Path | None:
+    """The intact release with this digest, if there is one."""
+    return next((p for p in ws.store.releases() if p.name.endswith(digest[:SHORT]) and intact(p)), None)
 
 
 def open_approval(ws: Workspace, judged: JudgedDesign) -> Approval:
@@ -84,22 +100,27 @@ def looks(ws: Workspace) -> int:
     return len({entry["design"] for entry in ws.store.entries() if entry["event"] == "outcomes opened"})
 
 
-def release(ws: Workspace, judged: JudgedDesign, approval: Approval, effects: Effects) -> Release:
-    """Disclose, render and publish; an identical release that already stands is left as it is."""
+def release(ws: Workspace, judged: JudgedDesign, approval: Approval, effects: Effects, digest: str) -> Release:
+    """Disclose, render and publish."""
     from flows.report.disclosed import release_dossier
     from flows.report.render import render
 
-    digest = digest_of(judged.digest, approval.model_dump(mode="json"), code_version())
-    standing = [path for path in ws.store.releases() if path.name.endswith(digest[:SHORT]) and intact(path)]
-    if standing:
-        ws.say("release", f"unchanged: release {standing[0].name}")
-        return Release(folder=standing[0], effects=effects, fresh=False)
     number = 1 + max((int(path.name.split("-")[0]) for path in ws.store.releases()), default=0)
     folder = ws.store.root / "releases" / f"{number}-{digest[:SHORT]}"
-    dossier = release_dossier(ws, judged, approval, effects, looks=looks(ws))
+    dossier = release_dossier(ws, judged, approval, effects, _truth(ws, judged), looks=looks(ws))
     with ws.store.publishing(folder) as staging:
         for name, content in render(dossier).items():
             (staging / name).write_bytes(content)
     ws.store.append("release", release=folder.name, design=judged.digest)
     ws.say("release", f"published release {folder.name}")
-    return Release(folder=folder, effects=effects, fresh=True)
+    return Release(folder=folder, fresh=True)
+
+
+def _truth(ws: Workspace, judged: JudgedDesign) -> TrueEffect | None:
+    """The known effect among the matched treated occasions of a synthetic extract, when its truth file was given."""
+    if ws.truth is None or not judged.extract.synthetic:
+        return None
+    from causal.simulation import true_effect
+
+    members = judged.design.members
+    return true_effect(pd.read_parquet(ws.truth), members.loc[members["treated"], "ta_id"])

@@ -59,14 +59,6 @@ class Callout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """A few numbers set large, each (value, what it is)."""
-
-    items: tuple[tuple[str, str], ...]
-    kind: Literal["facts"] = field(default="facts", init=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A table column; `width` is its share of the page, `role` how its cells are set.
 
@@ -99,7 +91,7 @@ class Figure:
     kind: Literal["figure"] = field(default="figure", init=False)
 
 
-Block = Paragraph | Subheading | Bullets | Display | Callout | Facts | Table | Figure
+Block = Paragraph | Subheading | Bullets | Display | Callout | Table | Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

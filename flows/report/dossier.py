@@ -1,7 +1,7 @@
 """The model every page is drawn from: disclosed values only.
 
 HTML, PDF, JSON and figures are renderings of one `Dossier`. Nothing in it may be an undisclosed count: a `Count` of None
-is printed as "fewer than N" with N the threshold. Sentences come from the study file or from the stages; renderers add
+is printed as "withheld" (it is 1 to threshold - 1, or would betray a count that is). Sentences come from the study file or from the stages; renderers add
 layout, never numbers.
 """
 
@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 
 Count = int | None
-"""A disclosed count; None where 1 to threshold - 1 is withheld."""
+"""A disclosed count; None where it is withheld."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +37,19 @@ class EmulationLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceLine:
-    """One covariate in both groups; means in `unit`, SMDs in units of the treated SD before matching."""
+    """One covariate in both groups; means in `unit`, SMDs in units of the treated SD before matching.
+
+    Means are None where the share of a yes-or-no covariate would give away a small count.
+    """
 
     name: str
     label: str
     tier: int
     unit: str
     binary: bool
-    mean_treated: float
-    mean_comparison_before: float
-    mean_comparison_after: float
+    mean_treated: float | None
+    mean_comparison_before: float | None
+    mean_comparison_after: float | None
     smd_before: float
     smd_after: float
     variance_ratio: float | None
@@ -211,6 +214,9 @@ class Dossier:
     """Synthetic data or a simulated board: every page says so."""
     treated_label: str
     comparison_label: str
+    treated_short: str = ""
+    """The treated in a few words that fit into a sentence ("after a warning"); empty: "with the first choice"."""
+    comparison_short: str = ""
     eligibility: tuple[str, ...]
     emulation: tuple[EmulationLine, ...]
     flow: tuple[FlowStep, ...]

@@ -78,13 +78,36 @@ def percent(share: float | None) -> str:
     return "under 0.01%" if share < 0.5 else "over 99.99%"
 
 
-def in_hundred(x: float) -> str:
-    """How many of 100, without a sign; one decimal where a whole number would print a difference as none.
+def hundreds(*shares: float) -> tuple[str, ...]:
+    """How many of 100, without signs: whole, or with one decimal when whole numbers would hide a difference.
 
-    >>> in_hundred(0.314), in_hundred(-0.086), in_hundred(0.004), in_hundred(0.0), in_hundred(0.0002)
-    ('31', '9', '0.4', '0', 'less than 0.1')
+    >>> hundreds(0.314, 0.224, -0.09), hundreds(0.086, 0.091), hundreds(0.004, 0.12), hundreds(0.0002, 0.0)
+    (('31', '22', '9'), ('8.6', '9.1'), ('0.4', '12.0'), ('less than 0.1', '0.0'))
     """
-    size = abs(100 * x)
-    if size == 0 or size >= 0.95:
-        return f"{size:.0f}"
-    return f"{size:.1f}" if size >= 0.05 else "less than 0.1"
+    sizes = [100 * share for share in shares]
+    vague = len({f"{size:.0f}" for size in sizes}) < len(set(sizes)) or any(0 < abs(size) < 0.95 for size in sizes)
+    decimals = 1 if vague else 0
+    return tuple(_size(size, decimals) for size in sizes)
+
+
+def points(x: float) -> str:
+    """The size of a difference on the rating scale, without its sign.
+
+    >>> points(-0.456), points(0.002), points(0.0)
+    ('0.46', 'less than 0.01', '0.00')
+    """
+    return _size(x, 2)
+
+
+def _size(x: float, decimals: int) -> str:
+    text = f"{abs(x):.{decimals}f}"
+    return f"less than {10**-decimals:.{decimals}f}" if x != 0 and float(text) == 0 else text
+
+
+def capitalised(text: str) -> str:
+    """The text with its first letter large and the rest as it was.
+
+    >>> capitalised("after a warning (PHQ)")
+    'After a warning (PHQ)'
+    """
+    return text[:1].upper() + text[1:]

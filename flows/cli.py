@@ -1,0 +1,400 @@
+"""The `rapport` command. Exit codes: 0 done, 1 refused with one plain message, 2 our fault.
+
+Nothing heavy is imported before a command needs it: `rapport --help` must answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from causal.errors import RapportError, StudyFileError
+
+if TYPE_CHECKING:
+    from flows.runner import Runner
+    from flows.workspace import Workspace
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="rapport",
+    help="Learn from health records about an effect that may not be randomised.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Study = Annotated[Path, typer.Argument(help="The study file, for example configs/studies/duty_to_warn.yaml.")]
+Extract = Annotated[Path | None, typer.Option(help="Folder of the delivered extract (with manifest.json).")]
+SiteFile = Annotated[Path | None, typer.Option("--site", help="Site file. Default: configs/sites/local.yaml.")]
+Results = Annotated[Path | None, typer.Option(help="Folder for results; overrides the site file.")]
+Direct = Annotated[bool, typer.Option("--direct", help="Run the same stages without Prefect (no server start).")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
+
+
+class Console:
+    """Progress for people on standard error, the answer on standard output."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.notes: dict[str, str] = {}
+
+    def say(self, stage: str, text: str) -> None:
+        """Keep what a stage has to say until its line is printed."""
+        self.notes[stage] = text
+
+    def timed(self, run: Runner) -> Runner:
+        """`run`, printing one line for each stage."""
+
+        def timed_run(name: str, stage: Callable[[], Any]) -> Any:
+            started = time.perf_counter()
+            try:
+                value = run(name, stage)
+            except BaseException:
+                self.line(f"{name:<18} stopped")
+                raise
+            self.line(f"{name:<18} {time.perf_counter() - started:6.1f} s   {self.notes.pop(name, '')}".rstrip())
+            return value
+
+        return timed_run
+
+    def line(self, text: str) -> None:
+        """One line for people."""
+        if not self.as_json:
+            typer.echo(text, err=True)
+
+    def answer(self, text: str, value: dict[str, Any]) -> None:
+        """The command's answer: text for people, `value` for machines."""
+        typer.echo(json.dumps(value, indent=1, sort_keys=True) if self.as_json else text)
+
+
+def _workspace(
+    study: Path, extract: Path | None, site: Path | None, results: Path | None, console: Console, truth: Path | None = None
+) -> Workspace:
+    from causal.protocol import OccasionStudy
+    from flows.settings import load_site
+    from flows.store import Store
+    from flows.study_file import load_instruments, load_study
+    from flows.workspace import Workspace
+
+    loaded = load_study(study)
+    if not isinstance(loaded.study, OccasionStudy):
+        raise StudyFileError("study.kind", f"{study.name} is a study of another kind; this command needs occasions")
+    settings = load_site(site)
+    return Workspace(
+        study=loaded.study,
+        protocol_digest=loaded.digest,
+        instruments=load_instruments(study.parent.parent / "instruments"),
+        site=settings,
+        store=Store(results or Path(settings.results), loaded.study.study.id),
+        extract=extract or Path(),
+        say=console.say,
+        truth=truth,
+    )
+
+
+def _needs_extract(extract: Path | None) -> Path:
+    if extract is None:
+        raise RapportError("command.extract", "this command needs an extract", fix="add --extract FOLDER")
+    return extract
+
+
+def _run(ws: Workspace, name: str, body: Callable[[Runner], T], console: Console, *, without_prefect: bool) -> T:
+    from flows.quiet import hush
+    from flows.runner import direct, through_prefect
+
+    hush(ws.store.root.parent / ".prefect")
+    with ws.store.locked():
+        if without_prefect:
+            return body(console.timed(direct))
+        return through_prefect(name, lambda run: body(console.timed(run)), home=ws.store.root.parent / ".prefect")
+
+
+@app.command()
+def simulate(
+    study: Study,
+    out: Annotated[Path, typer.Option(help="New folder for extract/, truth.parquet and dirt.json.")],
+    patients: Annotated[int, typer.Option(help="How many patients.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same extract.")] = 1,
+    file_format: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
+    switch: Annotated[list[str] | None, typer.Option(help="Hard-mode switch, NAME=DOSE; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a synthetic extract whose true effect is known."""
+    from causal.simulation import parameters_with
+    from flows.simulate_extract import simulate_extract
+    from flows.study_file import load_study
+
+    console = Console(as_json=as_json)
+    loaded = load_study(study)
+    parameters = parameters_with(switch or [])
+    if file_format not in ("parquet", "csv"):
+        raise RapportError("command.format", f"format is '{file_format}', expected parquet or csv")
+    started = time.perf_counter()
+    summary = simulate_extract(
+        parameters, patients=patients, seed=seed, out=out, file_format="csv" if file_format == "csv" else "parquet"
+    )
+    rows = sum(table["rows"] for table in summary["tables"].values())
+    console.answer(
+        f"{rows} rows for {patients} patients in {time.perf_counter() - started:.1f} s: {out / 'extract'}\n"
+        f"check it with: rapport check {study} --extract {out / 'extract'}",
+        {"study": loaded.study.study.id, "rows": rows, "extract": str(out / "extract")},
+    )
+
+
+@app.command()
+def check(study: Study, extract: Extract = None, site: SiteFile = None, results: Results = None, as_json: Json = False) -> None:
+    """Check every part of a study, and the extract when one is given, before anything runs."""
+    from causal.protocol import OccasionStudy
+    from flows.study_file import load_instruments, load_study
+    from validation.protocol import judge_protocol
+    from validation.verdict import failed
+
+    console = Console(as_json=as_json)
+    loaded = load_study(study)
+    verdicts = judge_protocol(loaded.study, load_instruments(study.parent.parent / "instruments") if isinstance(loaded.study, OccasionStudy) else {})
+    if extract is not None and isinstance(loaded.study, OccasionStudy) and not failed(verdicts):
+        from flows.design_study import read, validate
+        from flows.runner import direct
+
+        ws = _workspace(study, extract, site, results, console)
+        with ws.store.locked():
+            run = console.timed(direct)
+            delivered = run("read extract", lambda: read(ws))
+            clean = run("validate extract", lambda: validate(ws, delivered))
+        verdicts = (*verdicts, *clean.verdicts)
+    lines = [f"{verdict.status:<13} {verdict.code:<34} {verdict.sentence}" for verdict in verdicts]
+    bad = failed(verdicts)
+    console.answer(
+        "\n".join([*lines, f"{len(bad)} of {len(verdicts)} checks failed"]),
+        {"study": loaded.study.study.id, "verdicts": [{"code": v.code, "status": v.status, "sentence": v.sentence} for v in verdicts]},
+    )
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def design(
+    study: Study,
+    extract: Extract = None,
+    site: SiteFile = None,
+    results: Results = None,
+    without_prefect: Direct = False,
+    as_json: Json = False,
+) -> None:
+    """Build the comparison and the dossier a board reads; open no outcome."""
+    from flows.design_study import design_study
+    from validation.verdict import failed
+
+    console = Console(as_json=as_json)
+    ws = _workspace(study, _needs_extract(extract), site, results, console)
+    judged = _run(ws, "design-study", lambda run: design_study(ws, run), console, without_prefect=without_prefect)
+    bad = [verdict.code for verdict in failed(judged.verdicts)]
+    console.answer(
+        f"design {judged.digest[:16]}: read {judged.folder / 'report.html'}\n"
+        + (f"failed checks: {', '.join(bad)}" if bad else "every check that could be run passed")
+        + f"\nthen: rapport approve {study} --design {judged.digest[:16]} --key KEY",
+        {"design": judged.digest, "folder": str(judged.folder), "failed": bad},
+    )
+
+
+@app.command()
+def approve(
+    study: Study,
+    design_digest: Annotated[str | None, typer.Option("--design", help="Digest of the design, or its beginning.")] = None,
+    key: Annotated[Path, typer.Option(help="The approver's private key.")] = Path("approver.key"),
+    init: Annotated[bool, typer.Option("--init", help="Make the key and print what the site file needs.")] = False,
+    approver: Annotated[str, typer.Option(help="Who approves.")] = "",
+    role: Annotated[str, typer.Option(help="In what role.")] = "",
+    expires: Annotated[str, typer.Option(help="Last day on which it holds, YYYY-MM-DD.")] = "",
+    accept: Annotated[list[str] | None, typer.Option(help="Code of a failed check that is accepted; may be repeated.")] = None,
+    site: SiteFile = None,
+    results: Results = None,
+    as_json: Json = False,
+) -> None:
+    """Sign a design, so that its outcomes may be opened; or make the key to sign with (--init)."""
+    from flows.approvals import create_key, decide, file_approval, fingerprint, read_key, sign
+    from flows.published_designs import find_design
+
+    console = Console(as_json=as_json)
+    if init:
+        public = create_key(key)
+        console.answer(
+            f"private key: {key} (keep it; it is not the analyst's)\nadd this to the site file:\n"
+            f"approvers:\n  - {{name: NAME, role: ROLE, public_key: {public}}}",
+            {"key": str(key), "public_key": public},
+        )
+        return
+    missing = [name for name, value in (("--design", design_digest), ("--approver", approver), ("--role", role), ("--expires", expires)) if not value]
+    if missing:
+        raise RapportError("command.approve", f"an approval needs {', '.join(missing)}")
+    ws = _workspace(study, None, site, results, console)
+    identity, bad = find_design(ws.store, design_digest or "")
+    decision = decide(
+        identity, approver=approver, role=role, expires=expires, accepted_failures=tuple(accept or ()), simulated=False
+    )
+    approval = sign(decision, read_key(key))
+    with ws.store.locked():
+        path = file_approval(ws.store, approval)
+    left = sorted(set(bad) - set(accept or ()))
+    console.answer(
+        f"approved design {identity.design_digest[:16]} with key {fingerprint(approval.public_key)}: {path}"
+        + (f"\nnot accepted, so outcomes stay closed: {', '.join(left)}" if left else ""),
+        {"approval": str(path), "design": identity.design_digest, "not_accepted": left},
+    )
+
+
+@app.command()
+def estimate(
+    study: Study,
+    extract: Extract = None,
+    truth: Annotated[Path | None, typer.Option(help="Truth file of a synthetic extract.")] = None,
+    site: SiteFile = None,
+    results: Results = None,
+    without_prefect: Direct = False,
+    as_json: Json = False,
+) -> None:
+    """Open the outcomes of an approved design, estimate, and publish a release."""
+    from flows.design_study import design_study
+    from flows.estimate_effect import estimate_effect
+
+    console = Console(as_json=as_json)
+    ws = _workspace(study, _needs_extract(extract), site, results, console, truth)
+    done = _run(
+        ws, "estimate-effect", lambda run: estimate_effect(ws, design_study(ws, run), run), console, without_prefect=without_prefect
+    )
+    _print_release(console, done.folder, fresh=done.fresh)
+
+
+@app.command()
+def run(
+    study: Study,
+    extract: Extract = None,
+    truth: Annotated[Path | None, typer.Option(help="Truth file of a synthetic extract.")] = None,
+    synthetic: Annotated[int | None, typer.Option(help="Simulate this many patients first; a simulated board approves.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of --synthetic.")] = 1,
+    switch: Annotated[list[str] | None, typer.Option(help="Hard-mode switch of --synthetic, NAME=DOSE.")] = None,
+    site: SiteFile = None,
+    results: Results = None,
+    without_prefect: Direct = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study from its extract (or one flat table) to a release; outcomes open only if a board has approved."""
+    from causal.protocol import FlatTableStudy
+    from flows.study_file import load_study
+
+    console = Console(as_json=as_json)
+    loaded = load_study(study)
+    if isinstance(loaded.study, FlatTableStudy):
+        from flows.flat_table import analyse
+
+        text, value = analyse(loaded.study, study)
+        console.answer(text, value)
+        return
+    if synthetic is None:
+        estimate(study, extract, truth, site, results, without_prefect, as_json)
+        return
+    from causal.simulation import parameters_with
+    from flows.simulate_study import simulate_study
+
+    ws = _workspace(study, None, site, results, console)
+    parameters = parameters_with(switch or [])
+    done = _run(
+        ws,
+        "simulate-study",
+        lambda runner: simulate_study(ws, runner, parameters=parameters, patients=synthetic, seed=seed),
+        console,
+        without_prefect=without_prefect,
+    )
+    _print_release(console, done.folder, fresh=done.fresh)
+
+
+def _print_release(console: Console, folder: Path, *, fresh: bool) -> None:
+    facts = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    lines = [f"{'published' if fresh else 'unchanged'}: {folder / 'report.html'}"]
+    for name in ("termination", "composite"):
+        effect = facts["results"][name]
+        lines.append(
+            f"{name:<12} {effect['value']:+.3f} [{effect['lower']:+.3f}, {effect['upper']:+.3f}] {effect['scale']}"
+        )
+    lines += [
+        f"truth        {truth['truth']:+.3f} {'inside' if truth['covered'] else 'OUTSIDE'} the interval: {truth['name']}"
+        for truth in facts["truth"]
+    ]
+    console.answer("\n".join(lines), {"release": str(folder), "fresh": fresh, "results": facts["results"], "truth": facts["truth"]})
+
+
+@app.command()
+def status(study: Study, site: SiteFile = None, results: Results = None, as_json: Json = False) -> None:
+    """What has been designed, approved and released for a study."""
+    from flows.published_designs import list_designs
+
+    console = Console(as_json=as_json)
+    ws = _workspace(study, None, site, results, console)
+    entries = ws.store.entries()
+    designs = list_designs(ws.store)
+    releases = [path.name for path in ws.store.releases()]
+    opened = len({entry["design"] for entry in entries if entry["event"] == "outcomes opened"})
+    lines = [f"study {ws.study.study.id} under {ws.store.root}"]
+    lines += [f"design {d.digest[:16]}: {'approved' if d.approved else 'not approved'}, failed checks: {', '.join(d.failed) or 'none'}" for d in designs]
+    lines += [f"release {name}" for name in releases]
+    lines.append(f"outcomes opened for {opened} design(s); ledger: {len(entries)} entries, chain intact")
+    console.answer(
+        "\n".join(lines),
+        {
+            "study": ws.study.study.id,
+            "designs": [{"digest": d.digest, "approved": d.approved, "failed": list(d.failed)} for d in designs],
+            "releases": releases,
+            "outcomes_opened": opened,
+            "ledger_entries": len(entries),
+        },
+    )
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
+) -> None:
+    """The JSON Schema of study files, for editors."""
+    from flows.study_file import study_json_schema
+
+    text = json.dumps(study_json_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Run a command; turn every refusal into one message and an exit code."""
+    import click
+
+    try:
+        code = app(standalone_mode=False)
+    except RapportError as refusal:
+        typer.echo(f"refused: {refusal}", err=True)
+        code = 1
+    except click.ClickException as usage:
+        typer.echo(f"refused: {usage.format_message()}", err=True)
+        code = 1
+    except (click.Abort, KeyboardInterrupt):
+        typer.echo("stopped", err=True)
+        code = 1
+    except Exception as error:
+        if os.environ.get("RAPPORT_DEBUG") == "1":
+            raise
+        typer.echo(
+            f"internal error ({type(error).__name__}): this is our fault, not the study's. "
+            "Earlier results are untouched. RAPPORT_DEBUG=1 shows where it happened.",
+            err=True,
+        )
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)

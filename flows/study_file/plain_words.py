@@ -1,0 +1,253 @@
+"""What is wrong with a value, and what was expected, in words an analyst uses.
+
+pydantic finds the errors; its sentences speak of unions, models and tuples. Here each is said again from the JSON
+Schema of the place where it stands: "got 0, expected an integer from 1 to 4".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from causal.protocol.base import COLUMN_PATTERN, NAME_PATTERN, STUDY_ID_PATTERN
+from flows.study_file.plain_yaml import Document, Plain, Problem, Where
+from flows.study_file.small_file import shown
+
+Schema = dict[str, Any]
+
+PATTERNS: dict[str, str] = {
+    NAME_PATTERN: "a lower-case word of letters, digits and underscores",
+    COLUMN_PATTERN: "the name of a column: letters, digits, underscores, full stops",
+    STUDY_ID_PATTERN: "a short name of 3 to 41 lower-case letters, digits, underscores and hyphens",
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}|not registered)$": "a date written 2026-01-31, or: not registered",
+    r"^[a-z][a-z0-9_]* -> [a-z][a-z0-9_]*$": "an arrow written: cause -> effect",
+    r"^E[0-9]{1,2}$": "E1, E2, …",
+    r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)?$": "the name of a data set, such as MatchIt/lalonde",
+    r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.(csv|parquet)$": (
+        "a .csv or .parquet file below the study file's folder, without '..'"
+    ),
+    r"^[A-Za-z0-9+/]{43}=$": "a public key: 44 characters of base64",
+}
+"""Every pattern of the vocabulary, in words."""
+
+
+def problems_in(error: ValidationError, document: Document, schema: Schema) -> list[Problem]:
+    """One problem for each thing pydantic found wrong in `document`, in the words of `schema`."""
+    found = [_problem(detail, document, schema) for detail in error.errors(include_url=False, include_input=False)]
+    # A misspelt key is one mistake, not an unknown key and a missing one.
+    meant = {(*problem.where[:-1], near) for problem, near in found if near is not None}
+    return [problem for problem, _ in found if not (problem.where in meant and problem.text.startswith("this key"))]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that names the nearest known name, or nothing.
+
+    >>> did_you_mean("calliper", ["caliper", "ratio"])
+    "; did you mean 'caliper'?"
+    """
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def path_words(where: Where) -> str:
+    """A path as people read it; list positions count from 1.
+
+    >>> path_words(("outcome", "windows", 0, "day"))
+    'outcome.windows[1].day'
+    """
+    words = ""
+    for step in where:
+        words += f"[{step + 1}]" if isinstance(step, int) else f".{shown(step)}"
+    return words.removeprefix(".")
+
+
+def expected(schema: Schema, root: Schema) -> str:
+    """What `schema` accepts, in words; `root` holds its definitions.
+
+    >>> expected({"type": "integer", "minimum": 1, "maximum": 4}, {})
+    'an integer from 1 to 4'
+    """
+    schema = _resolved(schema, root)
+    if "anyOf" in schema:
+        rest = [part for part in schema["anyOf"] if part.get("type") != "null"]
+        words = " or ".join(expected(part, root) for part in rest)
+        return f"{words}, or null" if len(rest) < len(schema["anyOf"]) else words
+    if "oneOf" in schema:
+        tag = schema["discriminator"]["propertyName"]
+        return f"a block whose {tag!r} is one of: {', '.join(schema['discriminator']['mapping'])}"
+    if "const" in schema:
+        return _plain(schema["const"])
+    if "enum" in schema:
+        return f"one of: {', '.join(_plain(value) for value in schema['enum'])}"
+    match schema.get("type"):
+        case "integer":
+            return f"an integer{_range(schema)}"
+        case "number":
+            return f"a number{_range(schema)}"
+        case "boolean":
+            return "true or false"
+        case "array":
+            least = schema.get("minItems", 0)
+            return "a list" + (f" of {least} or more" if least else "") + f" (each: {expected(schema['items'], root)})"
+        case "object" if "properties" in schema:
+            return f"a block with the keys {', '.join(schema['properties'])}"
+        case "object":
+            return "a block of names and values"
+        case _:
+            return PATTERNS.get(schema.get("pattern", ""), f"text{_length(schema)}")
+
+
+def got(value: Plain, written: str | None) -> str:
+    """What stands in the file: `written` is its text where it has no quotes and is not text."""
+    match value:
+        case dict():
+            return "a block of keys"
+        case list():
+            return "an empty list" if not value else f"a list of {len(value)}"
+        case None:
+            return "nothing" if not written else shown(written)
+        case str():
+            return repr(shown(value))
+        case _:
+            return shown(written if written is not None else _plain(value))
+
+
+def _problem(detail: ErrorDetails, document: Document, root: Schema) -> tuple[Problem, str | None]:
+    """The problem, and the key that was probably meant when an unknown one was found."""
+    where, value = _follow(detail["loc"], document.value)
+    node = _at(root, where, document.value)
+    near: str | None = None
+    match detail["type"]:
+        case "extra_forbidden":
+            place = document.keys[where]
+            text, near = _unknown_key(where, _at(root, where[:-1], document.value))
+        case "missing":
+            place = document.places[where[:-1]]
+            text = f"this key is missing; expected {expected(node, root)}"
+        case "union_tag_not_found" if isinstance(value, dict):
+            where = (*where, node["discriminator"]["propertyName"])
+            place = document.places[where[:-1]]
+            text = f"this key is missing; expected one of: {', '.join(node['discriminator']['mapping'])}"
+        case "union_tag_invalid" if isinstance(value, dict):
+            where = (*where, node["discriminator"]["propertyName"])
+            place = document.places[where]
+            chosen, kinds = value[str(where[-1])], list(node["discriminator"]["mapping"])
+            text = f"got {got(chosen, document.unquoted.get(where))}, expected one of: {', '.join(kinds)}"
+            text += did_you_mean(str(chosen), kinds)
+        case "value_error":
+            place = document.places[where]
+            text = str(detail.get("ctx", {}).get("error", detail["msg"]))
+        case _:
+            place = document.places[where]
+            text = _not_as_expected(value, document.unquoted.get(where), node, root)
+    return Problem(place=place, where=where, text=text), near
+
+
+def _unknown_key(where: Where, parent: Schema) -> tuple[str, str | None]:
+    key, allowed = str(where[-1]), list(parent.get("properties", {}))
+    near = get_close_matches(key, allowed, n=1, cutoff=0.6)
+    if near:
+        return f"unknown key {shown(key)!r}; did you mean {near[0]!r}?", near[0]
+    return f"unknown key {shown(key)!r}; the keys here are {', '.join(allowed)}", None
+
+
+def _not_as_expected(value: Plain, written: str | None, node: Schema, root: Schema) -> str:
+    text = f"got {got(value, written)}, expected {expected(node, root)}"
+    kinds = {part.get("type") for part in node.get("anyOf", [node])}
+    if kinds & {"integer", "number"} and isinstance(value, str) and _is_number(value):
+        return f"{text}; remove the quotes"
+    if "string" in kinds and written:
+        return f"{text}; quote it: '{shown(written)}'"
+    if isinstance(value, str) and "enum" in node:
+        return text + did_you_mean(value, map(str, node["enum"]))
+    return text
+
+
+def _follow(loc: Sequence[str | int], value: Plain) -> tuple[Where, Plain]:
+    """pydantic's location without the names of the union's members it passed through, and the value found there."""
+    where: list[str | int] = []
+    member_named = False
+    for step in loc:
+        if isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value, member_named = value[step], False
+            where.append(step)
+        elif isinstance(value, dict) and isinstance(step, str):
+            if not member_named and step in (
+                value.get("kind"),
+                *(value.get(t) for t in ("rule", "strategy", "method", "family")),
+            ):
+                member_named = True
+                continue
+            value, member_named = value.get(step), False
+            where.append(step)
+    return tuple(where), value
+
+
+def _resolved(schema: Schema, root: Schema) -> Schema:
+    while "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+    return schema
+
+
+def _at(root: Schema, where: Where, value: Plain) -> Schema:
+    """The part of `root` that speaks of the place `where` in `value`."""
+    node = _member(root, value, root)
+    for step in where:
+        if isinstance(step, int):
+            node = node.get("items", {})
+            value = value[step] if isinstance(value, list) else None
+        else:
+            node = node.get("properties", {}).get(step) or node.get("additionalProperties") or {}
+            value = value.get(step) if isinstance(value, dict) else None
+        node = _member(node, value, root)
+    return node
+
+
+def _member(schema: Schema, value: Plain, root: Schema) -> Schema:
+    """The member of a union that `value` says it is; the union itself when it does not say."""
+    schema = _resolved(schema, root)
+    if isinstance(value, dict) and "oneOf" in schema:
+        tag = value.get(schema["discriminator"]["propertyName"])
+        reference = schema["discriminator"]["mapping"].get(tag) if isinstance(tag, str) else None
+        return schema if reference is None else _resolved({"$ref": reference}, root)
+    if isinstance(value, (dict, list)) and "anyOf" in schema:
+        parts = [part for part in schema["anyOf"] if part.get("type") != "null"]
+        return _member(parts[0], value, root) if len(parts) == 1 else schema
+    return schema
+
+
+def _range(schema: Schema) -> str:
+    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
+    high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}"
+    parts = [
+        *([f"of at least {low:g}"] if low is not None else []),
+        *([f"above {above:g}"] if above is not None else []),
+        *([f"at most {high:g}"] if high is not None else []),
+        *([f"below {below:g}"] if below is not None else []),
+    ]
+    return f" {' and '.join(parts)}" if parts else ""
+
+
+def _length(schema: Schema) -> str:
+    least, most = schema.get("minLength", 0), schema.get("maxLength")
+    return f" of {least} to {most} characters" if most is not None else ""
+
+
+def _plain(value: object) -> str:
+    return (
+        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""From a YAML file to a typed value, or to one message that names every problem and its line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from causal.errors import StudyFileError
+from flows.study_file.plain_words import path_words, problems_in
+from flows.study_file.plain_yaml import Document, Problem, plain_yaml
+from flows.study_file.small_file import UnreadableFileError, shown, small_text
+
+T = TypeVar("T")
+MOST_PROBLEMS = 50
+
+
+def typed_file(
+    path: Path,
+    adapter: TypeAdapter[T],
+    *,
+    what: str,
+    more_problems: Callable[[Document], Iterable[Problem]] | None = None,
+) -> T:
+    """The value written in the file at `path`.
+
+    Parameters
+    ----------
+    path
+        A small regular ``.yaml`` file.
+    adapter
+        What it must say. Nothing is converted: text is not a number, a number is not text.
+    what
+        ``"study"``, ``"site"`` or ``"instrument"``: begins the code of a refusal.
+    more_problems
+        Further rules over the plain values (names that must exist), judged together with the rest.
+
+    Raises
+    ------
+    StudyFileError
+        ``<what>.unreadable`` when the file may not be opened; ``<what>.invalid`` with every problem on a line of its own.
+    """
+    try:
+        text = small_text(path)
+    except UnreadableFileError as error:
+        raise StudyFileError(f"{what}.unreadable", f"{shown(str(path))}: {error}") from None
+    document = plain_yaml(text)
+    problems = list(document.problems)
+    value: T | None = None
+    if document.value is not None or not problems:
+        try:
+            # JSON, because strict mode takes a JSON array for a tuple but refuses a Python list.
+            value = adapter.validate_json(json.dumps(document.value, allow_nan=False))
+        except ValidationError as error:
+            problems += _not_yet_named(problems_in(error, document, _schema(adapter)), problems)
+        problems += more_problems(document) if more_problems is not None else ()
+    if problems or value is None:
+        raise StudyFileError(f"{what}.invalid", _message(shown(str(path)), problems))
+    return value
+
+
+def _not_yet_named(found: list[Problem], known: list[Problem]) -> list[Problem]:
+    """Those of `found` that do not follow from a value already refused."""
+    refused = [problem.where for problem in known if problem.where]
+    return [problem for problem in found if not any(problem.where[: len(where)] == where for where in refused)]
+
+
+@cache
+def _schema(adapter: TypeAdapter[Any]) -> dict[str, Any]:
+    return adapter.json_schema()
+
+
+def _message(name: str, problems: list[Problem]) -> str:
+    problems = sorted(problems, key=lambda each: (each.place.line, each.place.column) if each.place else (0, 0))
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = [f"{name} cannot be used: {count}", *(_line(name, problem) for problem in problems[:MOST_PROBLEMS])]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"… and {len(problems) - MOST_PROBLEMS} more")
+    return "\n".join(lines)
+
+
+def _line(name: str, problem: Problem) -> str:
+    place = f":{problem.place.line}:{problem.place.column}" if problem.place else ""
+    path = f"{path_words(problem.where)}: " if problem.where else ""
+    return f"{name}{place}: {path}{problem.text}"
