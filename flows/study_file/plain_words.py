@@ -37,7 +37,8 @@ PATTERNS: dict[str, str] = {
 
 def problems_in(error: ValidationError, document: Document, schema: Schema) -> list[Problem]:
     """One problem for each thing pydantic found wrong in `document`, in the words of `schema`."""
-    found = [_problem(detail, document, schema) for detail in error.errors(include_url=False, include_input=False)]
+    details = error.errors(include_url=False, include_input=False)
+    found = [_problem(detail, document, schema) for detail in details if not _follows(detail, document)]
     # A misspelt key is one mistake, not an unknown key and a missing one.
     meant = {(*problem.where[:-1], near) for problem, near in found if near is not None}
     return [problem for problem, _ in found if not (problem.where in meant and problem.text.startswith("this key"))]
@@ -145,6 +146,14 @@ def _problem(detail: ErrorDetails, document: Document, root: Schema) -> tuple[Pr
             place = document.places[where]
             text = _not_as_expected(value, document.unquoted.get(where), node, root)
     return Problem(place=place, where=where, text=text), near
+
+
+def _follows(detail: ErrorDetails, document: Document) -> bool:
+    """Whether pydantic calls a list too short only because it left out the items already found wrong."""
+    if detail["type"] != "too_short":
+        return False
+    _, value = _follow(detail["loc"], document.value)
+    return isinstance(value, list) and len(value) >= detail["ctx"]["min_length"]
 
 
 def _unknown_key(where: Where, parent: Schema) -> tuple[str, str | None]:
