@@ -54,7 +54,7 @@ class Site(Part):
     """Folder of results, made when it is missing; relative to the folder in which `rapport` is started."""
     threads: int = Field(default=2, ge=1, le=256)
     """Most processor threads used at once."""
-    memory_gb: float = Field(default=4, gt=0, le=4096)
+    memory_gb: float = Field(default=4.0, gt=0, le=4096)
     """Most memory the engine may take, in gigabytes."""
     engine: Literal["duckdb"] = "duckdb"
     """Where relational expressions run."""

@@ -152,9 +152,7 @@ def _write_part(extract: Path, name: str, frame: pd.DataFrame, written: _Written
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     written.rows += table.num_rows
-    written.files.append(
-        {"path": relative, "rows": table.num_rows, "bytes": path.stat().st_size, "sha256": digest}
-    )
+    written.files.append({"path": relative, "rows": table.num_rows, "bytes": path.stat().st_size, "sha256": digest})
 
 
 def _write_csv(table: pa.Table, path: Path) -> None:

@@ -163,7 +163,7 @@ def firth_logistic(design: FloatArray, treated: BoolArray) -> FloatArray:
     Raises
     ------
     DesignError
-        ``design.not_converged`` after 200 iterations.
+        ``design.not_converged``.
 
     >>> none_of_twenty = firth_logistic(np.ones((20, 1)), np.zeros(20, dtype=bool))
     >>> round(float(none_of_twenty[0]), 6)  # log((0 + 1/2) / (20 - 0 + 1/2))
@@ -171,20 +171,19 @@ def firth_logistic(design: FloatArray, treated: BoolArray) -> FloatArray:
     """
     y = np.asarray(treated, dtype=np.float64)
     beta = np.zeros(design.shape[1])
-    penalised, information = _penalised_likelihood(design, y, beta)
-    for _ in range(200):
-        p = _expit(design @ beta)
-        leverage = p * (1 - p) * np.einsum("ij,ij->i", design, np.linalg.solve(information, design.T).T)
-        step = np.linalg.solve(information, design.T @ (y - p + leverage * (0.5 - p)))
-        step /= max(1.0, float(np.abs(step).max()) / 5.0)  # logistf's bound on one step
-        trial, trial_information = _penalised_likelihood(design, y, beta + step)
-        while trial < penalised - 1e-9 * abs(penalised) and float(np.abs(step).max()) > 1e-12:
+    value, score, curvature = _penalised_likelihood(design, y, beta)
+    for _ in range(100):
+        step = np.linalg.solve(curvature, score)
+        step /= max(1.0, float(np.abs(design @ step).max()) / 5.0)  # no log odds moves by more than 5 at once
+        trial = _penalised_likelihood(design, y, beta + step)
+        while trial[0] < value - 1e-9 * abs(value):
             step /= 2
-            trial, trial_information = _penalised_likelihood(design, y, beta + step)
-        beta, penalised, information = beta + step, trial, trial_information
-        if float(np.abs(step).max()) < 1e-10:
+            trial = _penalised_likelihood(design, y, beta + step)
+        beta = beta + step
+        value, score, curvature = trial
+        if float(np.abs(step).max()) < 1e-9:
             return beta
-    raise DesignError("design.not_converged", "Firth's penalised likelihood did not settle in 200 iterations")
+    raise DesignError("design.not_converged", "Firth's penalised likelihood of treatment did not reach a maximum")
 
 
 def independent_columns(x: FloatArray, *, tolerance: float = 1e-7) -> BoolArray:
@@ -277,30 +276,30 @@ def _separation(names: tuple[str, ...]) -> DesignError:
 def _maximum_likelihood(z: FloatArray, y: BoolArray, names: tuple[str, ...]) -> FloatArray:
     """Intercept and slopes (k + 1,) of the unpenalised fit on standardised columns z (n, k).
 
-    Newton's last steps shrink quadratically at a maximum. Under separation they keep their size and point in the
-    direction along which the likelihood rises for ever: that direction is checked against the data before it is named.
+    Newton's steps shrink quadratically towards a maximum. Under separation they keep their size and settle on a
+    direction along which the likelihood rises for ever: a step that points one arm up and the other down, without one
+    occasion against it, proves that there is no maximum.
     """
     design = np.asfortranarray(np.column_stack([np.ones(y.size), z]))
     beta = _starting_values(z, y)
-    step = np.full(beta.size, np.inf)
-    for _ in range(12):
+    for _ in range(25):
         p = _expit(design @ beta)
         try:
             step = np.linalg.solve(_information(design, p * (1 - p)), design.T @ (y - p))
         except np.linalg.LinAlgError:
-            break  # p is 0 or 1 to machine precision: `step` still holds the direction that led here
+            break  # some direction has no information left
         beta = beta + step
-        if float(np.abs(step).max()) < 1e-9:
+        size = float(np.abs(step).max())
+        if size < 1e-9:
             return beta
-    direction = step / np.abs(step).max() if np.isfinite(step).all() else beta / np.abs(beta).max()
-    margin = np.where(y, 1.0, -1.0) * (design @ direction)
-    if margin.max() > 0 and margin.min() >= -1e-6 * margin.max():
-        weight = np.abs(direction[1:])
-        raise _separation(tuple(name for name, w in zip(names, weight, strict=True) if w > 0.01 * weight.max()))
+        margin = np.where(y, 1.0, -1.0) * (design @ step)
+        if margin.max() > 0 and margin.min() >= -1e-9 * margin.max():
+            weight = np.abs(step[1:])
+            raise _separation(tuple(name for name, w in zip(names, weight, strict=True) if w > 0.01 * weight.max()))
     raise DesignError(
         "design.not_converged",
-        "the propensity model did not converge: its covariates are nearly collinear or nearly separate the arms",
-        fix="drop covariates that repeat one another",
+        "the propensity model did not converge: its covariates nearly repeat one another or nearly separate the arms",
+        fix="drop covariates that repeat one another; cross-tabulate the others with treatment",
     )
 
 
@@ -328,12 +327,35 @@ def _information(design: FloatArray, weight: FloatArray) -> FloatArray:
     return total
 
 
-def _penalised_likelihood(design: FloatArray, y: FloatArray, beta: FloatArray) -> tuple[float, FloatArray]:
-    """Firth's objective at beta, and the information matrix it was computed from."""
+def _penalised_likelihood(design: FloatArray, y: FloatArray, beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Firth's objective at beta, its gradient (k,), and a positive definite curvature (k, k) for Newton's step.
+
+    The curvature is minus the second derivative, or the information where the former is not positive definite.
+    """
     eta = design @ beta
     p = _expit(eta)
-    information = _information(design, p * (1 - p))
-    return float(y @ eta - np.logaddexp(0, eta).sum() + 0.5 * np.linalg.slogdet(information)[1]), information
+    w = p * (1 - p)
+    information = _information(design, w)
+    root = np.linalg.cholesky(information)
+    white = np.linalg.solve(root, design.T).T  # rows u with u'u = x' information^-1 x
+    squared = (white**2).sum(axis=1)
+    value = float(y @ eta - np.logaddexp(0, eta).sum() + np.log(np.diag(root)).sum())
+    score = design.T @ (y - p + w * squared * (0.5 - p))
+    curvature = information - _penalty_curvature(design, white, squared, p)
+    return value, score, curvature if np.linalg.eigvalsh(curvature)[0] > 0 else information
+
+
+def _penalty_curvature(design: FloatArray, white: FloatArray, squared: FloatArray, p: FloatArray) -> FloatArray:
+    """Second derivative (k, k) of log|I|/2: ``[tr(I^-1 I_jl) - tr(I^-1 I_j I^-1 I_l)] / 2`` with derivatives of I."""
+    w = p * (1 - p)
+    k = design.shape[1]
+    first = np.zeros((k, k * k))
+    for start in range(0, design.shape[0], block := max(1, ROWS_PER_BLOCK // k)):
+        rows = slice(start, start + block)
+        pairs = (white[rows, :, None] * white[rows, None, :]).reshape(-1, k * k)
+        first += (design[rows] * (w * (1 - 2 * p))[rows, None]).T @ pairs
+    second = design.T @ (design * (w * (1 - 6 * w) * squared)[:, None])
+    return (second - first @ first.T) / 2
 
 
 def _expit(eta: FloatArray) -> FloatArray:

@@ -169,7 +169,7 @@ class CohortStudy(Part):
 class PublishedValue(Part):
     """A number from the literature this analysis should reproduce, and where it is printed."""
 
-    quantity: Literal["estimate", "lower", "upper", "sets", "std_error"]
+    quantity: Literal["estimate", "lower", "upper", "sets"]
     """Which number."""
     value: float
     """The number."""

@@ -122,7 +122,7 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
     warning = np.zeros(assessed.shape)
     warning[rows, columns] = (
         parameters.warning_intercept
-        + parameters.severity_on_warning * (severity[rows, columns] - _MEAN_SEVERITY)
+        + parameters.positivity * (severity[rows, columns] - _MEAN_SEVERITY)
         + parameters.phq9_on_warning * (_latest_phq9(phq9_answered, phq9_items)[rows, columns] - _MEAN_PHQ9)
         + parameters.sud_on_warning * (sud_day[rows] < assessed_at[rows, columns] // DAY)
         + parameters.target_on_warning * target[rows, columns]
@@ -130,7 +130,7 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
         + parameters.history_on_warning * violence[rows]
         + parameters.male_on_warning * (sex[rows] == 1)
         + parameters.hold_on_warning * hold[rows, columns]
-        + parameters.gamma * person.hidden[rows]
+        + parameters.hidden_u[0] * person.hidden[rows]
         + world.clinician_practice[clinician[rows]]
         + _regime_logit(parameters, world, clinician[rows], intake_day[rows] + assessed_at[rows, columns] // DAY)
     )
@@ -242,5 +242,5 @@ def _stable_alliance(
     )
     after_assessment = np.zeros_like(assessed)
     after_assessment[:, 1:] = np.logical_or.accumulate(assessed, axis=1)[:, :-1]
-    hidden = parameters.theta * draws.person.hidden.astype(float)[:, None] * after_assessment
+    hidden = parameters.hidden_u[1] * draws.person.hidden.astype(float)[:, None] * after_assessment
     return person[:, None] + growth + parameters.phq9_on_alliance * (depression - _MEAN_PHQ9) - hidden

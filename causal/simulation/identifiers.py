@@ -20,15 +20,15 @@ NOBODY: Final = 1 << (BITS - 1)
 """Running numbers from here on belong to no simulated row: ids that point nowhere."""
 
 
-def scatter(numbers: NDArray[np.int64], key: int) -> NDArray[np.uint64]:
+def scatter(numbers: NDArray[np.int64], key: tuple[int, int]) -> NDArray[np.uint64]:
     """A keyed permutation of the 40-bit numbers, applied element by element.
 
-    >>> len(np.unique(scatter(np.arange(1000), key=7)))
+    >>> len(np.unique(scatter(np.arange(1000), key=(7, 8))))
     1000
     """
-    mixed = numbers.astype(np.uint64) ^ (np.uint64(key) & _MASK)
-    for multiplier in _MULTIPLIERS:
-        mixed = (mixed * multiplier) & _MASK
+    mixed = numbers.astype(np.uint64) & _MASK
+    for round_key, multiplier in zip(key, _MULTIPLIERS, strict=True):
+        mixed = ((mixed ^ (np.uint64(round_key) & _MASK)) * multiplier) & _MASK
         mixed ^= mixed >> np.uint64(BITS // 2)
     return mixed
 
@@ -40,7 +40,8 @@ def opaque_ids(kind: str, numbers: NDArray[np.int64], key: int) -> pa.LargeStrin
     >>> [len(i) for i in ids], {i[0] for i in ids}, len(set(ids))
     ([9, 9, 9], {'p'}, 3)
     """
-    codes = scatter(numbers, key)
+    first, second = np.random.SeedSequence([key, ord(kind)]).generate_state(2, np.uint64)
+    codes = scatter(numbers, (int(first), int(second)))
     letters = np.empty((len(numbers), 9), dtype=np.uint8)
     letters[:, 0] = ord(kind)
     for place in range(8):

@@ -21,9 +21,9 @@ FIRST_INTAKE = date(2018, 1, 1)
 LAST_INTAKE = date(2022, 12, 31)
 
 PERIOD_DAYS = 30
-PERIODS = 30
+PERIODS = 24
 """Care lasts at most this many 30-day periods; whoever is left then has completed it."""
-ASSESSED_PERIODS = 24
+ASSESSED_PERIODS = 18
 """Assessments happen in the first of them, so that each has its follow-up inside the process."""
 
 CHUNK_PATIENTS = 20_000
@@ -43,11 +43,9 @@ _PROBABILITIES = (
 )
 _STANDARD_DEVIATIONS = ("clinic_sd", "clinician_sd", "patient_sd", "occasion_sd", "practice_sd")
 _SWITCHES = {
-    "gamma": (0.0, 3.0),
-    "theta": (0.0, 2.0),
     "immortal": (0.0, 3.0),
     "mnar": (-5.0, 5.0),
-    "severity_on_warning": (-5.0, 5.0),
+    "positivity": (-5.0, 5.0),
     "clinician_confounding": (-1.0, 1.0),
     "dip": (-2.0, 2.0),
     "assessment_rate": (0.0, 1.0),
@@ -76,6 +74,7 @@ class SimulationParameters:
     clinic_sd: float = 0.12
     clinician_sd: float = 0.20
     """Clustering: SD of clinicians' own alliance level v_j (doses 0, .20, .35)."""
+    clinicians_per_clinic: int = 10
     patient_sd: float = 0.50
     occasion_sd: float = 0.38
     growth: float = 0.03
@@ -91,9 +90,9 @@ class SimulationParameters:
     # Assessments and warnings
     assessment_rate: float = 0.04
     """Per 30 days in care, times exp(.3 threat trait); at most one per period."""
-    warning_intercept: float = -5.85
-    severity_on_warning: float = 0.85
-    """Positivity: at 2.0 and 4.0 severity all but decides (logit per point)."""
+    warning_intercept: float = -5.82
+    positivity: float = 0.85
+    """Logit per point of severity (doses .85, 2.0, 4.0: in the end severity all but decides, and overlap is gone)."""
     phq9_on_warning: float = 0.05
     sud_on_warning: float = 0.35
     alliance_on_warning: float = -0.45
@@ -122,7 +121,7 @@ class SimulationParameters:
     """All effects of a warning are exactly zero."""
 
     # Leaving, per 30 days
-    leaving_intercept: float = -2.45
+    leaving_intercept: float = -2.35
     alliance_on_leaving: float = -0.45
     phq9_on_leaving: float = 0.05
     lost_share: float = 0.15
@@ -136,14 +135,13 @@ class SimulationParameters:
     phq9_response_rate: float = 0.45
     unlinked_share: float = 0.05
     """Protective actions whose assessment the source did not record."""
-    second_provider_share: float = 0.10
+    second_provider_share: float = 0.06
     """People who also rate another clinician of the clinic, whom no warning touches (a negative-control outcome)."""
 
     # Hard modes
-    gamma: float = 0.0
-    """Hidden U (standard normal): logit per SD on warning ..."""
-    theta: float = 0.0
-    """... and points per SD off every alliance after the first assessment."""
+    hidden_u: tuple[float, float] = (0.0, 0.0)
+    """(gamma, theta) of an unrecorded standard normal U: gamma logit per SD on warning, and theta points per SD off every
+    alliance after the first assessment (doses (.4, .1), (.7, .2), (1.1, .3))."""
     immortal: float = 0.0
     """Assessments come later in care: rate times exp(immortal (month - 6)/12). Whoever is ever warned then stayed long."""
     mnar: float = 0.0
@@ -161,7 +159,12 @@ class SimulationParameters:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "effect":
-                _check_effect(value)
+                _check_numbers(field.name, value, 3, "three numbers from -4 to 4, at 30, 90 and 180 days")
+            elif field.name == "hidden_u":
+                _check_numbers(field.name, value, 2, "two numbers from -4 to 4, gamma and theta")
+            elif field.name == "clinicians_per_clinic":
+                if type(value) is not int or not 1 <= value <= 100:
+                    raise _refused(field.name, value, "a whole number from 1 to 100")
             elif field.name == "regime_change":
                 _check_regime_change(value)
             elif field.name == "null":
@@ -179,8 +182,8 @@ class SimulationParameters:
         StudyFileError
             A name that is no parameter (``"simulation.unknown_dose"``), or a value that is refused.
 
-        >>> SimulationParameters.from_doses({"gamma": 0.7, "theta": 0.2}).gamma
-        0.7
+        >>> SimulationParameters.from_doses({"hidden_u": (0.7, 0.2)}).hidden_u
+        (0.7, 0.2)
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(doses) - known)
@@ -212,13 +215,13 @@ def _check_number(name: str, value: object) -> None:
         raise _refused(name, value, f"a number from {low} to {high}")
 
 
-def _check_effect(value: object) -> None:
-    if not (isinstance(value, tuple) and len(value) == 3):
-        raise _refused("effect", value, "three numbers, at 30, 90 and 180 days")
-    for point in value:
-        number = isinstance(point, (int, float)) and not isinstance(point, bool)
-        if not (number and math.isfinite(point) and abs(point) <= 4):
-            raise _refused("effect", value, "three numbers from -4 to 4")
+def _check_numbers(name: str, value: object, count: int, expected: str) -> None:
+    if not (isinstance(value, tuple) and len(value) == count):
+        raise _refused(name, value, expected)
+    for number in value:
+        plain = isinstance(number, (int, float)) and not isinstance(number, bool)
+        if not (plain and math.isfinite(number) and abs(number) <= 4):
+            raise _refused(name, value, expected)
 
 
 def _check_regime_change(value: object) -> None:

@@ -13,8 +13,8 @@ from causal.simulation.columns import category, instants, integers, picked, text
 from causal.simulation.course import PERIOD_SECONDS
 from causal.simulation.draws import DAY, HOUR, PHQ9_ITEMS, WAI_ITEMS, Seconds
 from causal.simulation.items import Items, wai_answers
+from causal.simulation.mechanisms import DIED
 from causal.simulation.scene import Scene, recorded
-from causal.simulation.trajectories import DIED
 
 _MINUTE = 60
 _INSTRUMENTS = tables.MEASURES.column("instrument").values
@@ -22,8 +22,8 @@ _VERSIONS = tables.MEASURES.column("version").values
 _MODALITIES = tables.ENCOUNTERS.column("modality").values
 _STATUSES = tables.ENCOUNTERS.column("status").values
 _OTHER_STATUS = (0.70, 0.12, 0.12, 0.06)
-_OTHER_CONTACTS = 0.4
-_THERAPIST_FORMS = 0.05
+_OTHER_CONTACTS = 0.20
+_THERAPIST_FORMS = 0.03
 _SECOND_PROVIDER_PERIODS = 12
 _SECOND_PROVIDER_RATE = 0.3
 
@@ -140,7 +140,9 @@ def measures_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
 
 def _client_forms(scene: Scene) -> _Forms:
     persons, periods = _cells_on_record(scene, scene.factual.answered)
-    return _index_forms(scene, "wai_sr", "client", "patient", persons, periods, 0, scene.factual.items[persons, periods])
+    return _index_forms(
+        scene, "wai_sr", "client", "patient", persons, periods, 0, scene.factual.items[persons, periods]
+    )
 
 
 def _therapist_forms(scene: Scene) -> _Forms:
@@ -149,9 +151,7 @@ def _therapist_forms(scene: Scene) -> _Forms:
     asked = scene.factual.present & (rng.random(scene.factual.present.shape, dtype=np.float32) < _THERAPIST_FORMS)
     persons, periods = _cells_on_record(scene, asked)
     alliance = 3.7 + 0.4 * (scene.factual.alliance[persons, periods] - 3.55) + 0.5 * rng.standard_normal(len(persons))
-    return _index_forms(
-        scene, "wai_sr", "therapist", "clinician", persons, periods, 15, _fresh_answers(alliance, rng)
-    )
+    return _index_forms(scene, "wai_sr", "therapist", "clinician", persons, periods, 15, _fresh_answers(alliance, rng))
 
 
 def _phq9_forms(scene: Scene) -> _Forms:
@@ -185,7 +185,7 @@ def _index_forms(
     minutes: int,
     answers: Items,
 ) -> _Forms:
-    """Forms about the index relationship, `minutes` after the rating time; the schedule asks on the period's day 7."""
+    """Forms about the index relationship, `minutes` after the rating time; due from the period's day 3 on."""
     return _Forms(
         instrument=instrument,
         version=version,
@@ -193,7 +193,7 @@ def _index_forms(
         persons=persons,
         clinicians=scene.course.clinician[persons],
         at=scene.absolute(persons, scene.course.rating_at[persons, periods] + minutes * _MINUTE),
-        scheduled=scene.absolute(persons, periods * PERIOD_SECONDS + 7 * DAY + 9 * HOUR),
+        scheduled=scene.absolute(persons, periods * PERIOD_SECONDS + 3 * DAY + 9 * HOUR),
         answers=answers,
     )
 

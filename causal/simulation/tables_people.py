@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from causal import tables
 from causal.simulation.columns import category, dates, instants, picked, text
 from causal.simulation.draws import DAY
+from causal.simulation.mechanisms import COMPLETED, DIED, LEFT, LOST, STAYS, TRANSFERRED
 from causal.simulation.scene import AS_OF_DAY, Scene, recorded
-from causal.simulation.trajectories import COMPLETED, DIED, LEFT, LOST, STAYS, TRANSFERRED
 
 _SEXES = ("F", "M", "X", "U")
 _GROUPS = tables.PATIENTS.column("race_eth").values
@@ -88,7 +88,9 @@ def hospitalizations_table(scene: Scene) -> pd.DataFrame:
     rng, course, factual = scene.rng, scene.course, scene.factual
     survivors = (factual.end != DIED)[:, None]
     by_chance = factual.present & survivors & (rng.random(factual.present.shape, dtype=np.float32) < 0.003)
-    after_hold = factual.assessed & course.hold & survivors & (rng.random(factual.present.shape, dtype=np.float32) < 0.2)
+    after_hold = (
+        factual.assessed & course.hold & survivors & (rng.random(factual.present.shape, dtype=np.float32) < 0.2)
+    )
     chance_person, chance_period = np.nonzero(by_chance)
     hold_person, hold_period = np.nonzero(after_hold)
     persons = np.concatenate([chance_person, hold_person])

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from causal import tables
 from causal.simulation.columns import category, instants, picked, text
 from causal.simulation.draws import DAY, HOUR, Seconds
+from causal.simulation.mechanisms import INFORMED_BEFORE, STAYS
 from causal.simulation.scene import AS_OF_DAY, Scene, recorded
-from causal.simulation.trajectories import INFORMED_BEFORE, STAYS
 from causal.simulation.truth import candidate_occasions, potential_outcomes
 
 _INFORMED = tables.PROTECTIVE_ACTIONS.column("patient_informed").values
@@ -116,7 +116,9 @@ def _truth(
     candidates = candidate_occasions(scene.course, scene.factual, AS_OF_DAY)
     position = np.full(scene.factual.assessed.shape, -1)
     position[persons, periods] = np.arange(len(persons))
+    warning_at = scene.course.warning_at[candidates.persons, candidates.periods]
     outcomes = potential_outcomes(scene.parameters, scene.course, scene.factual, candidates)
+    outcomes["treated"] &= recorded(scene.absolute(candidates.persons, warning_at))
     outcomes.insert(0, "ta_id", picked(ta_ids, position[candidates.persons, candidates.periods]))
     outcomes.insert(1, "person_id", picked(scene.person_ids, candidates.persons))
     return outcomes

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from causal.simulation.course import Course
 from causal.simulation.draws import DAY
 from causal.simulation.items import item_mean
+from causal.simulation.mechanisms import LEFT, LOST, STAYS
 from causal.simulation.parameters import SimulationParameters
-from causal.simulation.trajectories import LEFT, LOST, STAYS, Paths, advance
+from causal.simulation.trajectories import Paths, advance
 
 FOLLOW_UP_PERIODS: Final = 7
 TARGET_DAY: Final = 90
@@ -118,7 +119,9 @@ def potential_outcomes(
         natural = counterfactual(parameters, course, candidates, factual, arm)
         kept = counterfactual(parameters, course, candidates, factual, arm, lasting=True)
         terminated = patient_ended(course, candidates, natural)
-        score = np.where(terminated, np.nan, _at_selected(item_mean(natural.items), select_rating(days, natural.present)))
+        score = np.where(
+            terminated, np.nan, _at_selected(item_mean(natural.items), select_rating(days, natural.present))
+        )
         nearest = select_rating(days, kept.present)
         columns |= {
             f"terminated_{arm:d}": terminated,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from causal.simulation.parameters import SimulationParameters
 
 PATIENTS_PER_CLINICIAN = 33
-CLINICIANS_PER_CLINIC = 10
 
 STATES = ("CA", "FL", "NY", "TX", "WA", "OH")
 TIME_ZONES = {
@@ -78,9 +77,9 @@ class World:
 
 
 def build_world(parameters: SimulationParameters, patients: int, rng: np.random.Generator) -> World:
-    """Clinicians for `patients` people (25 to 40 each), ten to a clinic, clinics spread evenly over the states."""
+    """Clinicians for `patients` people (25 to 40 each), clinics spread evenly over the states."""
     clinicians = -(-patients // PATIENTS_PER_CLINICIAN)
-    clinics = -(-clinicians // CLINICIANS_PER_CLINIC)
+    clinics = -(-clinicians // parameters.clinicians_per_clinic)
     level, own = rng.standard_normal((2, clinicians))
     rho = parameters.clinician_confounding
     practice = rho * level + np.sqrt(1 - rho**2) * own
@@ -92,7 +91,7 @@ def build_world(parameters: SimulationParameters, patients: int, rng: np.random.
         clinic_type=rng.integers(0, 4, clinics),
         clinic_level=parameters.clinic_sd * rng.standard_normal(clinics),
         second_version_day=_day(date(2020, 1, 1)) + rng.integers(0, 731, clinics),
-        clinician_clinic=np.arange(clinicians) // CLINICIANS_PER_CLINIC,
+        clinician_clinic=np.arange(clinicians) // parameters.clinicians_per_clinic,
         clinician_profession=rng.integers(0, 4, clinicians),
         clinician_level=parameters.clinician_sd * level,
         clinician_practice=parameters.practice_sd * practice,

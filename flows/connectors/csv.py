@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.errors import ExtractError
-from causal.tables import Kind, Table
+from causal.tables import Column, Kind, Table
 from flows.connectors.casts import DECIMAL_COMMA, OTHER_DATE, TIME_ZONE, literal, quoted, text_unreadable, text_value
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _CONTROL_C1 = re.compile(rb"\xc2[\x80-\x9f]")
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UTF8_MARK = b"\xef\xbb\xbf"
 _OTHER_DELIMITERS = {";": "semicolon", "\t": "tab", "|": "vertical bar"}
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _OTHER_FORMATS = (
     (
         TIME_ZONE,
@@ -65,6 +64,7 @@ _RESAVE = "save the file as UTF-8 and deliver it again"
 class CsvFacts:
     """What the bytes of a CSV file say: `rows` are the lines after the header; `header` is the first line's names."""
 
+    name: str
     header: tuple[str, ...]
     rows: int
     size: int
@@ -113,6 +113,7 @@ def scan_csv(stream: BinaryIO, name: str) -> CsvFacts:
         message = f"{name} mixes line ends: {returns} of {lines} lines end in CR LF"
         raise ExtractError("extract.line_ends", message, fix="write every line with the same line end")
     return CsvFacts(
+        name=name,
         header=_header(header, name),
         rows=lines - 1,
         size=size,
@@ -133,7 +134,7 @@ def convert_csv(
     """
     import duckdb
 
-    source = _source(path, facts.header)
+    source = _source(path, facts.header, declared)
     columns = [column for column in declared.columns if column.name in facts.header]
     values = ", ".join(f"{text_value(quoted(c.name), c.kind)} AS {quoted(c.name)}" for c in columns)
     bad = " OR ".join(text_unreadable(quoted(c.name), c.kind) for c in columns)
@@ -142,21 +143,16 @@ def convert_csv(
         copied = connection.execute(
             f"COPY (SELECT {values} FROM {source} WHERE NOT ({bad})) TO {literal(str(target))} (FORMAT parquet)"
         ).fetchone()
-        _refuse_ragged(connection, path.name, len(facts.header))
+        _refuse_ragged(connection, facts.name, len(facts.header))
     except duckdb.Error:
         # The engine's message quotes the line, so it must not be shown.
-        message = f"{path.name} cannot be read as CSV"
+        message = f"{facts.name} cannot be read as CSV"
         raise ExtractError("extract.csv", message, fix="write it with commas and double quotes, in UTF-8") from None
     if copied is not None and copied[0] == facts.rows:
         return {}
-    return set_aside(
-        connection,
-        source,
-        declared.name,
-        {c.name: text_unreadable(quoted(c.name), c.kind) for c in columns},
-        unreadable,
-        first_line=2,
-    )
+    refuse_other_formats(connection, source, facts.name, columns)
+    conditions = {c.name: text_unreadable(quoted(c.name), c.kind) for c in columns}
+    return set_aside(connection, source, declared.name, conditions, unreadable, first_line=2)
 
 
 def set_aside(
@@ -184,13 +180,13 @@ def set_aside(
 
 
 def refuse_other_formats(
-    connection: duckdb.DuckDBPyConnection, source: str, name: str, declared: Table, columns: Iterable[str]
+    connection: duckdb.DuckDBPyConnection, source: str, name: str, columns: Iterable[Column]
 ) -> None:
     """Raises `ExtractError` where text columns hold dates, times or numbers written another way, counted by column.
 
     Such a column would be lost whole, so it is worth a sentence of its own.
     """
-    chosen = [declared.column(column) for column in columns]
+    chosen = tuple(columns)
     for pattern, kinds, code, what, fix in _OTHER_FORMATS:
         tested = [column.name for column in chosen if column.kind in kinds]
         if not tested:
@@ -202,10 +198,11 @@ def refuse_other_formats(
             raise ExtractError(code, f"{name} has {what} in {', '.join(listed)}", fix=fix)
 
 
-def _source(path: Path, header: tuple[str, ...]) -> str:
-    # Names of undeclared columns are not needed, and not to be trusted in a statement.
-    known = {name: f"'{name}'" if _NAME.fullmatch(name) else f"'column {i}'" for i, name in enumerate(header, start=1)}
-    columns = ", ".join(f"{known[name]}: 'VARCHAR'" for name in header)
+def _source(path: Path, header: tuple[str, ...], declared: Table) -> str:
+    # Undeclared names are not needed, and not to be trusted in a statement.
+    known = {column.name for column in declared.columns}
+    names = (name if name in known else f"undeclared {i}" for i, name in enumerate(header))
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     return (
         f"read_csv({literal(str(path))}, auto_detect=false, header=false, skip=1, delim=',', quote='\"', escape='\"',"
         f" columns={{{columns}}}, strict_mode=true, null_padding=false, comment='', max_line_size={LINE_BYTES},"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from causal.errors import ExtractError
 from causal.protocol.base import Part
@@ -72,21 +72,22 @@ class _TableFiles(Part):
 
 
 class _Manifest(Part):
-    schema_: str
+    schema_: str = Field(alias="schema")
     as_of: str
     synthetic: bool
     tables: dict[str, _TableFiles]
 
 
-def find_delivery(folder: Path, *, as_of: datetime.date | None = None) -> Delivery:
-    """The files of the extract in `folder`, from its manifest or, without one, from their names.
+def find_delivery(folder: SourceFolder, *, as_of: datetime.date | None = None) -> Delivery:
+    """The files of the extract in a folder, from its manifest or, without one, from their names.
 
     Raises `ExtractError` if the folder, the manifest or a path in it cannot be accepted, or if `as_of` is in neither
     the manifest nor the call.
     """
-    if not folder.is_dir():
-        raise ExtractError("extract.no_folder", "the extract folder is not there", fix="check data.extract in the site file")
-    present = tuple(_present(folder))
+    if not folder.folder.is_dir():
+        message = "the extract folder is not there, or is not a folder"
+        raise ExtractError("extract.no_folder", message, fix="check the path of the extract")
+    present = tuple(_present(folder.folder))
     if MANIFEST_NAME in present:
         return _from_manifest(folder, present, as_of)
     if as_of is None:
@@ -104,33 +105,47 @@ def find_delivery(folder: Path, *, as_of: datetime.date | None = None) -> Delive
     )
 
 
-@contextmanager
-def opened(folder: Path, path: str) -> Iterator[BinaryIO]:
-    """A regular file under `folder`, opened without following links; refuses if it changes while it is open.
+class SourceFolder:
+    """Opens files of one folder without following links, and refuses a file that is not the one it was before."""
 
-    Every part of `path` is looked at before opening, so that a pipe or a device cannot hang the run.
-    """
-    place = folder
-    for part in PurePosixPath(path).parts:
-        place = place / part
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._seen: dict[str, tuple[int, ...]] = {}
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[BinaryIO]:
+        """The regular file `path` (relative), open for reading; raises `ExtractError` if it changes meanwhile.
+
+        Every part of the path is looked at before opening, so that a pipe or a device cannot hang the run.
+        """
+        place, before = self.folder / path, self._looked_at(path)
         try:
-            mode = os.lstat(place).st_mode
-        except OSError:
-            raise ExtractError("extract.missing_file", f"{path} is not in the extract folder", fix=_REDELIVER) from None
-        if stat.S_ISLNK(mode):
-            raise ExtractError("extract.not_a_file", f"{path} is a link", fix="deliver the file itself")
-    if not stat.S_ISREG(mode):
-        raise ExtractError("extract.not_a_file", f"{path} is not a regular file", fix="deliver plain files only")
-    try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0).lower()
-        raise ExtractError("extract.cannot_open", f"{path} cannot be opened: {reason}", fix="check its permissions") from None
-    with os.fdopen(descriptor, "rb") as stream:
-        before = _identity(os.fstat(descriptor))
-        yield stream
-        if before != _identity(os.fstat(descriptor)) or before != _identity(os.lstat(place)):
-            raise ExtractError("extract.changed", f"{path} changed while it was read", fix="wait until the delivery is complete")
+            descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            message = f"{path} cannot be opened: {reason}"
+            raise ExtractError("extract.cannot_open", message, fix="check its permissions") from None
+        with os.fdopen(descriptor, "rb") as stream:
+            first = self._seen.setdefault(path, before)
+            yield stream
+            if {first, before, _identity(os.fstat(descriptor)), self._looked_at(path)} != {first}:
+                message = f"{path} changed while it was read"
+                raise ExtractError("extract.changed", message, fix="wait until the delivery is complete")
+
+    def _looked_at(self, path: str) -> tuple[int, ...]:
+        place = self.folder
+        for part in PurePosixPath(path).parts:
+            place = place / part
+            try:
+                status = os.lstat(place)
+            except OSError:
+                message = f"{path} is not in the extract folder"
+                raise ExtractError("extract.missing_file", message, fix=_REDELIVER) from None
+            if stat.S_ISLNK(status.st_mode):
+                raise ExtractError("extract.not_a_file", f"{path} is a link", fix="deliver the file itself")
+        if not stat.S_ISREG(status.st_mode):
+            raise ExtractError("extract.not_a_file", f"{path} is not a regular file", fix="deliver plain files only")
+        return _identity(status)
 
 
 def digest_of(stream: BinaryIO) -> str:
@@ -163,8 +178,8 @@ def _present(folder: Path) -> Iterator[str]:
             yield entry.name
 
 
-def _from_manifest(folder: Path, present: tuple[str, ...], as_of: datetime.date | None) -> Delivery:
-    with opened(folder, MANIFEST_NAME) as stream:
+def _from_manifest(folder: SourceFolder, present: tuple[str, ...], as_of: datetime.date | None) -> Delivery:
+    with folder.opened(MANIFEST_NAME) as stream:
         content = stream.read(MANIFEST_BYTES + 1)
     manifest = _parsed(content)
     taken = _checked_date(_iso_date(manifest.as_of))
@@ -202,7 +217,7 @@ def _parsed(content: bytes) -> _Manifest:
     if unknown:
         raise _bad_manifest(f"{len(unknown)} of its tables are not known; known: {', '.join(TABLES)}")
     try:
-        return _Manifest.model_validate_json(json.dumps({**loaded, "schema_": loaded.pop("schema")}))
+        return _Manifest.model_validate_json(content)
     except ValidationError as error:
         # The place is made of our own field names and positions; what stood there is not repeated.
         places = sorted({".".join(str(part) for part in fault["loc"] if _is_ours(part)) for fault in error.errors()})
@@ -210,7 +225,7 @@ def _parsed(content: bytes) -> _Manifest:
 
 
 def _is_ours(part: int | str) -> bool:
-    return isinstance(part, int) or part in {*_File.model_fields, *_Manifest.model_fields, "files", *TABLES}
+    return isinstance(part, int) or part in {*_File.model_fields, *_Manifest.model_fields, *_TableFiles.model_fields, *TABLES}
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -262,10 +277,9 @@ def _sources_by_name(present: tuple[str, ...]) -> tuple[Source, ...]:
     """``<table>.csv|parquet`` or ``<table>/*.csv|parquet``; other names are not the extract's."""
     found = []
     for path in present:
-        table, rest = (path.split("/") + [""])[:2] if "/" in path else (PurePosixPath(path).stem, "")
+        table = path.split("/")[0] if "/" in path else PurePosixPath(path).stem
         if table in TABLES and PurePosixPath(path).suffix[1:] in FORMATS:
             found.append(Source(table=table, path=_checked_path(path, table, len(found) + 1)))
-        del rest
     both = sorted({s.table for s in found if len({(t.format, "/" in t.path) for t in found if t.table == s.table}) > 1})
     if both:
         message = f"delivered in more than one way: {', '.join(both)}"

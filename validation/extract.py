@@ -1,0 +1,1 @@
+NEEDED_TABLES = frozenset({"patients"})
