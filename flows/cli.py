@@ -298,6 +298,8 @@ def run(
 
         text, value = analyse(loaded.study, study)
         console.answer(text, value)
+        if not all(line["agrees"] for line in value["published"]):
+            raise typer.Exit(1)
         return
     if synthetic is None:
         estimate(study, extract, truth, site, results, without_prefect, as_json)

