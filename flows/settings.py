@@ -1,4 +1,4 @@
-"""The site file, typed: where results live, how much of the machine may be used, who may approve. Nothing scientific."""
+"""The site file, typed: where results live, how much of the machine is used, who may approve. Nothing scientific."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Approver(Part):
     """Their Ed25519 public key, base64."""
 
     def key_bytes(self) -> bytes:
-        """The 32 bytes of the public key."""
+        """Decode the 32 bytes of the public key."""
         return base64.b64decode(self.public_key)
 
 
@@ -77,7 +77,7 @@ _SITE: TypeAdapter[Site] = TypeAdapter(Site)
 
 
 def load_site(path: Path | str) -> Site:
-    """The site described at `path`.
+    """Read the site described at `path`.
 
     Raises
     ------

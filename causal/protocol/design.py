@@ -95,7 +95,7 @@ class Weighting(Part):
 
 
 class Support(Part):
-    """Common support inside each exact stratum; treated occasions above `probability_max` are near-certain and leave."""
+    """Common support inside each exact stratum; treated occasions above `probability_max` (near-certain) leave."""
 
     rule: Literal["stratum_common", "none"]
     """Keep the range of propensity that both groups share in the stratum, or keep everyone."""

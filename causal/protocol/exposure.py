@@ -15,7 +15,7 @@ class BinaryEvent(Part):
     kind: Literal["binary_event"]
     """The kind of exposure."""
     versions: tuple[Name, ...] = ()
-    """Ways in which the event differs between occasions (recipient, informed before or after); described, not compared."""
+    """Ways in which the event differs between occasions (recipient, patient informed); described, not compared."""
 
 
 class Shift(Part):

@@ -39,7 +39,7 @@ class Verified(Part):
 
 
 class Instrument(Part):
-    """One instrument's scoring key (science: range check, missing codes, reversal, item-count rule, mean of answered)."""
+    """One instrument's scoring key: range, missing codes, reversed items, subscales, how many must be answered."""
 
     id: Name
     """Short name, the same as the file's."""

@@ -10,7 +10,7 @@ from causal.protocol.base import Days, Name, Part, Sentence
 
 
 class Window(Part):
-    """The rating nearest to `day` within `half_width` days either side; ties go to the earlier; never before time zero."""
+    """The rating nearest `day`, at most `half_width` days away; ties go to the earlier; never before time zero."""
 
     day: Days
     """Target day, counted from time zero."""

@@ -50,7 +50,7 @@ class LoadedStudy:
 
 
 def load_study(path: Path | str, *, instruments: Collection[str] | None = None) -> LoadedStudy:
-    """The study written at `path`.
+    """Read the study written at `path`.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def study_digest(study: AnyStudy) -> str:
 
 
 def load_instruments(folder: Path | str) -> dict[str, Instrument]:
-    """The scoring keys in `folder`, by id, in alphabetical order.
+    """Read the scoring keys in `folder`, by id, in alphabetical order.
 
     Raises
     ------

@@ -45,7 +45,7 @@ def problems_in(error: ValidationError, document: Document, schema: Schema) -> l
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence that names the nearest known name, or nothing.
+    """End a sentence with the nearest known name, or not at all.
 
     >>> did_you_mean("calliper", ["caliper", "ratio"])
     "; did you mean 'caliper'?"
@@ -55,7 +55,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def path_words(where: Where) -> str:
-    """A path as people read it; list positions count from 1.
+    """Write a path as people read it; list positions count from 1.
 
     >>> path_words(("outcome", "windows", 0, "day"))
     'outcome.windows[1].day'
@@ -67,7 +67,7 @@ def path_words(where: Where) -> str:
 
 
 def expected(schema: Schema, root: Schema) -> str:
-    """What `schema` accepts, in words; `root` holds its definitions.
+    """Say what `schema` accepts; `root` holds its definitions.
 
     >>> expected({"type": "integer", "minimum": 1, "maximum": 4}, {})
     'an integer from 1 to 4'
@@ -103,7 +103,7 @@ def expected(schema: Schema, root: Schema) -> str:
 
 
 def got(value: Plain, written: str | None) -> str:
-    """What stands in the file: `written` is its text where it has no quotes and is not text."""
+    """Say what stands in the file: `written` is its text where it has no quotes and is not text."""
     match value:
         case dict():
             return "a block of keys"
@@ -118,7 +118,7 @@ def got(value: Plain, written: str | None) -> str:
 
 
 def _problem(detail: ErrorDetails, document: Document, root: Schema) -> tuple[Problem, str | None]:
-    """The problem, and the key that was probably meant when an unknown one was found."""
+    """Say the problem, and which key was probably meant when an unknown one was found."""
     where, value = _follow(detail["loc"], document.value)
     node = _at(root, where, document.value)
     near: str | None = None
@@ -177,7 +177,7 @@ def _not_as_expected(value: Plain, written: str | None, node: Schema, root: Sche
 
 
 def _follow(loc: Sequence[str | int], value: Plain) -> tuple[Where, Plain]:
-    """pydantic's location without the names of the union's members it passed through, and the value found there."""
+    """Strip from pydantic's location the names of the unions' members; with it, the value found there."""
     where: list[str | int] = []
     member_named = False
     for step in loc:
@@ -203,7 +203,7 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
 
 
 def _at(root: Schema, where: Where, value: Plain) -> Schema:
-    """The part of `root` that speaks of the place `where` in `value`."""
+    """Find the part of `root` that speaks of the place `where` in `value`."""
     node = _member(root, value, root)
     for step in where:
         if isinstance(step, int):
@@ -217,7 +217,7 @@ def _at(root: Schema, where: Where, value: Plain) -> Schema:
 
 
 def _member(schema: Schema, value: Plain, root: Schema) -> Schema:
-    """The member of a union that `value` says it is; the union itself when it does not say."""
+    """Choose the member of a union that `value` says it is; the union itself when it does not say."""
     schema = _resolved(schema, root)
     if isinstance(value, dict) and "oneOf" in schema:
         tag = value.get(schema["discriminator"]["propertyName"])

@@ -40,7 +40,7 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _SYNTAX = {
-    "mapping values are not allowed": "a colon stands inside text, or a line is indented wrongly; put the text in quotes",
+    "mapping values are not allowed": "a colon inside text, or a line indented wrongly; put the text in quotes",
     "could not find expected ':'": "a key without a colon, or a line indented unlike its neighbours",
     "expected <block end>": "the line is indented unlike its neighbours, or a list or mapping above is not closed",
     "expected ',' or": "a list or mapping opened with [ or { is not closed, or a comma is missing",
@@ -93,9 +93,9 @@ class Document:
 
 
 def plain_yaml(text: str) -> Document:
-    """The one document written in `text`; never raises, see `Document.problems`.
+    r"""Read the one document written in `text`; never raises, see `Document.problems`.
 
-    >>> document = plain_yaml("ratio: 2\\nregimes: [NO, on]")
+    >>> document = plain_yaml("ratio: 2\nregimes: [NO, on]")
     >>> document.value
     {'ratio': 2, 'regimes': ['NO', 'on']}
     >>> document.places["regimes", 1]
@@ -109,12 +109,12 @@ def plain_yaml(text: str) -> Document:
     if not document.problems:
         try:
             document.value = _document(_events(text, document), document)
-        except _StopReading as stop:
+        except _StopReadingError as stop:
             document.refuse(stop.place, (), stop.text)
     return document
 
 
-class _StopReading(Exception):
+class _StopReadingError(Exception):
     """Nothing after this place can be understood."""
 
     def __init__(self, place: Place | None, text: str) -> None:
@@ -144,14 +144,14 @@ def _events(text: str, document: Document) -> Iterator[Any]:
     try:
         for count, event in enumerate(YAML(typ="safe", pure=True).parse(text)):
             if count > MAX_EVENTS:
-                raise _StopReading(
+                raise _StopReadingError(
                     _place(event), f"more than {MAX_EVENTS} values and keys, far more than a person writes"
                 )
             kind = _kind(event)
             if kind == "DocumentStart":
                 documents += 1
                 if documents > 1:
-                    raise _StopReading(_place(event), "a second document begins here ('---'); a file holds one")
+                    raise _StopReadingError(_place(event), "a second document begins here ('---'); a file holds one")
                 if event.version is not None or event.tags:
                     document.refuse(_place(event), (), "a directive ('%YAML', '%TAG') is not allowed; remove it")
             elif kind not in ("StreamStart", "DocumentEnd", "StreamEnd"):
@@ -159,9 +159,9 @@ def _events(text: str, document: Document) -> Iterator[Any]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = None if mark is None else Place(line=mark.line + 1, column=mark.column + 1)
-        raise _StopReading(place, _syntax(str(error.problem))) from None
+        raise _StopReadingError(place, _syntax(str(error.problem))) from None
     except YAMLError:
-        raise _StopReading(None, "the text is not YAML") from None
+        raise _StopReadingError(None, "the text is not YAML") from None
 
 
 def _syntax(problem: str) -> str:
@@ -182,20 +182,20 @@ def _place(event: Any) -> Place:
 def _document(events: Iterator[Any], document: Document) -> Plain:
     first = next(events, None)
     if first is None or (_kind(first) == "Scalar" and first.value == "" and first.style is None):
-        raise _StopReading(Place(line=1, column=1), "the file is empty")
+        raise _StopReadingError(Place(line=1, column=1), "the file is empty")
     value = _value(events, first, (), document)
     if next(events, None) is not None:  # lets the parser reach the end, where a second document may stand
-        raise _StopReading(None, "the text is not YAML")
+        raise _StopReadingError(None, "the text is not YAML")
     return value
 
 
 def _value(events: Iterator[Any], event: Any, where: Where, document: Document) -> Plain:
-    """The value that begins with `event`; what belongs to it is taken from `events`."""
+    """Read the value that begins with `event`; what belongs to it is taken from `events`."""
     place = _place(event)
     document.places[where] = place
     kind = _kind(event)
     if len(where) >= MAX_DEPTH and kind != "Scalar":
-        raise _StopReading(place, f"values are nested more than {MAX_DEPTH} deep")
+        raise _StopReadingError(place, f"values are nested more than {MAX_DEPTH} deep")
     if kind == "Alias" or event.anchor is not None:
         document.refuse(place, where, "anchors and aliases ('&', '*') are not allowed; write the value out")
     elif event.tag is not None:
@@ -237,7 +237,7 @@ def _mapping(events: Iterator[Any], where: Where, document: Document) -> dict[st
 
 
 def _key(events: Iterator[Any], event: Any, where: Where, document: Document) -> tuple[str | None, Where]:
-    """The key that begins with `event` as it is written, and its path; None when no key can be made of it."""
+    """Read the key that begins with `event` as it is written, and its path; None when it cannot be a key."""
     if _kind(event) != "Scalar":
         document.refuse(_place(event), where, "a key must be a plain word")
         if _kind(event) != "Alias":

@@ -26,7 +26,7 @@ def study_json_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as it is written to disk: the same bytes each time."""
+    """Write the schema as text: the same bytes each time."""
     return json.dumps(study_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

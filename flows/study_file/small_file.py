@@ -34,7 +34,7 @@ def shown(text: str) -> str:
 
 
 def small_text(path: Path) -> str:
-    """The text of the small regular ``.yaml`` file at `path`.
+    """Read the text of the small regular ``.yaml`` file at `path`.
 
     The file is opened once, without following a symbolic link and without waiting for a pipe; type and size are those
     of the opened file, so nothing can be swapped in between. Raises `UnreadableFileError`.

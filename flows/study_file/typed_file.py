@@ -26,7 +26,7 @@ def typed_file(
     what: str,
     more_problems: Callable[[Document], Iterable[Problem]] | None = None,
 ) -> T:
-    """The value written in the file at `path`.
+    """Read the value written in the file at `path`.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def typed_file(
     Raises
     ------
     StudyFileError
-        ``<what>.unreadable`` when the file may not be opened; ``<what>.invalid`` with every problem on a line of its own.
+        ``<what>.unreadable`` when the file may not be opened; ``<what>.invalid`` with every problem on its line.
     """
     try:
         text = small_text(path)
