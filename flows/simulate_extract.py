@@ -75,7 +75,8 @@ def simulate_extract(
     Raises
     ------
     ExtractError
-        `out` has something in it or is no folder (``"extract.exists"``), or the format is unknown (``"extract.format"``).
+        `out` has something in it or is no folder (``"extract.exists"``), or the format is unknown
+        (``"extract.format"``).
     StudyFileError
         The number of patients or the seed cannot be used.
     """

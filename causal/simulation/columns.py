@@ -10,19 +10,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from causal.simulation.draws import DAY
+from causal.tables import Table
 
 Dates = NDArray[np.datetime64]
 
 
 def text(array: pa.LargeStringArray) -> pd.api.extensions.ExtensionArray:
-    """An Arrow array of text as a pandas column (dtype ``str``), without copying."""
-    return pd.arrays.ArrowStringArray(array, dtype=pd.StringDtype("pyarrow", na_value=np.nan))
+    """Wrap an Arrow array of text as a pandas column (dtype ``str``), without copying."""
+    dtype = pd.StringDtype("pyarrow", na_value=np.nan)
+    return pd.arrays.ArrowStringArray(array, dtype=dtype)  # type: ignore[call-arg]  # the stubs lack `dtype`
 
 
 def picked(
     array: pa.LargeStringArray, rows: NDArray[np.int64], missing: NDArray[np.bool_] | None = None
 ) -> pd.api.extensions.ExtensionArray:
-    """The entries of `array` at `rows`, null where `missing`."""
+    """Pick the entries of `array` at `rows`, null where `missing`."""
     return text(array.take(pa.array(rows, mask=missing)))
 
 
@@ -35,6 +37,11 @@ def category(
     ['yes', 'no']
     """
     return picked(pa.array(values, type=pa.large_string()), codes.astype(np.int64), missing)
+
+
+def allowed(table: Table, column: str) -> tuple[str, ...]:
+    """Name the categories a declared column allows, in their order; their places are the codes."""
+    return table.column(column).values  # noqa: PD011  (a declaration, not a frame)
 
 
 def instants(seconds: NDArray[np.int64]) -> Dates:

@@ -117,7 +117,15 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
     phq9_items = _phq9_items(depression, phq9_answered, draws)
     starts = np.arange(PERIODS) * PERIOD_SECONDS
     assessed_at = starts + period.assessment
-    stable = _stable_alliance(parameters, world, clinician, sud_day, depression, assessed, draws)
+    stable = _stable_alliance(
+        parameters,
+        world,
+        clinician=clinician,
+        sud_day=sud_day,
+        depression=depression,
+        assessed=assessed,
+        draws=draws,
+    )
     rows, columns = np.nonzero(assessed)
     warning = np.zeros(assessed.shape)
     warning[rows, columns] = (
@@ -175,13 +183,15 @@ def _sud_day(has: NDArray[np.float32], recorded: NDArray[np.float32]) -> NDArray
 def _depression(draws: Draws) -> NDArray[np.float64]:
     """Latent PHQ-9 total, (n, P): mean 13, lasting SD 4, passing SD 2.5, a little higher with the threat trait."""
     lasting = 0.3 * draws.person.threat + np.sqrt(1 - 0.3**2) * draws.person.depression
-    return _MEAN_PHQ9 + 4.0 * lasting[:, None] + 2.5 * draws.period.depression.astype(float)
+    latent: NDArray[np.float64] = _MEAN_PHQ9 + 4.0 * lasting[:, None] + 2.5 * draws.period.depression.astype(float)
+    return latent
 
 
 def _severity(draws: Draws) -> NDArray[np.float64]:
     """Severity score, (n, P): mean 4.5, SD 1.6, half of it the person's threat trait; one decimal, 0 to 10."""
     trait = 0.7 * draws.person.threat[:, None] + np.sqrt(1 - 0.7**2) * draws.period.severity.astype(float)
-    return np.clip(np.round(_MEAN_SEVERITY + 1.6 * trait, 1), 0.0, 10.0)
+    score: NDArray[np.float64] = np.clip(np.round(_MEAN_SEVERITY + 1.6 * trait, 1), 0.0, 10.0)
+    return score
 
 
 def _assessed(parameters: SimulationParameters, draws: Draws) -> NDArray[np.bool_]:
@@ -223,6 +233,7 @@ def _regime_logit(
 def _stable_alliance(
     parameters: SimulationParameters,
     world: World,
+    *,
     clinician: NDArray[np.int64],
     sud_day: NDArray[np.int64],
     depression: NDArray[np.float64],
@@ -243,4 +254,5 @@ def _stable_alliance(
     after_assessment = np.zeros_like(assessed)
     after_assessment[:, 1:] = np.logical_or.accumulate(assessed, axis=1)[:, :-1]
     hidden = parameters.hidden_u[1] * draws.person.hidden.astype(float)[:, None] * after_assessment
-    return person[:, None] + growth + parameters.phq9_on_alliance * (depression - _MEAN_PHQ9) - hidden
+    level: NDArray[np.float64] = person[:, None] + growth + parameters.phq9_on_alliance * (depression - _MEAN_PHQ9)
+    return level - hidden

@@ -1,15 +1,15 @@
 """Faults as source systems make them, injected after the truth is fixed and counted by reason code.
 
-A dirty row carries exactly one fault, and no fault makes another row faulty: keys that other rows name stay as they are,
-dirty assessments are ones no action answers, dirty people are registrations without any other row, and warnings and
-holds are left alone so that the exposure in the extract stays the one in the truth.
+A dirty row carries exactly one fault, and no fault makes another row faulty: keys that other rows name stay as they
+are, dirty assessments are ones no action answers, dirty people are registrations without any other row, and warnings
+and holds are left alone so that the exposure in the extract stays the one in the truth.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ _DAY: Final = np.timedelta64(1, "D")
 def soil(
     frames: Frames, share: float, *, number: int, key: int, rng: np.random.Generator
 ) -> tuple[Frames, Counter[str]]:
-    """Copies of the tables of one chunk with faults in about `share` of each affected table's rows.
+    """Copy the tables of one chunk with faults in about `share` of each affected table's rows.
 
     A table's rows are shared out evenly among its fault classes, at least one row each while rows last.
 
@@ -48,11 +48,11 @@ def soil(
     nobody = NOBODY + (number << 22)
     unanswered = ~frames["threat_assessments"]["ta_id"].isin(frames["protective_actions"]["ta_id"])
     spoiled = dict(frames)
-    spoiled["patients"] = _patients(frames["patients"], share, nobody, key, counts, rng)
+    spoiled["patients"] = _patients(frames["patients"], share, counts, rng, nobody=nobody, key=key)
     spoiled["measures"] = _measures(frames["measures"], share, counts, rng)
     spoiled["threat_assessments"] = _assessments(frames["threat_assessments"], unanswered, share, counts, rng)
     spoiled["protective_actions"] = _actions(frames, share, counts, rng)
-    spoiled["encounters"] = _encounters(frames["encounters"], share, nobody + (1 << 21), key, counts, rng)
+    spoiled["encounters"] = _encounters(frames["encounters"], share, counts, rng, nobody=nobody + (1 << 21), key=key)
     spoiled["episodes"] = _episodes(frames["episodes"], share, counts, rng)
     spoiled["diagnoses"] = _diagnoses(frames["diagnoses"], share, counts, rng)
     return spoiled, counts
@@ -70,15 +70,15 @@ def _positions(mask: pd.Series) -> Rows:
     return np.flatnonzero(mask.to_numpy(dtype=bool))
 
 
-def _changed(frame: pd.DataFrame, rows: Rows, column: str, values: object) -> pd.DataFrame:
-    """A copy with `values` (one, or one per row) in some rows of one column."""
+def _changed(frame: pd.DataFrame, rows: Rows, column: str, values: Any) -> pd.DataFrame:
+    """Copy, with `values` (one, or one per row) in one column of the rows numbered `rows`."""
     changed = frame.copy(deep=False)  # copy-on-write: only the changed column is copied
-    changed.iloc[rows, changed.columns.get_loc(column)] = values
+    changed.loc[rows, column] = values
     return changed
 
 
 def _patients(
-    frame: pd.DataFrame, share: float, nobody: int, key: int, counts: Counter[str], rng: np.random.Generator
+    frame: pd.DataFrame, share: float, counts: Counter[str], rng: np.random.Generator, *, nobody: int, key: int
 ) -> pd.DataFrame:
     """Registrations of people who never came: a sex in words, or a year of birth that cannot be."""
     quota = _quota(len(frame), share, 2)
@@ -129,7 +129,7 @@ def _actions(frames: Frames, share: float, counts: Counter[str], rng: np.random.
 
 
 def _encounters(
-    frame: pd.DataFrame, share: float, nobody: int, key: int, counts: Counter[str], rng: np.random.Generator
+    frame: pd.DataFrame, share: float, counts: Counter[str], rng: np.random.Generator, *, nobody: int, key: int
 ) -> pd.DataFrame:
     """Contacts of unknown people, and contacts delivered twice."""
     quota = _quota(len(frame), share, 2)

@@ -34,8 +34,8 @@ class SimulatedChunk:
     Attributes
     ----------
     tables
-        Frames by table name, with the columns of `causal.tables` (items 1-12). The first chunk carries all tables, later
-        ones all but clinics, clinicians and jurisdiction_regime.
+        Frames by table name, with the columns of `causal.tables` (items 1-12). The first chunk carries all tables,
+        later ones all but clinics, clinicians and jurisdiction_regime.
     truth
         One row per candidate occasion: `ta_id`, `person_id`, and the columns of `truth.potential_outcomes`.
     dirt

@@ -21,7 +21,7 @@ NOBODY: Final = 1 << (BITS - 1)
 
 
 def scatter(numbers: NDArray[np.int64], key: tuple[int, int]) -> NDArray[np.uint64]:
-    """A keyed permutation of the 40-bit numbers, applied element by element.
+    """Permute the 40-bit numbers under a key, element by element.
 
     >>> len(np.unique(scatter(np.arange(1000), key=(7, 8))))
     1000

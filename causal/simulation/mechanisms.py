@@ -56,6 +56,7 @@ def current_alliance(
     parameters: SimulationParameters,
     course: Course,
     cell: NDArray[np.int64],
+    *,
     first_warning: NDArray[np.int64],
     warned_at: NDArray[np.int64],
     factor: NDArray[np.float64],
@@ -69,6 +70,7 @@ def current_alliance(
 
 
 def wai_form(course: Course, cell: NDArray[np.int64], alliance: NDArray[np.float64]) -> Items:
+    """Give the 12 answers (rows, 12) each person would give to the form at that rating."""
     draws = course.draws
     return wai_answers(
         alliance,
@@ -123,7 +125,7 @@ def endings(
 
 
 def modification(parameters: SimulationParameters, course: Course, cell: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What multiplies a first warning's effect: alliance before it, and whether the person was told beforehand."""
+    """Give what multiplies a first warning's effect: alliance before it, and whether the person was told beforehand."""
     told_before = at(course.draws.period.informed, cell) < INFORMED_BEFORE
     modified = 1 + parameters.kappa * (at(course.stable, cell) - 3.5)
     return modified * np.where(told_before, parameters.informed_before_factor, 1.0)

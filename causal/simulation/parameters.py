@@ -1,17 +1,15 @@
 """Every number of the data-generating process, with the switches that make it harder.
 
-Defaults are those of the project's simulator specification: a latent alliance with SD about .70 on the 1-5 scale, about
-one assessment in twenty followed by a third-party warning, about one relationship in five ended by the patient within 90
-days. They are assumptions chosen to be plausible, not norms.
+With the defaults the latent alliance has an SD of about .70 on the 1-5 scale, about one assessment in twenty is
+followed by a third-party warning, and about one relationship in four is ended by the patient within 90 days of an
+assessment. They are assumptions chosen to be plausible, not norms.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Self
 
 from causal.errors import StudyFileError
 
@@ -85,14 +83,14 @@ class SimulationParameters:
     phq9_on_alliance: float = -0.02
     sud_on_alliance: float = -0.12
     dip: float = -0.25
-    """Shift of the latent alliance in the period that ends in an assessment (doses 0, -.25, -.5)."""
+    """Shift of the latent alliance at a rating within 30 days before an assessment (doses 0, -.25, -.5)."""
 
     # Assessments and warnings
     assessment_rate: float = 0.04
     """Per 30 days in care, times exp(.3 threat trait); at most one per period."""
     warning_intercept: float = -5.82
     positivity: float = 0.85
-    """Logit per point of severity (doses .85, 2.0, 4.0: in the end severity all but decides, and overlap is gone)."""
+    """Logit per point of severity (doses .85, 2, 4: in the end severity all but decides, and overlap is gone)."""
     phq9_on_warning: float = 0.05
     sud_on_warning: float = 0.35
     alliance_on_warning: float = -0.45
@@ -136,26 +134,27 @@ class SimulationParameters:
     unlinked_share: float = 0.05
     """Protective actions whose assessment the source did not record."""
     second_provider_share: float = 0.06
-    """People who also rate another clinician of the clinic, whom no warning touches (a negative-control outcome)."""
+    """People who also rate another clinician, an alliance that no warning touches (a negative-control outcome)."""
 
     # Hard modes
     hidden_u: tuple[float, float] = (0.0, 0.0)
-    """(gamma, theta) of an unrecorded standard normal U: gamma logit per SD on warning, and theta points per SD off every
+    """(gamma, theta) of an unrecorded standard normal U: gamma logit per SD on warning, theta points per SD off every
     alliance after the first assessment (doses (.4, .1), (.7, .2), (1.1, .3))."""
     immortal: float = 0.0
-    """Assessments come later in care: rate times exp(immortal (month - 6)/12). Whoever is ever warned then stayed long."""
+    """Assessments come later in care, so whoever is ever warned stayed long: rate times exp(dose (month - 6)/12)."""
     mnar: float = 0.0
-    """Log-odds of not answering per point of current alliance above 3.5 (doses -.6, -1.2: the dissatisfied fall silent)."""
+    """Log-odds of not answering per point of current alliance (doses -.6, -1.2: the dissatisfied fall silent)."""
     clinician_confounding: float = 0.0
     """Correlation of readiness to warn r_j with alliance level v_j (dose -.4)."""
     meas_error: float = 0.0
-    """Weight in [0, 1] of the true, unrecorded alliance in the clinician's judgement; the rest is the observed rating."""
-    regime_change: date | None = date(2019, 7, 1)
-    """First day on which Florida's regime is mandatory; None: it stays permissive."""
+    """Weight (0 to 1) of the true, unrecorded alliance in the clinician's judgement; the rest is the last rating."""
+    regime_change: str | None = "2019-07-01"
+    """First day on which Florida's regime is mandatory (ISO date); None: it stays permissive."""
     dirt: float = 0.0
     """Share of the rows of a table in which faults are injected, after the truth is fixed."""
 
     def __post_init__(self) -> None:
+        """Refuse what cannot be simulated."""
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "effect":
@@ -172,28 +171,6 @@ class SimulationParameters:
                     raise _refused(field.name, value, "true or false")
             else:
                 _check_number(field.name, value)
-
-    @classmethod
-    def from_doses(cls, doses: Mapping[str, object]) -> Self:
-        """The defaults with some values replaced by name.
-
-        Raises
-        ------
-        StudyFileError
-            A name that is no parameter (``"simulation.unknown_dose"``), or a value that is refused.
-
-        >>> SimulationParameters.from_doses({"hidden_u": (0.7, 0.2)}).hidden_u
-        (0.7, 0.2)
-        """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(doses) - known)
-        if unknown:
-            raise StudyFileError(
-                "simulation.unknown_dose",
-                f"no simulation parameter is called {', '.join(repr(name) for name in unknown)}",
-                fix="use the names of SimulationParameters",
-            )
-        return cls(**doses)  # type: ignore[arg-type]  # values are checked in __post_init__
 
 
 def _refused(name: str, value: object, expected: str) -> StudyFileError:
@@ -225,5 +202,12 @@ def _check_numbers(name: str, value: object, count: int, expected: str) -> None:
 
 
 def _check_regime_change(value: object) -> None:
-    if value is not None and not (type(value) is date and FIRST_INTAKE < value <= AS_OF):
-        raise _refused("regime_change", value, f"a date from {FIRST_INTAKE} (not that day) to {AS_OF}, or none")
+    if value is None:
+        return
+    expected = f"an ISO date after {FIRST_INTAKE} and up to {AS_OF}, or none"
+    try:
+        day = date.fromisoformat(value)  # type: ignore[arg-type]  # anything else is refused below
+    except (TypeError, ValueError):
+        raise _refused("regime_change", value, expected) from None
+    if not FIRST_INTAKE < day <= AS_OF:
+        raise _refused("regime_change", value, expected)

@@ -9,18 +9,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal import tables
-from causal.simulation.columns import category, instants, integers, picked, text
+from causal.simulation.columns import allowed, category, instants, integers, picked, text
 from causal.simulation.course import PERIOD_SECONDS
 from causal.simulation.draws import DAY, HOUR, PHQ9_ITEMS, WAI_ITEMS, Seconds
 from causal.simulation.items import Items, wai_answers
 from causal.simulation.mechanisms import DIED
 from causal.simulation.scene import Scene, recorded
 
+Cells = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Persons and periods, (k,) each."""
+
 _MINUTE = 60
-_INSTRUMENTS = tables.MEASURES.column("instrument").values
-_VERSIONS = tables.MEASURES.column("version").values
-_MODALITIES = tables.ENCOUNTERS.column("modality").values
-_STATUSES = tables.ENCOUNTERS.column("status").values
+_MODALITIES = allowed(tables.ENCOUNTERS, "modality")
+_STATUSES = allowed(tables.ENCOUNTERS, "status")
 _OTHER_STATUS = (0.70, 0.12, 0.12, 0.06)
 _OTHER_CONTACTS = 0.20
 _THERAPIST_FORMS = 0.03
@@ -43,11 +44,10 @@ class SecondProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Forms:
-    """Completed questionnaires of one kind, k rows; `answers` is (k, 12) with 0 for items the instrument lacks."""
+    """Completed questionnaires of one kind, k rows; `answers` is (k, 12), -1 for items the instrument lacks."""
 
-    instrument: str
-    version: str
-    rater: str
+    kind: tuple[str, str, str]
+    """Instrument, version and rater."""
     persons: NDArray[np.int64]
     clinicians: NDArray[np.int64]
     at: Seconds
@@ -76,7 +76,7 @@ def second_provider(scene: Scene) -> SecondProvider:
 
 
 def encounters_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
-    """The intake contact, the visit of each rating day, other contacts, and those with a second provider."""
+    """List the intake contact, the visit of each rating day, other contacts, and those with a second provider."""
     course, rng = scene.course, scene.rng
     visit_person, visit_period = np.nonzero(scene.factual.present)
     other = rng.random(len(visit_person)) < _OTHER_CONTACTS
@@ -116,10 +116,10 @@ def measures_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
     scheduled = np.concatenate([forms.scheduled for forms in kinds])[row]
     answers = np.concatenate([forms.answers for forms in kinds])[row]
 
-    def label(values: tuple[str, ...], names: list[str]) -> pd.api.extensions.ExtensionArray:
-        codes = [np.full(len(forms.persons), values.index(name)) for forms, name in zip(kinds, names, strict=True)]
-        return category(values, np.concatenate(codes)[row])
-
+    which = np.repeat(np.arange(len(kinds)), [len(forms.persons) for forms in kinds])[row]
+    instrument, version, rater = (
+        category(names, which) for names in zip(*(forms.kind for forms in kinds), strict=True)
+    )
     items = {
         item: integers(answers[:, place], answers[:, place] < 0)
         for place, item in enumerate(tables.ITEM_COLUMNS[:WAI_ITEMS])
@@ -128,9 +128,9 @@ def measures_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
         {
             "person_id": picked(scene.person_ids, persons[row]),
             "clinician_id": picked(scene.clinician_ids, clinicians),
-            "instrument": label(_INSTRUMENTS, [forms.instrument for forms in kinds]),
-            "version": label(_VERSIONS, [forms.version for forms in kinds]),
-            "rater": label(tables.RATERS, [forms.rater for forms in kinds]),
+            "instrument": instrument,
+            "version": version,
+            "rater": rater,
             "admin_ts": instants(at[row]),
             "scheduled_ts": instants(scheduled),
             **items,
@@ -139,34 +139,30 @@ def measures_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
 
 
 def _client_forms(scene: Scene) -> _Forms:
-    persons, periods = _cells_on_record(scene, scene.factual.answered)
-    return _index_forms(
-        scene, "wai_sr", "client", "patient", persons, periods, 0, scene.factual.items[persons, periods]
-    )
+    cells = _on_record(scene, scene.factual.answered)
+    return _index_forms(scene, cells, ("wai_sr", "client", "patient"), scene.factual.items[cells], minutes=0)
 
 
 def _therapist_forms(scene: Scene) -> _Forms:
-    """The clinician's own form on some rating days: correlated with the patient's alliance, but another thing."""
+    """Give the clinician's own form on some rating days: correlated with the patient's alliance, but another thing."""
     rng = scene.rng
-    asked = scene.factual.present & (rng.random(scene.factual.present.shape, dtype=np.float32) < _THERAPIST_FORMS)
-    persons, periods = _cells_on_record(scene, asked)
-    alliance = 3.7 + 0.4 * (scene.factual.alliance[persons, periods] - 3.55) + 0.5 * rng.standard_normal(len(persons))
-    return _index_forms(scene, "wai_sr", "therapist", "clinician", persons, periods, 15, _fresh_answers(alliance, rng))
+    asked = rng.random(scene.factual.present.shape, dtype=np.float32) < _THERAPIST_FORMS
+    cells = _on_record(scene, scene.factual.present & asked)
+    alliance = 3.7 + 0.4 * (scene.factual.alliance[cells] - 3.55) + 0.5 * rng.standard_normal(len(cells[0]))
+    return _index_forms(scene, cells, ("wai_sr", "therapist", "clinician"), _fresh_answers(alliance, rng), minutes=15)
 
 
 def _phq9_forms(scene: Scene) -> _Forms:
-    persons, periods = _cells_on_record(scene, scene.factual.present & scene.course.phq9_answered)
-    answers = np.full((len(persons), WAI_ITEMS), -1, dtype=np.int8)
-    answers[:, :PHQ9_ITEMS] = scene.course.phq9_items[persons, periods]
-    return _index_forms(scene, "phq9", "std", "patient", persons, periods, 5, answers)
+    cells = _on_record(scene, scene.factual.present & scene.course.phq9_answered)
+    answers = np.full((len(cells[0]), WAI_ITEMS), -1, dtype=np.int8)
+    answers[:, :PHQ9_ITEMS] = scene.course.phq9_items[cells]
+    return _index_forms(scene, cells, ("phq9", "std", "patient"), answers, minutes=5)
 
 
 def _second_provider_forms(scene: Scene, second: SecondProvider) -> _Forms:
     at = scene.absolute(second.persons, second.at)
     return _Forms(
-        instrument="wai_sr",
-        version="client",
-        rater="patient",
+        kind=("wai_sr", "client", "patient"),
         persons=second.persons,
         clinicians=second.clinicians,
         at=at,
@@ -175,31 +171,22 @@ def _second_provider_forms(scene: Scene, second: SecondProvider) -> _Forms:
     )
 
 
-def _index_forms(
-    scene: Scene,
-    instrument: str,
-    version: str,
-    rater: str,
-    persons: NDArray[np.int64],
-    periods: NDArray[np.int64],
-    minutes: int,
-    answers: Items,
-) -> _Forms:
-    """Forms about the index relationship, `minutes` after the rating time; due from the period's day 3 on."""
+def _index_forms(scene: Scene, cells: Cells, kind: tuple[str, str, str], answers: Items, *, minutes: int) -> _Forms:
+    """Make forms about the index relationship, `minutes` after the rating time; due from the period's day 3 on."""
+    persons, periods = cells
     return _Forms(
-        instrument=instrument,
-        version=version,
-        rater=rater,
+        kind=kind,
         persons=persons,
         clinicians=scene.course.clinician[persons],
-        at=scene.absolute(persons, scene.course.rating_at[persons, periods] + minutes * _MINUTE),
+        at=scene.absolute(persons, scene.course.rating_at[cells] + minutes * _MINUTE),
         scheduled=scene.absolute(persons, periods * PERIOD_SECONDS + 3 * DAY + 9 * HOUR),
         answers=answers,
     )
 
 
-def _cells_on_record(scene: Scene, cells: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    persons, periods = np.nonzero(cells)
+def _on_record(scene: Scene, chosen: NDArray[np.bool_]) -> Cells:
+    """Find the chosen (person, period) cells whose rating day lies within the record."""
+    persons, periods = np.nonzero(chosen)
     within = recorded(scene.absolute(persons, scene.course.rating_at[persons, periods] + HOUR))
     return persons[within], periods[within]
 
@@ -211,7 +198,7 @@ def _fresh_answers(alliance: NDArray[np.float64], rng: np.random.Generator) -> I
 
 
 def _colleague(clinician: NDArray[np.int64], clinic: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The next clinician of the same clinic, or the one before; oneself where one works alone."""
+    """Find the next clinician of the same clinic, or the one before; oneself where one works alone."""
     following = np.minimum(clinician + 1, len(clinic) - 1)
     preceding = np.maximum(clinician - 1, 0)
     return np.where(

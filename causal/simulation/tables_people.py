@@ -7,18 +7,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal import tables
-from causal.simulation.columns import category, dates, instants, picked, text
+from causal.simulation.columns import allowed, category, dates, instants, picked, text
 from causal.simulation.draws import DAY
 from causal.simulation.mechanisms import COMPLETED, DIED, LEFT, LOST, STAYS, TRANSFERRED
 from causal.simulation.scene import AS_OF_DAY, Scene, recorded
 
 _SEXES = ("F", "M", "X", "U")
-_GROUPS = tables.PATIENTS.column("race_eth").values
-_PAYERS = tables.PATIENTS.column("insurance").values
+_GROUPS = allowed(tables.PATIENTS, "race_eth")
+_PAYERS = allowed(tables.PATIENTS, "insurance")
 _END_REASON = {LEFT: "pt_initiated", LOST: "lost", COMPLETED: "completed", TRANSFERRED: "transfer", DIED: "death"}
 _MAIN_CODES = ("F32.1", "F33.1", "F41.1", "F43.10", "F31.9", "F60.3", "F20.0", "F25.0")
 _SUD_CODES = ("F10.20", "F11.20", "F12.20", "F14.20")
-_DIAGNOSIS_SOURCES = tables.DIAGNOSES.column("source").values
+_DIAGNOSIS_SOURCES = allowed(tables.DIAGNOSES, "source")
 
 
 def patients_table(scene: Scene) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def episodes_table(scene: Scene) -> pd.DataFrame:
 
 
 def diagnoses_table(scene: Scene) -> pd.DataFrame:
-    """A main diagnosis recorded before intake, and a substance use disorder where there is one; claims omit the dot."""
+    """List a main diagnosis recorded before intake, and any substance use disorder; claims omit the dot."""
     course, rng = scene.course, scene.rng
     people = len(course.intake_day)
     with_sud = np.flatnonzero(course.intake_day + course.sud_day <= AS_OF_DAY)
@@ -100,6 +100,7 @@ def hospitalizations_table(scene: Scene) -> pd.DataFrame:
     involuntary = np.concatenate([rng.random(len(chance_person)) < 0.2, np.ones(len(hold_person), dtype=bool)])
     medical = np.concatenate([rng.random(len(chance_person)) < 0.3, np.zeros(len(hold_person), dtype=bool)])
     discharge = admit + rng.integers(1, 9, len(persons))
+    within = np.flatnonzero(admit <= AS_OF_DAY)
     stays = pd.DataFrame(
         {
             "person_id": picked(scene.person_ids, persons),
@@ -109,11 +110,12 @@ def hospitalizations_table(scene: Scene) -> pd.DataFrame:
             "legal_status": category(("voluntary", "involuntary"), involuntary, missing=medical),
         }
     )
-    return stays[admit <= AS_OF_DAY].reset_index(drop=True)
+    return stays.take(within).reset_index(drop=True)
 
 
 def _ending(scene: Scene) -> NDArray[np.int64]:
     """When each relationship ends, in seconds from the midnight before intake; its last period's end if it does not."""
     last = scene.course.ending_at.shape[1] - 1
     step = np.minimum(scene.factual.end_step, last)
-    return scene.course.ending_at[np.arange(len(step)), step]
+    ending: NDArray[np.int64] = scene.course.ending_at[np.arange(len(step)), step]
+    return ending

@@ -8,13 +8,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from causal import tables
-from causal.simulation.columns import category, instants, picked, text
+from causal.simulation.columns import allowed, category, instants, picked, text
 from causal.simulation.draws import DAY, HOUR, Seconds
 from causal.simulation.mechanisms import INFORMED_BEFORE, STAYS
 from causal.simulation.scene import AS_OF_DAY, Scene, recorded
 from causal.simulation.truth import candidate_occasions, potential_outcomes
 
-_INFORMED = tables.PROTECTIVE_ACTIONS.column("patient_informed").values
+_INFORMED = allowed(tables.PROTECTIVE_ACTIONS, "patient_informed")
 _INFORMED_BY = (INFORMED_BEFORE, 0.70, 0.95)
 """Cumulative shares of before, after, no; the rest is unknown."""
 _VICTIM_ONLY, _POLICE_ONLY = 0.30, 0.85
@@ -60,7 +60,7 @@ def _assessments(
 def _actions(
     scene: Scene, persons: NDArray[np.int64], periods: NDArray[np.int64], ta_ids: pa.LargeStringArray
 ) -> pd.DataFrame:
-    """Warnings (to the victim, the police or both), same-day holds, and other actions that are no part of a strategy."""
+    """Warnings (to the victim, the police or both), same-day holds, and actions that are no part of a strategy."""
     course, rng, factual = scene.course, scene.rng, scene.factual
     k = len(persons)
     assessed_at = course.assessed_at[persons, periods]
@@ -119,6 +119,8 @@ def _truth(
     warning_at = scene.course.warning_at[candidates.persons, candidates.periods]
     outcomes = potential_outcomes(scene.parameters, scene.course, scene.factual, candidates)
     outcomes["treated"] &= recorded(scene.absolute(candidates.persons, warning_at))
-    outcomes.insert(0, "ta_id", picked(ta_ids, position[candidates.persons, candidates.periods]))
-    outcomes.insert(1, "person_id", picked(scene.person_ids, candidates.persons))
-    return outcomes
+    ids = {
+        "ta_id": picked(ta_ids, position[candidates.persons, candidates.periods]),
+        "person_id": picked(scene.person_ids, candidates.persons),
+    }
+    return pd.concat([pd.DataFrame(ids), outcomes], axis=1)

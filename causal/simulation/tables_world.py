@@ -7,11 +7,11 @@ import pandas as pd
 import pyarrow as pa
 
 from causal import tables
-from causal.simulation.columns import category, dates, picked, text
+from causal.simulation.columns import allowed, category, dates, picked, text
 from causal.simulation.world import STATES, TIME_ZONES, World
 
-_CLINIC_TYPES = tables.CLINICS.column("type").values
-_PROFESSIONS = tables.CLINICIANS.column("profession").values
+_CLINIC_TYPES = allowed(tables.CLINICS, "type")
+_PROFESSIONS = allowed(tables.CLINICIANS, "profession")
 
 
 def world_tables(

@@ -104,7 +104,14 @@ def advance(
     for step in range(steps):
         row = np.flatnonzero(present)
         cell = persons[row] * PERIODS + start[row] + step
-        alliance = current_alliance(parameters, course, cell, paths.first_warning[row], warned_at[row], factor[row])
+        alliance = current_alliance(
+            parameters,
+            course,
+            cell,
+            first_warning=paths.first_warning[row],
+            warned_at=warned_at[row],
+            factor=factor[row],
+        )
         answers = wai_form(course, cell, alliance)
         answered = at(course.draws.period.respond, cell) < response_probability(parameters, alliance)
         scores[row, step + 2] = np.where(answered, item_mean(answers), np.nan)

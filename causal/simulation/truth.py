@@ -1,7 +1,7 @@
 """Potential outcomes of every candidate occasion, under a warning and without, on the same random draws.
 
-A candidate occasion is an assessment of a person never warned before. The truth answers for full response and without an
-administrative end: what would have been seen had every form been filled in and the record gone on.
+A candidate occasion is an assessment of a person never warned before. The truth answers for full response and without
+an administrative end: what would have been seen had every form been filled in and the record gone on.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ def counterfactual(
     course: Course,
     candidates: Candidates,
     factual: Paths,
-    arm: bool,
     *,
+    arm: bool,
     lasting: bool = False,
 ) -> Paths:
-    """The recursion re-run from each candidate's period with its warning decision forced to `arm`."""
+    """Run the recursion again from each candidate's period, its warning decision forced to `arm`."""
     scores = factual.observed_scores()
     padded = np.column_stack([np.full((len(scores), 2), np.nan), scores])
     earlier = padded[candidates.persons[:, None], candidates.periods[:, None] + np.arange(2)]
@@ -100,24 +100,26 @@ def counterfactual(
 def potential_outcomes(
     parameters: SimulationParameters, course: Course, factual: Paths, candidates: Candidates
 ) -> pd.DataFrame:
-    """One row per candidate occasion: `treated`, and for each arm a in 0, 1
+    """Give both outcomes of every candidate occasion, one row each.
 
+    ``treated``
+        bool, whether a warning was recorded. Then, for each arm a in 0, 1:
     ``terminated_a``
         bool, the patient ended the relationship (or was lost) within 90 days.
     ``score_a``
-        item mean of the rating the outcome rule selects (nearest to day 90 within 21 days, by calendar days, ties to the
-        earlier), else of the last rating after time zero; nan when terminated, or when there is none.
+        item mean of the rating the outcome rule selects (nearest to day 90 within 21 days, by calendar days, ties to
+        the earlier), else of the last rating after time zero; nan when terminated, or when there is none.
     ``composite_a``
-        the floor when terminated, else the score. Missing only when the relationship ended in the period of the assessment
-        otherwise than by the patient. That end is the same in both arms, so both are missing or neither.
+        the floor when terminated, else the score. Missing only when the relationship ended in the period of the
+        assessment otherwise than by the patient. That end is the same in both arms, so both are missing or neither.
     ``level_a``, ``latent_a``
         item mean, and latent alliance, at the rating nearest day 90 had the relationship lasted; never missing.
     """
     days = _rating_days(course, candidates)
     columns: dict[str, NDArray[np.bool_] | NDArray[np.float64]] = {"treated": candidates.treated}
     for arm in (False, True):
-        natural = counterfactual(parameters, course, candidates, factual, arm)
-        kept = counterfactual(parameters, course, candidates, factual, arm, lasting=True)
+        natural = counterfactual(parameters, course, candidates, factual, arm=arm)
+        kept = counterfactual(parameters, course, candidates, factual, arm=arm, lasting=True)
         terminated = patient_ended(course, candidates, natural)
         score = np.where(
             terminated, np.nan, _at_selected(item_mean(natural.items), select_rating(days, natural.present))
@@ -148,9 +150,9 @@ def select_rating(days: NDArray[np.int64], available: NDArray[np.bool_]) -> NDAr
     Nearest to day 90 within the window, ties to the earlier; without one, the last rating after time zero.
 
     >>> days = np.array([[-5, 25, 60, 80, 100], [-5, 25, 60, 110, 140]])
-    >>> select_rating(days, np.ones((2, 5), dtype=bool)), select_rating(days[:1], np.array([[True, True, False] * 2])[:, :5])
-    (array([3, 3]), array([3]))
-    >>> select_rating(days[:1], np.array([[True, True, True, False, False]])), select_rating(days[:1], days[:1] < 0)
+    >>> select_rating(days, np.ones((2, 5), dtype=bool))
+    array([3, 3])
+    >>> select_rating(days[:1], days[:1] < 70), select_rating(days[:1], days[:1] < 0)
     (array([2]), array([-1]))
     """
     after = available & (days > 0)
@@ -162,7 +164,7 @@ def select_rating(days: NDArray[np.int64], available: NDArray[np.bool_]) -> NDAr
 
 
 def true_effect(truth: pd.DataFrame, ta_ids: Iterable[str]) -> TrueEffect:
-    """The effect averaged over the given occasions of a truth table.
+    """Average the effect over the given occasions of a truth table.
 
     Raises
     ------
@@ -188,7 +190,8 @@ def _rating_days(course: Course, candidates: Candidates) -> NDArray[np.int64]:
     steps = candidates.periods[:, None] + np.arange(FOLLOW_UP_PERIODS)
     rating = course.rating_at[candidates.persons[:, None], steps] // DAY
     time_zero = course.assessed_at[candidates.persons, candidates.periods] // DAY
-    return rating - time_zero[:, None]
+    days: NDArray[np.int64] = rating - time_zero[:, None]
+    return days
 
 
 def _at_selected(values: NDArray[np.float64], column: NDArray[np.int64]) -> NDArray[np.float64]:

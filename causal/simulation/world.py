@@ -72,7 +72,7 @@ class World:
     regimes: tuple[RegimeSpan, ...]
 
     def clinician_of(self, patients: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The clinician of each patient running number."""
+        """Find the clinician of each patient running number."""
         return np.searchsorted(self.first_patient, patients, side="right") - 1
 
 
@@ -97,12 +97,12 @@ def build_world(parameters: SimulationParameters, patients: int, rng: np.random.
         clinician_practice=parameters.practice_sd * practice,
         hire_day=_day(date(2018, 1, 1)) - rng.integers(1, 3650, clinicians),
         first_patient=np.concatenate([[0], last_patient[:-1]]),
-        regimes=regime_spans(parameters.regime_change),
+        regimes=regime_spans(date.fromisoformat(parameters.regime_change) if parameters.regime_change else None),
     )
 
 
 def regime_spans(florida_change: date | None) -> tuple[RegimeSpan, ...]:
-    """An illustrative regime table (not legal advice): standing regimes, and Florida's change to mandatory."""
+    """Make an illustrative regime table (not legal advice): standing regimes, and Florida's change to mandatory."""
     spans = [
         RegimeSpan(state=state, regime=regime, valid_from=FIRST_REGIME_DAY, valid_to=None)
         for state, regime in _STANDING_REGIMES.items()
@@ -118,7 +118,7 @@ def regime_spans(florida_change: date | None) -> tuple[RegimeSpan, ...]:
 
 
 def regime_in_force(world: World, clinics: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.str_]:
-    """The regime of each clinic's state on each day since 1970-01-01."""
+    """Find the regime of each clinic's state on each day since 1970-01-01."""
     regime = np.full(len(clinics), "", dtype="<U10")
     states = np.array(STATES)[world.clinic_state[clinics]]
     for span in world.regimes:
