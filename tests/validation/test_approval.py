@@ -1,0 +1,149 @@
+"""An approval opens outcomes only when every condition holds; each failure has its own code."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from causal.errors import ApprovalError
+from causal.protocol.approval import Approval
+from flows.approvals import create_key, decide, public_half, read_key, sign, simulated_key, simulated_public_key
+from validation.approval import DesignIdentity, check_can_open_outcomes, judge_approval
+from validation.verdict import Status, Verdict, failed
+
+IDENTITY = DesignIdentity(
+    study_id="duty_to_warn",
+    design_digest="a" * 64,
+    protocol_digest="b" * 64,
+    tables_digest="c" * 64,
+    small_cell_threshold=11,
+    synthetic=False,
+)
+TODAY = "2026-01-15"
+FAILING = Verdict(code="design.unmatched", status=Status.FAIL, sentence="too many unmatched", measured=0.5, limit=0.3)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """A freshly made approver's key."""
+    path = tmp_path / "board.key"
+    create_key(path)
+    return path
+
+
+def approval_of(key_file: Path, identity: DesignIdentity = IDENTITY, *, accept: tuple[str, ...] = ()) -> Approval:
+    """An approval of `identity` by the holder of the key."""
+    decision = decide(
+        identity, approver="Board", role="ethics board", expires="2026-12-31", accepted_failures=accept, simulated=False
+    )
+    return sign(decision, read_key(key_file))
+
+
+def codes_failed(
+    approval: Approval,
+    key_file: Path,
+    *,
+    identity: DesignIdentity = IDENTITY,
+    verdicts: tuple[Verdict, ...] = (),
+    today: str = TODAY,
+) -> list[str]:
+    """Codes of the conditions that do not hold."""
+    judged = judge_approval(
+        approval,
+        design=identity,
+        verdicts=verdicts,
+        trusted_keys={public_half(read_key(key_file))},
+        simulated_key=simulated_public_key(),
+        today=today,
+    )
+    return [verdict.code for verdict in failed(judged)]
+
+
+def test_a_good_approval_opens_outcomes(key_file: Path) -> None:
+    """Signed by a trusted key for exactly this design, before expiry: nothing fails."""
+    assert codes_failed(approval_of(key_file), key_file) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("study_id", "another_study", "approval.study"),
+        ("design_digest", "d" * 64, "approval.design"),
+        ("protocol_digest", "d" * 64, "approval.protocol"),
+        ("tables_digest", "d" * 64, "approval.tables"),
+        ("small_cell_threshold", 5, "approval.disclosure"),
+    ],
+)
+def test_an_approval_covers_only_what_it_names(key_file: Path, field: str, value: object, code: str) -> None:
+    """An approval given for another study, design, protocol, table set or threshold fails by its own code."""
+    other = dataclasses.replace(IDENTITY, **{field: value})
+    assert codes_failed(approval_of(key_file, other), key_file) == [code]
+
+
+def test_a_forged_decision_is_seen(key_file: Path) -> None:
+    """Changing a signed decision breaks its signature."""
+    approval = approval_of(key_file)
+    forged = approval.model_copy(update={"decision": approval.decision.model_copy(update={"expires": "2030-01-01"})})
+    assert codes_failed(forged, key_file) == ["approval.signature"]
+
+
+def test_a_key_the_site_does_not_know_is_refused(key_file: Path, tmp_path: Path) -> None:
+    """A self-made key opens nothing."""
+    create_key(tmp_path / "own.key")
+    assert codes_failed(approval_of(tmp_path / "own.key"), key_file) == ["approval.trusted"]
+
+
+def test_an_expired_approval_is_refused(key_file: Path) -> None:
+    """The last day still counts; the day after does not."""
+    approval = approval_of(key_file)
+    assert codes_failed(approval, key_file, today="2026-12-31") == []
+    assert codes_failed(approval, key_file, today="2027-01-01") == ["approval.expiry"]
+
+
+def test_a_failed_check_blocks_unless_it_is_named(key_file: Path) -> None:
+    """A FAIL stops estimation until an approval names its code."""
+    assert codes_failed(approval_of(key_file), key_file, verdicts=(FAILING,)) == ["approval.failures"]
+    accepted = approval_of(key_file, accept=("design.unmatched",))
+    assert codes_failed(accepted, key_file, verdicts=(FAILING,)) == []
+
+
+def test_the_simulated_board_approves_synthetic_extracts_only(key_file: Path) -> None:
+    """Its key is public, so its signature is worth nothing on real records."""
+    decision = decide(
+        IDENTITY, approver="Simulated", role="none", expires="2099-12-31", accepted_failures=(), simulated=True
+    )
+    approval = sign(decision, simulated_key())
+    assert codes_failed(approval, key_file) == ["approval.trusted"]
+    assert codes_failed(approval, key_file, identity=dataclasses.replace(IDENTITY, synthetic=True)) == []
+
+
+def test_the_simulated_boards_key_cannot_pose_as_a_real_approver(key_file: Path) -> None:
+    """Signing with the public seed but calling it real is refused."""
+    decision = decide(
+        IDENTITY, approver="Board", role="board", expires="2099-12-31", accepted_failures=(), simulated=False
+    )
+    assert codes_failed(sign(decision, simulated_key()), key_file) == ["approval.trusted"]
+
+
+def test_every_reason_is_said_at_once(key_file: Path) -> None:
+    """The refusal lists all conditions that fail, not only the first."""
+    other = dataclasses.replace(IDENTITY, design_digest="d" * 64, study_id="another_study")
+    judged = judge_approval(
+        approval_of(key_file, other),
+        design=IDENTITY,
+        verdicts=(),
+        trusted_keys={public_half(read_key(key_file))},
+        simulated_key=simulated_public_key(),
+        today=TODAY,
+    )
+    with pytest.raises(ApprovalError, match="another study; it approves another design"):
+        check_can_open_outcomes(judged)
+
+
+def test_a_key_is_private_and_never_overwritten(key_file: Path) -> None:
+    """Key files are readable by their owner only, and a second key does not replace the first."""
+    assert key_file.stat().st_mode & 0o077 == 0
+    with pytest.raises(ApprovalError, match=r"approval\.key_exists"):
+        create_key(key_file)
