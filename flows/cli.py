@@ -88,13 +88,13 @@ def _workspace(
     loaded = load_study(study)
     if not isinstance(loaded.study, OccasionStudy):
         raise StudyFileError("study.kind", f"{study.name} is a study of another kind; this command needs occasions")
-    settings = load_site(site)
+    settings = load_site(site or study.parent.parent / "sites" / "local.yaml")
     return Workspace(
         study=loaded.study,
         protocol_digest=loaded.digest,
         instruments=load_instruments(study.parent.parent / "instruments"),
         site=settings,
-        store=Store(results or Path(settings.results), loaded.study.study.id),
+        store=Store(results or settings.results, loaded.study.study.id),
         extract=extract or Path(),
         say=console.say,
         truth=truth,

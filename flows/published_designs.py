@@ -30,11 +30,13 @@ def identity_json(identity: DesignIdentity, failed: list[str]) -> bytes:
 
 def find_design(store: Store, beginning: str) -> tuple[DesignIdentity, list[str]]:
     """The one intact published design whose digest begins so, and the codes of its failed checks."""
-    folders = [path for path in (store.root / "designs").glob(f"{beginning[:SHORT]}*") if intact(path)]
-    if len(beginning) < 6 or len(folders) != 1:
+    named = len(beginning) >= 6 and set(beginning) <= set("0123456789abcdef")
+    found = (store.root / "designs").glob(f"{beginning[:SHORT]}*") if named else ()
+    folders = [path for path in found if intact(path)]
+    if len(folders) != 1:
         raise ApprovalError(
             "approval.which_design",
-            f"'{beginning[:64]}' names {len(folders)} published designs of this study, expected one",
+            f"'{beginning[:SHORT]}' names {len(folders)} published designs of this study, expected one",
             fix="give at least six characters of a digest listed by 'rapport status'",
         )
     facts = json.loads((folders[0] / IDENTITY).read_bytes())

@@ -1,0 +1,138 @@
+"""What was found: the sections that exist only once outcomes were opened."""
+
+from __future__ import annotations
+
+from flows.report.document import Block, Callout, Display, Figure, Paragraph, Section, Subheading
+from flows.report.dossier import Decomposition, Dossier, EffectLine, Results
+from flows.report.numbers import capitalised, compact, fixed, percent
+from flows.report.sentences import (
+    Groups,
+    detectable_sentence,
+    ended_sentence,
+    excludes_zero,
+    groups_of,
+    in_brackets,
+    level_of,
+    stop,
+    trust_sentence,
+    verdict_sentences,
+)
+from flows.report.tables import interval_table, truth_table
+
+
+def answer(results: Results, groups: Groups) -> Callout:
+    """The two headline differences in plain words."""
+    ended, trust = results.termination, results.composite
+    return Callout(
+        tone="answer",
+        paragraphs=(
+            Paragraph(lead=ended.question, text=ended_sentence(results, groups)),
+            Paragraph(lead=trust.question, text=trust_sentence(results, groups)),
+        ),
+    )
+
+
+def icons(results: Results, groups: Groups) -> Figure:
+    """A hundred patients in each group."""
+    ended = results.termination
+    first, second = (f"{100 * mean:.0f}" for mean in (ended.mean_treated, ended.mean_comparison))
+    return Figure(
+        name="termination",
+        caption=f"Each mark is one patient of 100. A filled mark ended treatment within {results.day} days.",
+        alt=f"Two groups of 100 marks. {groups.treated_head}, {first} are filled; {groups.comparison}, {second} are filled. "
+        f"A filled mark is a patient who ended treatment within {results.day} days.",
+    )
+
+
+def association_warning(dossier: Dossier) -> Callout:
+    """Stands before every number when a check set in advance was not passed."""
+    failing = verdict_sentences(v for v in dossier.verdicts if v.status == "FAIL")
+    opening = (
+        "The numbers below say only what went together in the records. They do not say what either choice does to patients."
+    )
+    return Callout(
+        tone="warning",
+        paragraphs=(
+            Paragraph(lead="Not every check set in advance was passed.", text=opening),
+            *([Paragraph(lead="Failed:", text=failing)] if failing else []),
+        ),
+    )
+
+
+def found_section(dossier: Dossier, results: Results) -> Section:
+    """Both differences with every interval, the split of the second, and who answered."""
+    groups = groups_of(dossier)
+    ended, trust = results.termination, results.composite
+    return Section(
+        anchor="found",
+        title="What was found, in detail",
+        blocks=(
+            *([] if results.causal_wording else [association_warning(dossier)]),
+            Figure(
+                name="effects",
+                caption=f"The two differences ({groups.treated}, less {groups.comparison}) with their {level_of(ended)} intervals",
+                alt=f"Two plots of an estimate with its interval. {ended.name}: {in_brackets(ended)}. "
+                f"{trust.name}: {in_brackets(trust)}. A line marks where there is no difference.",
+            ),
+            *_effect_blocks(ended, ended_sentence(results, groups)),
+            *_effect_blocks(trust, trust_sentence(results, groups)),
+            *_decomposition_blocks(results.decomposition, trust, groups),
+            *_response_blocks(results, groups),
+        ),
+    )
+
+
+def _effect_blocks(effect: EffectLine, sentence: str) -> tuple[Block, ...]:
+    power = (Paragraph(lead="What could be found.", text=detectable_sentence(effect)),) if excludes_zero(effect) else ()
+    heading = Subheading(text=capitalised(effect.name))
+    return heading, Paragraph(lead=effect.question, text=sentence), interval_table(effect), *power
+
+
+def _decomposition_blocks(split: Decomposition, trust: EffectLine, groups: Groups) -> tuple[Block, ...]:
+    total, ended, level = (fixed(x) for x in (split.total, split.termination_part, split.level_part))
+    parts = (
+        f"The difference of {total} points has two parts. One is how many ended treatment, each counted as "
+        f"{compact(split.floor)}: {ended} points. The other is how those who stayed rated their trust: {level} points."
+    )
+    reading = (
+        f"Who stayed was settled after the choice, so those who stayed {groups.treated} and {groups.comparison} need not "
+        "be alike. Read the split as arithmetic."
+    )
+    return (
+        Subheading(text="Where the difference in trust comes from"),
+        Paragraph(text=f"{parts}{_plain_difference(split, trust)}"),
+        Display(text=f"{total} = {ended} + {level if level[0].isdigit() else f'({level})'}"),
+        Paragraph(text=f"{reading}{_rounding(split)}"),
+    )
+
+
+def _plain_difference(split: Decomposition, trust: EffectLine) -> str:
+    if fixed(split.total) == fixed(trust.value):
+        return ""
+    return f" The split is of the plain difference in means; after adjustment it is {fixed(trust.value)}."
+
+
+def _rounding(split: Decomposition) -> str:
+    """Owns up when the printed numbers do not add up because each was rounded by itself."""
+    off = round(split.total, 2) - round(split.termination_part, 2) - round(split.level_part, 2)
+    return "" if abs(off) < 1e-9 else " Each number is rounded by itself; unrounded they add up."
+
+
+def _response_blocks(results: Results, groups: Groups) -> tuple[Block, ...]:
+    response = results.response
+    text = (
+        f"Of those still in the relationship, about {percent(response.treated)} {groups.treated} and about "
+        f"{percent(response.comparison)} {groups.comparison} gave a rating that counts for day {results.day} (up to "
+        f"{results.half_width} days either side). {stop(capitalised(response.handling))}"
+    )
+    return Subheading(text="Who answered"), Paragraph(text=text)
+
+
+def truth_section(dossier: Dossier, results: Results) -> Section:
+    """The truth built into synthetic records beside the estimate."""
+    text = (
+        "These records were made by a program, so the true difference is known. One run shows whether the method can come "
+        "close; how often it does takes many runs."
+    )
+    table = truth_table(dossier.truth, results)
+    return Section(anchor="truth", title="The known truth beside the estimate", blocks=(Paragraph(text=text), table))

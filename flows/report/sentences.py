@@ -1,0 +1,196 @@
+"""The sentences that carry a number, and how the groups are named in them.
+
+House rules, held by tests: no p-values; a range that takes in zero is never called an absence of anything; nothing is
+called safe; where a gate failed, the words speak of what went together, never of what one thing did to another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flows.report.dossier import BalanceLine, Dossier, EffectLine, Results, VerdictLine
+from flows.report.numbers import capitalised, compact, fixed, hundreds, points, signed
+
+POWER_IN_WORDS = "four times out of five"
+SCALE = (1, 5)
+"""Lowest and highest item mean of the trust scale."""
+_FORBIDDEN = re.compile(
+    r"\bsafe(?! harbou?r)\b|\bsafely\b|\bno effect\b|\bprove[sdn]?\b|\bsignifican\w*"
+    r"|\bp\s*[<=]\s*0?\.\d|\bp-value\w*",
+    re.IGNORECASE,
+)
+
+
+def forbidden(text: str) -> tuple[str, ...]:
+    """Phrases in `text` that no report may contain.
+
+    >>> forbidden("The result was significant: warning is safe and has no effect.")
+    ('significant', 'safe', 'no effect')
+    >>> forbidden("Safe Harbor data")
+    ()
+    """
+    return tuple(match.group().lower() for match in _FORBIDDEN.finditer(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """How the two groups are named inside a sentence, and at the head of a column."""
+
+    treated: str
+    comparison: str
+
+    @property
+    def treated_head(self) -> str:
+        """Head of the treated column."""
+        return capitalised(self.treated)
+
+    @property
+    def comparison_head(self) -> str:
+        """Head of the comparison column."""
+        return capitalised(self.comparison)
+
+
+def groups_of(dossier: Dossier) -> Groups:
+    """The study's short names, or "with the first choice" and "with the second choice"."""
+    return Groups(
+        treated=dossier.treated_short or "with the first choice",
+        comparison=dossier.comparison_short or "with the second choice",
+    )
+
+
+def banner(dossier: Dossier) -> str:
+    """What every page says when the records or the board are not real; empty when both are."""
+    synthetic = dossier.provenance.synthetic
+    rehearsal = dossier.approval is not None and dossier.approval.simulated
+    if not (dossier.simulated or synthetic or rehearsal):
+        return ""
+    what = [words for words, holds in (("SYNTHETIC RECORDS", synthetic), ("SIMULATED BOARD", rehearsal)) if holds]
+    meaning = "no real patient, no real decision" if synthetic else "no real board has decided"
+    return f"{', '.join(what) or 'SIMULATION'}: made to test the method; {meaning}."
+
+
+def ended_sentence(results: Results, groups: Groups) -> str:
+    """How many of 100 ended treatment in each group, the difference and its range, in plain words."""
+    effect = results.termination
+    first, second, *_ = hundreds(effect.mean_treated, effect.mean_comparison, effect.value)
+    of_whom = "Of 100 patients like these" if results.causal_wording else "In these records, of 100 patients"
+    return (
+        f"{of_whom}, about {first} ended treatment within {results.day} days {groups.treated}, and about {second} "
+        f"{groups.comparison}. {difference_sentence(effect)}"
+    )
+
+
+def trust_sentence(results: Results, groups: Groups) -> str:
+    """Mean trust in each group with leaving counted as the lowest rating, the difference and its range."""
+    effect = results.composite
+    floor = compact(results.decomposition.floor)
+    return (
+        f"Patients rate their trust from {SCALE[0]} (lowest) to {SCALE[1]} (highest). A patient who ended treatment counts as {floor}. "
+        f"Counted this way, trust was {fixed(effect.mean_treated)} {groups.treated} and {fixed(effect.mean_comparison)} "
+        f"{groups.comparison}. {difference_sentence(effect)}"
+    )
+
+
+def difference_sentence(effect: EffectLine) -> str:
+    """The difference with its range; if the range takes in zero, what is not ruled out and what could be missed."""
+    value, low, high = _sizes(effect)
+    opening = f"{_difference_opening(effect)} {_amount(effect, effect.value, value)}"
+    if excludes_zero(effect):
+        near, far = (low, high) if effect.lower > 0 else (high, low)
+        return f"{opening}; it could be as small as {near} or as large as {far}."
+    return (
+        f"{opening}, but the records do not settle which way it goes. They do not rule out "
+        f"{_amount(effect, effect.lower, low)}, nor {_amount(effect, effect.upper, high)}. {detectable_sentence(effect)}"
+    )
+
+
+def excludes_zero(effect: EffectLine) -> bool:
+    """Whether the main interval lies on one side of zero."""
+    return effect.lower > 0 or effect.upper < 0
+
+
+def detectable_sentence(effect: EffectLine) -> str:
+    """What a comparison of this size can find, and so what it can miss."""
+    if effect.detectable is None:
+        return "How small a difference this comparison could find was not worked out."
+    (size,) = hundreds(effect.detectable) if is_share(effect) else (points(effect.detectable),)
+    size = f"{size} in 100" if is_share(effect) else f"{size} points"
+    return (
+        f"A comparison of this size finds a true difference of {size} {POWER_IN_WORDS}; smaller ones are often missed."
+    )
+
+
+def _difference_opening(effect: EffectLine) -> str:
+    """Says when the printed difference is not the printed means subtracted: adjusted, or rounded."""
+    crude = effect.mean_treated - effect.mean_comparison
+    if abs(crude - effect.value) > 1e-6:
+        return "After adjustment, the difference is"
+    unit, decimals = (100, 0) if is_share(effect) else (1, 2)
+    printed = round(unit * effect.mean_treated, decimals) - round(unit * effect.mean_comparison, decimals)
+    return (
+        "The difference is"
+        if abs(printed - round(unit * crude, decimals)) < 1e-9
+        else "Before rounding, the difference is"
+    )
+
+
+def is_share(effect: EffectLine) -> bool:
+    return effect.scale == "risk difference"
+
+
+def _sizes(effect: EffectLine) -> tuple[str, str, str]:
+    numbers = (effect.value, effect.lower, effect.upper)
+    value, low, high = hundreds(*numbers) if is_share(effect) else tuple(points(x) for x in numbers)
+    return value, low, high
+
+
+def _amount(effect: EffectLine, signed_value: float, size: str) -> str:
+    if signed_value == 0:
+        return "0 in 100" if is_share(effect) else "0.00 points"
+    if is_share(effect):
+        return f"{size} {'more' if signed_value > 0 else 'fewer'} in 100"
+    return f"{size} points {'higher' if signed_value > 0 else 'lower'}"
+
+
+def scaled(effect: EffectLine, x: float) -> str:
+    return signed(100 * x, 1) if is_share(effect) else signed(x)
+
+
+def level_of(effect: EffectLine) -> str:
+    return f"{100 * effect.level:g}%"
+
+
+def in_brackets(effect: EffectLine) -> str:
+    unit = "percentage points" if is_share(effect) else "points"
+    return f"{scaled(effect, effect.value)} {unit}, from {scaled(effect, effect.lower)} to {scaled(effect, effect.upper)}"
+
+
+def balance_sentence(balance: tuple[BalanceLine, ...]) -> str:
+    before = max(balance, key=lambda line: abs(line.smd_before))
+    after = max(balance, key=lambda line: abs(line.smd_after))
+    within = sum(abs(line.smd_after) <= line.limit for line in balance)
+    return (
+        f"Before matching, the largest standardised difference was {fixed(abs(before.smd_before))} ({before.label}). After matching it is "
+        f"{fixed(abs(after.smd_after))} ({after.label}); {within} of {len(balance)} facts are within their limit."
+    )
+
+
+def verdict_sentences(verdicts: Iterable[VerdictLine]) -> str:
+    return " ".join(f"{capitalised(v.sentence).rstrip('.')}{_against(v)}." for v in verdicts)
+
+
+def _against(verdict: VerdictLine) -> str:
+    if verdict.measured is None or verdict.limit is None:
+        return ""
+    return f" (measured {compact(verdict.measured)}, limit {compact(verdict.limit)})"
+
+
+def withheld_note(threshold: int) -> str:
+    """What "withheld" means in every table of counts."""
+    return f"“Withheld”: a count of 1 to {threshold - 1}, or one from which such a count could be worked out."
+
+
+def stop(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -1,0 +1,203 @@
+"""The tables of the report: disclosed values, worded cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from flows.report.document import Column, Table
+from flows.report.dossier import (
+    BalanceLine,
+    Dossier,
+    EffectLine,
+    FlowStep,
+    QualityLine,
+    Results,
+    TruthLine,
+    VerdictLine,
+    VersionLine,
+)
+from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, percent, signed
+from flows.report.sentences import Groups, groups_of, is_share, level_of, scaled, withheld_note
+from validation.verdict import Verdict
+
+NONE = "–"
+
+
+def flow_table(dossier: Dossier) -> Table:
+    """Who remains after each rule."""
+    groups = groups_of(dossier)
+    return Table(
+        caption="Persons and occasions that remain after each rule",
+        columns=(
+            Column(title="Rule", width=3),
+            Column(title="Persons", role="number"),
+            Column(title="Occasions", role="number"),
+            Column(title=groups.treated_head, role="number", width=1.1),
+            Column(title=groups.comparison_head, role="number", width=1.2),
+        ),
+        rows=tuple((step.rule, count(step.persons), count(step.occasions), *_by_group(step)) for step in dossier.flow),
+        note=f"{withheld_note(dossier.threshold)} A dash: not known at that step, or withheld.",
+    )
+
+
+def _by_group(step: FlowStep) -> tuple[str, str]:
+    if step.treated is None and step.comparison is None:
+        return NONE, NONE
+    return count(step.treated), count(step.comparison)
+
+
+def by_tier(balance: tuple[BalanceLine, ...]) -> tuple[BalanceLine, ...]:
+    """Tier 1 first; within a tier the most unlike before matching first."""
+    return tuple(sorted(balance, key=lambda line: (line.tier, -abs(line.smd_before), line.name)))
+
+
+def balance_table(dossier: Dossier, groups: Groups) -> Table:
+    """Means and standardised differences of each fact."""
+    return Table(
+        caption="Means of each fact in both groups, before and after matching",
+        columns=(
+            Column(title="Fact", width=3),
+            Column(title="Tier", role="number", width=0.55),
+            Column(title=groups.treated_head, role="number", width=1.1),
+            Column(title=f"{groups.comparison_head}, before", role="number", width=1.2),
+            Column(title=f"{groups.comparison_head}, after", role="number", width=1.2),
+            Column(title="Differ. before", role="number", width=0.9),
+            Column(title="Differ. after", role="number", width=0.9),
+            Column(title="Limit", role="number", width=0.7),
+            Column(title="Within limit", width=0.75),
+            Column(title="Variance ratio", role="number", width=0.95),
+        ),
+        rows=tuple(_balance_row(line) for line in by_tier(dossier.balance)),
+        note="Differences (“differ.”) are standardised: 0.10 is one tenth of the spread. A variance ratio near 1 means a like spread. "
+        + withheld_note(dossier.threshold),
+    )
+
+
+def _balance_row(line: BalanceLine) -> tuple[str, ...]:
+    means = (line.mean_treated, line.mean_comparison_before, line.mean_comparison_after)
+    return (
+        f"{line.label} ({line.unit})" if line.unit and not line.binary else line.label,
+        str(line.tier),
+        *(_mean(mean, binary=line.binary) for mean in means),
+        signed(line.smd_before),
+        signed(line.smd_after),
+        fixed(line.limit),
+        "yes" if abs(line.smd_after) <= line.limit else "NO",
+        NONE if line.variance_ratio is None else fixed(line.variance_ratio),
+    )
+
+
+def _mean(mean: float | None, *, binary: bool) -> str:
+    if mean is None:
+        return WITHHELD
+    return percent(mean) if binary else fixed(mean)
+
+
+def version_table(versions: tuple[VersionLine, ...], threshold: int) -> Table:
+    """How the exposure was carried out."""
+    return Table(
+        caption="How the first choice was carried out, among the matched",
+        columns=(Column(title="Version", width=2), Column(title="Value", width=2), Column(title="Share", role="number")),
+        rows=tuple(
+            (line.version, capitalised(line.value), WITHHELD if line.percent is None else percent(line.percent / 100))
+            for line in versions
+        ),
+        note=withheld_note(threshold),
+    )
+
+
+def interval_table(effect: EffectLine) -> Table:
+    """One effect under every clustering."""
+    unit = "percentage points" if is_share(effect) else "points"
+    return Table(
+        caption=f"{effect.name}: difference in {unit}, with every interval",
+        columns=(
+            Column(title="Clustered by", width=1.8),
+            Column(title="Clusters", role="number"),
+            Column(title="Difference", role="number"),
+            Column(title=f"{level_of(effect)} interval", role="number", width=1.6),
+            Column(title="Standard error", role="number"),
+            Column(title="Degrees of freedom", role="number"),
+        ),
+        rows=tuple(
+            (
+                f"{line.clustered_by}{' (main)' if line.primary else ''}",
+                count(line.clusters),
+                scaled(effect, effect.value),
+                f"{scaled(effect, line.lower)} to {scaled(effect, line.upper)}",
+                scaled(effect, line.std_error).removeprefix("+"),
+                fixed(line.df, 1),
+            )
+            for line in effect.intervals
+        ),
+        note=f"Of 100 studies done this way, about {100 * effect.level:g} would have the true value inside their interval, if what the "
+        "method assumes holds.",
+    )
+
+
+def truth_table(lines: tuple[TruthLine, ...], results: Results) -> Table:
+    """The truth of synthetic records beside the estimate."""
+    return Table(
+        caption="The truth built into the synthetic records, beside what was estimated",
+        columns=(
+            Column(title="Quantity", width=2.4),
+            Column(title="Truth", role="number"),
+            Column(title="Estimate", role="number"),
+            Column(title="Interval", role="number", width=1.6),
+            Column(title="Truth inside the interval", width=1.2),
+        ),
+        rows=tuple(_truth_row(line, results.termination) for line in lines),
+    )
+
+
+def _truth_row(line: TruthLine, termination: EffectLine) -> tuple[str, ...]:
+    share = (line.estimate, line.lower, line.upper) == (termination.value, termination.lower, termination.upper)
+    effect_unit, decimals = (100.0, 1) if share else (1.0, 2)
+    truth, estimate, lower, upper = (
+        signed(effect_unit * x, decimals) for x in (line.truth, line.estimate, line.lower, line.upper)
+    )
+    name = f"{capitalised(line.name)} ({'percentage points' if share else 'points'})"
+    return name, truth, estimate, f"{lower} to {upper}", "yes" if line.covered else "NO"
+
+
+def verdict_table(verdicts: Sequence[VerdictLine | Verdict]) -> Table:
+    """Every judgement with its figure and its limit."""
+    return Table(
+        caption="PASS, FAIL, or NOT EVALUATED when a check could not be run",
+        columns=(
+            Column(title="Check", role="code", width=1.7),
+            Column(title="Verdict", role="status", width=1.5),
+            Column(title="What was judged", width=2.8),
+            Column(title="Measured", role="number", width=0.9),
+            Column(title="Limit", role="number", width=0.75),
+        ),
+        rows=tuple(
+            (v.code, str(v.status), capitalised(v.sentence), compact(v.measured), compact(v.limit)) for v in verdicts
+        ),
+    )
+
+
+def quality_table(lines: Sequence[QualityLine], threshold: int) -> Table:
+    """Rows delivered and set aside, with the reasons."""
+    return Table(
+        caption="Rows delivered, and rows set aside",
+        columns=(
+            Column(title="Table", width=1.6),
+            Column(title="Rows", role="number"),
+            Column(title="Set aside", role="number"),
+            Column(title="Why", width=2.6),
+        ),
+        rows=tuple((line.table, count(line.rows), count(line.set_aside), _reasons(line)) for line in lines),
+        note=withheld_note(threshold),
+    )
+
+
+def _reasons(line: QualityLine) -> str:
+    return "; ".join(f"{reason}: {count(n)}" for reason, n in line.reasons) or NONE
+
+
+def pairs_table(caption: str, pairs: tuple[tuple[str, str], ...], role: Literal["text", "code"] = "text") -> Table:
+    """Two columns: what, and what is stated about it."""
+    value = "Value" if role == "code" else "What is stated"
+    return Table(caption=caption, columns=(Column(title="Item"), Column(title=value, role=role, width=2.8)), rows=pairs)
