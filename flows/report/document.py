@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 T = TypeVar("T")
+LAYOUT = ("kind", "tone", "role", "anchor", "name")
+"""Fields that steer the templates and are never shown."""
 _INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Cn"}
 
 
@@ -54,7 +57,7 @@ class Callout:
     """Paragraphs in a box: the answer, or a warning. The tone is carried by the text too, never by colour alone."""
 
     tone: Literal["answer", "warning"]
-    paragraphs: tuple[str, ...]
+    paragraphs: tuple[Paragraph, ...]
     kind: Literal["callout"] = field(default="callout", init=False)
 
 
@@ -115,7 +118,7 @@ class Document:
     sections: tuple[Section, ...]
 
 
-def numbered(sections: list[Section]) -> tuple[Section, ...]:
+def numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
     """The sections with their place in the title: "1. In short"."""
     return tuple(dataclasses.replace(s, title=f"{place}. {s.title}") for place, s in enumerate(sections, start=1))
 
@@ -128,15 +131,16 @@ def figures_of(document: Document) -> dict[str, Figure]:
 def texts(value: Any) -> list[str]:
     """Every piece of text in a document or a part of one, in reading order (for checks on wording).
 
-    >>> texts(Callout(tone="answer", paragraphs=("a", "b")))
-    ['answer', 'a', 'b', 'callout']
+    >>> texts(Bullets(items=("a", "b")))
+    ['a', 'b']
     """
     if isinstance(value, str):
         return [value]
     if isinstance(value, tuple):
         return [text for item in value for text in texts(item)]
     if dataclasses.is_dataclass(value):
-        return [text for f in dataclasses.fields(value) for text in texts(getattr(value, f.name))]
+        fields = (f.name for f in dataclasses.fields(value) if f.name not in LAYOUT)
+        return [text for name in fields for text in texts(getattr(value, name))]
     return []
 
 

@@ -16,7 +16,8 @@ from xml.sax.saxutils import escape
 
 from flows.report.dossier import BalanceLine, Count, Dossier, EffectLine, FlowStep, Results
 from flows.report.numbers import MINUS, count, counted, fixed, percent
-from flows.report.wording import Groups, by_tier, groups_of
+from flows.report.sentences import Groups, groups_of, is_share
+from flows.report.tables import by_tier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +89,15 @@ def _flow_arrow(axes: Axes, top: float, gap: float, left_out: int | None) -> Non
 
 def _flow_groups(axes: Axes, step: FlowStep, groups: Groups, top: float) -> None:
     text = f"{count(step.treated)} {groups.treated}   ·   {count(step.comparison)} {groups.comparison}"
-    axes.text(WIDTH / 2, top + 0.23, _drawn(_wrap(text, width=80, lines=2)), va="center", ha="center", fontsize=9, weight="bold")
+    axes.text(
+        WIDTH / 2,
+        top + 0.23,
+        _drawn(_wrap(text, width=80, lines=2)),
+        va="center",
+        ha="center",
+        fontsize=9,
+        weight="bold",
+    )
 
 
 def _assigned(step: FlowStep) -> bool:
@@ -114,14 +123,31 @@ def love_plot(dossier: Dossier) -> Figure:
     _love_marks(axes, [(y, line) for y, line in rows if isinstance(line, BalanceLine)])
     for y, line in rows:
         if not isinstance(line, BalanceLine):
-            axes.text(-0.02, y, line, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=7.5, weight="bold")
+            axes.text(
+                -0.02,
+                y,
+                line,
+                transform=axes.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                fontsize=7.5,
+                weight="bold",
+            )
     for tier in tiers:
         _love_limit(axes, [(y, line) for y, line in rows if isinstance(line, BalanceLine) and line.tier == tier])
     _plain_axis(axes)
     axes.set_ylim(len(rows) - 0.3, -0.7)
     axes.set_xlim(left=0)
     axes.set_xlabel("Standardised difference, without its sign", fontsize=8)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize=8, handletextpad=0.3, borderaxespad=0.2)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+        handletextpad=0.3,
+        borderaxespad=0.2,
+    )
     return figure
 
 
@@ -137,7 +163,9 @@ def _love_marks(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
     before = [abs(line.smd_before) for _, line in rows]
     after = [abs(line.smd_after) for _, line in rows]
     axes.hlines(y, before, after, color=FAINT, lw=1.4, zorder=1)
-    axes.scatter(before, y, s=26, facecolors="white", edgecolors=BEFORE, linewidths=1.3, label="before matching", zorder=3)
+    axes.scatter(
+        before, y, s=26, facecolors="white", edgecolors=BEFORE, linewidths=1.3, label="before matching", zorder=3
+    )
     axes.scatter(after, y, s=26, marker="D", color=AFTER, label="after matching", zorder=4)
     axes.set_yticks(y, [_drawn(_wrap(line.label, width=34, lines=1)) for _, line in rows], fontsize=7.5)
 
@@ -171,7 +199,9 @@ def overlap(dossier: Dossier) -> Figure:
     axes.set_ylim(-0.6, len(left) - 0.4)
     axes.set_axis_off()
     for x, ha, name in ((-middle, "right", groups.treated_head), (middle, "left", groups.comparison_head)):
-        axes.text(x, len(left) - 0.35, _drawn(_wrap(name, width=34, lines=1)), ha=ha, va="bottom", fontsize=9, weight="bold")
+        axes.text(
+            x, len(left) - 0.35, _drawn(_wrap(name, width=34, lines=1)), ha=ha, va="bottom", fontsize=9, weight="bold"
+        )
     axes.text(0, -0.75, "estimated probability of the first choice", ha="center", va="top", fontsize=8, color=QUIET)
     return figure
 
@@ -200,7 +230,9 @@ def _effect_panel(axes: Axes, effect: EffectLine, day: int, groups: Groups) -> N
     intervals = sorted(effect.intervals, key=lambda line: not line.primary)
     for y, line in enumerate(intervals):
         colour, width = (TREATED, 2.6) if line.primary else (QUIET, 1.2)
-        axes.plot([unit * line.lower, unit * line.upper], [y, y], color=colour, lw=width, solid_capstyle="butt", zorder=2)
+        axes.plot(
+            [unit * line.lower, unit * line.upper], [y, y], color=colour, lw=width, solid_capstyle="butt", zorder=2
+        )
         axes.plot([unit * effect.value], [y], marker="s" if line.primary else "|", ms=7, color=colour, zorder=3)
     names = [f"by {line.clustered_by}{' (main)' if line.primary else ''}" for line in intervals]
     axes.set_yticks(range(len(names)), [_drawn(_wrap(name, width=24, lines=1)) for name in names], fontsize=8)
@@ -209,7 +241,11 @@ def _effect_panel(axes: Axes, effect: EffectLine, day: int, groups: Groups) -> N
     axes.set_xlim(-reach, reach)
     axes.set_ylim(len(names) - 0.5, -0.6)
     _plain_axis(axes)
-    title = f"Ended treatment within {day} days: more or fewer in 100" if share else f"Trust at day {day}, leaving counted as lowest: points"
+    title = (
+        f"Ended treatment within {day} days: more or fewer in 100"
+        if share
+        else f"Trust at day {day}, leaving counted as lowest: points"
+    )
     axes.set_title(_drawn(title), loc="left", fontsize=9, weight="bold", pad=14, x=-0.36)
     axes.text(0, -0.66, "no difference", ha="center", va="bottom", fontsize=7.5, color=INK)
     low, high = ("fewer", "more") if share else ("lower", "higher")
@@ -228,8 +264,18 @@ def icon_array(results: Results, groups: Groups) -> Figure:
         (3.65, effect.mean_comparison, groups.comparison_head, COMPARISON),
     ):
         _hundred(axes, start, round(100 * mean), colour)
-        axes.text(start - 0.08, 0.14, _drawn(_wrap(name, width=32, lines=1)), fontsize=9.5, weight="bold", color=INK, va="center")
-        axes.text(start - 0.08, 0.4, f"about {100 * mean:.0f} of 100 ended treatment", fontsize=8.5, color=INK, va="center")
+        axes.text(
+            start - 0.08,
+            0.14,
+            _drawn(_wrap(name, width=32, lines=1)),
+            fontsize=9.5,
+            weight="bold",
+            color=INK,
+            va="center",
+        )
+        axes.text(
+            start - 0.08, 0.4, f"about {100 * mean:.0f} of 100 ended treatment", fontsize=8.5, color=INK, va="center"
+        )
     axes.set_xlim(0, WIDTH)
     axes.set_ylim(2.75, 0)
     return figure
@@ -261,7 +307,9 @@ def _axes(figure: Figure, *, left: float = 0.0, right: float = 0.0, top: float =
     return figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height))
 
 
-def _canvas(*, height: float, left: float = 0.0, right: float = 0.0, top: float = 0.0, bottom: float = 0.0) -> tuple[Figure, Axes]:
+def _canvas(
+    *, height: float, left: float = 0.0, right: float = 0.0, top: float = 0.0, bottom: float = 0.0
+) -> tuple[Figure, Axes]:
     figure = _figure(height)
     axes = _axes(figure, left=left, right=right, top=top, bottom=bottom)
     if (left, right, top, bottom) == (0.0, 0.0, 0.0, 0.0):

@@ -47,9 +47,7 @@ def icons(results: Results, groups: Groups) -> Figure:
 def association_warning(dossier: Dossier) -> Callout:
     """Stands before every number when a check set in advance was not passed."""
     failing = verdict_sentences(v for v in dossier.verdicts if v.status == "FAIL")
-    opening = (
-        "The numbers below say only what went together in the records. They do not say what either choice does to patients."
-    )
+    opening = "The numbers below say only what went together in the records. They do not say what either choice does to patients."
     return Callout(
         tone="warning",
         paragraphs=(

@@ -74,7 +74,7 @@ def banner(dossier: Dossier) -> str:
 def ended_sentence(results: Results, groups: Groups) -> str:
     """How many of 100 ended treatment in each group, the difference and its range, in plain words."""
     effect = results.termination
-    first, second, *_ = hundreds(effect.mean_treated, effect.mean_comparison, effect.value)
+    first, second = hundreds(effect.mean_treated, effect.mean_comparison)
     of_whom = "Of 100 patients like these" if results.causal_wording else "In these records, of 100 patients"
     return (
         f"{of_whom}, about {first} ended treatment within {results.day} days {groups.treated}, and about {second} "
@@ -129,14 +129,12 @@ def _difference_opening(effect: EffectLine) -> str:
         return "After adjustment, the difference is"
     unit, decimals = (100, 0) if is_share(effect) else (1, 2)
     printed = round(unit * effect.mean_treated, decimals) - round(unit * effect.mean_comparison, decimals)
-    return (
-        "The difference is"
-        if abs(printed - round(unit * crude, decimals)) < 1e-9
-        else "Before rounding, the difference is"
-    )
+    subtracts = abs(printed - round(unit * crude, decimals)) < 1e-9
+    return "The difference is" if subtracts else "Before rounding, the difference is"
 
 
 def is_share(effect: EffectLine) -> bool:
+    """Whether the effect is a difference of proportions."""
     return effect.scale == "risk difference"
 
 
@@ -155,19 +153,25 @@ def _amount(effect: EffectLine, signed_value: float, size: str) -> str:
 
 
 def scaled(effect: EffectLine, x: float) -> str:
+    """A signed number in percentage points or points."""
     return signed(100 * x, 1) if is_share(effect) else signed(x)
 
 
 def level_of(effect: EffectLine) -> str:
+    """The interval's level: "95%"."""
     return f"{100 * effect.level:g}%"
 
 
 def in_brackets(effect: EffectLine) -> str:
+    """Estimate and interval in one phrase."""
     unit = "percentage points" if is_share(effect) else "points"
-    return f"{scaled(effect, effect.value)} {unit}, from {scaled(effect, effect.lower)} to {scaled(effect, effect.upper)}"
+    return (
+        f"{scaled(effect, effect.value)} {unit}, from {scaled(effect, effect.lower)} to {scaled(effect, effect.upper)}"
+    )
 
 
 def balance_sentence(balance: tuple[BalanceLine, ...]) -> str:
+    """How unlike the groups were, and are; `balance` is not empty."""
     before = max(balance, key=lambda line: abs(line.smd_before))
     after = max(balance, key=lambda line: abs(line.smd_after))
     within = sum(abs(line.smd_after) <= line.limit for line in balance)
@@ -178,6 +182,7 @@ def balance_sentence(balance: tuple[BalanceLine, ...]) -> str:
 
 
 def verdict_sentences(verdicts: Iterable[VerdictLine]) -> str:
+    """Each verdict as a sentence with its figure and limit."""
     return " ".join(f"{capitalised(v.sentence).rstrip('.')}{_against(v)}." for v in verdicts)
 
 
@@ -193,4 +198,5 @@ def withheld_note(threshold: int) -> str:
 
 
 def stop(text: str) -> str:
+    """The text with a full stop, unless it ends a sentence already."""
     return text if text.endswith((".", "?", "!")) else f"{text}."

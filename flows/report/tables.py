@@ -98,7 +98,11 @@ def version_table(versions: tuple[VersionLine, ...], threshold: int) -> Table:
     """How the exposure was carried out."""
     return Table(
         caption="How the first choice was carried out, among the matched",
-        columns=(Column(title="Version", width=2), Column(title="Value", width=2), Column(title="Share", role="number")),
+        columns=(
+            Column(title="Version", width=2),
+            Column(title="Value", width=2),
+            Column(title="Share", role="number"),
+        ),
         rows=tuple(
             (line.version, capitalised(line.value), WITHHELD if line.percent is None else percent(line.percent / 100))
             for line in versions
