@@ -1,0 +1,419 @@
+"""Judge the protocol before any data are read: whether it makes sense, and whether this version can carry it out.
+
+Every sentence is for the person who wrote the study file, and for the board that reads its report.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
+from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, MetaStudy, OccasionStudy
+from causal.protocol.cohort import ActorAvailable
+from causal.protocol.outcome import Composite, Rating
+from causal.tables import ACTIONS
+from validation.diagram import judge_diagram
+from validation.estimable import judge_estimable, judge_planned
+from validation.verdict import Status, Verdict, at_most, not_evaluated
+from validation.words import did_you_mean, holds, listed
+
+RATER_OF_VERSION = {
+    "client": "patient",
+    "patient": "patient",
+    "therapist": "clinician",
+    "clinician": "clinician",
+    "observer": "observer",
+    "caregiver": "caregiver",
+}
+"""Who answers each version of an instrument."""
+SYMPTOM_KEYS = {"phq9": "phq9"}
+"""Covariates scored with a key of their own, and the key."""
+HOURS_PER_DAY = 24
+MOST_COMPARISONS = 4
+FREE_TEXT = ("note_text", "session_note")
+CLAIMS = re.compile(
+    r"\b(safe|safely|harmless)\b|\b(no|zero|without an?) (\w+ )?(effect|harm)\b|\b(do|does|did) not (harm|hurt|damage)\b",
+    re.IGNORECASE,
+)
+"""Wording that a study which finds nothing would be quoted for."""
+MAY_NAME_A_CLAIM = re.compile(r"^(whether|that|if)\b", re.IGNORECASE)
+
+
+def judge_protocol(study: AnyStudy, instruments: Mapping[str, Instrument]) -> tuple[Verdict, ...]:
+    """All verdicts on `study`, in the order of its file.
+
+    Parameters
+    ----------
+    study
+        A study of any kind.
+    instruments
+        The scoring keys that exist, by id.
+    """
+    match study:
+        case OccasionStudy():
+            lints = tuple(_occasions(study, instruments))
+        case CohortStudy():
+            lints = tuple(_cohort(study, instruments))
+        case FlatTableStudy():
+            lints = (_columns(study),)
+        case MetaStudy():
+            lints = (_claims(study), _forbidden(study.governance.forbidden_columns), _moderators(study))
+    return (*lints, judge_estimable(study), *judge_planned(study))
+
+
+def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> Iterator[Verdict]:
+    confounders = (*study.confounders.tier1, *study.confounders.tier2)
+    declared = {covariate.name for covariate in study.covariates}
+    yield _eligibility([rule.rule for rule in study.target_trial.eligibility])
+    yield _actions(study)
+    yield _exact_keys(study.target_trial.assignment.exact, {*EXACT_KEYS, *declared})
+    if isinstance(study.outcome, Rating):
+        yield _outcome_window(study, study.outcome)
+        yield _primary_day(study.outcome, study.target_trial.follow_up.horizon_days)
+        yield from _instrument(study.outcome, instruments)
+        yield from _composite_values(study, study.outcome, instruments)
+    yield _symptom_keys(confounders, instruments)
+    yield _primary_estimand([estimand.primary for estimand in study.estimands], [e.id for e in study.estimands])
+    yield from judge_diagram(
+        study.dag,
+        covariates={*COVARIATES, *declared},
+        mediators=[mediator.name for mediator in study.mediators],
+        used=confounders,
+    )
+    yield _covariates(confounders, study.confounders.tier1, {*COVARIATES, *declared})
+    yield _adjust_for(study.estimator.adjust_for, confounders)
+    yield _mediators(study)
+    yield _ratio(study)
+    yield _missing(study, confounders)
+    yield _forbidden(study.governance.forbidden_columns)
+    yield _claims(study)
+
+
+def _cohort(study: CohortStudy, instruments: Mapping[str, Instrument]) -> Iterator[Verdict]:
+    confounders = (*study.confounders.tier1, *study.confounders.tier2)
+    declared = {covariate.name for covariate in study.covariates}
+    yield _eligibility([rule.rule for rule in study.target_trial.eligibility])
+    yield _actors(study)
+    yield _exact_keys(study.target_trial.assignment.exact, {*EXACT_KEYS, *declared})
+    if isinstance(study.outcome, Rating):
+        yield _primary_day(study.outcome, study.target_trial.follow_up.horizon_days)
+        yield from _instrument(study.outcome, instruments)
+    yield _common_rater(study)
+    yield _margin(study)
+    yield _primary_estimand([estimand.primary for estimand in study.estimands], [e.id for e in study.estimands])
+    yield _alliance(study)
+    yield from judge_diagram(
+        study.dag,
+        covariates={*COVARIATES, *declared},
+        mediators=[mediator.name for mediator in study.mediators],
+        used=confounders,
+    )
+    yield _covariates(confounders, study.confounders.tier1, {*COVARIATES, *declared})
+    yield _adjust_for(study.estimator.adjust_for, confounders)
+    yield _mediators(study)
+    yield _missing(study, confounders)
+    yield _forbidden(study.governance.forbidden_columns)
+    yield _claims(study)
+
+
+def _eligibility(rules: Sequence[str]) -> Verdict:
+    may_repeat = {"diagnosis", "prior_measure", "prior_fills", "actor_available"}
+    twice = sorted({rule for rule in rules if rules.count(rule) > 1} - may_repeat)
+    return holds(
+        "protocol.eligibility",
+        f"an eligibility rule stands twice, and only one of them could count: {listed(twice)}" if twice else "",
+        "each eligibility rule stands once",
+    )
+
+
+def _actions(study: OccasionStudy) -> Verdict:
+    unknown = [name for name in study.target_trial.strategies.treated.actions if name not in ACTIONS]
+    names = listed(f"{name}{did_you_mean(name, ACTIONS)}" for name in unknown)
+    return holds(
+        "protocol.actions",
+        f"the treated strategy names actions that the records do not know: {names}" if unknown else "",
+        "every action of the treated strategy is one the records know",
+    )
+
+
+def _exact_keys(keys: Sequence[str], known: Collection[str]) -> Verdict:
+    unknown = [key for key in keys if key not in known]
+    names = listed(f"{key}{did_you_mean(key, known)}" for key in unknown)
+    return holds(
+        "protocol.exact_keys",
+        f"compared occasions are to agree on keys that do not exist: {names}" if unknown else "",
+        "every key on which compared occasions agree exists",
+    )
+
+
+def _outcome_window(study: OccasionStudy, outcome: Rating) -> Verdict:
+    earliest = min(window.day - window.half_width for window in outcome.windows)
+    grace = study.target_trial.strategies.treated.grace_hours / HOURS_PER_DAY
+    overlaps = earliest <= grace
+    return Verdict(
+        code="protocol.outcome_window",
+        status=Status.FAIL if overlaps else Status.PASS,
+        sentence=f"the first rating may be from day {earliest}; until day {grace:g} the strategy is still being chosen"
+        + ("; a rating that comes before the strategy cannot be its outcome" if overlaps else ""),
+        measured=float(earliest),
+        limit=float(grace),
+    )
+
+
+def _primary_day(outcome: Rating, horizon: int) -> Verdict:
+    days = [window.day for window in outcome.windows]
+    late = [day for day in days if day > horizon]
+    if outcome.primary_day not in days:
+        problem = (
+            f"the primary day is {outcome.primary_day}, and the outcome is rated around day {listed(map(str, days))}"
+        )
+    elif len(set(days)) < len(days):
+        problem = f"two windows have the same day: {listed(map(str, days))}"
+    elif late:
+        problem = f"the outcome is rated around day {listed(map(str, late))}, after follow-up ends on day {horizon}"
+    else:
+        problem = ""
+    return holds("protocol.primary_day", problem, f"day {outcome.primary_day} answers the question, within follow-up")
+
+
+def _instrument(outcome: Rating, instruments: Mapping[str, Instrument]) -> Iterator[Verdict]:
+    key = instruments.get(outcome.instrument)
+    if key is None:
+        known = did_you_mean(outcome.instrument, instruments) or f"; there are keys for {listed(sorted(instruments))}"
+        yield holds("protocol.instrument", f"there is no scoring key for {outcome.instrument}{known}", "")
+        yield not_evaluated("protocol.instrument_key", "not evaluated without a scoring key")
+        return
+    yield holds(
+        "protocol.instrument", "; ".join(_misfits(outcome, key)), f"the scoring key of {key.id} fits the outcome"
+    )
+    if key.verified.status == "recall":
+        sentence = f"whether the scoring key of {key.id} is right: it was written from memory and never checked"
+        yield not_evaluated("protocol.instrument_key", sentence)
+    else:
+        source = "its authors' publication" if key.verified.status == "primary_source" else "a second-hand source"
+        yield holds("protocol.instrument_key", "", f"the scoring key of {key.id} was checked against {source}")
+
+
+def _misfits(outcome: Rating, key: Instrument) -> Iterator[str]:
+    if key.version != outcome.version:
+        yield f"the outcome is the {outcome.version} version of {key.id}, and the scoring key is for {key.version}"
+    answers = RATER_OF_VERSION.get(outcome.version)
+    if answers is not None and answers != outcome.rater:
+        yield f"the {outcome.version} version of {key.id} is answered by the {answers}, not by the {outcome.rater}"
+    scale = {"item_mean": "mean", "sum": "sum"}[outcome.scale]
+    if scale != key.total:
+        yield f"the outcome is on the scale {outcome.scale}, and the scoring key gives the {key.total} of the items"
+    if unknown := [name for name in outcome.subscales if name not in key.subscales]:
+        yield f"{key.id} has no subscale {listed(unknown)}"
+
+
+def _composite_values(
+    study: OccasionStudy, outcome: Rating, instruments: Mapping[str, Instrument]
+) -> Iterator[Verdict]:
+    code = "protocol.composite_value"
+    key = instruments.get(outcome.instrument)
+    if key is None:
+        yield not_evaluated(code, "not evaluated without a scoring key")
+        return
+    times = key.n_items if outcome.scale == "sum" else 1
+    low, high = key.low * times, key.high * times
+    outside = [
+        f"{event} in {estimand.id} has {strategy.value:g}"
+        for estimand in study.estimands
+        for event, strategy in estimand.intercurrent_events
+        if isinstance(strategy, Composite) and not low <= strategy.value <= high
+    ]
+    yield holds(
+        code,
+        f"a rating of {key.id} lies from {low} to {high}, and {listed(outside)}" if outside else "",
+        f"every value given in place of a rating lies from {low} to {high}, as ratings do",
+    )
+
+
+def _symptom_keys(confounders: Sequence[str], instruments: Mapping[str, Instrument]) -> Verdict:
+    absent = [
+        SYMPTOM_KEYS[name] for name in confounders if name in SYMPTOM_KEYS and SYMPTOM_KEYS[name] not in instruments
+    ]
+    return holds(
+        "protocol.symptom_keys",
+        f"a confounder is a questionnaire without a scoring key: {listed(absent)}" if absent else "",
+        "every questionnaire among the confounders has a scoring key",
+    )
+
+
+def _primary_estimand(primary: Sequence[bool], ids: Sequence[str]) -> Verdict:
+    if len(set(ids)) < len(ids):
+        problem = f"two estimands have the same id: {listed(ids)}"
+    elif sum(primary) != 1:
+        problem = f"exactly one estimand must be primary; {sum(primary)} are"
+    else:
+        problem = ""
+    return holds("protocol.primary_estimand", problem, "exactly one estimand is primary")
+
+
+def _covariates(confounders: Sequence[str], tier1: Sequence[str], known: Collection[str]) -> Verdict:
+    unknown = [name for name in confounders if name not in known]
+    twice = sorted({name for name in confounders if confounders.count(name) > 1})
+    problems = []
+    if unknown:
+        names = listed(f"{name}{did_you_mean(name, known)}" for name in unknown)
+        problems.append(f"confounders that no table and no definition holds: {names}")
+    if twice:
+        problems.append(f"confounders named twice: {listed(twice)}")
+    both = [name for name in ("regime_mandatory", "regime_permissive") if name in confounders]
+    if len(both) == 1:
+        problems.append(f"{both[0]} alone says only part of the legal regime; name both indicators or neither")
+    return holds(
+        "protocol.covariates",
+        "; ".join(problems),
+        f"all {len(confounders)} confounders are defined, {len(tier1)} of them to be balanced strictly",
+    )
+
+
+def _adjust_for(adjust_for: Sequence[str], confounders: Sequence[str]) -> Verdict:
+    beyond = [name for name in adjust_for if name not in confounders]
+    names = listed(f"{name}{did_you_mean(name, confounders)}" for name in beyond)
+    return holds(
+        "protocol.adjust_for",
+        f"the outcome regression adjusts for what is not among the confounders: {names}" if beyond else "",
+        "the outcome regression adjusts for confounders only",
+    )
+
+
+def _mediators(study: OccasionStudy | CohortStudy) -> Verdict:
+    used = {*study.confounders.tier1, *study.confounders.tier2, *study.estimator.adjust_for}
+    adjusted = [mediator.name for mediator in study.mediators if mediator.name in used]
+    backwards = [mediator.name for mediator in study.mediators if mediator.to_day < mediator.from_day]
+    problems = []
+    if adjusted:
+        problems.append(
+            f"{listed(adjusted)} is declared to lie between the exposure and the outcome, and is adjusted for all the "
+            "same; that would hide part of the effect"
+        )
+    if backwards:
+        problems.append(f"the window of {listed(backwards)} ends before it begins")
+    return holds("protocol.mediators", "; ".join(problems), "nothing declared to lie on the path is adjusted for")
+
+
+def _ratio(study: OccasionStudy) -> Verdict:
+    sentence = "comparison occasions for each treated one; more would add bias faster than information"
+    return at_most("protocol.ratio", study.matching.ratio, MOST_COMPARISONS, sentence)
+
+
+def _missing(study: OccasionStudy | CohortStudy, confounders: Sequence[str]) -> Verdict:
+    gaps = {name for name, covariate in COVARIATES.items() if covariate.can_be_missing}
+    gaps |= {covariate.name for covariate in study.covariates if covariate.can_be_missing}
+    rules = [rule.covariate for rule in study.missing.covariates]
+    lags = [rule.covariate for rule in study.missing.covariates if rule.fill == "nearest_lag"]
+    problems = []
+    if without := [name for name in confounders if name in gaps and name not in rules]:
+        problems.append(f"nobody may have recorded {listed(without)}, and nothing says what stands in for it")
+    if twice := sorted({name for name in rules if rules.count(name) > 1}):
+        problems.append(f"two rules say what stands in for {listed(twice)}")
+    if unused := [name for name in rules if name not in confounders]:
+        near = listed(f"{name}{did_you_mean(name, confounders)}" for name in unused)
+        problems.append(f"a rule for what is missing names no confounder: {near}")
+    if wrong := [name for name in lags if name not in NEAREST_LAGS]:
+        problems.append(f"{listed(wrong)} has no other lag that could stand in for it; use the median")
+    return holds(
+        "protocol.missing_covariates",
+        "; ".join(problems),
+        "a rule says what stands in for each confounder nobody recorded",
+    )
+
+
+def _forbidden(columns: Sequence[str]) -> Verdict:
+    absent = [name for name in FREE_TEXT if name not in columns]
+    return holds(
+        "protocol.free_text",
+        f"notes must be kept out of the extract: add {listed(absent)} to the forbidden columns" if absent else "",
+        "columns of notes are refused in the extract",
+    )
+
+
+def _claims(study: OccasionStudy | CohortStudy | MetaStudy) -> Verdict:
+    said = [study.study.title, *study.report.limitations]
+    if not isinstance(study, MetaStudy):
+        said += [estimand.label for estimand in study.estimands]
+        said += [row.emulated for row in study.target_trial.emulation]
+    said += [text for text in study.report.cannot_say if not MAY_NAME_A_CLAIM.match(text)]
+    found = [match[0] for text in said if (match := CLAIMS.search(text))]
+    return holds(
+        "protocol.claims",
+        f"wording that promises more than a study can show: {listed(map(repr, found))}; to say that the study cannot "
+        "show it, begin the sentence with Whether"
+        if found
+        else "",
+        "no sentence of the report promises safety or the absence of an effect",
+    )
+
+
+def _moderators(study: MetaStudy) -> Verdict:
+    absent = [m.name for m in study.meta.moderators if m.type == "categorical" and m.reference is None]
+    return holds(
+        "protocol.moderators",
+        f"a categorical moderator needs a reference level: {listed(absent)}" if absent else "",
+        "every categorical moderator has a reference level",
+    )
+
+
+def _actors(study: CohortStudy) -> Verdict:
+    named = {name for measure in study.directed_measures for name in (measure.rater, measure.target)}
+    named |= {rule.actor for rule in study.target_trial.eligibility if isinstance(rule, ActorAvailable)}
+    unknown = sorted(named - set(study.actors))
+    names = listed(f"{name}{did_you_mean(name, study.actors)}" for name in unknown)
+    return holds(
+        "protocol.actors",
+        f"somebody is named who is not among the actors: {names}" if unknown else "",
+        "everybody named is among the actors",
+    )
+
+
+def _common_rater(study: CohortStudy) -> Verdict:
+    rater = getattr(study.exposure, "rater", None)
+    same = isinstance(study.outcome, Rating) and rater == study.outcome.rater
+    return holds(
+        "protocol.common_rater",
+        f"the {rater} rates both the exposure and the outcome, so mood alone can link them; plan the sensitivity "
+        "analysis common_rater"
+        if same and "common_rater" not in study.sensitivity.planned
+        else "",
+        "nobody rates both the exposure and the outcome, or the plan takes account of it",
+    )
+
+
+def _margin(study: CohortStudy) -> Verdict:
+    needs = study.claim == "non_inferiority" or study.estimator.primary.family == "non_inferiority"
+    return holds(
+        "protocol.margin",
+        "a claim that something is not much worse needs the margin, set beforehand"
+        if needs and study.non_inferiority_margin is None
+        else "",
+        "a margin is set where one is needed",
+    )
+
+
+def _alliance(study: CohortStudy) -> Verdict:
+    empty = {"mediator": not study.mediators, "effect_modifier": not study.effect_modifiers}
+    role = study.alliance.role
+    return holds(
+        "protocol.alliance",
+        f"the alliance is called a {role.replace('_', ' ')}, and the study names none" if empty.get(role) else "",
+        f"the study says what part the alliance plays: {role.replace('_', ' ')}",
+    )
+
+
+def _columns(study: FlatTableStudy) -> Verdict:
+    columns = study.columns
+    named = [columns.treatment, columns.outcome, *columns.numeric, *columns.categorical]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    stray = [name for name in columns.squared if name not in columns.numeric]
+    problems = []
+    if twice:
+        problems.append(f"a column is named twice: {listed(twice)}")
+    if stray:
+        problems.append(f"a squared column must be among the numeric ones: {listed(stray)}")
+    if len(named) == len((columns.treatment, columns.outcome)):
+        problems.append("no covariate is named, so nothing makes the groups comparable")
+    return holds("protocol.columns", "; ".join(problems), "every column has one part to play")
