@@ -400,3 +400,7 @@ def main() -> None:
         )
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,8 @@ Comma, double quote (doubled inside a quoted value), UTF-8, one header line, LF 
 says what each cell means.
 """
 
+# ruff: noqa: S608 -- statements hold declared names, quoted paths and our own patterns, never a name or value delivered
+
 from __future__ import annotations
 
 import csv
@@ -214,7 +216,7 @@ def _refuse_ragged(connection: duckdb.DuckDBPyConnection, name: str, expected: i
     found = connection.execute("SELECT count(*), min(line), count_if(error_type LIKE '%COLUMNS') FROM reject_errors")
     bad, first, ragged = found.fetchone() or (0, 0, 0)
     if bad and ragged == bad:
-        message = f"{name} has {_some(bad)} lines with another number of values than its {expected} columns, first line {first}"
+        message = f"{name} has {_some(bad)} lines without its {expected} values, first line {first}"
         fix = f"write {expected} values on every line; quote a value that holds a comma; write decimals with a point"
         raise ExtractError("extract.ragged", message, fix=fix)
     if bad:
@@ -291,7 +293,9 @@ def _check_controls(block: bytes, before: int, name: str) -> None:
 
 def _control_character(count: int, line: int, name: str) -> ExtractError:
     message = f"{name} has {count} or more control characters inside values, first on line {line}"
-    return ExtractError("extract.control_character", message, fix="remove NUL, tab, escape and other control characters")
+    return ExtractError(
+        "extract.control_character", message, fix="remove NUL, tab, escape and other control characters"
+    )
 
 
 def _check_quotes(block: bytes, ends: NDArray[np.intp], before: int, name: str) -> None:
@@ -303,7 +307,9 @@ def _check_quotes(block: bytes, ends: NDArray[np.intp], before: int, name: str) 
     if odd.any():
         line = before + int(odd.argmax()) + 1
         message = f"{name} has a quote that is not closed on its own line, on line {line}"
-        raise ExtractError("extract.unterminated_quote", message, fix="close every quote; values may not hold line breaks")
+        raise ExtractError(
+            "extract.unterminated_quote", message, fix="close every quote; values may not hold line breaks"
+        )
     previous = np.where(at == 0, _NEWLINE[0], octets[at - 1])
     following = octets[np.minimum(at + 1, len(octets) - 1)]
     fine = np.isin(previous, list(b',\n"')) | np.isin(following, list(b',\n\r"'))
@@ -316,7 +322,9 @@ def _check_quotes(block: bytes, ends: NDArray[np.intp], before: int, name: str) 
 def _refuse_line(block: bytes, line: int, name: str) -> None:
     message = f"line {line} of {name} is longer than {LINE_BYTES} bytes"
     if line == 1 and _RETURN in block[:LINE_BYTES]:
-        raise ExtractError("extract.line_ends", f"{name} ends its lines with CR alone", fix="end lines with LF or CR LF")
+        raise ExtractError(
+            "extract.line_ends", f"{name} ends its lines with CR alone", fix="end lines with LF or CR LF"
+        )
     raise ExtractError("extract.line_too_long", message, fix="an extract holds codes and numbers, not documents")
 
 
@@ -325,7 +333,9 @@ def _header(line: bytes, name: str) -> tuple[str, ...]:
     try:
         names = tuple(next(csv.reader([text], strict=True)))
     except (csv.Error, StopIteration):
-        raise ExtractError("extract.header", f"the header of {name} is not CSV", fix="quote column names properly") from None
+        raise ExtractError(
+            "extract.header", f"the header of {name} is not CSV", fix="quote column names properly"
+        ) from None
     if len(names) > MAXIMUM_COLUMNS:
         message = f"{name} has {len(names)} columns; at most {MAXIMUM_COLUMNS} are read"
         raise ExtractError("extract.too_many_columns", message, fix="deliver only the declared columns")

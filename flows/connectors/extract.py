@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 from causal.errors import ExtractError
 from causal.tables import TABLES, Table
 from flows.connectors.csv import CsvFacts, convert_csv, scan_csv
-from flows.connectors.manifest import MANIFEST_NAME, Delivery, Source, SourceFolder, check_claim, digest_of, find_delivery
+from flows.connectors.manifest import (
+    MANIFEST_NAME,
+    Delivery,
+    Source,
+    SourceFolder,
+    check_claim,
+    digest_of,
+    find_delivery,
+)
 from flows.connectors.parquet import ParquetFacts, convert_parquet, scan_parquet
 from validation.extract import NEEDED_TABLES
 
@@ -154,7 +162,9 @@ def _check_columns(
         held = tuple(name for name in known if name in fact.header)
         if not held:
             message = f"the first line of {fact.name} names none of the columns of '{declared.name}'"
-            raise ExtractError("extract.no_header", message, fix="write the column names on the first line, in lower case")
+            raise ExtractError(
+                "extract.no_header", message, fix="write the column names on the first line, in lower case"
+            )
         if present.setdefault(source.table, held) != held:
             message = f"the files of table '{source.table}' hold different columns"
             raise ExtractError("extract.columns_differ", message, fix="deliver all its files with the same columns")
@@ -162,7 +172,9 @@ def _check_columns(
         undeclared[source.table] = max(undeclared[source.table], len(fact.header) - len(held))
     if missing:
         listed = ", ".join(dict.fromkeys(missing))
-        raise ExtractError("extract.missing_column", f"missing columns: {listed}", fix="deliver them, named in lower case")
+        raise ExtractError(
+            "extract.missing_column", f"missing columns: {listed}", fix="deliver them, named in lower case"
+        )
     return {table: present[table] for table in TABLES if table in present}, undeclared
 
 
@@ -256,7 +268,12 @@ def _convert_all(place: SourceFolder, facts: Mapping[Source, Facts], staging: Pa
         with path.open("rb") as stream:
             digests[str(path.relative_to(staging))] = digest_of(stream)
             os.fsync(stream.fileno())
-    record = {"reader": READER_VERSION, "files": files, "unreadable": dict(sorted(unreadable.items())), "sha256": digests}
+    record = {
+        "reader": READER_VERSION,
+        "files": files,
+        "unreadable": dict(sorted(unreadable.items())),
+        "sha256": digests,
+    }
     (staging / _RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
     return record
 

@@ -75,6 +75,8 @@ class _Manifest(Part):
     schema_: str = Field(alias="schema")
     as_of: str
     synthetic: bool
+    seed: int | None = None  # of a synthetic extract; said for people, used by nothing
+    patients: int | None = None
     tables: dict[str, _TableFiles]
 
 
@@ -151,7 +153,10 @@ class SourceFolder:
 def digest_of(stream: BinaryIO) -> str:
     """sha256 of the whole stream, in hex."""
     stream.seek(0)
-    return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def check_claim(source: Source, *, size: int, sha256: str, rows: int) -> None:
@@ -173,7 +178,9 @@ def _present(folder: Path) -> Iterator[str]:
     """Relative paths of everything in the folder and one level below; links are listed, never entered."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False):
-            yield from (f"{entry.name}/{inner.name}" for inner in sorted(os.scandir(entry), key=lambda inner: inner.name))
+            yield from (
+                f"{entry.name}/{inner.name}" for inner in sorted(os.scandir(entry), key=lambda inner: inner.name)
+            )
         else:
             yield entry.name
 
@@ -187,7 +194,13 @@ def _from_manifest(folder: SourceFolder, present: tuple[str, ...], as_of: dateti
         message = f"the manifest says the extract was taken on {taken}, the call says {as_of}"
         raise ExtractError("extract.as_of", message, fix="drop one of the two dates")
     sources = tuple(
-        Source(table=table, path=_checked_path(file.path, table, number), rows=file.rows, bytes=file.bytes, sha256=file.sha256)
+        Source(
+            table=table,
+            path=_checked_path(file.path, table, number),
+            rows=file.rows,
+            bytes=file.bytes,
+            sha256=file.sha256,
+        )
         for table, listed in manifest.tables.items()
         for number, file in enumerate(listed.files, start=1)
     )
@@ -213,7 +226,9 @@ def _parsed(content: bytes) -> _Manifest:
         raise _bad_manifest("it is not JSON (cut short, a repeated key, or nested too deep)") from None
     if not isinstance(loaded, dict) or loaded.get("schema") != MANIFEST_SCHEMA:
         raise _bad_manifest(f'it does not say "schema": "{MANIFEST_SCHEMA}"')
-    unknown = [name for name in loaded["tables"] if name not in TABLES] if isinstance(loaded.get("tables"), dict) else []
+    unknown = (
+        [name for name in loaded["tables"] if name not in TABLES] if isinstance(loaded.get("tables"), dict) else []
+    )
     if unknown:
         raise _bad_manifest(f"{len(unknown)} of its tables are not known; known: {', '.join(TABLES)}")
     try:
@@ -225,7 +240,12 @@ def _parsed(content: bytes) -> _Manifest:
 
 
 def _is_ours(part: int | str) -> bool:
-    return isinstance(part, int) or part in {*_File.model_fields, *_Manifest.model_fields, *_TableFiles.model_fields, *TABLES}
+    return isinstance(part, int) or part in {
+        *_File.model_fields,
+        *_Manifest.model_fields,
+        *_TableFiles.model_fields,
+        *TABLES,
+    }
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -259,7 +279,7 @@ def _checked_path(path: str, table: str, number: int) -> str:
     if len(parts) > 2 or not all(_PART.fullmatch(part) for part in parts):
         raise ExtractError(
             "extract.path",
-            f"the path of file {number} of table '{table}' is not a plain file in the extract folder or one level below",
+            f"the path of file {number} of table '{table}' leaves the extract folder, or is not a plain name",
             fix="use letters, digits, '.', '_' and '-', no '..' and no leading '/'",
         )
     if PurePosixPath(path).suffix[1:] not in FORMATS:
@@ -275,7 +295,7 @@ def _refuse_repeated(sources: tuple[Source, ...]) -> None:
 
 def _sources_by_name(present: tuple[str, ...]) -> tuple[Source, ...]:
     """``<table>.csv|parquet`` or ``<table>/*.csv|parquet``; other names are not the extract's."""
-    found = []
+    found: list[Source] = []
     for path in present:
         table = path.split("/")[0] if "/" in path else PurePosixPath(path).stem
         if table in TABLES and PurePosixPath(path).suffix[1:] in FORMATS:

@@ -1,5 +1,7 @@
 """Reading Parquet: files that already hold what is declared pass through untouched, the others are typed again."""
 
+# ruff: noqa: S608 -- statements hold declared names, quoted paths and our own patterns, never a name or value delivered
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -52,7 +54,12 @@ def scan_parquet(stream: BinaryIO, name: str) -> ParquetFacts:
 
 
 def convert_parquet(
-    connection: duckdb.DuckDBPyConnection, path: Path, facts: ParquetFacts, declared: Table, target: Path, unreadable: Path
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    facts: ParquetFacts,
+    declared: Table,
+    target: Path,
+    unreadable: Path,
 ) -> dict[str, int] | None:
     """Write the readable rows of a file to `target` with the declared columns and types, unless it has them already.
 
@@ -67,9 +74,9 @@ def convert_parquet(
         stored = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
         _refuse_mistyped(facts, columns, stored)
         _refuse_controls(connection, source, facts.name, [c for c in columns if stored[c.name] == "VARCHAR"])
-        if len(columns) == len(facts.header) and all(matches(c, stored[c.name]) for c in columns):
-            if not _odd_blanks(connection, source, columns):
-                return None
+        fits = len(columns) == len(facts.header) and all(matches(c, stored[c.name]) for c in columns)
+        if fits and not _odd_blanks(connection, source, columns):
+            return None
         refuse_other_formats(connection, source, facts.name, [c for c in columns if stored[c.name] == "VARCHAR"])
         values = ", ".join(f"{stored_value(c, stored[c.name])} AS {quoted(c.name)}" for c in columns)
         conditions = {c.name: stored_unreadable(c, stored[c.name]) for c in columns}
@@ -88,10 +95,16 @@ def convert_parquet(
 def _refuse_mistyped(facts: ParquetFacts, columns: Iterable[Column], stored: dict[str, str]) -> None:
     zoned = [column.name for column in columns if stored[column.name] == "TIMESTAMP WITH TIME ZONE"]
     if zoned:
-        message = f"{facts.name} has times with a time zone in {', '.join(f'{name} ({facts.rows} rows)' for name in zoned)}"
+        message = (
+            f"{facts.name} has times with a time zone in {', '.join(f'{name} ({facts.rows} rows)' for name in zoned)}"
+        )
         fix = "write clinic-local times without a zone; the zone of a clinic is clinics.tz"
         raise ExtractError("extract.time_zone", message, fix=fix)
-    wrong = [f"{c.name} ({_plain(stored[c.name])}, expected {c.kind})" for c in columns if stored_value(c, stored[c.name]) is None]
+    wrong = [
+        f"{c.name} ({_plain(stored[c.name])}, expected {c.kind})"
+        for c in columns
+        if stored_value(c, stored[c.name]) is None
+    ]
     if wrong:
         message = f"{facts.name} stores columns as another type: {', '.join(wrong)}"
         raise ExtractError("extract.column_type", message, fix="write each column as its declared type")
@@ -102,9 +115,7 @@ def _plain(stored: str) -> str:
     return stored.lower() if stored.replace(" ", "").isalnum() else "a nested type"
 
 
-def _refuse_controls(
-    connection: duckdb.DuckDBPyConnection, source: str, name: str, columns: list[Column]
-) -> None:
+def _refuse_controls(connection: duckdb.DuckDBPyConnection, source: str, name: str, columns: list[Column]) -> None:
     if not columns:
         return
     counts = ", ".join(f"count_if(regexp_matches({quoted(column.name)}, '{_CONTROL}'))" for column in columns)
@@ -112,7 +123,9 @@ def _refuse_controls(
     listed = [f"{column.name} ({count} rows)" for column, count in zip(columns, found, strict=True) if count]
     if listed:
         message = f"{name} has control characters inside values of {', '.join(listed)}"
-        raise ExtractError("extract.control_character", message, fix="remove NUL, tab, escape and other control characters")
+        raise ExtractError(
+            "extract.control_character", message, fix="remove NUL, tab, escape and other control characters"
+        )
 
 
 def _odd_blanks(connection: duckdb.DuckDBPyConnection, source: str, columns: list[Column]) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from flows.report.dossier import BalanceLine, Count, Dossier, EffectLine, FlowStep, Results
-from flows.report.numbers import MINUS, count, counted, fixed, percent
+from flows.report.numbers import MINUS, capitalised, count, counted, fixed, hundreds, percent
 from flows.report.sentences import Groups, groups_of, is_share
 from flows.report.tables import by_tier
 
@@ -23,25 +23,37 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TREATED, COMPARISON = "#D55E00", "#0072B2"
+TREATED, COMPARISON, PALE = "#D55E00", "#0072B2", "#cfe3f1"
 BEFORE, AFTER = "#B35900", "#0072B2"
-INK, QUIET, FAINT = "#1f2328", "#5b6168", "#d5d9dd"
+INK, QUIET, FRAME, FAINT, WASH = "#1f2328", "#57606a", "#9aa3ab", "#d5d9dd", "#f5f7f9"
 WIDTH = 6.4
 """Width of every drawing, inches."""
 MISSING = "\N{WHITE SQUARE}"
 
 
 def draw(dossier: Dossier, alts: Mapping[str, str]) -> dict[str, bytes]:
-    """Every figure named in `alts`, as a standalone SVG carrying its alternative text as title."""
-    figures: dict[str, Figure] = {}
+    """Every figure named in `alts` as a standalone SVG that carries its alternative text.
+
+    Names are flow, love_plot, overlap and, once outcomes were opened, effects and termination.
+    """
+    groups, results = groups_of(dossier), dossier.results
+    drawings: dict[str, bytes] = {}
     with _style():
-        figures["flow"] = flow_diagram(dossier)
-        figures["love_plot"] = love_plot(dossier)
-        figures["overlap"] = overlap(dossier)
-        if dossier.results is not None:
-            figures["effects"] = effects(dossier.results, groups_of(dossier))
-            figures["termination"] = icon_array(dossier.results, groups_of(dossier))
-        return {name: _svg(figures[name], name, alt) for name, alt in alts.items()}
+        for name, alt in alts.items():
+            if name == "flow":
+                figure = flow_diagram(dossier)
+            elif name == "love_plot":
+                figure = love_plot(dossier)
+            elif name == "overlap":
+                figure = overlap(dossier)
+            elif name == "effects" and results is not None:
+                figure = effects(results, groups)
+            elif name == "termination" and results is not None:
+                figure = icon_array(results, groups)
+            else:
+                raise ValueError(f"no figure {name!r} can be drawn from this dossier")
+            drawings[name] = _svg(figure, name, alt)
+    return drawings
 
 
 # Flow of persons and occasions
@@ -49,12 +61,11 @@ def draw(dossier: Dossier, alts: Mapping[str, str]) -> dict[str, bytes]:
 
 def flow_diagram(dossier: Dossier) -> Figure:
     """A box per rule with who remains; between boxes, how many occasions were left out."""
-    rules = [_wrap(step.rule, width=40, lines=4) for step in dossier.flow]
-    heights = [0.2 + 0.165 * max(2, rule.count("\n") + 1) for rule in rules]
-    gap = 0.3
-    total = sum(heights) + gap * (len(heights) - 1) + (0.42 if _assigned(dossier.flow[-1]) else 0.05)
-    figure, axes = _canvas(height=total + 0.1)
-    top = 0.05
+    rules = [_lines(step.rule, width=52, most=4) for step in dossier.flow]
+    heights = [0.16 + 0.16 * (rule.count("\n") + 1) for rule in rules]
+    gap, foot = 0.27, 0.36 if _assigned(dossier.flow[-1]) else 0.05
+    figure, axes = _page(height=sum(heights) + gap * (len(heights) - 1) + foot + 0.05)
+    top = 0.03
     for place, (step, rule, height) in enumerate(zip(dossier.flow, rules, heights, strict=True)):
         _flow_box(axes, step, rule, top, height)
         if place + 1 < len(heights):
@@ -62,42 +73,36 @@ def flow_diagram(dossier: Dossier) -> Figure:
         top += height + gap
     if _assigned(dossier.flow[-1]):
         _flow_groups(axes, dossier.flow[-1], groups_of(dossier), top - gap)
-    axes.set_xlim(0, WIDTH)
-    axes.set_ylim(total + 0.1, 0)
     return figure
 
 
 def _flow_box(axes: Axes, step: FlowStep, rule: str, top: float, height: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    style = "round,pad=0,rounding_size=0.05"
-    axes.add_patch(FancyBboxPatch((0.05, top), WIDTH - 0.1, height, boxstyle=style, fc="#f5f7f9", ec="#9aa3ab", lw=0.8))
+    style = "round,pad=0,rounding_size=0.04"
+    axes.add_patch(
+        FancyBboxPatch(
+            (0.02, top), WIDTH - 0.04, height, boxstyle=style, facecolor=WASH, edgecolor=FRAME, linewidth=0.8
+        )
+    )
     middle = top + height / 2
-    axes.text(0.2, middle, _drawn(rule), va="center", ha="left", fontsize=8.5, color=INK, linespacing=1.25)
-    for x, label, n in ((4.95, "persons", step.persons), (6.15, "occasions", step.occasions)):
-        axes.text(x, middle + 0.02, count(n), va="bottom", ha="right", fontsize=9.5, weight="bold", color=INK)
-        axes.text(x, middle + 0.04, label, va="top", ha="right", fontsize=7, color=QUIET)
+    axes.text(0.15, middle, rule, va="center", ha="left", fontsize=8.2, linespacing=1.25)
+    for x, label, n in ((4.78, "persons", step.persons), (5.68, "occasions", step.occasions)):
+        axes.text(x, middle, count(n), va="center_baseline", ha="right", fontsize=8.8, weight="bold")
+        axes.text(x + 0.05, middle, label, va="center_baseline", ha="left", fontsize=7.2, color=QUIET)
 
 
-def _flow_arrow(axes: Axes, top: float, gap: float, left_out: int | None) -> None:
+def _flow_arrow(axes: Axes, top: float, gap: float, left_out: Count) -> None:
     arrow = {"arrowstyle": "-|>", "color": QUIET, "lw": 0.9, "shrinkA": 1, "shrinkB": 1}
-    axes.annotate("", xy=(0.5, top + gap), xytext=(0.5, top), arrowprops=arrow)
+    axes.annotate("", xy=(0.4, top + gap), xytext=(0.4, top), arrowprops=arrow)
     if left_out:
         text = f"{counted(left_out, 'occasion', 'occasions')} left out"
-        axes.text(0.68, top + gap / 2, text, va="center", ha="left", fontsize=7.5, color=QUIET)
+        axes.text(0.55, top + gap / 2, text, va="center", ha="left", fontsize=7.5, color=QUIET)
 
 
 def _flow_groups(axes: Axes, step: FlowStep, groups: Groups, top: float) -> None:
     text = f"{count(step.treated)} {groups.treated}   ·   {count(step.comparison)} {groups.comparison}"
-    axes.text(
-        WIDTH / 2,
-        top + 0.23,
-        _drawn(_wrap(text, width=80, lines=2)),
-        va="center",
-        ha="center",
-        fontsize=9,
-        weight="bold",
-    )
+    axes.text(WIDTH / 2, top + 0.2, _lines(text, width=78, most=2), va="center", ha="center", fontsize=9, weight="bold")
 
 
 def _assigned(step: FlowStep) -> bool:
@@ -116,44 +121,35 @@ def _left_out(step: FlowStep, following: FlowStep) -> Count:
 def love_plot(dossier: Dossier) -> Figure:
     """|SMD| before (open circle) and after (filled diamond) matching; tier 1 first, a line at each tier's limit."""
     lines = by_tier(dossier.balance)
-    tiers = sorted({line.tier for line in lines})
-    rows = _love_rows(lines, tiers)
-    height = 0.2 * (len(rows) + 1) + 1.0
-    figure, axes = _canvas(height=height, left=2.55, right=0.15, top=0.42, bottom=0.5)
-    _love_marks(axes, [(y, line) for y, line in rows if isinstance(line, BalanceLine)])
-    for y, line in rows:
-        if not isinstance(line, BalanceLine):
+    rows = _love_rows(lines)
+    marked = [(y, row) for y, row in rows if isinstance(row, BalanceLine)]
+    labels = [_lines(line.label, width=36, most=1) for _, line in marked]
+    left = 0.3 + 0.064 * max(len(label) for label in labels)
+    figure, axes = _plot(height=0.19 * len(rows) + 0.95, left=left, right=0.12, top=0.3, bottom=0.48)
+    _love_marks(axes, marked)
+    axes.set_yticks([y for y, _ in marked], labels, fontsize=7.5)
+    for y, heading in rows:
+        if isinstance(heading, str):
+            across = axes.get_yaxis_transform()
             axes.text(
-                -0.02,
-                y,
-                line,
-                transform=axes.get_yaxis_transform(),
-                ha="right",
-                va="center",
-                fontsize=7.5,
-                weight="bold",
+                -0.015, y, heading, transform=across, ha="right", va="center", fontsize=7.2, weight="bold", color=QUIET
             )
-    for tier in tiers:
-        _love_limit(axes, [(y, line) for y, line in rows if isinstance(line, BalanceLine) and line.tier == tier])
+    for tier in sorted({line.tier for line in lines}):
+        _love_limit(axes, [(y, line) for y, line in marked if line.tier == tier])
     _plain_axis(axes)
-    axes.set_ylim(len(rows) - 0.3, -0.7)
+    axes.set_ylim(len(rows) - 0.3, -0.6)
     axes.set_xlim(left=0)
     axes.set_xlabel("Standardised difference, without its sign", fontsize=8)
     axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        ncols=2,
-        frameon=False,
-        fontsize=8,
-        handletextpad=0.3,
-        borderaxespad=0.2,
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8, handletextpad=0.3, borderaxespad=0
     )
     return figure
 
 
-def _love_rows(lines: Sequence[BalanceLine], tiers: Sequence[int]) -> list[tuple[int, BalanceLine | str]]:
+def _love_rows(lines: Sequence[BalanceLine]) -> list[tuple[int, BalanceLine | str]]:
+    """Facts and tier headings, with their place from the top."""
     rows: list[BalanceLine | str] = []
-    for tier in tiers:
+    for tier in sorted({line.tier for line in lines}):
         rows += [f"TIER {tier}", *(line for line in lines if line.tier == tier)]
     return list(enumerate(rows))
 
@@ -163,18 +159,15 @@ def _love_marks(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
     before = [abs(line.smd_before) for _, line in rows]
     after = [abs(line.smd_after) for _, line in rows]
     axes.hlines(y, before, after, color=FAINT, lw=1.4, zorder=1)
-    axes.scatter(
-        before, y, s=26, facecolors="white", edgecolors=BEFORE, linewidths=1.3, label="before matching", zorder=3
-    )
-    axes.scatter(after, y, s=26, marker="D", color=AFTER, label="after matching", zorder=4)
-    axes.set_yticks(y, [_drawn(_wrap(line.label, width=34, lines=1)) for _, line in rows], fontsize=7.5)
+    axes.scatter(before, y, s=26, fc="white", ec=BEFORE, lw=1.3, label="before matching", zorder=3, clip_on=False)
+    axes.scatter(after, y, s=26, marker="D", color=AFTER, label="after matching", zorder=4, clip_on=False)
 
 
 def _love_limit(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
     top, bottom = rows[0][0] - 0.6, rows[-1][0] + 0.45
     for limit in sorted({line.limit for _, line in rows}):
         axes.plot([limit, limit], [top, bottom], color=INK, lw=1, ls=(0, (4, 2)), zorder=2)
-        axes.text(limit, top + 0.02, f" limit {fixed(limit)}", fontsize=7, color=INK, ha="left", va="bottom")
+        axes.text(limit, top + 0.02, f" limit {fixed(limit)}", fontsize=7, ha="left", va="bottom")
 
 
 # Overlap
@@ -183,27 +176,31 @@ def _love_limit(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
 def overlap(dossier: Dossier) -> Figure:
     """Back-to-back bars: the share of each group in each bin of estimated probability; bins may differ in width."""
     groups = groups_of(dossier)
-    treated = [b.treated for b in dossier.overlap]
-    comparison = [b.comparison for b in dossier.overlap]
-    left = [n / (sum(treated) or 1) for n in treated]
-    right = [n / (sum(comparison) or 1) for n in comparison]
-    figure, axes = _canvas(height=0.27 * len(left) + 0.95, left=0.2, right=0.2, top=0.45, bottom=0.4)
-    middle, reach = 0.22 * max([*left, *right, 0.01]), 1.5 * max([*left, *right, 0.01])
+    left = _shares([b.treated for b in dossier.overlap])
+    right = _shares([b.comparison for b in dossier.overlap])
+    reach_left, reach_right = max(0.01, *left), max(0.01, *right)
+    # The middle holds the probabilities; as much again at each end holds the percentages.
+    middle = 0.1 * (reach_left + reach_right)
+    figure, axes = _plot(height=0.25 * len(left) + 0.62, left=0.05, right=0.05, top=0.28, bottom=0.3)
     for y, (b, share_left, share_right) in enumerate(zip(dossier.overlap, left, right, strict=True)):
-        axes.barh(y, -share_left, left=-middle, height=0.74, color=TREATED)
-        axes.barh(y, share_right, left=middle, height=0.74, color="#cfe3f1", edgecolor=COMPARISON, hatch="////", lw=0.8)
-        axes.text(0, y, f"{b.low:.2f}–{b.high:.2f}", ha="center", va="center", fontsize=8, color=INK)
-        axes.text(-middle - share_left, y, f"{percent(share_left)} ", ha="right", va="center", fontsize=8, color=INK)
-        axes.text(middle + share_right, y, f" {percent(share_right)}", ha="left", va="center", fontsize=8, color=INK)
-    axes.set_xlim(-reach, reach)
+        axes.text(0, y, f"{b.low:.2f}–{b.high:.2f}", ha="center", va="center", fontsize=8)
+        if share_left:
+            axes.barh(y, -share_left, left=-middle, height=0.74, color=TREATED, lw=0)
+        if share_right:
+            axes.barh(y, share_right, left=middle, height=0.74, color=PALE, edgecolor=COMPARISON, hatch="////", lw=0.8)
+        axes.text(-middle - share_left, y, f"{percent(share_left)} ", ha="right", va="center", fontsize=8)
+        axes.text(middle + share_right, y, f" {percent(share_right)}", ha="left", va="center", fontsize=8)
+    axes.set_xlim(-reach_left - 2 * middle, reach_right + 2 * middle)
     axes.set_ylim(-0.6, len(left) - 0.4)
     axes.set_axis_off()
     for x, ha, name in ((-middle, "right", groups.treated_head), (middle, "left", groups.comparison_head)):
-        axes.text(
-            x, len(left) - 0.35, _drawn(_wrap(name, width=34, lines=1)), ha=ha, va="bottom", fontsize=9, weight="bold"
-        )
-    axes.text(0, -0.75, "estimated probability of the first choice", ha="center", va="top", fontsize=8, color=QUIET)
+        axes.text(x, len(left) - 0.35, _lines(name, width=32, most=1), ha=ha, va="bottom", fontsize=9, weight="bold")
+    axes.text(0, -0.7, "estimated probability of the first choice", ha="center", va="top", fontsize=8, color=QUIET)
     return figure
+
+
+def _shares(counts: Sequence[int]) -> list[float]:
+    return [n / (sum(counts) or 1) for n in counts]
 
 
 # The two headline differences
@@ -212,44 +209,64 @@ def overlap(dossier: Dossier) -> Figure:
 def effects(results: Results, groups: Groups) -> Figure:
     """Each headline difference with every interval; the main one is large, zero is marked."""
     lines = (results.termination, results.composite)
-    rows = [max(1, len(line.intervals)) for line in lines]
-    heights = [0.28 * n + 1.05 for n in rows]
-    total = sum(heights)
-    figure = _figure(total)
+    titles = (
+        f"Ended treatment within {results.day} days: more or fewer in 100",
+        f"Trust at day {results.day}, leaving counted as lowest: points",
+    )
+    heights = [0.26 * max(1, len(line.intervals)) + 1.05 for line in lines]
+    figure = _figure(sum(heights))
     top = 0.0
-    for line, height in zip(lines, heights, strict=True):
-        axes = _axes(figure, left=1.75, right=0.3, top=top + 0.5, bottom=total - top - height + 0.55)
-        _effect_panel(axes, line, results.day, groups)
+    for line, title, height in zip(lines, titles, heights, strict=True):
+        below = sum(heights) - top - height
+        axes = _axes(figure, left=1.6, right=0.15, top=top + 0.42, bottom=below + 0.62)
+        _effect_panel(axes, line, title, groups)
         top += height
     return figure
 
 
-def _effect_panel(axes: Axes, effect: EffectLine, day: int, groups: Groups) -> None:
-    share = effect.scale == "risk difference"
-    unit = 100.0 if share else 1.0
+def _effect_panel(axes: Axes, effect: EffectLine, title: str, groups: Groups) -> None:
+    unit = 100.0 if is_share(effect) else 1.0
     intervals = sorted(effect.intervals, key=lambda line: not line.primary)
     for y, line in enumerate(intervals):
         colour, width = (TREATED, 2.6) if line.primary else (QUIET, 1.2)
-        axes.plot(
-            [unit * line.lower, unit * line.upper], [y, y], color=colour, lw=width, solid_capstyle="butt", zorder=2
-        )
+        ends = [unit * line.lower, unit * line.upper]
+        axes.plot(ends, [y, y], color=colour, lw=width, solid_capstyle="butt", zorder=2)
         axes.plot([unit * effect.value], [y], marker="s" if line.primary else "|", ms=7, color=colour, zorder=3)
     names = [f"by {line.clustered_by}{' (main)' if line.primary else ''}" for line in intervals]
-    axes.set_yticks(range(len(names)), [_drawn(_wrap(name, width=24, lines=1)) for name in names], fontsize=8)
-    axes.axvline(0, color=INK, lw=1)
-    reach = 1.15 * max(abs(unit * x) for line in intervals for x in (line.lower, line.upper, 1e-9))
+    axes.set_yticks(range(len(names)), [_lines(name, width=24, most=1) for name in names], fontsize=8)
+    bounds = [effect.lower, effect.upper, *(x for line in intervals for x in (line.lower, line.upper))]
+    reach = 1.15 * unit * max(1e-3, *(abs(x) for x in bounds))
     axes.set_xlim(-reach, reach)
-    axes.set_ylim(len(names) - 0.5, -0.6)
+    axes.set_ylim(max(1, len(names)) - 0.5, -0.6)
+    axes.axvline(0, color=INK, lw=1)
     _plain_axis(axes)
-    title = (
-        f"Ended treatment within {day} days: more or fewer in 100"
-        if share
-        else f"Trust at day {day}, leaving counted as lowest: points"
+    _effect_words(axes, effect, title, groups)
+
+
+def _effect_words(axes: Axes, effect: EffectLine, title: str, groups: Groups) -> None:
+    from matplotlib.transforms import blended_transform_factory
+
+    page_left = blended_transform_factory(axes.get_figure(root=True).transFigure, axes.transAxes)
+    above = {"textcoords": "offset points", "va": "bottom", "annotation_clip": False}
+    axes.annotate(
+        _lines(title, width=70, most=1), (0.012, 1), (0, 14), xycoords=page_left, fontsize=9, weight="bold", **above
     )
-    axes.set_title(_drawn(title), loc="left", fontsize=9, weight="bold", pad=14, x=-0.36)
-    axes.text(0, -0.66, "no difference", ha="center", va="bottom", fontsize=7.5, color=INK)
-    low, high = ("fewer", "more") if share else ("lower", "higher")
-    axes.set_xlabel(_drawn(_wrap(f"◀ {low}  {groups.treated}  {high} ▶", width=60, lines=1)), fontsize=8, color=QUIET)
+    axes.annotate(
+        "no difference", (0, 1), (0, 1), xycoords=axes.get_xaxis_transform(), ha="center", fontsize=7.2, **above
+    )
+    low, high = ("fewer", "more") if is_share(effect) else ("lower", "higher")
+    for x, ha, words in ((0, "left", f"◀ {low} {groups.treated}"), (1, "right", f"{high} {groups.treated} ▶")):
+        axes.annotate(
+            _lines(words, width=34, most=1),
+            (x, 0),
+            (0, -20),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha=ha,
+            va="top",
+            fontsize=8,
+            color=QUIET,
+        )
 
 
 # Natural frequencies
@@ -257,36 +274,22 @@ def _effect_panel(axes: Axes, effect: EffectLine, day: int, groups: Groups) -> N
 
 def icon_array(results: Results, groups: Groups) -> Figure:
     """A hundred patients in each group; a filled mark ended treatment."""
-    effect = results.termination
-    figure, axes = _canvas(height=2.75)
-    for start, mean, name, colour in (
-        (0.35, effect.mean_treated, groups.treated_head, TREATED),
-        (3.65, effect.mean_comparison, groups.comparison_head, COMPARISON),
-    ):
-        _hundred(axes, start, round(100 * mean), colour)
-        axes.text(
-            start - 0.08,
-            0.14,
-            _drawn(_wrap(name, width=32, lines=1)),
-            fontsize=9.5,
-            weight="bold",
-            color=INK,
-            va="center",
-        )
-        axes.text(
-            start - 0.08, 0.4, f"about {100 * mean:.0f} of 100 ended treatment", fontsize=8.5, color=INK, va="center"
-        )
-    axes.set_xlim(0, WIDTH)
-    axes.set_ylim(2.75, 0)
+    means = (results.termination.mean_treated, results.termination.mean_comparison)
+    heads, numbers = (groups.treated_head, groups.comparison_head), hundreds(*means)
+    figure, axes = _page(height=2.65)
+    for left, mean, head, number, colour in zip((0.12, 3.4), means, heads, numbers, (TREATED, COMPARISON), strict=True):
+        axes.text(left - 0.1, 0.12, _lines(head, width=32, most=1), fontsize=9.5, weight="bold", va="center")
+        text = capitalised(f"about {number} of 100 ended treatment")
+        axes.text(left - 0.1, 0.36, text, fontsize=8.5, va="center")
+        _hundred(axes, left, round(100 * mean), colour)
     return figure
 
 
 def _hundred(axes: Axes, left: float, ended: int, colour: str) -> None:
-    step = 0.235
-    x = [left + step * (place % 10) for place in range(100)]
-    y = [0.68 + 0.205 * (place // 10) for place in range(100)]
-    axes.scatter(x[:ended], y[:ended], s=62, marker="o", color=colour, linewidths=0)
-    axes.scatter(x[ended:], y[ended:], s=44, marker="o", facecolors="white", edgecolors="#9aa3ab", linewidths=0.9)
+    x = [left + 0.235 * (place % 10) for place in range(100)]
+    y = [0.66 + 0.205 * (place // 10) for place in range(100)]
+    axes.scatter(x[:ended], y[:ended], s=62, marker="o", color=colour, lw=0)
+    axes.scatter(x[ended:], y[ended:], s=44, marker="o", fc="white", ec=FRAME, lw=0.9)
 
 
 # Canvas, text and bytes
@@ -301,19 +304,23 @@ def _figure(height: float) -> Figure:
     return figure
 
 
-def _axes(figure: Figure, *, left: float = 0.0, right: float = 0.0, top: float = 0.0, bottom: float = 0.0) -> Axes:
+def _axes(figure: Figure, *, left: float, right: float, top: float, bottom: float) -> Axes:
     """Axes with margins in inches."""
     width, height = figure.get_size_inches()
     return figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height))
 
 
-def _canvas(
-    *, height: float, left: float = 0.0, right: float = 0.0, top: float = 0.0, bottom: float = 0.0
-) -> tuple[Figure, Axes]:
+def _plot(*, height: float, left: float, right: float, top: float, bottom: float) -> tuple[Figure, Axes]:
     figure = _figure(height)
-    axes = _axes(figure, left=left, right=right, top=top, bottom=bottom)
-    if (left, right, top, bottom) == (0.0, 0.0, 0.0, 0.0):
-        axes.set_axis_off()
+    return figure, _axes(figure, left=left, right=right, top=top, bottom=bottom)
+
+
+def _page(*, height: float) -> tuple[Figure, Axes]:
+    """Axes over the whole drawing, measured in inches from the upper left corner."""
+    figure, axes = _plot(height=height, left=0, right=0, top=0, bottom=0)
+    axes.set_axis_off()
+    axes.set_xlim(0, WIDTH)
+    axes.set_ylim(height, 0)
     return figure, axes
 
 
@@ -322,30 +329,27 @@ def _plain_axis(axes: Axes) -> None:
 
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#9aa3ab")
+    axes.spines["bottom"].set_color(FRAME)
     axes.tick_params(axis="y", length=0)
-    axes.tick_params(axis="x", labelsize=8, color="#9aa3ab")
+    axes.tick_params(axis="x", labelsize=8, color=FRAME)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", MINUS)))
     axes.grid(axis="x", color="#eceff1", lw=0.8)
     axes.set_axisbelow(True)
 
 
 def _style() -> Any:
-    import matplotlib
+    """matplotlib's own defaults, whatever the machine's are, with ours on top."""
     from matplotlib import style
 
-    settings = {
+    ours = {
         "svg.fonttype": "path",
         "svg.hashsalt": "report",
         "text.parse_math": False,
-        "font.family": "DejaVu Sans",
-        "axes.unicode_minus": True,
         "text.color": INK,
+        "font.family": "DejaVu Sans",
         "hatch.linewidth": 0.6,
-        "hatch.color": COMPARISON,
     }
-    del matplotlib
-    return style.context(["default", settings])
+    return style.context(["default", ours])
 
 
 @cache
@@ -356,14 +360,10 @@ def _glyphs() -> frozenset[int]:
     return frozenset(ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap())
 
 
-def _drawn(text: str) -> str:
-    """Characters the font lacks become a square, so that nothing depends on other fonts."""
-    glyphs = _glyphs()
-    return "".join(character if character == "\n" or ord(character) in glyphs else MISSING for character in text)
-
-
-def _wrap(text: str, *, width: int, lines: int) -> str:
-    return "\n".join(textwrap.wrap(text, width=width, max_lines=lines, placeholder=" …")) or " "
+def _lines(text: str, *, width: int, most: int) -> str:
+    """Text in at most `most` lines of `width` characters; what the font lacks becomes a square."""
+    drawn = "".join(character if ord(character) in _glyphs() else MISSING for character in text)
+    return "\n".join(textwrap.wrap(drawn, width=width, max_lines=most, placeholder=" …")) or " "
 
 
 def _svg(figure: Figure, name: str, alt: str) -> bytes:
@@ -371,12 +371,13 @@ def _svg(figure: Figure, name: str, alt: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue().decode("utf-8")
-    text = re.sub(r"<!--.*?-->|<!DOCTYPE[^>]*>|<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.S)
+    text = re.sub(r"<!--.*?-->|<!DOCTYPE[^>]*>|<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
     used = set(re.findall(r"""(?:url\(|href=")#([^")]+)""", text))
-    text = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
+    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)
     text = re.sub(r"""(url\(|href=")#""", rf"\1#{name}-", text)
-    opening = f'<svg stroke-linejoin="round" stroke-linecap="butt" role="img" aria-label="{escape(alt, {chr(34): "&quot;"})}" '
     head, body = text.split("<svg ", 1)
     tag, rest = body.split(">", 1)
-    squeezed = re.sub(r">\s+<", "><", f"{opening}{tag}><title>{escape(alt)}</title>{rest}")
-    return f"{head.strip()}\n{squeezed}".encode()
+    label = escape(alt, {'"': "&quot;"})
+    opening = f'<svg role="img" aria-label="{label}" stroke-linejoin="round" stroke-linecap="butt" {tag}>'
+    # `escape` leaves no bare angle bracket in the title, so only the space between elements goes.
+    return (head.strip() + "\n" + re.sub(r">\s+<", "><", f"{opening}<title>{escape(alt)}</title>{rest}")).encode()

@@ -1,0 +1,284 @@
+"""A dossier with plausible numbers, and variations of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from flows.report.dossier import (
+    ApprovalLine,
+    BalanceLine,
+    Decomposition,
+    Dossier,
+    EffectLine,
+    EmulationLine,
+    FlowStep,
+    IntervalLine,
+    OverlapBin,
+    Provenance,
+    QualityLine,
+    ResponseLine,
+    Results,
+    TruthLine,
+    VerdictLine,
+    VersionLine,
+)
+from validation.disclosure import disclose_count, disclose_flow
+
+THRESHOLD = 11
+DIGEST = "9f2c1ab0d4e87a66c1f0b3a2985d7714e6b0c8aa12de55f7730491bce2ad6f08"
+
+FLOW = (
+    ("Structured threat assessments in the extract", 3812, 5204, None, None),
+    ("Aged 18 or over", 3705, 5061, None, None),
+    ("In a relationship with the index clinician", 3120, 4302, None, None),
+    ("At least 2 contacts in the 180 days before", 2466, 3380, None, None),
+    ("At least 1 trust rating in the 90 days before", 1571, 2093, None, None),
+    ("No earlier warning", 1540, 2011, None, None),
+    ("Not an inpatient on the day", 1498, 1949, None, None),
+    ("Legal regime known", 1493, 1942, 214, 1728),
+    ("Probability of warning that both groups share", 1254, 1603, 179, 1424),
+    ("Matched", 389, 431, 151, 280),
+)
+
+COVARIATES = (
+    ("alliance_lag1", "Trust, latest rating", 1, "points", False, 3.21, 3.62, 3.24, -0.58, -0.04, 1.08),
+    ("alliance_lag2", "Trust, rating before that", 1, "points", False, 3.38, 3.66, 3.39, -0.41, -0.02, 1.03),
+    ("alliance_lag3", "Trust, two ratings before", 1, "points", False, 3.44, 3.67, 3.46, -0.33, -0.03, 0.98),
+    ("severity", "Severity of the threat", 1, "0 to 10", False, 6.42, 4.11, 6.29, 1.12, 0.07, 0.93),
+    ("target_identified", "Target identified", 1, "", True, 0.71, 0.34, 0.68, 0.79, 0.06, None),
+    ("phq9", "Depression score (PHQ-9)", 1, "0 to 27", False, 13.8, 12.1, 13.6, 0.31, 0.03, 1.04),
+    ("tenure_months", "Months with this clinician", 1, "months", False, 14.2, 17.9, 14.6, -0.29, -0.03, 0.91),
+    ("means_access", "Access to means", 2, "", True, 0.38, 0.19, 0.35, 0.43, 0.06, None),
+    ("history_violence", "History of violence", 2, "", True, 0.44, 0.27, 0.41, 0.36, 0.06, None),
+    ("sud", "Substance use disorder", 2, "", True, 0.36, 0.29, 0.34, 0.15, 0.04, None),
+    ("psychosis", "Psychosis", 2, "", True, 0.24, 0.17, 0.22, 0.17, 0.05, None),
+    ("visits_90d", "Visits in 90 days", 2, "visits", False, 6.8, 6.1, 6.6, 0.19, 0.05, 1.11),
+    ("missed_180d", "Missed visits in 180 days", 2, "visits", False, 1.9, 1.3, 1.8, 0.34, 0.06, 1.22),
+    ("hospitalised_365d", "Hospital stay in a year", 2, "", True, 0.21, 0.14, 0.20, 0.18, 0.02, None),
+    ("prior_assessments", "Earlier assessments", 2, "count", False, 1.4, 0.9, 1.3, 0.40, 0.08, 1.19),
+    ("age", "Age", 2, "years", False, 37.9, 39.6, 38.1, -0.13, -0.02, 0.97),
+    ("male", "Male", 2, "", True, 0.63, 0.49, 0.61, 0.29, 0.04, None),
+    ("regime_mandatory", "Mandatory regime", 2, "", True, 0.68, 0.51, 0.68, 0.35, 0.0, None),
+    ("regime_permissive", "Permissive regime", 2, "", True, 0.24, 0.37, 0.24, -0.29, 0.0, None),
+    ("calendar_years", "Calendar time", 2, "years", False, 4.1, 3.7, 4.1, 0.16, 0.01, 0.99),
+)
+
+VERDICTS = (
+    VerdictLine(code="design.balance_tier1", status="PASS", sentence="largest standardised difference among tier-1 facts", measured=0.07, limit=0.1),
+    VerdictLine(code="design.balance_tier2", status="PASS", sentence="largest standardised difference among tier-2 facts", measured=0.08, limit=0.2),
+    VerdictLine(code="design.minimum_sets", status="PASS", sentence="matched sets", measured=151, limit=20),
+    VerdictLine(code="design.unmatched", status="PASS", sentence="share of warned occasions left unmatched", measured=0.156, limit=0.3),
+    VerdictLine(code="design.ended_in_grace", status="PASS", sentence="share that ended inside the 72 hours", measured=0.0093, limit=0.02),
+    VerdictLine(code="design.pretrend", status="PASS", sentence="standardised difference in how trust moved before the assessment", measured=0.05, limit=0.2),
+    VerdictLine(code="extract.quarantined", status="PASS", sentence="share of rows set aside", measured=0.0042, limit=0.02),
+    VerdictLine(code="design.influenza_vaccination", status="NOT EVALUATED", sentence="The extract holds no vaccinations", measured=None, limit=None),
+)
+
+TERMINATION = EffectLine(
+    name="Ended treatment within 90 days",
+    question="Do more patients leave treatment?",
+    scale="risk difference",
+    value=0.09,
+    lower=0.018,
+    upper=0.162,
+    level=0.95,
+    mean_treated=0.31,
+    mean_comparison=0.22,
+    intervals=(
+        IntervalLine(clustered_by="clinician", clusters=118, std_error=0.0365, df=71.4, lower=0.018, upper=0.162, primary=True),
+        IntervalLine(clustered_by="matched set", clusters=151, std_error=0.0341, df=149.0, lower=0.023, upper=0.157, primary=False),
+    ),
+    detectable=0.11,
+)
+
+COMPOSITE = EffectLine(
+    name="Trust, with leaving counted as its failure",
+    question="Does the patient's trust in the clinician change?",
+    scale="points",
+    value=-0.46,
+    lower=-0.70,
+    upper=-0.22,
+    level=0.95,
+    mean_treated=2.66,
+    mean_comparison=3.12,
+    intervals=(
+        IntervalLine(clustered_by="clinician", clusters=118, std_error=0.121, df=69.8, lower=-0.70, upper=-0.22, primary=True),
+        IntervalLine(clustered_by="matched set", clusters=151, std_error=0.113, df=149.0, lower=-0.68, upper=-0.24, primary=False),
+    ),
+    detectable=0.36,
+)
+
+RESULTS = Results(
+    day=90,
+    half_width=21,
+    termination=TERMINATION,
+    composite=COMPOSITE,
+    decomposition=Decomposition(total=-0.4596, termination_part=-0.3012, level_part=-0.1584, floor=1.0),
+    response=ResponseLine(treated=0.78, comparison=0.84, handling="Non-response was handled by weighting those who answered."),
+    causal_wording=True,
+)
+
+DOSSIER = Dossier(
+    study_id="duty_to_warn",
+    title="Duty-to-warn disclosure and the therapeutic alliance",
+    question="When a clinician, after a structured threat assessment, tells a third party about the threat, does the patient's trust in "
+    "that clinician change over the next three months, and do more patients leave treatment?",
+    why_no_trial="Nobody may decide by lot whether a person who might be harmed is warned. What can be studied is the range of assessments in "
+    "which reasonable clinicians differ: some warned, others managed the risk without a warning.",
+    registered="not registered",
+    simulated=True,
+    treated_label="warn a third party within 72 hours of the assessment",
+    comparison_label="manage the risk without telling a third party",
+    treated_short="after a warning",
+    comparison_short="without a warning",
+    eligibility=(
+        "The patient is 18 or older.",
+        "The patient is in a relationship with the clinician who made the assessment.",
+        "There were at least 2 contacts in the 180 days before.",
+        "There was at least 1 trust rating in the 90 days before.",
+        "There was no earlier warning.",
+        "The patient was not an inpatient.",
+        "The legal regime on that day is known.",
+    ),
+    emulation=(
+        EmulationLine(
+            element="Eligibility",
+            ideal="Adult outpatients in a therapeutic relationship whose clinician could reasonably decide either way",
+            emulated="Structured threat assessments with two or more contacts in 180 days, a trust rating in 90 days, no earlier warning, not "
+            "an inpatient, and a probability of warning that both groups share",
+        ),
+        EmulationLine(element="Strategies", ideal="Warn a third party within 72 hours, or manage the risk without a warning", emulated="The same, as recorded in the protective-action log"),
+        EmulationLine(
+            element="Assignment",
+            ideal="By lot",
+            emulated="As if by lot among assessments alike in regime, hold, instrument version, calendar time and estimated probability of warning",
+        ),
+        EmulationLine(
+            element="Time zero",
+            ideal="The moment of the lot",
+            emulated="The moment of the assessment. A patient who leaves during the 72 hours stays in the study as someone who left",
+        ),
+        EmulationLine(
+            element="Outcome",
+            ideal="Trust rated by the patient at 30, 90 and 180 days, and whether the relationship lasted",
+            emulated="The routine WAI-SR rating nearest to those days, and the recorded end of the relationship",
+        ),
+        EmulationLine(
+            element="Contrast", ideal="Effect of being assigned to a warning among those assigned to it", emulated="Average effect among the warned who could be matched"
+        ),
+    ),
+    flow=disclose_flow(
+        tuple(FlowStep(rule=r, persons=p, occasions=o, treated=t, comparison=c) for r, p, o, t, c in FLOW), THRESHOLD
+    ),
+    threshold=THRESHOLD,
+    estimand_sentence="The average difference among those who were warned and could be matched, had the same people not been warned.",
+    matching_sentence="Each warned occasion was matched to at most 2 others in the same regime, with the same hold and instrument version, within 180 "
+    "days, and with a like estimated probability of warning (within 0.2 standard deviations of its logit).",
+    n_sets=151,
+    n_treated=151,
+    n_comparison=280,
+    balance=tuple(
+        BalanceLine(
+            name=name, label=label, tier=tier, unit=unit, binary=binary, mean_treated=treated, mean_comparison_before=before,
+            mean_comparison_after=after, smd_before=smd_before, smd_after=smd_after, variance_ratio=ratio, limit=0.1 if tier == 1 else 0.2,
+        )
+        for name, label, tier, unit, binary, treated, before, after, smd_before, smd_after, ratio in COVARIATES
+    ),
+    balance_denominator="the standard deviation among the warned, before matching",
+    overlap=(
+        OverlapBin(low=0.0, high=0.1, treated=0, comparison=903),
+        OverlapBin(low=0.1, high=0.2, treated=24, comparison=301),
+        OverlapBin(low=0.2, high=0.3, treated=31, comparison=121),
+        OverlapBin(low=0.3, high=0.4, treated=34, comparison=52),
+        OverlapBin(low=0.4, high=0.5, treated=38, comparison=27),
+        OverlapBin(low=0.5, high=0.7, treated=30, comparison=20),
+        OverlapBin(low=0.7, high=0.95, treated=22, comparison=0),
+    ),
+    versions=(
+        VersionLine(version="Who was told", value="The person at risk", percent=46.4),
+        VersionLine(version="Who was told", value="The police", percent=31.8),
+        VersionLine(version="Who was told", value="Both", percent=21.9),
+        VersionLine(version="Patient informed", value="Before the warning", percent=58.3),
+        VersionLine(version="Patient informed", value="Afterwards", percent=23.8),
+        VersionLine(version="Patient informed", value="Not informed", percent=None),
+        VersionLine(version="Patient informed", value="Not recorded", percent=None),
+    ),
+    verdicts=VERDICTS,
+    identification=(
+        "A warning and later trust share these recorded causes: severity, earlier trust, depression, substance use and time with the clinician.",
+        "Adjusting for them closes every path between a warning and trust that the diagram holds open, except those through what was not recorded.",
+        "The diagram names one thing nobody recorded: each clinician's own threshold for warning.",
+    ),
+    results=RESULTS,
+    truth=(
+        TruthLine(name="Ended treatment within 90 days", truth=0.12, estimate=0.09, lower=0.018, upper=0.162, covered=True),
+        TruthLine(name="Trust, with leaving counted as its failure", truth=-0.46, estimate=-0.46, lower=-0.70, upper=-0.22, covered=True),
+    ),
+    limitations=(
+        "Something nobody wrote down could have led both to a warning and to a change in trust. The groups are alike only in what the records show.",
+        "Trust is what the patient says on a form. A patient who is angry about a warning may also answer fewer forms.",
+        "Assessments where nearly every clinician would have warned have no fair comparison and are not in this answer.",
+        "Warnings differ in who was told and whether the patient knew beforehand. This is an average over all of them.",
+    ),
+    cannot_say=(
+        "Whether a warning prevents violence.",
+        "What any clinician should do, or what the law requires.",
+        "What will happen to any one patient.",
+        "Anything about assessments unlike those compared here.",
+    ),
+    not_evaluated=(("influenza_vaccination", "the extract holds no vaccinations"), ("rosenbaum", "needs pairs; sets here have up to 2 comparisons")),
+    instrument_note="Trust is the item mean of the WAI-SR, client version, rated by the patient. The scoring key is held in the project; items are not shown.",
+    regime_note="Regimes differ in who must be warned and when. The table of regimes was joined on the day of the assessment. This is not legal advice.",
+    governance=(
+        ("Basis", "Demonstration on synthetic records. A site writes here the basis on which its board allows the study."),
+        ("Data class", "synthetic"),
+        ("Agreement", "none needed for synthetic records"),
+        ("Certificate of Confidentiality", "not applicable to synthetic records"),
+        ("Small counts", "no count of 1 to 10 is shown"),
+    ),
+    quality=(
+        QualityLine(table="threat_assessments", rows=5221, set_aside=17, reasons=(("duplicate_row", 17),)),
+        QualityLine(table="measures", rows=48210, set_aside=disclose_count(7, THRESHOLD), reasons=(("date_out_of_range", disclose_count(7, THRESHOLD)),)),
+        QualityLine(table="encounters", rows=91377, set_aside=0, reasons=()),
+    ),
+    approval=ApprovalLine(
+        approver="Simulated board", role="stands in for an ethics board", simulated=True, accepted_failures=(), key_fingerprint="a1b2 c3d4 e5f6 0718"
+    ),
+    provenance=Provenance(
+        protocol_digest=DIGEST,
+        extract_digest=DIGEST[::-1],
+        design_digest=DIGEST[32:] + DIGEST[:32],
+        code_version="0.1.0",
+        packages=(("python", "3.11"), ("numpy", "2.3.5"), ("pandas", "3.0.1"), ("scipy", "1.15.3")),
+        extract_as_of="2024-12-31",
+        synthetic=True,
+        looks=1,
+    ),
+)
+
+
+def with_results(dossier: Dossier, **changes: object) -> Dossier:
+    """The dossier with some fields of its results replaced."""
+    assert dossier.results is not None
+    return dataclasses.replace(dossier, results=dataclasses.replace(dossier.results, **changes))
+
+
+DESIGN_ONLY = dataclasses.replace(
+    DOSSIER, results=None, truth=(), approval=None, provenance=dataclasses.replace(DOSSIER.provenance, looks=0)
+)
+
+INCLUDES_ZERO = with_results(
+    DOSSIER,
+    termination=dataclasses.replace(TERMINATION, value=0.03, lower=-0.04, upper=0.10, mean_treated=0.25),
+    composite=dataclasses.replace(COMPOSITE, value=-0.1, lower=-0.34, upper=0.14, mean_treated=3.02),
+    decomposition=Decomposition(total=-0.1, termination_part=-0.07, level_part=-0.03, floor=1.0),
+)
+
+GATE_FAILED = with_results(
+    dataclasses.replace(
+        DOSSIER,
+        verdicts=(dataclasses.replace(VERDICTS[0], status="FAIL", measured=0.17), *VERDICTS[1:]),
+        approval=dataclasses.replace(DOSSIER.approval, accepted_failures=("design.balance_tier1",)),
+    ),
+    causal_wording=False,
+)
