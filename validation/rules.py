@@ -1,4 +1,4 @@
-"""What breaks a declaration of `causal.tables`, as relational expressions: pure values, run by whoever holds the engine.
+"""What breaks a declaration of `causal.tables`, as relational expressions: pure values, run by the engine.
 
 `column_rules` is the one list of column rules; the expectation suites (`validation.suites`) and the quarantine
 (`reasons`) both read it. A row's reason is the first rule it breaks, rules in the order of `RULE_ORDER` and columns as
@@ -39,7 +39,7 @@ class JudgedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnRule:
-    """One rule of one column. `values` for `NOT_ALLOWED`; `low`, `high` (inclusive; dates for dates) for `OUT_OF_RANGE`."""
+    """One rule of one column: `values` for `NOT_ALLOWED`, inclusive `low` and `high` for `OUT_OF_RANGE`."""
 
     table: str
     column: Column
@@ -98,7 +98,9 @@ def code(table: str, column: str, rule: Rule) -> str:
 
 def column_rules(declared: Table, present: Collection[str], as_of: datetime.date) -> tuple[ColumnRule, ...]:
     """Rules that need one column only, for the columns present, in the order in which they name a row's reason."""
-    rules = [rule for column in declared.columns if column.name in present for rule in _rules(declared.name, column, as_of)]
+    rules = [
+        rule for column in declared.columns if column.name in present for rule in _rules(declared.name, column, as_of)
+    ]
     return tuple(sorted(rules, key=lambda rule: RULE_ORDER.index(rule.rule)))
 
 
@@ -131,7 +133,12 @@ def comparable(rows: ir.Table, column: Column) -> ir.Column:
 
 
 def conditions(
-    rows: ir.Table, declared: Table, relations: Relations, instruments: Mapping[str, Instrument], as_of: datetime.date
+    rows: ir.Table,
+    declared: Table,
+    relations: Relations,
+    instruments: Mapping[str, Instrument],
+    *,
+    as_of: datetime.date,
 ) -> tuple[Condition, ...]:
     """Every rule of a table on `rows` (made by `judged_rows`), in the order in which they name a row's reason."""
     found = [

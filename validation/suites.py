@@ -11,19 +11,20 @@ import logging
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from causal.protocol import Instrument
-from causal.tables import ITEM_COLUMNS, MEASURES, Rule
+from causal.tables import MEASURES, Rule
 from validation.rules import ColumnRule, JudgedBy, code, valid_responses
 
 if TYPE_CHECKING:
     import pandas as pd
     from great_expectations import ExpectationSuite
+    from great_expectations.expectations.expectation import Expectation
 
 _COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
 _CODE = "reason_code"
@@ -40,13 +41,12 @@ class SuiteOutcome:
         By reason code: values that break the expectation, over all batches.
     not_run
         Reason codes whose expectation could not be evaluated on some batch; they have no count.
-    expectations, rows
-        Number of expectations in the suite, and of rows it was shown.
+    rows
+        Number of rows the suite was shown.
     """
 
     unexpected: Mapping[str, int]
     not_run: tuple[str, ...]
-    expectations: int
     rows: int
 
 
@@ -55,62 +55,26 @@ def column_suite(name: str, rules: Iterable[ColumnRule]) -> ExpectationSuite:
 
     Dates are judged as days since 1970-01-01, which it compares thirty times faster than times.
     """
-    _quiet()
-    import great_expectations as gx
-    import great_expectations.expectations as gxe
-
-    def expectation(rule: ColumnRule) -> Any:
-        meta = {_CODE: rule.code}
-        column = rule.column.name
-        if rule.rule is Rule.MISSING:
-            return gxe.ExpectColumnValuesToNotBeNull(column=column, meta=meta)
-        if rule.rule is Rule.NOT_ALLOWED:
-            return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(rule.values), meta=meta)
-        low, high = _number(rule.low), _number(rule.high)
-        return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, meta=meta)
-
-    chosen = [rule for rule in rules if rule.judged_by is JudgedBy.COLUMN]
-    return gx.ExpectationSuite(name=name, expectations=[expectation(rule) for rule in chosen])
+    return _suite(name, [_expectation(rule) for rule in rules if rule.judged_by is JudgedBy.COLUMN])
 
 
-def item_suite(name: str, instrument: Instrument, present: Sequence[str]) -> ExpectationSuite:
+def item_suite(name: str, instrument: Instrument, items: Iterable[str]) -> ExpectationSuite:
     """One expectation per item of an instrument: a response in range, a missing code, or none."""
-    _quiet()
-    import great_expectations as gx
-    import great_expectations.expectations as gxe
-
-    return gx.ExpectationSuite(
-        name=name,
-        expectations=[
-            gxe.ExpectColumnValuesToBeInSet(
-                column=item,
-                value_set=list(valid_responses(instrument)),
-                meta={_CODE: code(MEASURES.name, item, Rule.OUT_OF_INSTRUMENT)},
-            )
-            for item in ITEM_COLUMNS[: instrument.n_items]
-            if item in present
-        ],
-    )
+    allowed = valid_responses(instrument)
+    return _suite(name, [_in_set(item, allowed, code(MEASURES.name, item, Rule.OUT_OF_INSTRUMENT)) for item in items])
 
 
 def count_suite(name: str, codes: Iterable[str]) -> ExpectationSuite:
     """One expectation per counted rule, on a frame of one row with a column per reason code: the count is 0."""
-    _quiet()
-    import great_expectations as gx
-    import great_expectations.expectations as gxe
-
-    return gx.ExpectationSuite(
-        name=name,
-        expectations=[
-            gxe.ExpectColumnValuesToBeBetween(column=each, min_value=0, max_value=0, meta={_CODE: each}) for each in codes
-        ],
-    )
+    return _suite(name, [_between(each, 0, 0, each) for each in codes])
 
 
 def run_suite(suite: ExpectationSuite, frames: Iterable[pd.DataFrame]) -> SuiteOutcome:
     """Validate every frame (columns as the suite names them) and add up what is unexpected by reason code."""
     batches = _batches()
-    unexpected: Counter[str] = Counter({expectation.meta[_CODE]: 0 for expectation in suite.expectations if expectation.meta})
+    unexpected: Counter[str] = Counter(
+        {expectation.meta[_CODE]: 0 for expectation in suite.expectations if expectation.meta}
+    )
     not_run: set[str] = set()
     rows = 0
     for frame in frames:
@@ -126,9 +90,43 @@ def run_suite(suite: ExpectationSuite, frames: Iterable[pd.DataFrame]) -> SuiteO
                 unexpected[reason] += int(count)
     for reason in not_run:
         del unexpected[reason]
-    return SuiteOutcome(
-        unexpected=dict(unexpected), not_run=tuple(sorted(not_run)), expectations=len(suite.expectations), rows=rows
-    )
+    return SuiteOutcome(unexpected=dict(unexpected), not_run=tuple(sorted(not_run)), rows=rows)
+
+
+def _suite(name: str, expectations: list[Expectation]) -> ExpectationSuite:
+    _quiet()
+    from great_expectations import ExpectationSuite
+
+    return ExpectationSuite(name=name, expectations=expectations)
+
+
+def _expectation(rule: ColumnRule) -> Expectation:
+    if rule.rule is Rule.MISSING:
+        return _not_null(rule.column.name, rule.code)
+    if rule.rule is Rule.NOT_ALLOWED:
+        return _in_set(rule.column.name, rule.values, rule.code)
+    return _between(rule.column.name, _number(rule.low), _number(rule.high), rule.code)
+
+
+def _not_null(column: str, reason: str) -> Expectation:
+    _quiet()
+    from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
+
+    return ExpectColumnValuesToNotBeNull(column=column, meta={_CODE: reason})
+
+
+def _in_set(column: str, values: Iterable[str | int], reason: str) -> Expectation:
+    _quiet()
+    from great_expectations.expectations.core.expect_column_values_to_be_in_set import ExpectColumnValuesToBeInSet
+
+    return ExpectColumnValuesToBeInSet(column=column, value_set=list(values), meta={_CODE: reason})
+
+
+def _between(column: str, low: float | None, high: float | None, reason: str) -> Expectation:
+    _quiet()
+    from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
+
+    return ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, meta={_CODE: reason})
 
 
 def _number(bound: float | datetime.date | None) -> float | None:
@@ -142,7 +140,7 @@ def _quiet() -> None:
 
 @cache
 def _batches() -> Any:
-    """The batch definition through which frames are shown; the context keeps nothing on disk."""
+    """Give the batch definition through which frames are shown; the context keeps nothing on disk."""
     _quiet()
     import great_expectations as gx
 

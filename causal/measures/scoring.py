@@ -83,14 +83,19 @@ def score_items(items: ArrayLike, instrument: Instrument) -> Scores:
         keyed[:, number - 1] = instrument.low + instrument.high - keyed[:, number - 1]
     spoiled = invalid.any(axis=1)
     subscales = {
-        name: np.where(spoiled, np.nan, _mean_of_answered(keyed[:, np.array(part.items) - 1], part.minimum_answered, instrument))
+        name: np.where(
+            spoiled, np.nan, _mean_of_answered(keyed[:, np.array(part.items) - 1], part.minimum_answered, instrument)
+        )
         for name, part in instrument.subscales.items()
     }
     total = np.where(spoiled, np.nan, _mean_of_answered(keyed, instrument.minimum_answered, instrument))
     for score in subscales.values():
         total = np.where(np.isnan(score), np.nan, total)
     return Scores(
-        total=total, subscales=MappingProxyType(subscales), answered=in_range.sum(axis=1, dtype=np.int64), invalid=invalid
+        total=total,
+        subscales=MappingProxyType(subscales),
+        answered=in_range.sum(axis=1, dtype=np.int64),
+        invalid=invalid,
     )
 
 

@@ -127,7 +127,13 @@ def scan_csv(stream: BinaryIO, name: str) -> CsvFacts:
 
 
 def convert_csv(
-    connection: duckdb.DuckDBPyConnection, path: Path, facts: CsvFacts, declared: Table, target: Path, unreadable: Path
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    facts: CsvFacts,
+    declared: Table,
+    *,
+    target: Path,
+    unreadable: Path,
 ) -> dict[str, int]:
     """Write the readable rows of a scanned file to `target`, typed, with the declared columns the file has.
 

@@ -258,9 +258,9 @@ def _convert_all(place: SourceFolder, facts: Mapping[Source, Facts], staging: Pa
             with place.opened(source.path):
                 path, declared = place.folder / source.path, TABLES[source.table]
                 counts = (
-                    convert_csv(connection, path, fact, declared, target, aside)
+                    convert_csv(connection, path, fact, declared, target=target, unreadable=aside)
                     if isinstance(fact, CsvFacts)
-                    else convert_parquet(connection, path, fact, declared, target, aside)
+                    else convert_parquet(connection, path, fact, declared, target=target, unreadable=aside)
                 )
             files[source.table][source.path] = None if counts is None else kept
             unreadable.update(counts or {})

@@ -58,6 +58,7 @@ def convert_parquet(
     path: Path,
     facts: ParquetFacts,
     declared: Table,
+    *,
     target: Path,
     unreadable: Path,
 ) -> dict[str, int] | None:
