@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def hush(prefect_home: Path | None = None) -> None:
     Without a configured server Prefect keeps its local database under `prefect_home`.
     """
     os.environ.update(OFF)
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     if prefect_home is not None and "PREFECT_API_URL" not in os.environ:

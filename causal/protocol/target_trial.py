@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from causal.protocol.base import Days, Name, Part, Sentence
 
@@ -83,6 +83,8 @@ class TreatedStrategy(Part):
 
     label: Sentence
     """What the board calls it."""
+    short: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    """The same in a few words that fit into a sentence: "after a warning"."""
     actions: tuple[Name, ...] = Field(min_length=1)
     """Codes of protective_actions.action, any of which is the strategy."""
     grace_hours: int = Field(ge=1, le=24 * 30)
@@ -94,6 +96,8 @@ class ComparisonStrategy(Part):
 
     label: Sentence
     """What the board calls it."""
+    short: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    """The same in a few words that fit into a sentence: "without a warning"."""
     pool: Literal["assessed_not_treated"]
     """Where comparison occasions come from: assessments of the same kind without the treated strategy."""
 

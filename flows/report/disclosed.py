@@ -115,6 +115,8 @@ def _dossier(
         simulated=judged.extract.synthetic or (approval is not None and approval.simulated),
         treated_label=strategies.treated.label,
         comparison_label=strategies.comparison.label,
+        treated_short=strategies.treated.short or "",
+        comparison_short=strategies.comparison.short or "",
         eligibility=tuple(step.rule for step in design.attrition[1:-2]),
         emulation=tuple(
             EmulationLine(element=e.element, ideal=e.ideal, emulated=e.emulated) for e in study.target_trial.emulation
