@@ -93,12 +93,12 @@ def _patients(
 
 
 def _measures(frame: pd.DataFrame, share: float, counts: Counter[str], rng: np.random.Generator) -> pd.DataFrame:
-    """Answers of a seven-point form, or missing codes, in WAI-SR items; and forms nobody signed."""
+    """Put answers of a seven-point form into WAI-SR items (9 would be a missing code), and leave forms unsigned."""
     quota = _quota(len(frame), share, 2)
     wrong = _choose(_positions(frame["instrument"] == "wai_sr"), quota, rng)
     unsigned = _choose(np.setdiff1d(np.arange(len(frame)), wrong), quota, rng)
     place = rng.integers(0, WAI_ITEMS, len(wrong))
-    answer = rng.choice([7, 9], len(wrong))
+    answer = rng.choice([6, 7], len(wrong))
     spoiled = _changed(frame, unsigned, "rater", None)
     for index, item in enumerate(tables.ITEM_COLUMNS[:WAI_ITEMS]):
         here = place == index
