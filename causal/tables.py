@@ -181,7 +181,9 @@ JURISDICTION_REGIME = Table(
         Column(name="state", kind=Kind.CATEGORY, meaning="jurisdiction code"),
         Column(name="profession", kind=Kind.CATEGORY, meaning="licensed profession, or 'any'"),
         Column(name="valid_from", kind=Kind.DATE, meaning="first day on which the regime holds"),
-        Column(name="valid_to", kind=Kind.DATE, meaning="last day on which it holds; null while in force", required=False),
+        Column(
+            name="valid_to", kind=Kind.DATE, meaning="last day on which it holds; null while in force", required=False
+        ),
         Column(name="regime", kind=Kind.CATEGORY, meaning="duty to warn or protect", values=REGIMES),
         Column(name="source", kind=Kind.CATEGORY, meaning="where the row comes from", required=False, optional=True),
     ),
@@ -275,7 +277,12 @@ MEASURES = Table(
             meaning="key in configs/instruments",
             values=("wai_sr", "phq9", "gad7"),
         ),
-        Column(name="version", kind=Kind.CATEGORY, meaning="version of the instrument", values=("client", "therapist", "std")),
+        Column(
+            name="version",
+            kind=Kind.CATEGORY,
+            meaning="version of the instrument",
+            values=("client", "therapist", "std"),
+        ),
         Column(name="rater", kind=Kind.CATEGORY, meaning="who answered", values=RATERS),
         Column(name="admin_ts", kind=Kind.TIMESTAMP, meaning="when it was completed"),
         Column(name="scheduled_ts", kind=Kind.TIMESTAMP, meaning="when the schedule asked for it", required=False),
@@ -304,7 +311,9 @@ DIAGNOSES = Table(
         _id("person_id", "the person"),
         Column(name="icd10", kind=Kind.CATEGORY, meaning="ICD-10 code, dotted or not"),
         Column(name="onset", kind=Kind.DATE, meaning="date recorded"),
-        Column(name="source", kind=Kind.CATEGORY, meaning="where recorded", values=("encounter", "problem_list", "claim")),
+        Column(
+            name="source", kind=Kind.CATEGORY, meaning="where recorded", values=("encounter", "problem_list", "claim")
+        ),
     ),
     foreign_keys=(ForeignKey(column="person_id", table="patients"),),
 )

@@ -116,7 +116,7 @@ def file_approval(store: Store, approval: Approval) -> Path:
     text = json.dumps(approval.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
     staging = path.with_suffix(".staging")
     staging.write_text(text, encoding="utf-8")
-    os.replace(staging, path)
+    staging.replace(path)
     store.append("approval", design=approval.decision.design_digest, key=fingerprint(approval.public_key))
     return path
 

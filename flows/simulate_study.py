@@ -20,7 +20,9 @@ APPROVER = "Simulated board"
 ROLE = "a stand-in for an ethics board; it reads nothing and accepts every failed check"
 
 
-def simulate_study(ws: Workspace, run: Runner, *, parameters: SimulationParameters, patients: int, seed: int) -> Release:
+def simulate_study(
+    ws: Workspace, run: Runner, *, parameters: SimulationParameters, patients: int, seed: int
+) -> Release:
     """Simulate, design, approve as the simulated board, estimate, and set the truth beside the answer."""
     extract = run("simulate", lambda: simulate(ws, parameters, patients=patients, seed=seed))
     ws = dataclasses.replace(ws, extract=extract / "extract", truth=extract / "truth.parquet")

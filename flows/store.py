@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -113,16 +114,18 @@ class Store:
         try:
             yield staging
             write_manifest(staging)
-            os.rename(staging, folder)
+            staging.rename(folder)
             _sync(folder.parent)
         except OSError as error:
             raise RapportError(
-                "store.write_failed", f"could not publish {folder.name}: {error.strerror}", fix="free space and run again"
+                "store.write_failed",
+                f"could not publish {folder.name}: {error.strerror}",
+                fix="free space and run again",
             ) from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
-    def append(self, event: str, **facts: str | int | float | bool | list[str] | None) -> None:
+    def append(self, event: str, **facts: str | float | bool | list[str] | None) -> None:
         """Add one entry to the ledger: sequence number, previous entry's hash, time, event and digests or counts."""
         last = self.entries()[-1] if self.ledger.exists() and self.entries() else None
         entry: dict[str, Any] = {
@@ -142,7 +145,7 @@ class Store:
         if not self.ledger.exists():
             return []
         entries = [json.loads(line) for line in self.ledger.read_bytes().splitlines()]
-        for before, after in zip(entries, entries[1:], strict=False):
+        for before, after in itertools.pairwise(entries):
             if after["previous"] != hashlib.sha256(canonical_json(before)).hexdigest():
                 raise RapportError(
                     "ledger.broken",

@@ -64,7 +64,7 @@ def build_cohort(
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Covariates as float64 with NaN for not recorded; flags as bool."""
-    typed = frame.astype({name: np.float64 for name in COVARIATES})
+    typed = frame.astype(dict.fromkeys(COVARIATES, np.float64))
     return typed.astype({"treated": bool, "same_day_hold": bool, "ended_in_grace": bool})
 
 
@@ -74,6 +74,10 @@ def _refuse_empty_arms(last: AttritionStep) -> None:
             "cohort.empty", "no assessment meets every eligibility rule", fix="see the flow of occasions, rule by rule"
         )
     if last.treated == 0:
-        raise DesignError("cohort.no_treated", "no eligible assessment led to the treated strategy; no effect exists to estimate")
+        raise DesignError(
+            "cohort.no_treated", "no eligible assessment led to the treated strategy: there is no effect to estimate"
+        )
     if last.comparison == 0:
-        raise DesignError("cohort.no_comparison", "every eligible assessment led to the treated strategy; nothing to compare with")
+        raise DesignError(
+            "cohort.no_comparison", "every eligible assessment led to the treated strategy: nothing to compare with"
+        )

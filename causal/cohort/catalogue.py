@@ -41,7 +41,9 @@ def _score(name: str, label: str, meaning: str, unit: str, window_days: int) -> 
 COVARIATES: dict[str, CovariateDefinition] = {
     definition.name: definition
     for definition in (
-        _score("alliance_lag1", "Alliance, last 30 days", "latest rating of the index dyad 0-30 days before", "points", 30),
+        _score(
+            "alliance_lag1", "Alliance, last 30 days", "latest rating of the index dyad 0-30 days before", "points", 30
+        ),
         _score("alliance_lag2", "Alliance, 31-60 days before", "latest rating 31-60 days before", "points", 60),
         _score("alliance_lag3", "Alliance, 61-90 days before", "latest rating 61-90 days before", "points", 90),
         _score("phq9", "Depression (PHQ-9)", "latest PHQ-9 total in the 180 days before", "points", 180),
@@ -55,7 +57,9 @@ COVARIATES: dict[str, CovariateDefinition] = {
         _flag("sud", "Substance use disorder", "any recorded ICD-10 F10-F19"),
         _flag("psychosis", "Psychotic disorder", "any recorded ICD-10 F20-F29"),
         _flag("hospitalised_365d", "Inpatient in past year", "any inpatient admission in the 365 days before", 365),
-        _definition("prior_assessments", "Earlier assessments", "threat assessments earlier in the record", "assessments"),
+        _definition(
+            "prior_assessments", "Earlier assessments", "threat assessments earlier in the record", "assessments"
+        ),
         _definition("age", "Age", "age at time zero: calendar year less year of birth, less one", "years"),
         _flag("male", "Male", "administrative sex M"),
         _flag("regime_mandatory", "Mandatory regime", "a mandatory duty regime was in force at time zero"),

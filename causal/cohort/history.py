@@ -20,14 +20,12 @@ PSYCHOSIS_CODES = ("F20", "F21", "F22", "F23", "F24", "F25", "F26", "F27", "F28"
 
 
 def scored_ratings(measures: ir.Table, people: ir.Table, instrument: Instrument, rater: str) -> ir.Table:
-    """Usable ratings of one instrument by one rater, for the people named: person_id, clinician_id, admin_ts, score.
+    """Usable ratings of one instrument by one rater, for `people`: person_id, clinician_id, admin_ts, score.
 
     A rating is usable when the instrument's item-count rule gives it a score.
     """
     chosen = measures.filter(
-        (measures.instrument == instrument.id)
-        & (measures.version == instrument.version)
-        & (measures.rater == rater)
+        (measures.instrument == instrument.id) & (measures.version == instrument.version) & (measures.rater == rater)
     ).semi_join(people, "person_id")
     scored = chosen.select("person_id", "clinician_id", "admin_ts", score=score_expression(chosen, instrument))
     return scored.filter(scored.score.notnull())
@@ -151,5 +149,3 @@ def history(
         regime_permissive=(joined.regime == "permissive").fill_null(False).cast("int8"),
         calendar_years=(joined.time_zero.epoch_seconds() - 1514764800) / (365.25 * 86400),
     ).drop("birth_year", "sex", "day_zero", "episode_start")
-
-

@@ -15,7 +15,7 @@ from causal.protocol import OccasionStudy
 HOLDS = ("hold_vol", "hold_invol")
 
 
-def assessments(tables: dict[str, ir.Table], study: OccasionStudy) -> ir.Table:
+def assessments(tables: dict[str, ir.Table]) -> ir.Table:
     """One row per assessment with its dyad, clinic, person and regime at the date of time zero.
 
     Columns: ta_id, person_id, clinician_id, clinic_id, time_zero, day_zero, the assessment's content, birth_year, sex,
@@ -105,11 +105,13 @@ def candidate_occasions(tables: dict[str, ir.Table], study: OccasionStudy) -> ir
     same_day_hold, prior_exposure (an action of the treated strategy dated before time zero), episode_start,
     in_relationship, ended_in_grace (the relationship ended inside the grace window; a censoring fact, kept).
     """
-    base = assessments(tables, study)
+    base = assessments(tables)
     treated_actions = study.target_trial.strategies.treated.actions
     grace = ibis.interval(hours=study.target_trial.strategies.treated.grace_hours)
     episode = open_episode(tables, base).drop("end_reason")
-    actions = linked_actions(tables, base).left_join(episode.select("ta_id", "episode_end"), "ta_id").drop("ta_id_right")
+    actions = (
+        linked_actions(tables, base).left_join(episode.select("ta_id", "episode_end"), "ta_id").drop("ta_id_right")
+    )
     in_grace = (actions.action_ts <= actions.time_zero + grace) & (
         actions.episode_end.isnull() | (actions.action_ts <= actions.episode_end)
     )

@@ -93,8 +93,10 @@ def standardised_mean_difference(
     >>> round(standardised_mean_difference(x, treated, sd=None), 4)  # (2 - 1) / sqrt(2)
     0.7071
     """
-    denominators = fixed_sd(x[:, None], treated, estimand=estimand) if sd is None else np.array([sd], dtype=np.float64)
-    return float(_differences(x[:, None], treated, _weights(weights, treated), denominators)[0])
+    w = _weights(weights, treated)
+    denominator = float(fixed_sd(x[:, None], treated, estimand=estimand)[0]) if sd is None else sd
+    difference = _mean(x, treated, w) - _mean(x, ~treated, w)
+    return difference / denominator if denominator > 0 else 0.0
 
 
 def fixed_sd(covariates: FloatArray, treated: BoolArray, *, estimand: Estimand = "ATT") -> FloatArray:
@@ -115,9 +117,10 @@ def fixed_sd(covariates: FloatArray, treated: BoolArray, *, estimand: Estimand =
     >>> fixed_sd(np.array([[1.0], [3.0], [5.0]]), np.array([True, True, False])).round(4).tolist()
     [1.4142]
     """
-    among_treated, among_comparison = _sample_variance(covariates[treated]), _sample_variance(covariates[~treated])
-    pooled = (among_treated + among_comparison) / 2
-    return np.sqrt(np.where(among_treated > 0, among_treated, pooled) if estimand == "ATT" else pooled)
+    columns = np.ascontiguousarray(covariates.T)
+    one, zero = (np.array([_variance(column[arm]) for column in columns]) for arm in (treated, ~treated))
+    pooled = (one + zero) / 2
+    return np.sqrt(np.where(one > 0, one, pooled) if estimand == "ATT" else pooled)
 
 
 def balance_table(
@@ -159,32 +162,49 @@ def balance_table(
     >>> rows[0].smd_after, rows[0].raw_difference_after, rows[0].variance_ratio
     (0.0, 0.0, None)
     """
+    arm = np.asarray(treated, dtype=np.bool_)
     x = np.asarray(covariates, dtype=np.float64)
-    unit, weight = _weights(None, treated), _weights(weights, treated)
-    sd = fixed_sd(x, treated, estimand=estimand)
-    before, after = _differences(x, treated, unit, sd), _differences(x, treated, weight, sd)
-    means = [_means(x, arm, w) for w in (unit, weight) for arm in (treated, ~treated)]
-    ks = _largest_gaps(x, treated, np.column_stack([unit, weight]))
-    ratio_before, ratio_after = (_variance_ratio(x, treated, w) for w in (unit, weight))
-    binary = [bool(np.isin(column, (0.0, 1.0)).all()) for column in x.T]
+    weightings = (_weights(None, arm), _weights(weights, arm))
+    sd = fixed_sd(x, arm, estimand=estimand)
+    shares = np.array([_signed_shares(arm, w) for w in weightings])
+    columns = zip(np.ascontiguousarray(x.T), sd, names, tiers, strict=True)
     return tuple(
-        BalanceRow(
-            name=name,
-            tier=tier,
-            smd_before=float(before[j]),
-            smd_after=float(after[j]),
-            mean_treated=float(means[0][j]),
-            mean_treated_after=float(means[2][j]),
-            mean_comparison_before=float(means[1][j]),
-            mean_comparison_after=float(means[3][j]),
-            variance_ratio_before=None if binary[j] or not np.isfinite(ratio_before[j]) else float(ratio_before[j]),
-            variance_ratio=None if binary[j] or not np.isfinite(ratio_after[j]) else float(ratio_after[j]),
-            ks_before=float(ks[0, j]),
-            ks_after=float(ks[1, j]),
-            raw_difference_before=float(means[0][j] - means[1][j]) if binary[j] else None,
-            raw_difference_after=float(means[2][j] - means[3][j]) if binary[j] else None,
-        )
-        for j, (name, tier) in enumerate(zip(names, tiers, strict=True))
+        _row(column, arm, weightings, shares, sd=float(scale), name=name, tier=tier)
+        for column, scale, name, tier in columns
+    )
+
+
+def _row(
+    x: FloatArray,
+    treated: BoolArray,
+    weightings: tuple[FloatArray, FloatArray],
+    signed_shares: FloatArray,
+    *,
+    sd: float,
+    name: str,
+    tier: int,
+) -> BalanceRow:
+    """Balance of one covariate (n,) under the weights before and after, and their `_signed_shares` (2, n)."""
+    binary = bool(((x == 0) | (x == 1)).all())
+    smd = [standardised_mean_difference(x, treated, weights=w, sd=sd) for w in weightings]
+    means = [(_mean(x, treated, w), _mean(x, ~treated, w)) for w in weightings]
+    ratios = [None if binary else _variance_ratio(x, treated, w) for w in weightings]
+    gaps = _largest_gaps(x, signed_shares)
+    return BalanceRow(
+        name=name,
+        tier=tier,
+        smd_before=smd[0],
+        smd_after=smd[1],
+        mean_treated=means[0][0],
+        mean_treated_after=means[1][0],
+        mean_comparison_before=means[0][1],
+        mean_comparison_after=means[1][1],
+        variance_ratio_before=ratios[0],
+        variance_ratio=ratios[1],
+        ks_before=gaps[0],
+        ks_after=gaps[1],
+        raw_difference_before=means[0][0] - means[0][1] if binary else None,
+        raw_difference_after=means[1][0] - means[1][1] if binary else None,
     )
 
 
@@ -198,43 +218,37 @@ def _weights(weights: FloatArray | None, treated: BoolArray) -> FloatArray:
     return w
 
 
-def _means(x: FloatArray, rows: BoolArray, weight: FloatArray) -> FloatArray:
-    """Weighted means (p,) over the rows given."""
-    return np.asarray(weight[rows] @ x[rows] / weight[rows].sum(), dtype=np.float64)
+def _mean(x: FloatArray, rows: BoolArray, weight: FloatArray) -> float:
+    """Weighted mean of x over the rows."""
+    w = weight[rows]
+    return float((w * x[rows]).sum() / w.sum())
 
 
-def _differences(x: FloatArray, treated: BoolArray, weight: FloatArray, sd: FloatArray) -> FloatArray:
-    """Standardised mean differences (p,)."""
-    raw = _means(x, treated, weight) - _means(x, ~treated, weight)
-    return np.divide(raw, sd, out=np.zeros_like(raw), where=sd > 0)
+def _variance(x: FloatArray) -> float:
+    """Variance with divisor n - 1; 0 for fewer than two rows."""
+    return float(x.var(ddof=1)) if x.size > 1 else 0.0
 
 
-def _sample_variance(x: FloatArray) -> FloatArray:
-    """Variances (p,) with divisor n - 1; 0 for fewer than two rows."""
-    return x.var(axis=0, ddof=1) if x.shape[0] > 1 else np.zeros(x.shape[1])
-
-
-def _variance_ratio(x: FloatArray, treated: BoolArray, weight: FloatArray) -> FloatArray:
-    """Weighted variance of the treated over that of the comparisons (p,); not finite where it is undefined."""
+def _variance_ratio(x: FloatArray, treated: BoolArray, weight: FloatArray) -> float | None:
+    """Weighted variance of the treated over that of the comparisons; None where either is undefined or 0 divides."""
     variances = []
     for rows in (treated, ~treated):
         w = weight[rows] / weight[rows].sum()
-        centred = x[rows] - w @ x[rows]
-        with np.errstate(invalid="ignore", divide="ignore"):  # one weighted row has no variance: 0/0
-            variances.append((w @ centred**2) / (1 - (w**2).sum()))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(variances[0] / variances[1], dtype=np.float64)
+        freedom = 1 - float((w**2).sum())
+        if freedom < 1e-12:  # one weighted row has no variance
+            return None
+        variances.append(float((w * (x[rows] - _mean(x, rows, weight)) ** 2).sum()) / freedom)
+    return variances[0] / variances[1] if variances[1] > 0 else None
 
 
-def _largest_gaps(x: FloatArray, treated: BoolArray, weights: FloatArray) -> FloatArray:
-    """Largest gap between the arms' weighted distribution functions: (number of weightings, p), one sort per column."""
-    signed = np.where(
-        treated[:, None], weights / weights[treated].sum(axis=0), -weights / weights[~treated].sum(axis=0)
-    )
-    gaps = np.empty((weights.shape[1], x.shape[1]))
-    for j, column in enumerate(x.T):
-        order = np.argsort(column)
-        ordered = column[order]
-        last_of_ties = np.r_[ordered[1:] != ordered[:-1], True]
-        gaps[:, j] = np.abs(np.cumsum(signed[order], axis=0)[last_of_ties]).max(axis=0)
-    return np.minimum(gaps, 1.0)
+def _signed_shares(treated: BoolArray, weight: FloatArray) -> FloatArray:
+    """Each occasion's share of its arm's weight (n,), negative for comparisons."""
+    return np.where(treated, weight / weight[treated].sum(), -weight / weight[~treated].sum())
+
+
+def _largest_gaps(x: FloatArray, signed_shares: FloatArray) -> list[float]:
+    """Largest gap between the arms' distribution functions under each row of shares (weightings, n), one sort of x."""
+    order = np.argsort(x)
+    ordered = x[order]
+    last_of_ties = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])
+    return [min(float(np.abs(np.cumsum(shares[order])[last_of_ties]).max()), 1.0) for shares in signed_shares]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.balance import balance_table, standardised_mean_difference
-from causal.design.covariates import CovariateMatrix, covariate_matrix
+from causal.design.covariates import covariate_matrix
 from causal.design.matching import MatchedSets, caliper_width, match_greedy, row_weights
 from causal.design.overlap import common_support, overlap_bins
 from causal.design.propensity import Propensity, fit_propensity
@@ -64,7 +64,7 @@ def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
         n_eligible_treated=n_treated,
         n_supported_treated=n_supported,
         n_unmatched_treated=n_unmatched,
-        pretrend_smd=_pretrend(matrix, occasions, treated, weights),
+        pretrend_smd=_pretrend(occasions, treated, weights),
         ended_in_grace_share=float(occasions["ended_in_grace"].mean()),
         effective_sample_share=effective_sample_size(weights[~treated]) / float((weights[~treated] > 0).sum()),
     )
@@ -154,9 +154,7 @@ def _design_steps(
     )
 
 
-def _pretrend(
-    matrix: CovariateMatrix, occasions: pd.DataFrame, treated: BoolArray, weights: FloatArray
-) -> float | None:
+def _pretrend(occasions: pd.DataFrame, treated: BoolArray, weights: FloatArray) -> float | None:
     """SMD of the change in alliance from lag 2 to lag 1 among matched occasions that have both (a negative control)."""
     change = (occasions["alliance_lag1"] - occasions["alliance_lag2"]).to_numpy(dtype=np.float64)
     known = ~np.isnan(change)

@@ -45,7 +45,7 @@ def covariate_matrix(occasions: pd.DataFrame, study: OccasionStudy) -> Covariate
     DesignError
         A tier-1 covariate was recorded for nobody, or a missing value has no declared rule.
     """
-    tier = {name: 1 for name in study.confounders.tier1} | {name: 2 for name in study.confounders.tier2}
+    tier = dict.fromkeys(study.confounders.tier1, 1) | dict.fromkeys(study.confounders.tier2, 2)
     raw = {name: occasions[name].to_numpy(dtype=np.float64) for name in COVARIATES}
     rules = {rule.covariate: rule.fill for rule in study.missing.covariates}
     columns: dict[str, FloatArray] = {}

@@ -115,7 +115,7 @@ def match_greedy(
     """
     score = np.asarray(logit, dtype=np.float64)
     case = np.asarray(treated, dtype=np.bool_)
-    _refuse_arguments(score, case, ratio, caliper, time_days, window_days)
+    _refuse_arguments(score, case, ratio=ratio, caliper=caliper, time_days=time_days, window_days=window_days)
     n = score.size
     window = np.inf if window_days is None else float(window_days)
     days = np.zeros(n) if time_days is None else np.asarray(time_days, dtype=np.float64)
@@ -191,6 +191,7 @@ def row_weights(sets: MatchedSets, n: int) -> FloatArray:
 def _refuse_arguments(
     score: FloatArray,
     case: BoolArray,
+    *,
     ratio: int,
     caliper: float | None,
     time_days: FloatArray | None,
@@ -283,7 +284,7 @@ def _first_free(link: IntArray, i: int) -> int:
     return i
 
 
-def _choose(
+def _choose(  # noqa: PLR0912, PLR0917: one loop nest, compiled; numba takes arguments by position
     case_score: FloatArray,
     case_days: FloatArray,
     case_person: IntArray,

@@ -265,10 +265,10 @@ def _separating(x: FloatArray, y: BoolArray, names: tuple[str, ...]) -> tuple[st
 
 
 def _separation(names: tuple[str, ...]) -> DesignError:
-    which = f"covariate {names[0]}" if len(names) == 1 else f"covariates {', '.join(names)}"
+    which = f"covariate {names[0]} tells" if len(names) == 1 else f"covariates {', '.join(names)} tell"
     return DesignError(
         "design.separation",
-        f"{which} tells treated and comparison occasions apart with certainty: no propensity score exists",
+        f"{which} treated and comparison occasions apart with certainty: no propensity score exists",
         fix="restrict eligibility to where both arms occur, match exactly on it, or remove it",
     )
 
@@ -277,8 +277,8 @@ def _maximum_likelihood(z: FloatArray, y: BoolArray, names: tuple[str, ...]) -> 
     """Intercept and slopes (k + 1,) of the unpenalised fit on standardised columns z (n, k).
 
     Newton's steps shrink quadratically towards a maximum. Under separation they keep their size and settle on a
-    direction along which the likelihood rises for ever: a step that points one arm up and the other down, without one
-    occasion against it, proves that there is no maximum.
+    direction along which the likelihood rises for ever: a direction that lifts every treated occasion at least as high
+    as every comparison proves that there is no maximum.
     """
     design = np.asfortranarray(np.column_stack([np.ones(y.size), z]))
     beta = _starting_values(z, y)
@@ -292,15 +292,29 @@ def _maximum_likelihood(z: FloatArray, y: BoolArray, names: tuple[str, ...]) -> 
         size = float(np.abs(step).max())
         if size < 1e-9:
             return beta
-        margin = np.where(y, 1.0, -1.0) * (design @ step)
-        if margin.max() > 0 and margin.min() >= -1e-9 * margin.max():
-            weight = np.abs(step[1:])
-            raise _separation(tuple(name for name, w in zip(names, weight, strict=True) if w > 0.01 * weight.max()))
+        if _apart(z @ step[1:], y):
+            raise _separation(_needed(z, y, step[1:], names))
     raise DesignError(
         "design.not_converged",
         "the propensity model did not converge: its covariates nearly repeat one another or nearly separate the arms",
         fix="drop covariates that repeat one another; cross-tabulate the others with treatment",
     )
+
+
+def _apart(score: FloatArray, y: BoolArray) -> bool:
+    """Whether no comparison scores above any treated occasion, to rounding."""
+    return bool(score[y].min() - score[~y].max() >= -1e-9 * np.ptp(score)) and float(np.ptp(score)) > 0
+
+
+def _needed(z: FloatArray, y: BoolArray, direction: FloatArray, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the covariates a separating direction cannot do without, the least weighty tried first."""
+    kept = direction.copy()
+    for j in np.argsort(np.abs(direction)):
+        without = kept.copy()
+        without[j] = 0.0
+        if _apart(z @ without, y):
+            kept = without
+    return tuple(name for name, weight in zip(names, kept, strict=True) if weight != 0)
 
 
 def _starting_values(z: FloatArray, y: BoolArray) -> FloatArray:
@@ -355,7 +369,7 @@ def _penalty_curvature(design: FloatArray, white: FloatArray, squared: FloatArra
         pairs = (white[rows, :, None] * white[rows, None, :]).reshape(-1, k * k)
         first += (design[rows] * (w * (1 - 2 * p))[rows, None]).T @ pairs
     second = design.T @ (design * (w * (1 - 6 * w) * squared)[:, None])
-    return (second - first @ first.T) / 2
+    return np.asarray((second - first @ first.T) / 2, dtype=np.float64)
 
 
 def _expit(eta: FloatArray) -> FloatArray:

@@ -81,7 +81,9 @@ def _composite(
 ) -> CompositeEffect:
     events = primary_estimand(study).intercurrent_events
     if not isinstance(events.patient_ended, Composite):
-        raise EstimationError("estimation.strategy", "only the composite strategy for an ended relationship is estimable")
+        raise EstimationError(
+            "estimation.strategy", "only the composite strategy for an ended relationship is estimable"
+        )
     adjust_for = study.estimator.adjust_for
     names = [*adjust_for, *(name + MISSING_SUFFIX for name in adjust_for)]
     names = [name for name in names if name in design.covariate_names]

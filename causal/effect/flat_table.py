@@ -1,4 +1,4 @@
-"""One flat table: a row per unit, a treatment, an outcome, covariates, no dates. Matching or weighting, then the effect.
+"""One flat table: a row per unit, a treatment, an outcome, covariates, no dates. Match or weight, then estimate.
 
 Ties go to the earlier row of the table, as in the published analyses it is held against; there is no risk set and no
 calendar here.

@@ -118,7 +118,15 @@ def weighted_ancova(
         kind=kind,
     )
     aliased = tuple(labels[j - 2] for j in fit.aliased)
-    return _effect(fit.coefficient, fit.std_error, fit.df, level, *counts, fit.n_clusters, aliased)
+    return _effect(
+        fit.coefficient,
+        fit.std_error,
+        fit.df,
+        level=level,
+        counts=counts,
+        n_clusters=fit.n_clusters,
+        aliased=aliased,
+    )
 
 
 def paired_difference(outcome: FloatArray, treated: BoolArray, *, sets: IntArray, level: float = 0.95) -> LinearEffect:
@@ -160,7 +168,10 @@ def paired_difference(outcome: FloatArray, treated: BoolArray, *, sets: IntArray
         raise EstimationError("estimation.too_few_clusters", "a paired difference needs 2 pairs or more")
     difference = y[ones] - y[zeros]
     error = float(difference.std(ddof=1) / np.sqrt(ones.size))
-    return _effect(float(difference.mean()), error, float(ones.size - 1), level, ones.size, ones.size, ones.size, ())
+    pairs = ones.size
+    return _effect(
+        float(difference.mean()), error, float(pairs - 1), level=level, counts=(pairs, pairs), n_clusters=pairs
+    )
 
 
 def weighted_means(outcome: FloatArray, treated: BoolArray, *, weights: FloatArray | None = None) -> ArmMeans:
@@ -201,11 +212,11 @@ def _effect(
     value: float,
     std_error: float,
     df: float,
+    *,
     level: float,
-    n_treated: int,
-    n_comparison: int,
+    counts: tuple[int, int],
     n_clusters: int,
-    aliased: tuple[str, ...],
+    aliased: tuple[str, ...] = (),
 ) -> LinearEffect:
     """Interval and p-value from Student's t."""
     half = float(stdtrit(df, (1 + level) / 2)) * std_error
@@ -218,8 +229,8 @@ def _effect(
         upper=value + half,
         level=level,
         p_value=p_value,
-        n_treated=n_treated,
-        n_comparison=n_comparison,
+        n_treated=counts[0],
+        n_comparison=counts[1],
         n_clusters=n_clusters,
         aliased=aliased,
     )

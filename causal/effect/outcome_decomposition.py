@@ -222,16 +222,16 @@ def _response_probability(
         raise EstimationError("estimation.not_finite", "a covariate of the response model is missing")
     predictors = np.column_stack([treated, x])[staying]
     predictors = predictors[:, np.ptp(predictors, axis=0) > 0]
-    events = min(missing, int((staying & rated).sum()))
-    if events < FIRTH_BELOW * max(predictors.shape[1], 1):
-        reason = "too few missing (or given) ratings for a regression on the covariates"
-    else:
+    reason = "too few missing (or given) ratings for a regression on the covariates"
+    if min(missing, int((staying & rated).sum())) >= FIRTH_BELOW * max(predictors.shape[1], 1):
         labels = [f"predictor {j}" for j in range(predictors.shape[1])]
         try:
-            probability[staying] = fit_propensity(predictors, rated[staying], names=labels).probability
-            return probability, "logistic regression", ""
+            fit = fit_propensity(predictors, rated[staying], names=labels)
         except DesignError as refusal:
             reason = f"the response regression was refused ({refusal.code})"
+        else:
+            probability[staying] = fit.probability
+            return probability, "logistic regression", ""
     for arm in (staying & treated, staying & ~treated):
         probability[arm] = rated[arm].mean() if arm.any() else 1.0
     return probability, "share by arm", reason

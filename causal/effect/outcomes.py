@@ -6,7 +6,6 @@ the outcome of each occasion.
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd

@@ -1,8 +1,8 @@
 """The model every page is drawn from: disclosed values only.
 
-HTML, PDF, JSON and figures are renderings of one `Dossier`. Nothing in it may be an undisclosed count: a `Count` of None
-is printed as "withheld" (it is 1 to threshold - 1, or would betray a count that is). Sentences come from the study file or from the stages; renderers add
-layout, never numbers.
+HTML, PDF, JSON and figures are renderings of one `Dossier`. Nothing in it may be an undisclosed count: a `Count` of
+None is printed as "withheld" (it is 1 to threshold - 1, or would betray a count that is). Sentences come from the study
+file or from the stages; renderers add layout, never numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Count = int | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStep:
-    """Who remains after one rule; `treated` and `comparison` count occasions and are None before assignment is known."""
+    """Who remains after one rule; `treated` and `comparison` count occasions, None where withheld."""
 
     rule: str
     persons: Count
@@ -58,7 +58,7 @@ class BalanceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverlapBin:
-    """Occasions of each group with an estimated probability in [low, high); every count is 0 or at least the threshold."""
+    """Occasions by group with an estimated probability in [low, high); each count is 0 or at least the threshold."""
 
     low: float
     high: float

@@ -124,7 +124,7 @@ def love_plot(dossier: Dossier) -> Figure:
     rows = _love_rows(lines)
     marked = [(y, row) for y, row in rows if isinstance(row, BalanceLine)]
     labels = [_lines(line.label, width=36, most=1) for _, line in marked]
-    left = 0.3 + 0.064 * max(len(label) for label in labels)
+    left = 0.35 + 0.064 * max(len(label) for label in labels)
     figure, axes = _plot(height=0.19 * len(rows) + 0.95, left=left, right=0.12, top=0.3, bottom=0.48)
     _love_marks(axes, marked)
     axes.set_yticks([y for y, _ in marked], labels, fontsize=7.5)
@@ -330,7 +330,7 @@ def _plain_axis(axes: Axes) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FRAME)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=7)
     axes.tick_params(axis="x", labelsize=8, color=FRAME)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", MINUS)))
     axes.grid(axis="x", color="#eceff1", lw=0.8)
@@ -338,7 +338,7 @@ def _plain_axis(axes: Axes) -> None:
 
 
 def _style() -> Any:
-    """matplotlib's own defaults, whatever the machine's are, with ours on top."""
+    """The library's own defaults, whatever the machine's are, with ours on top."""
     from matplotlib import style
 
     ours = {
@@ -361,9 +361,12 @@ def _glyphs() -> frozenset[int]:
 
 
 def _lines(text: str, *, width: int, most: int) -> str:
-    """Text in at most `most` lines of `width` characters; what the font lacks becomes a square."""
+    """Text in at most `most` lines of `width` characters, cut with "…"; what the font lacks becomes a square."""
     drawn = "".join(character if ord(character) in _glyphs() else MISSING for character in text)
-    return "\n".join(textwrap.wrap(drawn, width=width, max_lines=most, placeholder=" …")) or " "
+    lines = textwrap.wrap(drawn.strip(), width=width)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"{lines[most - 1][: width - 2].rstrip()} …"]
+    return "\n".join(lines) or " "
 
 
 def _svg(figure: Figure, name: str, alt: str) -> bytes:

@@ -199,4 +199,5 @@ def withheld_note(threshold: int) -> str:
 
 def stop(text: str) -> str:
     """The text with a full stop, unless it ends a sentence already."""
+    text = text.rstrip()
     return text if text.endswith((".", "?", "!")) else f"{text}."

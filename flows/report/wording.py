@@ -258,7 +258,7 @@ def _wrong(dossier: Dossier) -> Section:
 
 
 def _cannot_say(dossier: Dossier) -> Section:
-    opening = Paragraph(text="Nothing on these pages says:")
+    opening = Paragraph(text="These pages do not say:")
     return Section(
         anchor="cannot-say", title="What this cannot say", blocks=(opening, Bullets(items=dossier.cannot_say))
     )

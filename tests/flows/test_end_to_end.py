@@ -113,7 +113,9 @@ def test_prefect_gives_the_same_bytes_with_sockets_blocked(released: Path, tmp_p
     log = tmp_path / "connections.txt"
     (guard / "sitecustomize.py").write_text(SOCKET_GUARD)
     results = tmp_path / "results"
-    ran = run_synthetic(results, PYTHONPATH=str(guard), RAPPORT_TEST_CONNECTIONS=str(log), PREFECT_HOME=str(tmp_path / "p"))
+    ran = run_synthetic(
+        results, PYTHONPATH=str(guard), RAPPORT_TEST_CONNECTIONS=str(log), PREFECT_HOME=str(tmp_path / "p")
+    )
     assert ran.code == 0, ran.err
     assert "refused" not in (log.read_text() if log.exists() else "")
     assert "loopback" in log.read_text()
@@ -179,7 +181,8 @@ def test_outcomes_stay_closed_until_a_trusted_board_has_signed(delivered: Path, 
     assert "[approval.trusted]" in untrusted.err
 
     site.write_text(
-        f"results: {results}\napprovers:\n  - {{name: A. Board, role: ethics_board, public_key: {made['public_key']}}}\n"
+        f"results: {results}\n"
+        f"approvers:\n  - {{name: A. Board, role: ethics_board, public_key: {made['public_key']}}}\n"
     )
     opened = rapport("estimate", str(STUDY), *words)
     assert opened.code == 0, opened.err

@@ -48,9 +48,14 @@ def test_publishing_never_overwrites(store: Store) -> None:
 def test_a_block_that_fails_publishes_nothing(store: Store) -> None:
     """When writing stops half-way, neither the folder nor its staging is left."""
     folder = store.root / "releases" / "1-abc"
-    with pytest.raises(ZeroDivisionError), store.publishing(folder) as staging:
-        (staging / "page.html").write_text("half")
-        1 / 0  # noqa: B018  (the failure itself)
+
+    def stop_half_way() -> None:
+        with store.publishing(folder) as staging:
+            (staging / "page.html").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stop_half_way()
     assert not folder.exists()
     assert not list(store.root.glob("**/.staging-*"))
 

@@ -282,3 +282,44 @@ GATE_FAILED = with_results(
     ),
     causal_wording=False,
 )
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    "</style><img src=x onerror=alert(1)>",
+    "--><svg onload=alert(1)>",
+    "=cmd|' /C calc'!A0",
+    "@SUM(1+1)*cmd",
+    "\tTAB\rCR",
+    "$a$ and $\\frac{1}{0}$",
+    '#read("/etc/passwd")',
+    "*bold* _it_ `raw` @ref <label> \\u{41}",
+    "{{ 7 * 7 }} {% raw %}",
+    "abc\u202edcba\u2066x\u2069",
+    "\U0001f600\U0001f468\u200d\U0001f469 \u05d0\u05d1\u05d2 \u6f22\u5b57",
+    "x" * 500,
+    "many words " * 45,
+    "a\x00b\x1b[31mred",
+)
+
+
+def hostile() -> Dossier:
+    """The dossier with every text a person could have written replaced by, or joined to, an attack."""
+    words = iter(PAYLOADS * 40)
+    return _attacked(DOSSIER, words)
+
+
+_NOT_FREE = {"status", "scale", "study_id"}
+
+
+def _attacked(value: object, words: object) -> object:
+    if isinstance(value, str):
+        return next(words)
+    if isinstance(value, tuple):
+        return tuple(_attacked(item, words) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{k: v if k in _NOT_FREE else _attacked(v, words) for k, v in fields.items()})
+    return value
+
+
+HOSTILE = hostile()
