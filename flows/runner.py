@@ -12,13 +12,14 @@ from typing import Protocol, TypeVar
 
 from causal.errors import RapportError
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
 class Runner(Protocol):
     """Runs one stage."""
 
-    def __call__(self, name: str, stage: Callable[[], T]) -> T:
+    def __call__(self, name: str, stage: Callable[[], T], /) -> T:
         """Give back what `stage` gives, or raise what it raises."""
         ...
 
@@ -48,8 +49,8 @@ def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path) -> T:
     outcome: dict[str, T] = {}
     refusals: list[BaseException] = []
 
-    def as_task(stage_name: str, stage: Callable[[], T]) -> T:
-        results: list[T] = []
+    def as_task(stage_name: str, stage: Callable[[], S]) -> S:
+        results: list[S] = []
 
         def run_stage() -> None:
             try:
@@ -59,7 +60,7 @@ def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path) -> T:
                 code = error.code if isinstance(error, RapportError) else type(error).__name__
                 raise StageFailed(f"stage '{stage_name}' stopped: {code}") from None
 
-        task(run_stage, name=stage_name, cache_policy=NO_CACHE, persist_result=False, log_prints=False)()
+        task(name=stage_name, cache_policy=NO_CACHE, persist_result=False, log_prints=False)(run_stage)()
         return results[0]
 
     def run_flow() -> None:
@@ -67,7 +68,7 @@ def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path) -> T:
 
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            flow(run_flow, name=name, persist_result=False, log_prints=False, validate_parameters=False)()
+            flow(name=name, persist_result=False, log_prints=False, validate_parameters=False)(run_flow)()
     except StageFailed:
         raise refusals[0] from None
     return outcome["value"]

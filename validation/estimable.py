@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
-from causal.protocol.design import Matching, Negative
+from causal.protocol.design import Matching, NegativeControls
 from causal.protocol.outcome import IntercurrentEvents, Rating
 from validation.verdict import Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
@@ -48,6 +48,65 @@ ESTIMABLE_STRATEGIES: dict[str, tuple[str, ...]] = {
 """Strategies for intercurrent events that this version carries out."""
 DESCRIBED_VERSIONS = ("recipient", "patient_informed")
 
+IN_WORDS: dict[str, str] = {
+    # exposures
+    "binary_event": "something that happens or does not",
+    "continuous": "an amount that everyone has more or less of",
+    "joint": "several components together",
+    "repeated": "something measured again at every session",
+    "cluster_level": "something a family, triad or group has",
+    "own_and_others": "a member's own value beside the other members'",
+    "allocated": "an arm of an experiment",
+    "sustained": "a strategy kept over time",
+    # outcomes
+    "rating": "a rating",
+    "days_covered": "days covered by medicine",
+    "time_to_event": "the time until an event",
+    "amount": "a measured amount",
+    "event_by": "an event by a day",
+    "next_session": "a value at a later session",
+    # designs
+    "greedy": "matching",
+    "propensity": "weighting by the propensity",
+    "entropy_balancing": "entropy balancing",
+    "none": "neither matching nor weighting",
+    "sequential_trials": "a sequence of trials",
+    "clone_censor_weight": "cloning, censoring and weighting",
+    # analyses
+    "modified_treatment_policy": "the effect of a shift",
+    "joint_means": "means under each combination",
+    "mixed_model": "a mixed model",
+    "within_between": "effects within and between people",
+    "dyadic": "a model of people who rate each other",
+    "survival": "survival analysis",
+    "mediation": "effects through a mediator",
+    "non_inferiority": "a test of non-inferiority",
+    "permutation": "a permutation test",
+    # time zeros
+    "assessment": "an assessment",
+    "session_end": "the end of a session",
+    "scheduling": "scheduling",
+    "allocation": "allocation",
+    "first_offer": "the first offer",
+    "preparation_end": "the end of preparation",
+    # groups and analogues
+    "ATE": "everyone",
+    "ATO": "those who could have gone either way",
+    "per_protocol": "of keeping to a strategy",
+    # strategies
+    "composite": "counting the event as a bad outcome",
+    "last_value": "taking the last value before the event",
+    "hypothetical": "asking what would have been without the event",
+    "treatment_policy": "taking the outcome as it is",
+    "separate": "counting the event apart",
+}
+"""The vocabulary's words, as people would say them."""
+
+
+def _said(word: str) -> str:
+    """Plain words for one of the vocabulary's, with the file's own word in brackets."""
+    return f"{IN_WORDS[word]} ({word})"
+
 
 def judge_estimable(study: AnyStudy) -> Verdict:
     """FAIL naming, in plain words, each part that can be said and not yet estimated."""
@@ -74,27 +133,25 @@ def judge_estimable(study: AnyStudy) -> Verdict:
 
 def _occasion_parts(study: OccasionStudy) -> Iterator[str]:
     if study.exposure.kind != "binary_event":
-        yield f"an exposure of the kind {study.exposure.kind}"
+        yield f"as exposure, {_said(study.exposure.kind)}"
     elif unknown := [name for name in study.exposure.versions if name not in DESCRIBED_VERSIONS]:
         yield f"versions of the exposure called {listed(unknown)}"
-    if isinstance(study.outcome, Rating):
-        if study.outcome.dyad != "index_clinician":
-            yield "ratings of another clinician than the one who made the assessment"
-    else:
-        yield f"an outcome of the kind {study.outcome.kind}"
+    if not isinstance(study.outcome, Rating):
+        yield f"as outcome, {_said(study.outcome.kind)}"
+    elif study.outcome.dyad != "index_clinician":
+        yield "ratings of another clinician than the one who made the assessment"
     contrast = study.target_trial.contrast
     if contrast.estimand != "ATT":
-        yield f"the effect in another group than the treated ({contrast.estimand})"
+        yield f"the effect in {_said(contrast.estimand)}"
     if contrast.analogue != "intention_to_treat":
-        yield "the effect of keeping to a strategy (per_protocol)"
+        yield f"the effect {_said(contrast.analogue)}"
     for estimand in study.estimands:
         if estimand.primary:
             yield from _strategies(estimand.intercurrent_events)
     declared = {covariate.name for covariate in study.covariates} - set(COVARIATES)
-    named = (*study.confounders.tier1, *study.confounders.tier2)
-    if missing := [name for name in named if name in declared]:
+    if missing := [name for name in (*study.confounders.tier1, *study.confounders.tier2) if name in declared]:
         yield f"covariates that no table holds yet: {listed(missing)}"
-    if missing := [key for key in study.target_trial.assignment.exact if key not in EXACT_KEYS]:
+    if missing := [key for key in study.target_trial.assignment.exact if key in declared - set(EXACT_KEYS)]:
         yield f"agreement on keys that no table holds yet: {listed(missing)}"
 
 
@@ -102,15 +159,16 @@ def _strategies(events: IntercurrentEvents) -> Iterator[str]:
     for event, allowed in ESTIMABLE_STRATEGIES.items():
         chosen = getattr(events, event).strategy
         if chosen not in allowed:
-            yield f"the {chosen} strategy for {event} (this version has {' or '.join(allowed)})"
+            has = " or ".join(_said(strategy) for strategy in allowed)
+            yield f"for {event}, {_said(chosen)}, where this version has {has}"
 
 
 def _cohort_parts(study: CohortStudy) -> Iterator[str]:
-    yield f"a study whose rows are {study.unit}s from the time of {study.target_trial.time_zero}"
-    yield f"an exposure of the kind {study.exposure.kind}"
-    yield f"an outcome of the kind {study.outcome.kind}"
-    yield f"a {study.design.method} design with a {study.estimator.primary.family} analysis"
-    if study.claim not in ("effect", "description"):
+    yield f"a study with one row for each {study.unit}, starting at {_said(study.target_trial.time_zero)}"
+    yield f"as exposure, {_said(study.exposure.kind)}"
+    yield f"as outcome, {_said(study.outcome.kind)}"
+    yield f"{_said(study.design.method)} with {_said(study.estimator.primary.family)}"
+    if study.claim in ("effect_modification", "equivalence", "non_inferiority"):
         yield f"a claim of {study.claim}"
 
 
@@ -124,12 +182,12 @@ def judge_planned(study: AnyStudy) -> tuple[Verdict, ...]:
         case CohortStudy():
             return (
                 *_sensitivity(study.sensitivity.planned),
-                *_controls(study.negative_controls.outcomes, study.negative_controls.exposures),
+                *_controls(study.negative_controls),
             )
         case OccasionStudy():
             return (
                 *_sensitivity(study.sensitivity.planned),
-                *_controls(study.negative_controls.outcomes, study.negative_controls.exposures),
+                *_controls(study.negative_controls),
                 *_secondary(study),
             )
 
@@ -146,8 +204,8 @@ def _sensitivity(planned: tuple[str, ...]) -> Iterator[Verdict]:
             yield not_evaluated(code, f"planned sensitivity analysis {name}: this version does not know the name{near}")
 
 
-def _controls(outcomes: tuple[Negative, ...], exposures: tuple[Negative, ...]) -> Iterator[Verdict]:
-    for control in (*outcomes, *exposures):
+def _controls(controls: NegativeControls) -> Iterator[Verdict]:
+    for control in (*controls.outcomes, *controls.exposures):
         if control.name not in IMPLEMENTED_NEGATIVE_CONTROLS:
             yield not_evaluated(
                 f"protocol.negative_control.{control.name}",

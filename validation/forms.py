@@ -28,9 +28,9 @@ def judge_forms(delivered: ir.Table, sound: ir.Table, instruments: Mapping[str, 
     verdicts: list[Verdict] = []
     for name, key in sorted(instruments.items()):
         items = item_columns(delivered, key)
-        if items:
-            verdicts += _above_range(delivered.filter(delivered.instrument == name), name, key, items)
-            verdicts += _consistency(sound.filter(sound.instrument == name), name, key, items)
+        above = _above_range(delivered.filter(delivered.instrument == name), name, key, items) if items else []
+        if above:
+            verdicts += above + _consistency(sound.filter(sound.instrument == name), name, key, items)
     return verdicts
 
 

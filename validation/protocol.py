@@ -33,7 +33,7 @@ HOURS_PER_DAY = 24
 MOST_COMPARISONS = 4
 FREE_TEXT = ("note_text", "session_note")
 CLAIMS = re.compile(
-    r"\b(safe|safely|harmless)\b|\b(no|zero|without an?) (\w+ )?(effect|harm)\b|\b(do|does|did) not (harm|hurt|damage)\b",
+    r"\b(safe|safely|harmless)\b|\b(no|zero|without an?) (\w+ )?(effect|harm)\b|\b(does|did|do) not (harm|hurt)\b",
     re.IGNORECASE,
 )
 """Wording that a study which finds nothing would be quoted for."""

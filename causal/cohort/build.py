@@ -47,7 +47,7 @@ def build_cohort(
     rules = study.target_trial.eligibility
     candidates = keep("occasions", candidate_occasions(tables, study))
     known = keep("history", history(candidates, tables, study, instruments))
-    counts = attrition(rules, known).execute().iloc[0]
+    counts = attrition(rules, known).to_pyarrow().to_pylist()[0]
     steps = tuple(
         AttritionStep(
             rule=START if k == 0 else sentence(rules[k - 1]),
@@ -57,7 +57,7 @@ def build_cohort(
         )
         for k in range(len(rules) + 1)
     )
-    frame = known.filter(eligible(rules, known)).execute()
+    frame = known.filter(eligible(rules, known)).to_pyarrow().to_pandas()
     _refuse_empty_arms(steps[-1])
     return Cohort(occasions=canonical(_typed(frame)), attrition=steps)
 

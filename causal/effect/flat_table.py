@@ -160,7 +160,7 @@ def _treatment(frame: pd.DataFrame, name: str) -> BoolArray:
     values = _numbers(frame, name)
     if not np.isin(values, (0.0, 1.0)).all():
         raise DesignError("flat.treatment", f"treatment '{name}' holds values other than 0 and 1")
-    return values == 1.0
+    return np.equal(values, 1.0)
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> FloatArray:

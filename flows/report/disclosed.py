@@ -8,7 +8,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.covariates import MISSING_SUFFIX
@@ -196,7 +197,7 @@ def _flow(design: Design, threshold: int) -> tuple[FlowStep, ...]:
 
 
 def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine, ...]:
-    treated = design.members["treated"].to_numpy(dtype=bool)
+    treated = design.members["treated"].to_numpy(dtype=np.bool_)
     limits = {1: ws.study.gates.smd_tier1, 2: ws.study.gates.smd_tier2}
     lines = []
     for j, row in enumerate(design.balance):
@@ -224,7 +225,7 @@ def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine
     return tuple(lines)
 
 
-def _betrays_count(flag: pd.Series, treated: pd.Series, threshold: int) -> bool:
+def _betrays_count(flag: NDArray[np.float64], treated: NDArray[np.bool_], threshold: int) -> bool:
     """Whether the share of a yes-or-no covariate in either matched group would give away a small count."""
     groups = (flag[treated], flag[~treated])
     return any(disclose_share(int(group.sum()), int(group.size), threshold) is None for group in groups)

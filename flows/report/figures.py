@@ -244,31 +244,10 @@ def _effect_panel(axes: Axes, effect: EffectLine, title: str, groups: Groups) ->
 
 
 def _effect_words(axes: Axes, effect: EffectLine, title: str, groups: Groups) -> None:
-    from matplotlib.transforms import blended_transform_factory
-
-    page_left = blended_transform_factory(axes.get_figure(root=True).transFigure, axes.transAxes)
-    above = {"textcoords": "offset points", "va": "bottom", "annotation_clip": False}
-    axes.annotate(
-        _lines(title, width=70, most=1), (0.012, 1), (0, 14), xycoords=page_left, fontsize=9, weight="bold", **above
-    )
-    axes.annotate(
-        "no difference", (0, 1), (0, 1), xycoords=axes.get_xaxis_transform(), ha="center", fontsize=7.2, **above
-    )
     low, high = ("fewer", "more") if is_share(effect) else ("lower", "higher")
-    for x, ha, words in ((0, "left", f"◀ {low} {groups.treated}"), (1, "right", f"{high} {groups.treated} ▶")):
-        axes.annotate(
-            _lines(words, width=34, most=1),
-            (x, 0),
-            (0, -20),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            ha=ha,
-            va="top",
-            fontsize=8,
-            color=QUIET,
-        )
-
-
+    _beside(axes, title, (-1.5, 0.22), ha="left", weight="bold", fontsize=9, width=70)
+    middle = axes.get_window_extent().width / axes.get_figure(root=True).dpi / 2
+    _beside(axes, "no difference", (middle, 0.03), ha="center", fontsize=7.2)
 # Natural frequencies
 
 

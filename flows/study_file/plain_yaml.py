@@ -191,9 +191,11 @@ def _document(events: Iterator[Any], document: Document) -> Plain:
 
 def _value(events: Iterator[Any], event: Any, where: Where, document: Document) -> Plain:
     """Read the value that begins with `event`; what belongs to it is taken from `events`."""
-    place = _place(event)
-    document.places[where] = place
     kind = _kind(event)
+    place = _place(event)
+    if kind == "Scalar" and event.start_mark.index == event.end_mark.index:  # nothing is written: stand at the key
+        place = document.keys.get(where, place)
+    document.places[where] = place
     if len(where) >= MAX_DEPTH and kind != "Scalar":
         raise _StopReadingError(place, f"values are nested more than {MAX_DEPTH} deep")
     if kind == "Alias" or event.anchor is not None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("pandas", "numpy", "scipy", "sklearn", "dowhy", "prefect", "great_expectations", "matplotlib", "ibis", "duckdb")
+HEAVY = (
+    "pandas",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "dowhy",
+    "prefect",
+    "great_expectations",
+    "matplotlib",
+    "ibis",
+    "duckdb",
+)
 
 
 def test_help_imports_nothing_heavy() -> None:
