@@ -41,7 +41,7 @@ def category(
 
 def allowed(table: Table, column: str) -> tuple[str, ...]:
     """Name the categories a declared column allows, in their order; their places are the codes."""
-    return table.column(column).values  # noqa: PD011  (a declaration, not a frame)
+    return table.column(column).values
 
 
 def instants(seconds: NDArray[np.int64]) -> Dates:

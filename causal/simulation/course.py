@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 
 from causal.simulation.draws import DAY, HOUR, Draws, Seconds
 from causal.simulation.items import Items, phq9_answers
+from causal.simulation.latent import (
+    MEAN_PHQ9,
+    MEAN_SEVERITY,
+    depression_course,
+    expit,
+    severity_scores,
+    stable_alliance,
+    sud_recorded_day,
+    whole,
+)
 from causal.simulation.parameters import (
     ASSESSED_PERIODS,
     FIRST_INTAKE,
@@ -25,10 +35,6 @@ from causal.simulation.world import World, regime_in_force
 PERIOD_SECONDS = PERIOD_DAYS * DAY
 _FIRST_INTAKE_DAY = (FIRST_INTAKE - type(FIRST_INTAKE)(1970, 1, 1)).days
 _INTAKE_DAYS = (LAST_INTAKE - FIRST_INTAKE).days + 1
-_MEAN_PHQ9 = 13.0
-_MEAN_SEVERITY = 4.5
-_MEAN_ALLIANCE = 3.5
-_NEVER = 10**6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,31 +99,25 @@ class Course:
     draws: Draws
 
 
-def expit(logit: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse logit; saturates silently."""
-    with np.errstate(over="ignore"):
-        return 1.0 / (1.0 + np.exp(-logit))
-
-
 def plan_course(parameters: SimulationParameters, world: World, patients: NDArray[np.int64], draws: Draws) -> Course:
     """Settle everything about the people with running numbers `patients` (n,) that no warning can change."""
     person, period = draws.person, draws.period
     clinician = world.clinician_of(patients)
-    intake_day = _FIRST_INTAKE_DAY + _whole(person.intake, _INTAKE_DAYS)
+    intake_day = _FIRST_INTAKE_DAY + whole(person.intake, _INTAKE_DAYS)
     sex = np.searchsorted([0.50, 0.96, 0.985], person.sex, side="right")
-    sud_day = _sud_day(person.substance, person.substance_recorded)
+    sud_day = sud_recorded_day(person.substance, person.substance_recorded)
     violence = person.violence < expit(-1.0 + 0.5 * person.threat.astype(float))
-    depression = _depression(draws)
-    severity = _severity(draws)
+    depression = depression_course(draws)
+    severity = severity_scores(draws)
     assessed = _assessed(parameters, draws)
-    target = period.target < expit(-0.4 + 0.5 * (severity - _MEAN_SEVERITY))
-    means = period.means < expit(-0.6 + 0.25 * (severity - _MEAN_SEVERITY))
-    hold = period.hold < expit(-3.0 + 0.8 * (severity - _MEAN_SEVERITY))
+    target = period.target < expit(-0.4 + 0.5 * (severity - MEAN_SEVERITY))
+    means = period.means < expit(-0.6 + 0.25 * (severity - MEAN_SEVERITY))
+    hold = period.hold < expit(-3.0 + 0.8 * (severity - MEAN_SEVERITY))
     phq9_answered = period.respond_phq9 < parameters.phq9_response_rate
     phq9_items = _phq9_items(depression, phq9_answered, draws)
     starts = np.arange(PERIODS) * PERIOD_SECONDS
     assessed_at = starts + period.assessment
-    stable = _stable_alliance(
+    stable = stable_alliance(
         parameters,
         world,
         clinician=clinician,
@@ -130,8 +130,8 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
     warning = np.zeros(assessed.shape)
     warning[rows, columns] = (
         parameters.warning_intercept
-        + parameters.positivity * (severity[rows, columns] - _MEAN_SEVERITY)
-        + parameters.phq9_on_warning * (_latest_phq9(phq9_answered, phq9_items)[rows, columns] - _MEAN_PHQ9)
+        + parameters.positivity * (severity[rows, columns] - MEAN_SEVERITY)
+        + parameters.phq9_on_warning * (_latest_phq9(phq9_answered, phq9_items)[rows, columns] - MEAN_PHQ9)
         + parameters.sud_on_warning * (sud_day[rows] < assessed_at[rows, columns] // DAY)
         + parameters.target_on_warning * target[rows, columns]
         + parameters.means_on_warning * means[rows, columns]
@@ -144,14 +144,14 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
     )
     return Course(
         intake_day=intake_day,
-        intake_second=8 * HOUR + _whole(person.intake_hour, 10 * HOUR),
+        intake_second=8 * HOUR + whole(person.intake_hour, 10 * HOUR),
         sex=sex,
         clinician=clinician,
         sud_day=sud_day,
         violence=violence,
         stable=stable,
         untreated=stable + parameters.occasion_sd * period.alliance + parameters.dip * assessed,
-        leaving=parameters.leaving_intercept + parameters.phq9_on_leaving * (depression - _MEAN_PHQ9),
+        leaving=parameters.leaving_intercept + parameters.phq9_on_leaving * (depression - MEAN_PHQ9),
         warning=warning,
         assessed=assessed,
         severity=severity,
@@ -166,32 +166,6 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
         ending_at=starts + period.ending,
         draws=draws,
     )
-
-
-def _whole(uniform: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Whole numbers 0 .. count - 1."""
-    return (uniform.astype(float) * count).astype(np.int64)
-
-
-def _sud_day(has: NDArray[np.float32], recorded: NDArray[np.float32]) -> NDArray[np.int64]:
-    """One person in five; mostly recorded before intake, else on a day of care on which nobody is ever assessed."""
-    before = -1 - _whole(recorded / np.float32(0.85), 1000)
-    during = PERIOD_DAYS * _whole((recorded - np.float32(0.85)) / np.float32(0.1501), 12) + 5
-    return np.where(has < 0.20, np.where(recorded < 0.85, before, during), _NEVER)
-
-
-def _depression(draws: Draws) -> NDArray[np.float64]:
-    """Latent PHQ-9 total, (n, P): mean 13, lasting SD 4, passing SD 2.5, a little higher with the threat trait."""
-    lasting = 0.3 * draws.person.threat + np.sqrt(1 - 0.3**2) * draws.person.depression
-    latent: NDArray[np.float64] = _MEAN_PHQ9 + 4.0 * lasting[:, None] + 2.5 * draws.period.depression.astype(float)
-    return latent
-
-
-def _severity(draws: Draws) -> NDArray[np.float64]:
-    """Severity score, (n, P): mean 4.5, SD 1.6, half of it the person's threat trait; one decimal, 0 to 10."""
-    trait = 0.7 * draws.person.threat[:, None] + np.sqrt(1 - 0.7**2) * draws.period.severity.astype(float)
-    score: NDArray[np.float64] = np.clip(np.round(_MEAN_SEVERITY + 1.6 * trait, 1), 0.0, 10.0)
-    return score
 
 
 def _assessed(parameters: SimulationParameters, draws: Draws) -> NDArray[np.bool_]:
@@ -216,7 +190,7 @@ def _latest_phq9(answered: NDArray[np.bool_], items: Items) -> NDArray[np.float6
     for back in range(1, 6):
         earlier = totals[:, :-back]
         latest[:, back:] = np.where(np.isnan(latest[:, back:]), earlier, latest[:, back:])
-    return np.where(np.isnan(latest), _MEAN_PHQ9, latest)
+    return np.where(np.isnan(latest), MEAN_PHQ9, latest)
 
 
 def _regime_logit(
@@ -228,31 +202,3 @@ def _regime_logit(
         [parameters.mandatory_on_warning, parameters.permissive_on_warning],
         parameters.no_duty_on_warning,
     )
-
-
-def _stable_alliance(
-    parameters: SimulationParameters,
-    world: World,
-    *,
-    clinician: NDArray[np.int64],
-    sud_day: NDArray[np.int64],
-    depression: NDArray[np.float64],
-    assessed: NDArray[np.bool_],
-    draws: Draws,
-) -> NDArray[np.float64]:
-    """Latent alliance, (n, P), without the occasion's deviation; growth is centred at six months of care."""
-    month = np.arange(PERIODS)
-    growth = parameters.growth * (np.minimum(month, 6) - 6) + parameters.tenure * (np.minimum(month, 24) - 6)
-    person = (
-        parameters.alliance_mean
-        + world.clinic_level[world.clinician_clinic[clinician]]
-        + world.clinician_level[clinician]
-        + parameters.patient_sd * draws.person.alliance
-        + parameters.severity_on_alliance * 1.6 * 0.7 * draws.person.threat
-        + parameters.sud_on_alliance * (sud_day < _NEVER)
-    )
-    after_assessment = np.zeros_like(assessed)
-    after_assessment[:, 1:] = np.logical_or.accumulate(assessed, axis=1)[:, :-1]
-    hidden = parameters.hidden_u[1] * draws.person.hidden.astype(float)[:, None] * after_assessment
-    level: NDArray[np.float64] = person[:, None] + growth + parameters.phq9_on_alliance * (depression - _MEAN_PHQ9)
-    return level - hidden

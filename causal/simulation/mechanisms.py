@@ -10,9 +10,10 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.simulation.course import Course, expit
+from causal.simulation.course import Course
 from causal.simulation.draws import DAY, WAI_ITEMS
 from causal.simulation.items import Items, wai_answers
+from causal.simulation.latent import expit
 from causal.simulation.parameters import PERIODS, SimulationParameters
 
 STAYS, LEFT, LOST, COMPLETED, TRANSFERRED, DIED = range(6)

@@ -119,7 +119,7 @@ class SimulationParameters:
     """All effects of a warning are exactly zero."""
 
     # Leaving, per 30 days
-    leaving_intercept: float = -2.35
+    leaving_intercept: float = -2.4
     alliance_on_leaving: float = -0.45
     phq9_on_leaving: float = 0.05
     lost_share: float = 0.15

@@ -38,11 +38,11 @@ def test_another_seed_another_extract() -> None:
 
 def test_ordinary_random_state_is_neither_read_nor_moved() -> None:
     """Global randomness plays no part."""
-    np.random.seed(1)  # noqa: NPY002, TID251  (the point of the test)
+    np.random.seed(1)  # noqa: NPY002  (the point of the test)
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     first = simulate(SimulationParameters(), 100, seed=5).truth
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
-    np.random.seed(2)  # noqa: NPY002, TID251
+    np.random.seed(2)  # noqa: NPY002
     pd.testing.assert_frame_equal(first, simulate(SimulationParameters(), 100, seed=5).truth)
 
 
@@ -81,7 +81,7 @@ def test_rates(base: Simulated) -> None:
     """4-6% of candidate occasions are warned; patients end 20-25% of the others within 90 days."""
     truth = base.truth
     assert 0.04 <= truth["treated"].mean() <= 0.06
-    assert 0.20 <= truth.loc[~truth["treated"], "terminated_0"].mean() <= 0.255
+    assert 0.20 <= truth.loc[~truth["treated"], "terminated_0"].mean() <= 0.25
 
 
 def test_wai_sr_measures_like_the_real_one(base: Simulated) -> None:

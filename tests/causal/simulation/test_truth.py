@@ -35,7 +35,7 @@ def latest_score(paths: Paths, candidates: Candidates) -> np.ndarray:
 
 
 @pytest.mark.parametrize("arm", [False, True])
-def test_the_arm_that_happened_is_what_happened(arm: bool) -> None:  # noqa: FBT001
+def test_the_arm_that_happened_is_what_happened(arm: bool) -> None:
     """Forcing the observed decision reproduces the factual path to the last answer (consistency)."""
     parameters = SimulationParameters(hidden_u=(0.7, 0.2), mnar=-0.6, kappa=0.2)
     course, factual, candidates = scene(parameters, 6_000)
