@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from causal.protocol.base import Name, Part
 from flows.study_file.typed_file import typed_file
@@ -24,6 +24,13 @@ def _ed25519(text: str) -> str:
     if len(raw) != 32 or base64.b64encode(raw).decode("ascii") != text:
         raise ValueError("a public key is the base64 of exactly 32 bytes (Ed25519)")
     return text
+
+
+def _written_out(path: Path) -> Path:
+    """Refuse a folder that only a shell would understand."""
+    if str(path) == "." or str(path).startswith(("~", "$")):
+        raise ValueError("expected a folder written out, such as results or /srv/rapport/results")
+    return path
 
 
 PublicKey = Annotated[str, StringConstraints(pattern=KEY_PATTERN), AfterValidator(_ed25519)]
@@ -45,12 +52,19 @@ class Approver(Part):
         return base64.b64decode(self.public_key)
 
 
+def _one_key_each(approvers: tuple[Approver, ...]) -> tuple[Approver, ...]:
+    """Refuse one key under two names: one person would approve as two."""
+    if len({approver.public_key for approver in approvers}) < len(approvers):
+        raise ValueError("two approvers have the same public_key; each person signs with a key of their own")
+    return approvers
+
+
 class Site(Part):
     """One installation."""
 
     model_config = ConfigDict(title="Rapport site")
 
-    results: Path
+    results: Annotated[Path, AfterValidator(_written_out)]
     """Folder of results, made when it is missing; relative to the folder in which `rapport` is started."""
     threads: int = Field(default=2, ge=1, le=256)
     """Most processor threads used at once."""
@@ -58,19 +72,8 @@ class Site(Part):
     """Most memory the engine may take, in gigabytes."""
     engine: Literal["duckdb"] = "duckdb"
     """Where relational expressions run."""
-    approvers: tuple[Approver, ...] = ()
+    approvers: Annotated[tuple[Approver, ...], AfterValidator(_one_key_each)] = ()
     """Who may approve a design. With nobody listed, outcomes stay closed."""
-
-    @model_validator(mode="after")
-    def _sensible(self) -> Self:
-        """Refuse a results folder the shell would have had to expand, and one key under two names."""
-        results = str(self.results)
-        if results in ("", ".") or results.startswith(("~", "$")):
-            raise ValueError("results must be a folder written out, such as results or /srv/rapport/results")
-        keys = [approver.public_key for approver in self.approvers]
-        if len(set(keys)) < len(keys):
-            raise ValueError("two approvers have the same public_key; each person signs with a key of their own")
-        return self
 
 
 _SITE: TypeAdapter[Site] = TypeAdapter(Site)
