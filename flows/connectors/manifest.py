@@ -235,17 +235,13 @@ def _parsed(content: bytes) -> _Manifest:
         return _Manifest.model_validate_json(content)
     except ValidationError as error:
         # The place is made of our own field names and positions; what stood there is not repeated.
-        places = sorted({".".join(str(part) for part in fault["loc"] if _is_ours(part)) for fault in error.errors()})
+        places = sorted({".".join(_shown(part) for part in fault["loc"]) for fault in error.errors()})
         raise _bad_manifest(f"missing, unknown or of the wrong type: {', '.join(places)}") from None
 
 
-def _is_ours(part: int | str) -> bool:
-    return isinstance(part, int) or part in {
-        *_File.model_fields,
-        *_Manifest.model_fields,
-        *_TableFiles.model_fields,
-        *TABLES,
-    }
+def _shown(part: int | str) -> str:
+    ours = {"schema", *_File.model_fields, *_Manifest.model_fields, *_TableFiles.model_fields, *TABLES}
+    return str(part) if isinstance(part, int) or part in ours else "(unknown key)"
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
