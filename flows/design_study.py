@@ -167,7 +167,13 @@ def cohort(ws: Workspace, extract: CleanExtract) -> str:
         return key
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
         tables = attach(connection, extract.files)
-        built = build_cohort(tables, ws.study, ws.instruments, lambda name, rows: keep(connection, name, rows))
+        built = build_cohort(
+            tables,
+            ws.study,
+            ws.instruments,
+            lambda name, rows: keep(connection, name, rows),
+            as_of=extract.as_of,
+        )
     _refuse_changed(ws, extract)
     with ws.store.publishing(folder) as staging:
         write_cohort(built, staging)

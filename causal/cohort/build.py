@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -35,9 +37,14 @@ REQUIRED_TABLES = (
 
 
 def build_cohort(
-    tables: dict[str, ir.Table], study: OccasionStudy, instruments: dict[str, Instrument], keep: Keep
+    tables: dict[str, ir.Table],
+    study: OccasionStudy,
+    instruments: dict[str, Instrument],
+    keep: Keep,
+    *,
+    as_of: datetime.date,
 ) -> Cohort:
-    """Eligible occasions with their covariates, and how many each rule removed.
+    """Eligible occasions with their covariates, and how many each rule removed; `as_of` is the last day on record.
 
     Raises
     ------
@@ -46,7 +53,9 @@ def build_cohort(
     """
     rules = study.target_trial.eligibility
     candidates = keep("occasions", candidate_occasions(tables, study))
-    known = keep("history", history(candidates, tables, study, instruments))
+    past = history(candidates, tables, study, instruments)
+    days = ibis.date(as_of).delta(past.time_zero.date(), unit="day")
+    known = keep("history", past.mutate(days_on_record=days))
     counts = attrition(rules, known).to_pyarrow().to_pylist()[0]
     steps = tuple(
         AttritionStep(

@@ -9,7 +9,9 @@ import ibis
 import ibis.expr.types as ir
 
 from causal.protocol.target_trial import (
+    Alive,
     EligibilityRule,
+    FollowedUp,
     InRelationship,
     MinimumAge,
     NoPriorExposure,
@@ -39,6 +41,10 @@ def holds(rule: EligibilityRule, occasions: ir.Table) -> ir.BooleanValue:
             return ~occasions.inpatient
         case RegimeKnown():
             return occasions.regime.notnull()
+        case Alive():
+            return ~occasions.died_before
+        case FollowedUp():
+            return occasions.days_on_record >= rule.days
 
 
 def sentence(rule: EligibilityRule) -> str:
@@ -62,6 +68,10 @@ def sentence(rule: EligibilityRule) -> str:
             return "Not in hospital on the day"
         case RegimeKnown():
             return "Exactly one legal regime on record for the place and date"
+        case Alive():
+            return "No death recorded before the assessment"
+        case FollowedUp():
+            return f"At least {rule.days} days of records after the assessment"
 
 
 def eligible(rules: tuple[EligibilityRule, ...], occasions: ir.Table) -> ir.BooleanValue:

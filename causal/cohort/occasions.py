@@ -19,10 +19,11 @@ def assessments(tables: dict[str, ir.Table]) -> ir.Table:
     """One row per assessment with its dyad, clinic, person and regime at the date of time zero.
 
     Columns: ta_id, person_id, clinician_id, clinic_id, time_zero, day_zero, the assessment's content, birth_year, sex,
+    died_before (a death recorded before the day of time zero),
     n_regimes (regimes in force: 1 unless the table has a gap or an overlap) and regime (null unless exactly one).
     """
     ta = tables["threat_assessments"]
-    people = tables["patients"].select("person_id", "birth_year", "sex")
+    people = tables["patients"].select("person_id", "birth_year", "sex", "death_date")
     clinicians = tables["clinicians"].select("clinician_id", "clinic_id", "profession")
     clinics = tables["clinics"].select("clinic_id", "state")
     base = (
@@ -32,6 +33,7 @@ def assessments(tables: dict[str, ir.Table]) -> ir.Table:
         .inner_join(clinicians, "clinician_id")
         .inner_join(clinics, "clinic_id")
     )
+    base = base.mutate(died_before=base.death_date.notnull() & (base.death_date < base.day_zero)).drop("death_date")
     return base.left_join(_regime_at(base, tables["jurisdiction_regime"]), "ta_id").drop("ta_id_right")
 
 

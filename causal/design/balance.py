@@ -120,7 +120,8 @@ def fixed_sd(covariates: FloatArray, treated: BoolArray, *, estimand: Estimand =
     columns = np.ascontiguousarray(covariates.T)
     one, zero = (np.array([_variance(column[arm]) for column in columns]) for arm in (treated, ~treated))
     pooled = (one + zero) / 2
-    return np.sqrt(np.where(one > 0, one, pooled) if estimand == "ATT" else pooled)
+    variance = np.where(one > 0, one, pooled) if estimand == "ATT" else pooled
+    return np.asarray(np.sqrt(variance), dtype=np.float64)
 
 
 def balance_table(
@@ -243,7 +244,8 @@ def _variance_ratio(x: FloatArray, treated: BoolArray, weight: FloatArray) -> fl
 
 def _signed_shares(treated: BoolArray, weight: FloatArray) -> FloatArray:
     """Each occasion's share of its arm's weight (n,), negative for comparisons."""
-    return np.where(treated, weight / weight[treated].sum(), -weight / weight[~treated].sum())
+    shares = np.where(treated, weight / weight[treated].sum(), -weight / weight[~treated].sum())
+    return np.asarray(shares, dtype=np.float64)
 
 
 def _largest_gaps(x: FloatArray, signed_shares: FloatArray) -> list[float]:

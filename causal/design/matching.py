@@ -284,7 +284,7 @@ def _first_free(link: IntArray, i: int) -> int:
     return i
 
 
-def _choose(  # noqa: PLR0912, PLR0917: one loop nest, compiled; numba takes arguments by position
+def _choose(  # noqa: PLR0912 - one loop nest, compiled as a whole
     case_score: FloatArray,
     case_days: FloatArray,
     case_person: IntArray,

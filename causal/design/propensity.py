@@ -22,6 +22,8 @@ BoolArray = NDArray[np.bool_]
 
 FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
 REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
+LONGEST_STEP = 5.0  # no occasion's log odds moves by more in one Newton step
+LBFGS_FROM = 2_000_000  # values in the design from which scikit-learn finds the neighbourhood of the maximum
 ROWS_PER_BLOCK = 65_536  # rows whose share of the information matrix is formed at once, to bound memory
 
 
@@ -174,7 +176,7 @@ def firth_logistic(design: FloatArray, treated: BoolArray) -> FloatArray:
     value, score, curvature = _penalised_likelihood(design, y, beta)
     for _ in range(100):
         step = np.linalg.solve(curvature, score)
-        step /= max(1.0, float(np.abs(design @ step).max()) / 5.0)  # no log odds moves by more than 5 at once
+        step /= max(1.0, float(np.abs(design @ step).max()) / LONGEST_STEP)
         trial = _penalised_likelihood(design, y, beta + step)
         while trial[0] < value - 1e-9 * abs(value):
             step /= 2
@@ -282,12 +284,13 @@ def _maximum_likelihood(z: FloatArray, y: BoolArray, names: tuple[str, ...]) -> 
     """
     design = np.asfortranarray(np.column_stack([np.ones(y.size), z]))
     beta = _starting_values(z, y)
-    for _ in range(25):
+    for _ in range(50):
         p = _expit(design @ beta)
         try:
-            step = np.linalg.solve(_information(design, p * (1 - p)), design.T @ (y - p))
+            step = np.asarray(np.linalg.solve(_information(design, p * (1 - p)), design.T @ (y - p)), dtype=np.float64)
         except np.linalg.LinAlgError:
             break  # some direction has no information left
+        step /= max(1.0, float(np.abs(design @ step).max()) / LONGEST_STEP)
         beta = beta + step
         size = float(np.abs(step).max())
         if size < 1e-9:
@@ -318,9 +321,10 @@ def _needed(z: FloatArray, y: BoolArray, direction: FloatArray, names: tuple[str
 
 
 def _starting_values(z: FloatArray, y: BoolArray) -> FloatArray:
-    """Intercept and slopes within about 1e-8 of the maximum, without forming the information matrix."""
-    if z.shape[1] == 0:
-        return np.array([np.log(y.sum() / (~y).sum())])
+    """Intercept and slopes to start Newton's method from: the share treated, or on large data nearly the maximum."""
+    if z.size < LBFGS_FROM:
+        intercept = float(np.log(y.sum() / (~y).sum()))
+        return np.concatenate([[intercept], np.zeros(z.shape[1])])
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -241,7 +241,8 @@ def _sandwich(fit: _Fit, code: IntArray, kind: Kind) -> tuple[FloatArray, float,
     lengths = (p**2).sum(axis=1)
     trace = float((d - lengths).sum())
     square = float((d**2).sum() - 2 * (d * lengths).sum() + ((p.T @ p) ** 2).sum())
-    if not trace > 1e-10 * d.sum():
+    along = np.linalg.solve(fit.triangle.T, fit.contrast)
+    if not trace > 1e-10 * (along @ along):  # the variance the contrast has with independent rows, up to a factor
         raise EstimationError(
             "estimation.no_degrees_of_freedom",
             "the design leaves no variation between clusters for a standard error",

@@ -25,8 +25,9 @@ def facts_after(
 ) -> ir.Table:
     """What happened after time zero, one row per occasion of `members` (ta_id, person_id, clinician_id, time_zero).
 
-    window_score: the rating of the index dyad nearest to the primary day inside its window, ties to the earlier;
-    last_score: the last rating after time zero up to the end of the window; days are fractional, from time zero.
+    window_score: the rating of the index dyad nearest to the primary day inside its window, in calendar days, ties to
+    the earlier; last_score: the last rating after time zero up to the end of the window. Times of ending and death are
+    fractional days from time zero.
     """
     assert isinstance(study.outcome, Rating)
     window = primary_window(study.outcome)
@@ -60,12 +61,13 @@ def primary_window(outcome: Rating) -> Window:
 def _chosen_scores(members: ir.Table, ratings: ir.Table, window: Window) -> ir.Table:
     joined = members.inner_join(ratings, ["person_id", "clinician_id"])
     seconds = joined.admin_ts.epoch_seconds() - joined.time_zero.epoch_seconds()
-    after = joined.mutate(seconds=seconds).filter(
-        (joined.admin_ts > joined.time_zero) & (seconds <= (window.day + window.half_width) * 86400)
+    days = joined.admin_ts.date().delta(joined.time_zero.date(), unit="day")
+    after = joined.mutate(seconds=seconds, days=days).filter(
+        (joined.admin_ts > joined.time_zero) & (days <= window.day + window.half_width)
     )
-    distance = (after.seconds - window.day * 86400).abs()
-    inside = distance <= window.half_width * 86400
-    # One integer orders candidates: nearest first, then earlier. Both parts are below 2^31 seconds.
+    distance = (after.days - window.day).abs()
+    inside = distance <= window.half_width
+    # One integer orders candidates: nearest day first, then earlier. Seconds are below 2^31.
     order = distance * 2**31 + after.seconds
     return after.group_by("ta_id").aggregate(
         window_score=after.score.argmin(order, where=inside),

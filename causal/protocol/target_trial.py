@@ -72,8 +72,35 @@ class RegimeKnown(Part):
     """Name of the rule."""
 
 
+class Alive(Part):
+    """No death is recorded before the day of time zero."""
+
+    rule: Literal["alive"]
+    """Name of the rule."""
+
+
+class FollowedUp(Part):
+    """Time zero lies at least `days` days before the end of the records.
+
+    Without it, occasions too recent to have ended or been rated would count as not ended.
+    """
+
+    rule: Literal["followed_up"]
+    """Name of the rule."""
+    days: Days
+    """Days of records there must be after time zero, whatever happened in them."""
+
+
 EligibilityRule = Annotated[
-    MinimumAge | PriorContacts | PriorRating | InRelationship | NoPriorExposure | NotInpatient | RegimeKnown,
+    MinimumAge
+    | PriorContacts
+    | PriorRating
+    | InRelationship
+    | NoPriorExposure
+    | NotInpatient
+    | RegimeKnown
+    | Alive
+    | FollowedUp,
     Field(discriminator="rule"),
 ]
 
