@@ -1,8 +1,8 @@
 """May this number leave? Small counts, and what could be worked out from them by subtraction.
 
-The rule is that of the US Centers for Medicare & Medicaid Services (cell size suppression policy): no count of 1 to 10 is
-shown, none can be derived, and zero may be shown. A withheld count is `None`; so is a larger count that would betray one.
-Only disclosed values reach a page, so the pages themselves need no rule.
+The rule is that of the US Centers for Medicare & Medicaid Services (cell size suppression policy): no count of 1 to 10
+is shown, none can be derived, and zero may be shown. A withheld count is `None`; so is a larger count that would betray
+one. Only disclosed values reach a page, so the pages themselves need no rule.
 """
 
 from __future__ import annotations
@@ -27,15 +27,29 @@ class AttritionStep(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
-    def rule(self) -> str: ...
+    def rule(self) -> str:
+        """In words."""
+        ...
+
     @property
-    def persons(self) -> Count: ...
+    def persons(self) -> Count:
+        """Different persons."""
+        ...
+
     @property
-    def occasions(self) -> Count: ...
+    def occasions(self) -> Count:
+        """Occasions, of which a person may have several."""
+        ...
+
     @property
-    def treated(self) -> Count: ...
+    def treated(self) -> Count:
+        """Occasions in the treated group."""
+        ...
+
     @property
-    def comparison(self) -> Count: ...
+    def comparison(self) -> Count:
+        """Occasions in the comparison group."""
+        ...
 
 
 Step = TypeVar("Step", bound=AttritionStep)
@@ -102,9 +116,9 @@ def disclose_flow(steps: Sequence[Step], threshold: int) -> tuple[Step, ...]:
     """Attrition steps from which no count of 1 to `threshold` - 1 can be worked out by subtraction.
 
     The last step (the matched) is kept. Going backwards, a step is kept only if, for persons, occasions, treated and
-    comparison, its difference from the next kept one is 0 or at least `threshold`; otherwise its rule is joined to the next kept
-    step's with "; ". Within a step, persons are withheld when occasions minus persons is small (so many occasions are repeats),
-    and both groups are withheld when one of them, or what is in neither, is small.
+    comparison, its difference from the next kept one is 0 or at least `threshold`; otherwise its rule is joined to the
+    next kept step's with "; ". Within a step, persons are withheld when occasions minus persons is small (so many
+    occasions are repeats), and both groups are withheld when one of them, or what is in neither, is small.
 
     Raises
     ------

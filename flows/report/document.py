@@ -145,12 +145,12 @@ def texts(value: Any) -> list[str]:
 
 
 def printable(value: T) -> T:
-    """A frozen dataclass, tuple or text without control, direction-changing or unassigned characters.
+    r"""A frozen dataclass, tuple or text without control, direction-changing or unassigned characters.
 
     White space becomes a plain space; anything else that cannot be seen becomes a visible mark, so that a label cannot
     turn the line around or hide part of itself.
 
-    >>> printable("one\\ttwo\\u202ethree") == "one two" + REPLACEMENT + "three"
+    >>> printable("one\ttwo\u202ethree") == "one two" + REPLACEMENT + "three"
     True
     """
     if isinstance(value, str):

@@ -1,7 +1,8 @@
 """The drawings, as SVG: the same dossier gives the same bytes, offline, with every letter drawn as a path.
 
 Colours are Okabe and Ito's, and never the only difference: groups also differ in mark, fill or side. Text drawn from a
-study file is never read as mathematics or markup. Each function takes a dossier that `document.printable` has been over.
+study file is never read as mathematics or markup. Each function takes a dossier that has been through
+`document.printable`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ BEFORE, AFTER = "#B35900", "#0072B2"
 INK, QUIET, FRAME, FAINT, WASH = "#1f2328", "#57606a", "#9aa3ab", "#d5d9dd", "#f5f7f9"
 WIDTH = 6.4
 """Width of every drawing, inches."""
+DASH = "\N{EN DASH}"
 MISSING = "\N{WHITE SQUARE}"
 
 
@@ -183,7 +185,7 @@ def overlap(dossier: Dossier) -> Figure:
     middle = 0.1 * (reach_left + reach_right)
     figure, axes = _plot(height=0.25 * len(left) + 0.62, left=0.05, right=0.05, top=0.28, bottom=0.3)
     for y, (b, share_left, share_right) in enumerate(zip(dossier.overlap, left, right, strict=True)):
-        axes.text(0, y, f"{b.low:.2f}–{b.high:.2f}", ha="center", va="center", fontsize=8)
+        axes.text(0, y, f"{b.low:.2f}{DASH}{b.high:.2f}", ha="center", va="center", fontsize=8)
         if share_left:
             axes.barh(y, -share_left, left=-middle, height=0.74, color=TREATED, lw=0)
         if share_right:
@@ -219,12 +221,13 @@ def effects(results: Results, groups: Groups) -> Figure:
     for line, title, height in zip(lines, titles, heights, strict=True):
         below = sum(heights) - top - height
         axes = _axes(figure, left=1.6, right=0.15, top=top + 0.42, bottom=below + 0.62)
-        _effect_panel(axes, line, title, groups)
+        figure.text(0.012, 1 - (top + 0.06) / sum(heights), title, fontsize=9, weight="bold", va="top")
+        _effect_panel(axes, line, groups)
         top += height
     return figure
 
 
-def _effect_panel(axes: Axes, effect: EffectLine, title: str, groups: Groups) -> None:
+def _effect_panel(axes: Axes, effect: EffectLine, groups: Groups) -> None:
     unit = 100.0 if is_share(effect) else 1.0
     intervals = sorted(effect.intervals, key=lambda line: not line.primary)
     for y, line in enumerate(intervals):
@@ -240,14 +243,31 @@ def _effect_panel(axes: Axes, effect: EffectLine, title: str, groups: Groups) ->
     axes.set_ylim(max(1, len(names)) - 0.5, -0.6)
     axes.axvline(0, color=INK, lw=1)
     _plain_axis(axes)
-    _effect_words(axes, effect, title, groups)
+    _effect_words(axes, effect, groups)
 
 
-def _effect_words(axes: Axes, effect: EffectLine, title: str, groups: Groups) -> None:
+def _effect_words(axes: Axes, effect: EffectLine, groups: Groups) -> None:
+    """What zero means, and what lies to either side of it."""
+    axes.text(0, 1.03, "no difference", transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=7.2)
     low, high = ("fewer", "more") if is_share(effect) else ("lower", "higher")
-    _beside(axes, title, (-1.5, 0.22), ha="left", weight="bold", fontsize=9, width=70)
-    middle = axes.get_window_extent().width / axes.get_figure(root=True).dpi / 2
-    _beside(axes, "no difference", (middle, 0.03), ha="center", fontsize=7.2)
+    _annotate_below(axes, 0, "left", f"◀ {low} {groups.treated}")
+    _annotate_below(axes, 1, "right", f"{high} {groups.treated} ▶")
+
+
+def _annotate_below(axes: Axes, x: float, ha: str, words: str) -> None:
+    axes.annotate(
+        _lines(words, width=34, most=1),
+        xy=(x, 0),
+        xytext=(0, -20),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha=ha,
+        va="top",
+        fontsize=8,
+        color=QUIET,
+    )
+
+
 # Natural frequencies
 
 

@@ -39,7 +39,7 @@ def icons(results: Results, groups: Groups) -> Figure:
     return Figure(
         name="termination",
         caption=f"Each mark is one patient of 100. A filled mark ended treatment within {results.day} days.",
-        alt=f"Two groups of 100 marks. {groups.treated_head}, {first} are filled; {groups.comparison}, {second} are filled. "
+        alt=f"Two groups of 100 marks. {groups.treated_head}, {first} are filled; {groups.comparison}, {second}. "
         f"A filled mark is a patient who ended treatment within {results.day} days.",
     )
 
@@ -47,7 +47,10 @@ def icons(results: Results, groups: Groups) -> Figure:
 def association_warning(dossier: Dossier) -> Callout:
     """Stands before every number when a check set in advance was not passed."""
     failing = verdict_sentences(v for v in dossier.verdicts if v.status == "FAIL")
-    opening = "The numbers below say only what went together in the records. They do not say what either choice does to patients."
+    opening = (
+        "The numbers below say only what went together in the records. They do not say what either choice does to "
+        "patients."
+    )
     return Callout(
         tone="warning",
         paragraphs=(
@@ -68,7 +71,8 @@ def found_section(dossier: Dossier, results: Results) -> Section:
             *([] if results.causal_wording else [association_warning(dossier)]),
             Figure(
                 name="effects",
-                caption=f"The two differences ({groups.treated}, less {groups.comparison}) with their {level_of(ended)} intervals",
+                caption=f"The two differences ({groups.treated}, less {groups.comparison}) and their {level_of(ended)} "
+                "intervals",
                 alt=f"Two plots of an estimate with its interval. {ended.name}: {in_brackets(ended)}. "
                 f"{trust.name}: {in_brackets(trust)}. A line marks where there is no difference.",
             ),
@@ -93,8 +97,8 @@ def _decomposition_blocks(split: Decomposition, trust: EffectLine, groups: Group
         f"{compact(split.floor)}: {ended} points. The other is how those who stayed rated their trust: {level} points."
     )
     reading = (
-        f"Who stayed was settled after the choice, so those who stayed {groups.treated} and {groups.comparison} need not "
-        "be alike. Read the split as arithmetic."
+        f"Who stayed was settled after the choice, so those who stayed {groups.treated} and {groups.comparison} need "
+        "not be alike. Read the split as arithmetic."
     )
     return (
         Subheading(text="Where the difference in trust comes from"),
@@ -129,8 +133,8 @@ def _response_blocks(results: Results, groups: Groups) -> tuple[Block, ...]:
 def truth_section(dossier: Dossier, results: Results) -> Section:
     """The truth built into synthetic records beside the estimate."""
     text = (
-        "These records were made by a program, so the true difference is known. One run shows whether the method can come "
-        "close; how often it does takes many runs."
+        "These records were made by a program, so the true difference is known. One run shows whether the method can "
+        "come close; how often it does takes many runs."
     )
     table = truth_table(dossier.truth, results)
     return Section(anchor="truth", title="The known truth beside the estimate", blocks=(Paragraph(text=text), table))

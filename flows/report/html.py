@@ -22,7 +22,8 @@ def render_html(document: Document, figures: Mapping[str, bytes]) -> bytes:
     environment = SandboxedEnvironment(
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    drawings = {name: Markup(_inline(svg)) for name, svg in figures.items()}
+    # Drawn by us, every letter a path; words in them are escaped.
+    drawings = {name: Markup(_inline(svg)) for name, svg in figures.items()}  # noqa: S704
     return environment.get_template("page.html.j2").render(document=document, figures=drawings).encode("utf-8")
 
 

@@ -34,7 +34,7 @@ def fixed(x: float, decimals: int = 2) -> str:
 
     >>> fixed(-0.456), fixed(-0.001), fixed(2.5, 1)
     ('−0.46', '0.00', '2.5')
-    """
+    """  # noqa: RUF002 the minus sign is meant
     text = f"{x:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
 
@@ -44,7 +44,7 @@ def signed(x: float, decimals: int = 2) -> str:
 
     >>> signed(0.09), signed(-0.09), signed(0.001)
     ('+0.09', '−0.09', '0.00')
-    """
+    """  # noqa: RUF002 the minus sign is meant
     text = fixed(x, decimals)
     return f"+{text}" if float(text.replace(MINUS, "-")) > 0 else text
 
@@ -54,7 +54,7 @@ def compact(x: float | None) -> str:
 
     >>> compact(0.0834), compact(63.0), compact(None), compact(-12.5), compact(0.00004)
     ('0.083', '63', '', '−12.5', '0.00004')
-    """
+    """  # noqa: RUF002 the minus sign is meant
     if x is None:
         return ""
     if x != 0 and abs(x) < 0.001:

@@ -12,8 +12,8 @@ from flows.report.pdf import render_pdf
 def render(dossier: Dossier) -> dict[str, bytes]:
     """The files of a release, by name: ``report.html``, ``report.pdf``, ``results.json`` and an ``.svg`` per figure.
 
-    The same dossier gives the same bytes in any process, time zone or folder. The JSON holds the dossier as it is; pages and
-    figures hold it with invisible characters made visible.
+    The same dossier gives the same bytes in any process, time zone or folder. The JSON holds the dossier as it is;
+    pages and figures hold it with invisible characters made visible.
     """
     document = wording.document(dossier)
     drawn = figures.draw(printable(dossier), {name: figure.alt for name, figure in figures_of(document).items()})

@@ -87,9 +87,9 @@ def trust_sentence(results: Results, groups: Groups) -> str:
     effect = results.composite
     floor = compact(results.decomposition.floor)
     return (
-        f"Patients rate their trust from {SCALE[0]} (lowest) to {SCALE[1]} (highest). A patient who ended treatment counts as {floor}. "
-        f"Counted this way, trust was {fixed(effect.mean_treated)} {groups.treated} and {fixed(effect.mean_comparison)} "
-        f"{groups.comparison}. {difference_sentence(effect)}"
+        f"Patients rate their trust from {SCALE[0]} (lowest) to {SCALE[1]} (highest). A patient who ended treatment "
+        f"counts as {floor}. Counted this way, trust was {fixed(effect.mean_treated)} {groups.treated} and "
+        f"{fixed(effect.mean_comparison)} {groups.comparison}. {difference_sentence(effect)}"
     )
 
 
@@ -102,7 +102,8 @@ def difference_sentence(effect: EffectLine) -> str:
         return f"{opening}; it could be as small as {near} or as large as {far}."
     return (
         f"{opening}, but the records do not settle which way it goes. They do not rule out "
-        f"{_amount(effect, effect.lower, low)}, nor {_amount(effect, effect.upper, high)}. {detectable_sentence(effect)}"
+        f"{_amount(effect, effect.lower, low)}, nor {_amount(effect, effect.upper, high)}. "
+        f"{detectable_sentence(effect)}"
     )
 
 
@@ -176,8 +177,9 @@ def balance_sentence(balance: tuple[BalanceLine, ...]) -> str:
     after = max(balance, key=lambda line: abs(line.smd_after))
     within = sum(abs(line.smd_after) <= line.limit for line in balance)
     return (
-        f"Before matching, the largest standardised difference was {fixed(abs(before.smd_before))} ({before.label}). After matching it is "
-        f"{fixed(abs(after.smd_after))} ({after.label}); {within} of {len(balance)} facts are within their limit."
+        f"Before matching, the largest standardised difference was {fixed(abs(before.smd_before))} ({before.label}). "
+        f"After matching it is {fixed(abs(after.smd_after))} ({after.label}); {within} of {len(balance)} facts are "
+        "within their limit."
     )
 
 

@@ -21,7 +21,7 @@ from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, p
 from flows.report.sentences import Groups, groups_of, is_share, level_of, scaled, withheld_note
 from validation.verdict import Verdict
 
-NONE = "–"
+NONE = "\N{EN DASH}"
 
 
 def flow_table(dossier: Dossier) -> Table:
@@ -69,8 +69,8 @@ def balance_table(dossier: Dossier, groups: Groups) -> Table:
             Column(title="Variance ratio", role="number", width=0.95),
         ),
         rows=tuple(_balance_row(line) for line in by_tier(dossier.balance)),
-        note="Differences (“differ.”) are standardised: 0.10 is one tenth of the spread. A variance ratio near 1 means a like spread. "
-        + withheld_note(dossier.threshold),
+        note="Differences (“differ.”) are standardised: 0.10 is one tenth of the spread. A variance ratio near 1 means "
+        "a like spread. " + withheld_note(dossier.threshold),
     )
 
 
@@ -135,8 +135,8 @@ def interval_table(effect: EffectLine) -> Table:
             )
             for line in effect.intervals
         ),
-        note=f"Of 100 studies done this way, about {100 * effect.level:g} would have the true value inside their interval, if what the "
-        "method assumes holds.",
+        note=f"Of 100 studies done this way, about {100 * effect.level:g} would have the true value inside their "
+        "interval, if what the method assumes holds.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The report in words: a dossier becomes titled sections, the same for HTML and PDF, in the order a board reads them."""
+"""The report in words: a dossier becomes titled sections, the same for HTML and PDF, in a board's order."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def _summary_before(dossier: Dossier) -> tuple[Block, ...]:
         "This dossier shows who would be compared with whom, and how alike they are. Nobody has yet looked at whether "
         "trust changed, or at how many patients left."
     )
-    asked = "Decide whether this comparison is good enough for the outcomes to be opened. Nothing is opened without that decision."
+    asked = (
+        "Decide whether this comparison is good enough for the outcomes to be opened. Nothing is opened without that "
+        "decision."
+    )
     failing = verdict_sentences(v for v in dossier.verdicts if v.status == "FAIL")
     return (
         Callout(tone="answer", paragraphs=(Paragraph(lead="Outcomes have not been opened.", text=closed),)),
@@ -105,7 +108,10 @@ def _tally(dossier: Dossier) -> str:
     failing = sum(v.status == "FAIL" for v in dossier.verdicts)
     missing = sum(v.status == "NOT EVALUATED" for v in dossier.verdicts)
     passed = len(dossier.verdicts) - failing - missing
-    return f"Of {len(dossier.verdicts)} checks set in advance, {passed} passed, {failing} failed and {missing} could not be run."
+    return (
+        f"Of {len(dossier.verdicts)} checks set in advance, {passed} passed, {failing} failed and {missing} could not "
+        "be run."
+    )
 
 
 def _choices(dossier: Dossier) -> Paragraph:
@@ -119,17 +125,20 @@ def _comparison(dossier: Dossier) -> str:
     groups = groups_of(dossier)
     return (
         f"{count(dossier.n_treated)} cases {groups.treated} are set beside {count(dossier.n_comparison)} cases "
-        f"{groups.comparison} that were like them, in {counted(dossier.n_sets, 'matched set', 'matched sets')}. Nobody was "
-        "assigned by lot."
+        f"{groups.comparison} that were like them, in {counted(dossier.n_sets, 'matched set', 'matched sets')}. "
+        "Nobody was assigned by lot."
     )
 
 
 def _reading(results: Results) -> str:
     if not results.causal_wording:
-        return "The two groups may differ in ways that were not recorded, or not balanced. Take the numbers as a description."
+        return (
+            "The two groups may differ in ways that were not recorded, or not balanced. Take the numbers as a "
+            "description."
+        )
     return (
-        "The groups were made alike in what the records show. The differences come from the choice only if nothing else, "
-        "left out of the records, led both to the choice and to the outcome. Records alone cannot settle that."
+        "The groups were made alike in what the records show. The differences come from the choice only if nothing "
+        "else, left out of the records, led both to the choice and to the outcome. Records alone cannot settle that."
     )
 
 
@@ -201,8 +210,8 @@ def _alike(dossier: Dossier) -> Section:
 def _balance_blocks(dossier: Dossier) -> tuple[Block, ...]:
     found = balance_sentence(dossier.balance)
     caption = (
-        "How unlike the groups were before and after matching, fact by fact: standardised differences without their sign. "
-        f"The divisor is {stop(dossier.balance_denominator)}"
+        "How unlike the groups were before and after matching, fact by fact: standardised differences without their "
+        f"sign. The divisor is {stop(dossier.balance_denominator)}"
     )
     alt = (
         f"Dot plot of {len(dossier.balance)} facts, before and after matching, with the limit of each tier as a line. "
@@ -218,8 +227,8 @@ def _balance_blocks(dossier: Dossier) -> tuple[Block, ...]:
 def _overlap_blocks(dossier: Dossier) -> tuple[Block, ...]:
     groups = groups_of(dossier)
     text = (
-        "From what was known at the time, each occasion has an estimated probability of the first choice. Where one group "
-        "has no occasions like the other's, no fair comparison can be made."
+        "From what was known at the time, each occasion has an estimated probability of the first choice. Where one "
+        "group has no occasions like the other's, no fair comparison can be made."
     )
     treated = sum(b.treated for b in dossier.overlap) or 1
     comparison = sum(b.comparison for b in dossier.overlap) or 1
@@ -232,14 +241,16 @@ def _overlap_blocks(dossier: Dossier) -> tuple[Block, ...]:
         Figure(
             name="overlap",
             caption="Share of each group by estimated probability of the first choice",
-            alt=f"Back-to-back bars: share of those {groups.treated} and of those {groups.comparison} by estimated probability. {bins}.",
+            alt=f"Back-to-back bars: share of those {groups.treated} and of those {groups.comparison} by estimated "
+            f"probability. {bins}.",
         ),
     )
 
 
 def _versions(dossier: Dossier) -> Section:
     quoted = f"“{dossier.treated_short}”" if dossier.treated_short else "the first choice"
-    text = f"{capitalised(groups_of(dossier).treated)}: {stop(dossier.treated_label)} The answer is an average over every version of it."
+    what = f"{groups_of(dossier).treated_head}: {stop(dossier.treated_label)}"
+    text = f"{what} The comparison is an average over every version of it."
     table = (version_table(dossier.versions, dossier.threshold),) if dossier.versions else ()
     return Section(anchor="versions", title=f"What {quoted} meant here", blocks=(Paragraph(text=text), *table))
 
@@ -278,7 +289,10 @@ def _approval(dossier: Dossier) -> str:
         return "None has been given; outcomes stay closed."
     accepted = ", ".join(approval.accepted_failures) or "none"
     who = f"{approval.approver} ({approval.role}{', simulated' if approval.simulated else ''})"
-    return f"Outcomes were opened with the approval of {who}. Failed checks it accepted: {accepted}. Key {approval.key_fingerprint}."
+    return (
+        f"Outcomes were opened with the approval of {who}. Failed checks it accepted: {accepted}. "
+        f"Key {approval.key_fingerprint}."
+    )
 
 
 def _diagram(dossier: Dossier) -> Section:

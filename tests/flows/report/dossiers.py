@@ -1,8 +1,13 @@
-"""A dossier with plausible numbers, and variations of it."""
+"""A dossier with plausible numbers and the flagship's own words, and variations of it."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from flows.report.dossier import (
     ApprovalLine,
@@ -24,6 +29,7 @@ from flows.report.dossier import (
 )
 from validation.disclosure import disclose_count, disclose_flow
 
+STUDY = YAML(typ="safe", pure=True).load(Path(__file__).parents[3] / "configs" / "studies" / "duty_to_warn.yaml")
 THRESHOLD = 11
 DIGEST = "9f2c1ab0d4e87a66c1f0b3a2985d7714e6b0c8aa12de55f7730491bce2ad6f08"
 
@@ -63,16 +69,29 @@ COVARIATES = (
     ("calendar_years", "Calendar time", 2, "years", False, 4.1, 3.7, 4.1, 0.16, 0.01, 0.99),
 )
 
-VERDICTS = (
-    VerdictLine(code="design.balance_tier1", status="PASS", sentence="largest standardised difference among tier-1 facts", measured=0.07, limit=0.1),
-    VerdictLine(code="design.balance_tier2", status="PASS", sentence="largest standardised difference among tier-2 facts", measured=0.08, limit=0.2),
-    VerdictLine(code="design.minimum_sets", status="PASS", sentence="matched sets", measured=151, limit=20),
-    VerdictLine(code="design.unmatched", status="PASS", sentence="share of warned occasions left unmatched", measured=0.156, limit=0.3),
-    VerdictLine(code="design.ended_in_grace", status="PASS", sentence="share that ended inside the 72 hours", measured=0.0093, limit=0.02),
-    VerdictLine(code="design.pretrend", status="PASS", sentence="standardised difference in how trust moved before the assessment", measured=0.05, limit=0.2),
-    VerdictLine(code="extract.quarantined", status="PASS", sentence="share of rows set aside", measured=0.0042, limit=0.02),
-    VerdictLine(code="design.influenza_vaccination", status="NOT EVALUATED", sentence="The extract holds no vaccinations", measured=None, limit=None),
+VERDICTS = tuple(
+    VerdictLine(code=code, status=status, sentence=sentence, measured=measured, limit=limit)
+    for code, status, sentence, measured, limit in (
+        ("design.sets", "PASS", "matched sets", 151, 20),
+        ("design.unmatched", "PASS", "share of eligible warned occasions without a match", 0.156, 0.3),
+        ("design.balance_tier1", "PASS", "largest standardised difference of a tier-1 covariate (severity)", 0.07, 0.1),
+        ("design.balance_tier2", "PASS", "largest standardised difference of a tier-2 covariate (age)", 0.08, 0.2),
+        ("design.ended_in_grace", "PASS", "share of occasions that ended inside the grace window", 0.0093, 0.02),
+        ("design.pretrend", "PASS", "standardised difference in how trust moved before time zero", 0.05, 0.2),
+        ("extract.quarantined", "PASS", "share of rows set aside", 0.0042, 0.02),
+        ("design.influenza_vaccination", "NOT EVALUATED", "the extract holds no vaccinations", None, None),
+    )
 )
+
+
+def _interval(
+    by: str, clusters: int, std_error: float, df: float, ends: tuple[float, float], *, primary: bool
+) -> IntervalLine:
+    lower, upper = ends
+    return IntervalLine(
+        clustered_by=by, clusters=clusters, std_error=std_error, df=df, lower=lower, upper=upper, primary=primary
+    )
+
 
 TERMINATION = EffectLine(
     name="Ended treatment within 90 days",
@@ -85,8 +104,8 @@ TERMINATION = EffectLine(
     mean_treated=0.31,
     mean_comparison=0.22,
     intervals=(
-        IntervalLine(clustered_by="clinician", clusters=118, std_error=0.0365, df=71.4, lower=0.018, upper=0.162, primary=True),
-        IntervalLine(clustered_by="matched set", clusters=151, std_error=0.0341, df=149.0, lower=0.023, upper=0.157, primary=False),
+        _interval("clinician", 118, 0.0365, 71.4, (0.018, 0.162), primary=True),
+        _interval("matched set", 151, 0.0341, 149.0, (0.023, 0.157), primary=False),
     ),
     detectable=0.11,
 )
@@ -102,8 +121,8 @@ COMPOSITE = EffectLine(
     mean_treated=2.66,
     mean_comparison=3.12,
     intervals=(
-        IntervalLine(clustered_by="clinician", clusters=118, std_error=0.121, df=69.8, lower=-0.70, upper=-0.22, primary=True),
-        IntervalLine(clustered_by="matched set", clusters=151, std_error=0.113, df=149.0, lower=-0.68, upper=-0.24, primary=False),
+        _interval("clinician", 118, 0.121, 69.8, (-0.70, -0.22), primary=True),
+        _interval("matched set", 151, 0.113, 149.0, (-0.68, -0.24), primary=False),
     ),
     detectable=0.36,
 )
@@ -114,17 +133,17 @@ RESULTS = Results(
     termination=TERMINATION,
     composite=COMPOSITE,
     decomposition=Decomposition(total=-0.4596, termination_part=-0.3012, level_part=-0.1584, floor=1.0),
-    response=ResponseLine(treated=0.78, comparison=0.84, handling="Non-response was handled by weighting those who answered."),
+    response=ResponseLine(
+        treated=0.78, comparison=0.84, handling="Non-response was handled by weighting those who answered."
+    ),
     causal_wording=True,
 )
 
 DOSSIER = Dossier(
     study_id="duty_to_warn",
-    title="Duty-to-warn disclosure and the therapeutic alliance",
-    question="When a clinician, after a structured threat assessment, tells a third party about the threat, does the patient's trust in "
-    "that clinician change over the next three months, and do more patients leave treatment?",
-    why_no_trial="Nobody may decide by lot whether a person who might be harmed is warned. What can be studied is the range of assessments in "
-    "which reasonable clinicians differ: some warned, others managed the risk without a warning.",
+    title=STUDY["study"]["title"],
+    question=STUDY["study"]["question"],
+    why_no_trial=STUDY["study"]["why_no_trial"],
     registered="not registered",
     simulated=True,
     treated_label="warn a third party within 72 hours of the assessment",
@@ -140,47 +159,33 @@ DOSSIER = Dossier(
         "The patient was not an inpatient.",
         "The legal regime on that day is known.",
     ),
-    emulation=(
-        EmulationLine(
-            element="Eligibility",
-            ideal="Adult outpatients in a therapeutic relationship whose clinician could reasonably decide either way",
-            emulated="Structured threat assessments with two or more contacts in 180 days, a trust rating in 90 days, no earlier warning, not "
-            "an inpatient, and a probability of warning that both groups share",
-        ),
-        EmulationLine(element="Strategies", ideal="Warn a third party within 72 hours, or manage the risk without a warning", emulated="The same, as recorded in the protective-action log"),
-        EmulationLine(
-            element="Assignment",
-            ideal="By lot",
-            emulated="As if by lot among assessments alike in regime, hold, instrument version, calendar time and estimated probability of warning",
-        ),
-        EmulationLine(
-            element="Time zero",
-            ideal="The moment of the lot",
-            emulated="The moment of the assessment. A patient who leaves during the 72 hours stays in the study as someone who left",
-        ),
-        EmulationLine(
-            element="Outcome",
-            ideal="Trust rated by the patient at 30, 90 and 180 days, and whether the relationship lasted",
-            emulated="The routine WAI-SR rating nearest to those days, and the recorded end of the relationship",
-        ),
-        EmulationLine(
-            element="Contrast", ideal="Effect of being assigned to a warning among those assigned to it", emulated="Average effect among the warned who could be matched"
-        ),
-    ),
+    emulation=tuple(EmulationLine(**line) for line in STUDY["target_trial"]["emulation"]),
     flow=disclose_flow(
         tuple(FlowStep(rule=r, persons=p, occasions=o, treated=t, comparison=c) for r, p, o, t, c in FLOW), THRESHOLD
     ),
     threshold=THRESHOLD,
-    estimand_sentence="The average difference among those who were warned and could be matched, had the same people not been warned.",
-    matching_sentence="Each warned occasion was matched to at most 2 others in the same regime, with the same hold and instrument version, within 180 "
-    "days, and with a like estimated probability of warning (within 0.2 standard deviations of its logit).",
+    estimand_sentence="The average difference among those who were warned and could be matched, had the same people "
+    "not been warned.",
+    matching_sentence="Each warned occasion was matched to at most 2 others in the same regime, with the same hold and "
+    "instrument version, within 180 days, and with a like estimated probability of warning (within 0.2 standard "
+    "deviations of its logit).",
     n_sets=151,
     n_treated=151,
     n_comparison=280,
     balance=tuple(
         BalanceLine(
-            name=name, label=label, tier=tier, unit=unit, binary=binary, mean_treated=treated, mean_comparison_before=before,
-            mean_comparison_after=after, smd_before=smd_before, smd_after=smd_after, variance_ratio=ratio, limit=0.1 if tier == 1 else 0.2,
+            name=name,
+            label=label,
+            tier=tier,
+            unit=unit,
+            binary=binary,
+            mean_treated=treated,
+            mean_comparison_before=before,
+            mean_comparison_after=after,
+            smd_before=smd_before,
+            smd_after=smd_after,
+            variance_ratio=ratio,
+            limit=0.1 if tier == 1 else 0.2,
         )
         for name, label, tier, unit, binary, treated, before, after, smd_before, smd_after, ratio in COVARIATES
     ),
@@ -205,44 +210,54 @@ DOSSIER = Dossier(
     ),
     verdicts=VERDICTS,
     identification=(
-        "A warning and later trust share these recorded causes: severity, earlier trust, depression, substance use and time with the clinician.",
-        "Adjusting for them closes every path between a warning and trust that the diagram holds open, except those through what was not recorded.",
+        "A warning and later trust share these recorded causes: severity, earlier trust, depression and substance use.",
+        "Adjusting for them closes every path the diagram holds open, except those through what was not recorded.",
         "The diagram names one thing nobody recorded: each clinician's own threshold for warning.",
     ),
     results=RESULTS,
     truth=(
-        TruthLine(name="Ended treatment within 90 days", truth=0.12, estimate=0.09, lower=0.018, upper=0.162, covered=True),
-        TruthLine(name="Trust, with leaving counted as its failure", truth=-0.46, estimate=-0.46, lower=-0.70, upper=-0.22, covered=True),
+        TruthLine(
+            name="Ended treatment within 90 days", truth=0.12, estimate=0.09, lower=0.018, upper=0.162, covered=True
+        ),
+        TruthLine(
+            name="Trust, with leaving counted as its failure",
+            truth=-0.46,
+            estimate=-0.46,
+            lower=-0.70,
+            upper=-0.22,
+            covered=True,
+        ),
     ),
-    limitations=(
-        "Something nobody wrote down could have led both to a warning and to a change in trust. The groups are alike only in what the records show.",
-        "Trust is what the patient says on a form. A patient who is angry about a warning may also answer fewer forms.",
-        "Assessments where nearly every clinician would have warned have no fair comparison and are not in this answer.",
-        "Warnings differ in who was told and whether the patient knew beforehand. This is an average over all of them.",
+    limitations=tuple(STUDY["report"]["limitations"]),
+    cannot_say=tuple(STUDY["report"]["cannot_say"]),
+    not_evaluated=(
+        ("influenza_vaccination", "the extract holds no vaccinations"),
+        ("rosenbaum", "needs pairs; sets here have up to 2 comparisons"),
     ),
-    cannot_say=(
-        "Whether a warning prevents violence.",
-        "What any clinician should do, or what the law requires.",
-        "What will happen to any one patient.",
-        "Anything about assessments unlike those compared here.",
-    ),
-    not_evaluated=(("influenza_vaccination", "the extract holds no vaccinations"), ("rosenbaum", "needs pairs; sets here have up to 2 comparisons")),
-    instrument_note="Trust is the item mean of the WAI-SR, client version, rated by the patient. The scoring key is held in the project; items are not shown.",
-    regime_note="Regimes differ in who must be warned and when. The table of regimes was joined on the day of the assessment. This is not legal advice.",
+    instrument_note="Trust is the mean of the 12 items of WAI-SR as the patient answered them, from 1 to 5.",
+    regime_note="Which legal duty was in force is taken from the extract's regime table. This is not legal advice.",
     governance=(
-        ("Basis", "Demonstration on synthetic records. A site writes here the basis on which its board allows the study."),
-        ("Data class", "synthetic"),
-        ("Agreement", "none needed for synthetic records"),
-        ("Certificate of Confidentiality", "not applicable to synthetic records"),
-        ("Small counts", "no count of 1 to 10 is shown"),
+        ("Basis", STUDY["governance"]["basis"]),
+        ("Data class", STUDY["governance"]["data_class"]),
+        ("Agreement", STUDY["governance"]["agreement"]),
+        ("Certificate of confidentiality", STUDY["governance"]["certificate_of_confidentiality"]),
     ),
     quality=(
         QualityLine(table="threat_assessments", rows=5221, set_aside=17, reasons=(("duplicate_row", 17),)),
-        QualityLine(table="measures", rows=48210, set_aside=disclose_count(7, THRESHOLD), reasons=(("date_out_of_range", disclose_count(7, THRESHOLD)),)),
+        QualityLine(
+            table="measures",
+            rows=48210,
+            set_aside=disclose_count(7, THRESHOLD),
+            reasons=(("date", disclose_count(7, THRESHOLD)),),
+        ),
         QualityLine(table="encounters", rows=91377, set_aside=0, reasons=()),
     ),
     approval=ApprovalLine(
-        approver="Simulated board", role="stands in for an ethics board", simulated=True, accepted_failures=(), key_fingerprint="a1b2 c3d4 e5f6 0718"
+        approver="Simulated board",
+        role="stands in for an ethics board",
+        simulated=True,
+        accepted_failures=(),
+        key_fingerprint="a1b2 c3d4 e5f6 0718",
     ),
     provenance=Provenance(
         protocol_digest=DIGEST,
@@ -257,9 +272,8 @@ DOSSIER = Dossier(
 )
 
 
-def with_results(dossier: Dossier, **changes: object) -> Dossier:
+def with_results(dossier: Dossier, **changes: Any) -> Dossier:
     """The dossier with some fields of its results replaced."""
-    assert dossier.results is not None
     return dataclasses.replace(dossier, results=dataclasses.replace(dossier.results, **changes))
 
 
@@ -311,14 +325,16 @@ def hostile() -> Dossier:
 _NOT_FREE = {"status", "scale", "study_id"}
 
 
-def _attacked(value: object, words: object) -> object:
+def _attacked(value: Any, words: Iterator[str]) -> Any:
     if isinstance(value, str):
         return next(words)
     if isinstance(value, tuple):
         return tuple(_attacked(item, words) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return dataclasses.replace(value, **{k: v if k in _NOT_FREE else _attacked(v, words) for k, v in fields.items()})
+        return dataclasses.replace(
+            value, **{k: v if k in _NOT_FREE else _attacked(v, words) for k, v in fields.items()}
+        )
     return value
 
 

@@ -1,0 +1,8 @@
+"""The dossiers the tests draw are in a module of this folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from validation.disclosure import (
+    CMS_THRESHOLD,
+    disclose_categories,
+    disclose_count,
+    disclose_flow,
+    disclose_share,
+)
+
+SMALL = range(1, CMS_THRESHOLD)
+SOLVED, UNBOUNDED = 0, 3
+"""How scipy.optimize.linprog reports its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """A step as the report has it."""
+
+    rule: str
+    persons: int | None
+    occasions: int | None
+    treated: int | None
+    comparison: int | None
+
+
+def step(
+    rule: str, persons: int, occasions: int, treated: int | None = None, comparison: int | None = None
+) -> Remaining:
+    """A step in few words."""
+    return Remaining(rule=rule, persons=persons, occasions=occasions, treated=treated, comparison=comparison)
+
+
+# Counts and shares
+
+
+@pytest.mark.parametrize(("n", "shown"), [(0, 0), (1, None), (10, None), (11, 11), (5204, 5204)])
+def test_a_count_is_withheld_from_one_to_ten(n: int, shown: int | None) -> None:
+    """The CMS rule: 1 to 10 are withheld, zero and 11 or more are shown."""
+    assert disclose_count(n, CMS_THRESHOLD) == shown
+
+
+def test_nonsense_is_refused() -> None:
+    """Negative counts, shares above one and thresholds that withhold nothing are errors of ours."""
+    for call in (
+        lambda: disclose_count(-1, 11),
+        lambda: disclose_count(5, 1),
+        lambda: disclose_share(5, 4, 11),
+        lambda: disclose_share(-1, 4, 11),
+        lambda: disclose_flow([step("start", -3, 20)], 11),
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            call()
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(2, 30))
+def test_a_shown_share_betrays_no_small_count(inside: int, outside: int, threshold: int) -> None:
+    """Whoever knows the denominator gets from a share only counts that could be shown themselves."""
+    share = disclose_share(inside, inside + outside, threshold)
+    if share is None:
+        small = any(0 < n < threshold for n in (inside, outside))
+        assert small or inside + outside < threshold
+    else:
+        denominator = inside + outside
+        for derived in (round(share * denominator), denominator - round(share * denominator), denominator):
+            assert disclose_count(derived, threshold) is not None
+
+
+# Categories
+
+
+def test_a_single_small_cell_takes_another_with_it() -> None:
+    """One withheld cell could be had from the total, so the next smallest goes too."""
+    assert disclose_categories({"a": 60, "b": 31, "c": 30, "d": 4}, 11) == {"a": 60, "b": 31, "c": None, "d": None}
+
+
+def test_cells_at_a_bound_are_not_left_to_be_worked_out() -> None:
+    """Two cells that sum to 2 must both be 1, and three that sum to 30 may all be 10: more is withheld."""
+    assert disclose_categories({"a": 60, "b": 40, "c": 1, "d": 1}, 11) == {"a": 60, "b": None, "c": None, "d": None}
+    assert disclose_categories({"a": 60, "b": 10, "c": 10, "d": 10}, 11) == dict.fromkeys("abcd")
+
+
+def test_a_small_sum_is_not_left_over() -> None:
+    """1 and 2 withheld would leave their sum, 3, to be had from the total."""
+    assert disclose_categories({"a": 60, "b": 40, "c": 1, "d": 2}, 11) == {"a": 60, "b": None, "c": None, "d": None}
+
+
+def test_names_break_ties_not_the_order_given() -> None:
+    """The same categories in another order give the same answer."""
+    counts = {"x": 20, "y": 20, "z": 3}
+    assert disclose_categories(counts, 11) == disclose_categories(dict(reversed(counts.items())), 11)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 60) | st.integers(0, 4), min_size=1), st.integers(2, 15)
+)
+def test_a_known_total_betrays_no_category(counts: dict[str, int], threshold: int) -> None:
+    """Subtracting what is shown from the total leaves no small sum and no forced cell."""
+    shown = disclose_categories(counts, threshold)
+    assert all(value in (None, counts[name]) for name, value in shown.items())
+    assert all(value is None or value == 0 or value >= threshold for value in shown.values())
+    hidden = [counts[name] for name, value in shown.items() if value is None]
+    if hidden and len(hidden) < len(counts):
+        left = sum(counts.values()) - sum(value for value in shown.values() if value is not None)
+        assert len(hidden) >= 2
+        assert left >= threshold
+        # Each withheld cell could be one lower or one higher, others making up for it.
+        assert left > len(hidden)
+        assert left < len(hidden) * (threshold - 1) or max(hidden) >= threshold
+    if all(count == 0 or count >= threshold for count in counts.values()):
+        assert shown == counts
+
+
+# The flow of persons and occasions
+
+
+def test_a_small_loss_is_merged_into_the_next_rule() -> None:
+    """Five persons lost at one rule cannot be read off: the two rules become one step."""
+    raw = [step("start", 1540, 2011), step("outpatient", 1498, 1949), step("regime", 1493, 1942), step("end", 400, 440)]
+    shown = disclose_flow(raw, 11)
+    assert [s.rule for s in shown] == ["start", "outpatient; regime", "end"]
+    assert [s.persons for s in shown] == [1540, 1493, 400]
+
+
+def test_several_small_losses_in_a_row_join_in_order() -> None:
+    """Rules keep their order when several steps become one."""
+    raw = [step("a", 100, 200), step("b", 98, 196), step("c", 95, 191), step("d", 40, 80)]
+    assert [s.rule for s in disclose_flow(raw, 11)] == ["a; b; c", "d"]
+
+
+def test_a_rule_that_loses_nobody_stays() -> None:
+    """A loss of zero may be shown."""
+    raw = [step("a", 100, 200), step("b", 100, 200), step("c", 60, 120)]
+    assert list(disclose_flow(raw, 11)) == raw
+
+
+def test_a_small_loss_in_one_group_is_enough() -> None:
+    """Occasions in all fall by 30, but the treated by 4: the step goes."""
+    raw = [step("a", 200, 300, 60, 240), step("b", 180, 270, 56, 214), step("c", 90, 120, 40, 80)]
+    assert [s.rule for s in disclose_flow(raw, 11)] == ["a; b", "c"]
+
+
+def test_few_repeats_hide_the_persons() -> None:
+    """440 occasions of 433 persons would tell that 7 are repeats."""
+    (only,) = disclose_flow([step("matched", 433, 440, 150, 290)], 11)
+    assert (only.persons, only.occasions, only.treated, only.comparison) == (None, 440, 150, 290)
+
+
+def test_a_small_group_at_the_end_hides_both() -> None:
+    """The last step is kept; with 6 treated, neither group's count is shown."""
+    (only,) = disclose_flow([step("matched", 100, 126, 6, 120)], 11)
+    assert (only.persons, only.occasions, only.treated, only.comparison) == (100, 126, None, None)
+
+
+def test_nothing_in_gives_nothing_out() -> None:
+    """No steps, no flow."""
+    assert disclose_flow([], 11) == ()
+
+
+@st.composite
+def flows(draw: st.DrawFn) -> list[Remaining]:
+    """Attrition that could have happened: built from the last step backwards, group by group."""
+    treated, comparison, neither = (draw(st.integers(0, 40)) for _ in range(3))
+    neither = draw(st.sampled_from([0, neither]))
+    occasions = treated + comparison + neither
+    persons = draw(st.integers(min(occasions, max(1, occasions // 3)), occasions))
+    steps = [(persons, occasions, treated, comparison)]
+    for _ in range(draw(st.integers(1, 4))):
+        lost = [draw(st.sampled_from([0, 0, 3, 8, 10, 11, 12, 40])) for _ in range(3)]
+        occasions += sum(lost)
+        persons += draw(st.integers(0, sum(lost)))
+        treated, comparison = treated + lost[0], comparison + lost[1]
+        steps.insert(0, (persons, occasions, treated, comparison))
+    unassigned = draw(st.integers(0, len(steps) - 1))
+    return [
+        step(f"rule {k}", p, o, *((None, None) if k < unassigned else (t, c))) for k, (p, o, t, c) in enumerate(steps)
+    ]
+
+
+COLUMNS = ("persons", "occasions", "treated", "comparison")
+
+
+@given(flows())
+def test_no_difference_of_shown_counts_is_small(raw: list[Remaining]) -> None:
+    """Between any two steps, in every column, and within a step between its columns."""
+    shown = disclose_flow(raw, CMS_THRESHOLD)
+    assert "; ".join(s.rule for s in shown) == "; ".join(s.rule for s in raw)
+    for column in COLUMNS:
+        values = [value for s in shown if (value := getattr(s, column)) is not None]
+        derived = values + [earlier - later for earlier, later in itertools.combinations(values, 2)]
+        assert not any(value in SMALL for value in derived)
+        truth = [getattr(s, column) for s in raw]
+        assert set(values) <= set(truth)
+    for s in shown:
+        if s.persons is not None and s.occasions is not None:
+            assert s.occasions - s.persons not in SMALL
+        if s.treated is not None and s.comparison is not None and s.occasions is not None:
+            assert s.occasions - s.treated - s.comparison not in SMALL
+
+
+@settings(max_examples=40, deadline=None)
+@given(flows())
+def test_a_solver_cannot_force_a_small_count(raw: list[Remaining]) -> None:
+    """Someone who knows how attrition works, and solves for every hidden number, finds no small one forced."""
+    shown = disclose_flow(raw, CMS_THRESHOLD)
+    known, bounds, matrix, limits = _what_is_known(shown)
+    for target in _targets(len(shown)):
+        if all(known[place] is not None for place in np.flatnonzero(target)):
+            continue
+        ends = [linprog(sign * target, A_ub=matrix, b_ub=limits, bounds=bounds) for sign in (1, -1)]
+        assert all(end.status in (SOLVED, UNBOUNDED) for end in ends)
+        if all(end.status == SOLVED for end in ends):
+            low, high = ends[0].fun, -ends[1].fun
+            assert not (abs(high - low) < 1e-7 and round(low) in SMALL)
+
+
+def _what_is_known(
+    shown: tuple[Remaining, ...],
+) -> tuple[list[int | None], list[tuple[float, float | None]], np.ndarray, np.ndarray]:
+    """What is shown, and what holds of any attrition: rows of A x <= 0 over persons, occasions, treated, comparison."""
+    known = [getattr(s, column) for s in shown for column in COLUMNS]
+    bounds = [(0, None) if value is None else (value, value) for value in known]
+    rows = []
+    size = len(known)
+    for k in range(len(shown)):
+        here = 4 * k
+        rows.append(_row(size, {here: 1, here + 1: -1}))  # persons <= occasions
+        rows.append(_row(size, {here + 2: 1, here + 3: 1, here + 1: -1}))  # groups <= occasions
+        if k + 1 < len(shown):
+            seen = (0, 1) if known[here + 2] is None else (0, 1, 2, 3)
+            rows += [_row(size, {here + 4 + c: 1, here + c: -1}) for c in seen]  # nobody joins
+            rows.append(_row(size, {here: 1, here + 4: -1, here + 1: -1, here + 5: 1}))  # a person lost loses occasions
+    return known, bounds, np.array(rows), np.zeros(len(rows))
+
+
+def _row(size: int, entries: dict[int, int]) -> np.ndarray:
+    row = np.zeros(size)
+    for place, value in entries.items():
+        row[place] = value
+    return row
+
+
+def _targets(steps: int) -> list[np.ndarray]:
+    """Every count, every loss, the repeats and what is in neither group."""
+    size = 4 * steps
+    targets = [_row(size, {place: 1}) for place in range(size)]
+    for first, second in itertools.combinations(range(steps), 2):
+        targets += [_row(size, {4 * first + c: 1, 4 * second + c: -1}) for c in range(4)]
+    for k in range(steps):
+        targets.append(_row(size, {4 * k + 1: 1, 4 * k: -1}))
+        targets.append(_row(size, {4 * k + 1: 1, 4 * k + 2: -1, 4 * k + 3: -1}))
+    return targets
