@@ -16,7 +16,7 @@ from typing import Any
 from flows.study_file.small_file import INVISIBLE, shown
 
 MAX_DEPTH = 32
-MAX_EVENTS = 20_000
+MAX_EVENTS = 5_000
 MAX_LINE = 4000
 MAX_NUMBER = 40
 

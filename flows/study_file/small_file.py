@@ -40,7 +40,7 @@ def small_text(path: Path) -> str:
     of the opened file, so nothing can be swapped in between. Raises `UnreadableFileError`.
     """
     name = str(path)
-    if INVISIBLE.search(name) or len(name) > 1000:
+    if not name.isprintable() or len(name) > 1000:
         raise UnreadableFileError("its name holds control characters or is too long")
     if path.suffix not in (".yaml", ".yml"):
         raise UnreadableFileError("its name does not end in .yaml")
@@ -58,11 +58,13 @@ def _content(path: Path) -> bytes:
         if path.is_symlink():
             raise UnreadableFileError("it is a symbolic link; name the file itself") from None
         raise UnreadableFileError(f"it cannot be opened ({error.strerror})") from None
-    with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UnreadableFileError("it is a folder, a pipe or a device, not a file")
-        content = stream.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else bytes(MAX_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise UnreadableFileError(f"it is larger than {MAX_BYTES // 1024} KB, far more than a person writes")
     return content
