@@ -360,7 +360,8 @@ def _print_release(console: Console, folder: Path, *, fresh: bool) -> None:
             f"{name:<12} {effect['value']:+.3f} [{effect['lower']:+.3f}, {effect['upper']:+.3f}] {effect['scale']}"
         )
     lines += [
-        f"{'truth':<12} {truth['truth']:+.3f} {'inside' if truth['covered'] else 'OUTSIDE'} its interval: {truth['name']}"
+        f"{'truth':<12} {truth['truth']:+.3f} {'inside' if truth['covered'] else 'OUTSIDE'} its interval: "
+        f"{truth['name']}"
         for truth in facts["truth"]
     ]
     console.answer(

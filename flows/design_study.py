@@ -26,6 +26,8 @@ from validation.extract import judge_extract
 from validation.protocol import judge_protocol
 from validation.verdict import Status, Verdict, failed
 
+QUALITY_PAGE = "quality.html"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanExtract:
@@ -41,6 +43,8 @@ class CleanExtract:
     """Counts by reason code ``<table>.<column>:<rule>``."""
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
+    quality: Path
+    """The data-quality page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,20 +124,20 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
         set_aside=facts["set_aside"],
         verdicts=tuple(Verdict(**(v | {"status": Status(v["status"])})) for v in facts["verdicts"]),
         notes=delivered.notes,
+        quality=folder / QUALITY_PAGE,
     )
     problems = failed(clean.verdicts)
     if problems:
         raise ExtractError(
             problems[0].code,
             "the extract is not fit to use: " + "; ".join(problem.sentence for problem in problems),
-            fix=f"see the data-quality page in {folder / 'quality.html'}",
+            fix=f"see the data-quality page in {clean.quality}",
         )
     return clean
 
 
 def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> None:
-    from flows.report.disclosed import quality_lines
-    from flows.report.quality_page import render_quality_page
+    from flows.report.disclosed import quality_page
 
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
         tables = attach(connection, delivered.files)
@@ -154,8 +158,9 @@ def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> N
         "verdicts": [dataclasses.asdict(verdict) for verdict in judgement.verdicts],
     }
     (staging / "judgement.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    lines = quality_lines(judgement.rows, judgement.counts, threshold)
-    (staging / "quality.html").write_bytes(render_quality_page(lines, judgement.verdicts, threshold))
+    about = f"extract of {delivered.as_of.isoformat()}, digest {delivered.digest[:SHORT]}"
+    page = quality_page(judgement.verdicts, judgement.rows, judgement.counts, threshold, about)
+    (staging / QUALITY_PAGE).write_bytes(page)
 
 
 def cohort(ws: Workspace, extract: CleanExtract) -> str:
@@ -240,6 +245,7 @@ def publish_design(
     with ws.store.publishing(folder) as staging:
         for name, content in render(design_dossier(ws, judged)).items():
             (staging / name).write_bytes(content)
+        (staging / QUALITY_PAGE).write_bytes(extract.quality.read_bytes())
         (staging / IDENTITY).write_bytes(identity_json(judged.identity(ws), problems))
     ws.store.append("design", design=digest, extract=extract.digest, failed=problems)
     ws.say("judge design", f"design {digest[:SHORT]}: {len(problems)} failed checks")

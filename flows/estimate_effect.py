@@ -16,7 +16,7 @@ from causal.records import Effects, Outcomes
 from causal.simulation import TrueEffect
 from flows.approvals import find_approval, simulated_public_key
 from flows.code_version import code_version
-from flows.design_study import JudgedDesign
+from flows.design_study import QUALITY_PAGE, JudgedDesign
 from flows.engine import attach, engine, keep
 from flows.runner import Runner
 from flows.store import SHORT, digest_of, file_sha256, intact
@@ -111,6 +111,7 @@ def release(ws: Workspace, judged: JudgedDesign, approval: Approval, effects: Ef
     with ws.store.publishing(folder) as staging:
         for name, content in render(dossier).items():
             (staging / name).write_bytes(content)
+        (staging / QUALITY_PAGE).write_bytes(judged.extract.quality.read_bytes())
     ws.store.append("release", release=folder.name, design=judged.digest)
     ws.say("release", f"published release {folder.name}")
     return Release(folder=folder, fresh=True)

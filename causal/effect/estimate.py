@@ -35,7 +35,7 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
 
     Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Intervals are
     clustered on the study's cluster when enough of them contribute, else on the matched set; both are returned, the
-    primary one first.
+    primary one first. One cluster alone says nothing about variation between clusters and gives no interval of its own.
 
     Raises
     ------
@@ -52,7 +52,9 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
         )
     members = design.members.loc[kept]
     by_set = _composite(design, outcomes, study, kept, weights, codes(members["set_id"]))
-    by_cluster = _composite(design, outcomes, study, kept, weights, codes(members[_cluster_column(study.estimator)]))
+    clusters = codes(members[_cluster_column(study.estimator)])
+    several = np.unique(clusters).size > 1
+    by_cluster = _composite(design, outcomes, study, kept, weights, clusters) if several else None
     return _effects(design, outcomes, study, by_set, by_cluster, n_excluded=int((~kept).sum()))
 
 
@@ -110,15 +112,14 @@ def _effects(
     outcomes: Outcomes,
     study: OccasionStudy,
     by_set: CompositeEffect,
-    by_cluster: CompositeEffect,
+    by_cluster: CompositeEffect | None,
     *,
     n_excluded: int,
 ) -> Effects:
-    cluster_first = by_cluster.composite.n_clusters >= study.estimator.minimum_clusters
-    label = study.estimator.cluster
-    ordered = [(label, by_cluster), ("matched set", by_set)]
-    if not cluster_first:
-        ordered.reverse()
+    ordered = [("matched set", by_set)]
+    if by_cluster is not None:
+        enough = by_cluster.composite.n_clusters >= study.estimator.minimum_clusters
+        ordered.insert(0 if enough else 1, (study.estimator.cluster, by_cluster))
     c = ordered[0][1]
 
     def estimate(name: str, scale: str, lines: list[tuple[str, LinearEffect]], means: tuple[float, float]) -> Estimate:

@@ -37,6 +37,7 @@ from flows.report.dossier import (
     VerdictLine,
     VersionLine,
 )
+from flows.report.quality_page import render_quality_page
 from validation.disclosure import disclose_categories, disclose_count, disclose_flow, disclose_share
 from validation.verdict import Status, Verdict, failed
 
@@ -136,7 +137,10 @@ def _dossier(
             for b in design.overlap
         ),
         versions=_versions(ws, design, threshold),
-        verdicts=tuple(_verdict(v, design, threshold) for v in judged.verdicts if not v.code.startswith("protocol.")),
+        verdicts=(
+            *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),
+            *(_verdict(v, design, threshold) for v in judged.verdicts if v.code.startswith("design.")),
+        ),
         identification=(judged.identification.sentence,),
         results=results,
         truth=truth,
@@ -351,6 +355,43 @@ def _instrument_note(ws: Workspace) -> str:
     return (
         f"Trust is the mean of the {key.n_items} items of {key.id.upper().replace('_', '-')} as the patient answered "
         f"them, from {key.low} to {key.high}. The scoring key {checked} ({key.verified.source})."
+    )
+
+
+def extract_verdicts(
+    verdicts: tuple[Verdict, ...], rows: dict[str, int], set_aside: dict[str, int], threshold: int
+) -> tuple[VerdictLine, ...]:
+    """The verdicts on an extract as shown: a figure that is, or gives away, a small count is withheld."""
+    lines = []
+    for verdict in verdicts:
+        measured = verdict.measured
+        kind, _, table = verdict.code.removeprefix("extract.").partition(".")
+        if kind == "rows" and disclose_count(rows[table], threshold) is None:
+            measured = None
+        if kind == "set_aside" and measured:
+            out = sum(n for code, n in set_aside.items() if code.split(".")[0] == table)
+            measured = disclose_share(out, rows[table], threshold)
+        lines.append(
+            VerdictLine(
+                code=verdict.code,
+                status=str(verdict.status),
+                sentence=verdict.sentence,
+                measured=measured,
+                limit=verdict.limit,
+            )
+        )
+    return tuple(lines)
+
+
+def quality_page(
+    verdicts: tuple[Verdict, ...], rows: dict[str, int], set_aside: dict[str, int], threshold: int, about: str
+) -> bytes:
+    """The data-quality page of an extract; `about` names it."""
+    return render_quality_page(
+        quality_lines(rows, set_aside, threshold),
+        extract_verdicts(verdicts, rows, set_aside, threshold),
+        threshold,
+        about=about,
     )
 
 

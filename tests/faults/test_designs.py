@@ -1,0 +1,180 @@
+"""Designs that cannot be built and effects that cannot be estimated: refused plainly, never printed as a number."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from causal.cohort.catalogue import COVARIATES
+from causal.design.build import build_design
+from causal.effect.estimate import estimate_effects
+from causal.errors import DesignError, EstimationError
+from causal.protocol import OccasionStudy
+from causal.records import AttritionStep, Cohort, Design, Outcomes, canonical
+from flows.study_file import load_study
+
+STUDY_FILE = Path(__file__).parents[2] / "configs" / "studies" / "duty_to_warn.yaml"
+N = 1200
+
+
+@pytest.fixture(scope="module")
+def study() -> OccasionStudy:
+    """The flagship's protocol."""
+    loaded = load_study(STUDY_FILE).study
+    assert isinstance(loaded, OccasionStudy)
+    return loaded
+
+
+@pytest.fixture
+def occasions() -> pd.DataFrame:
+    """Occasions in which treatment depends weakly on severity: a design is easy."""
+    rng = np.random.default_rng(20)
+    frame = pd.DataFrame({name: rng.normal(size=N) for name in COVARIATES})
+    for name, definition in COVARIATES.items():
+        if definition.binary:
+            frame[name] = (rng.random(N) < 0.4).astype(float)
+    frame["treated"] = rng.random(N) < 1 / (1 + np.exp(1.2 - 0.4 * frame["severity"]))
+    frame["ta_id"] = [f"t{i}" for i in range(N)]
+    frame["person_id"] = [f"p{i}" for i in range(N)]
+    frame["clinician_id"] = [f"c{i % 60}" for i in range(N)]
+    frame["clinic_id"] = [f"k{i % 6}" for i in range(N)]
+    frame["time_zero"] = pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 100 * 86400, N), unit="s")
+    frame["regime"], frame["instrument_ver"], frame["same_day_hold"] = "mandatory", "v1", False
+    frame["recipient"] = np.where(frame["treated"], "warn_police", None)
+    frame["patient_informed"] = np.where(frame["treated"], "before", None)
+    frame["ended_in_grace"] = False
+    return frame
+
+
+def cohort_of(occasions: pd.DataFrame) -> Cohort:
+    """A cohort of these occasions with one step of attrition."""
+    treated = int(occasions["treated"].sum())
+    step = AttritionStep(rule="all", persons=len(occasions), occasions=len(occasions), treated=treated)
+    return Cohort(occasions=canonical(occasions), attrition=(step,))
+
+
+def outcomes_of(design: Design) -> Outcomes:
+    """Outcomes without an effect: a quarter end, the others rate around 3.5."""
+    rng = np.random.default_rng(21)
+    n = len(design.members)
+    ended = rng.random(n) < 0.25
+    score = np.where(ended, np.nan, np.clip(rng.normal(3.5, 0.7, n), 1, 5))
+    return Outcomes(ended=ended, score=score, excluded=np.zeros(n, dtype=bool), day=90, half_width=21)
+
+
+def test_the_easy_design_is_built_and_estimated(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """The fixture itself is fine, so each refusal below is due to what the test changes."""
+    design = build_design(cohort_of(occasions), study)
+    effects = estimate_effects(design, outcomes_of(design), study)
+    assert [interval.clustered_by for interval in effects.composite.intervals] == ["clinician", "matched set"]
+
+
+def test_a_covariate_recorded_for_nobody_is_refused(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """All-missing severity stops the design, by name."""
+    occasions["severity"] = np.nan
+    with pytest.raises(DesignError, match=r"^\[design\.covariate_empty\] covariate 'severity' is not recorded"):
+        build_design(cohort_of(occasions), study)
+
+
+def test_a_missing_covariate_without_a_rule_is_refused(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """What stands in for a missing value is declared or the design stops."""
+    occasions.loc[::3, "severity"] = np.nan
+    with pytest.raises(DesignError, match=r"^\[design\.missing_rule\] covariate 'severity' is missing for 33%"):
+        build_design(cohort_of(occasions), study)
+
+
+def test_a_constant_covariate_is_left_out_and_named(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """A covariate with one value cannot be balanced; it is listed among those left out."""
+    occasions["psychosis"] = 0.0
+    assert "psychosis" in build_design(cohort_of(occasions), study).aliased
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_one_empty_arm_is_refused(occasions: pd.DataFrame, study: OccasionStudy, *, value: bool) -> None:
+    """All treated or none treated: there is nothing to compare."""
+    occasions["treated"] = value
+    with pytest.raises(DesignError, match=r"^\[design\.no_(treated|comparison)\]"):
+        build_design(cohort_of(occasions), study)
+
+
+def test_perfect_separation_is_a_finding_not_a_number(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """A covariate that decides treatment leaves no overlap: refused and named."""
+    occasions["severity"] = np.where(occasions["treated"], 9.0, 1.0) + np.arange(N) / (10 * N)
+    with pytest.raises(DesignError, match=r"^\[design\.separation\].*severity"):
+        build_design(cohort_of(occasions), study)
+
+
+def test_too_few_events_for_the_covariates_is_refused(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Thirty treated occasions cannot support a model of twenty covariates."""
+    treated = occasions.index[occasions["treated"]]
+    few = occasions.drop(treated[30:])
+    with pytest.raises(DesignError, match=r"^\[design\.too_few_events\]"):
+        build_design(cohort_of(few), study)
+
+
+def test_clinic_equal_to_treatment_is_refused(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Exact matching on a key that is the treatment under another name leaves no stratum with both."""
+    occasions["clinic_id"] = np.where(occasions["treated"], "k1", "k2")
+    assignment = study.target_trial.assignment.model_copy(update={"exact": ("clinic_id",)})
+    trial = study.target_trial.model_copy(update={"assignment": assignment})
+    with pytest.raises(DesignError, match=r"^\[design\.no_overlap\]"):
+        build_design(cohort_of(occasions), study.model_copy(update={"target_trial": trial}))
+
+
+def test_a_cohort_cannot_hold_an_outcome(occasions: pd.DataFrame) -> None:
+    """A column that is not declared, such as a later rating, is refused by type."""
+    frame = canonical(occasions).assign(alliance_after=3.0)
+    with pytest.raises(DesignError, match=r"^\[cohort\.columns\].*alliance_after"):
+        Cohort(occasions=frame, attrition=())
+
+
+def test_one_clinician_gives_no_clinician_interval(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Variation between clinicians cannot be seen with one of them: intervals are by matched set alone."""
+    occasions["clinician_id"] = "c1"
+    design = build_design(cohort_of(occasions), study)
+    effects = estimate_effects(design, outcomes_of(design), study)
+    assert [interval.clustered_by for interval in effects.composite.intervals] == ["matched set"]
+
+
+def test_few_clinicians_make_the_matched_set_primary(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Under the study's minimum of clusters the set-clustered interval comes first; both are kept."""
+    occasions["clinician_id"] = [f"c{i % 8}" for i in range(N)]
+    design = build_design(cohort_of(occasions), study)
+    effects = estimate_effects(design, outcomes_of(design), study)
+    assert [interval.clustered_by for interval in effects.composite.intervals] == ["matched set", "clinician"]
+
+
+def test_no_rating_at_all_is_refused(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Relationships that go on without a single rating have no level to compare."""
+    design = build_design(cohort_of(occasions), study)
+    silent = dataclasses.replace(outcomes_of(design), score=np.full(len(design.members), np.nan))
+    with pytest.raises(EstimationError, match=r"^\[estimation\.no_scores\]"):
+        estimate_effects(design, silent, study)
+
+
+def test_too_few_sets_are_described_not_estimated(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """When exclusions leave fewer sets than the study's minimum there is no interval."""
+    design = build_design(cohort_of(occasions), study)
+    outcomes = outcomes_of(design)
+    sets = design.members["set_id"].to_numpy()
+    with pytest.raises(EstimationError, match=r"^\[estimation\.too_few_sets\]"):
+        estimate_effects(design, dataclasses.replace(outcomes, excluded=sets >= 5), study)
+
+
+def test_a_set_loses_its_weight_with_its_treated_member(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Excluding a treated occasion takes its set out; excluding one comparison gives its weight to the other."""
+    from causal.effect.estimate import without_excluded
+
+    design = build_design(cohort_of(occasions), study)
+    members = design.members
+    excluded = np.zeros(len(members), dtype=bool)
+    excluded[members.index[members["treated"]][0]] = True
+    kept, weights = without_excluded(design, excluded)
+    first = members["set_id"] == members.loc[excluded, "set_id"].iloc[0]
+    assert not kept[first.to_numpy()].any()
+    left = members.loc[kept].assign(weight=weights)
+    assert left.groupby(["set_id", "treated"])["weight"].sum().round(12).eq(1.0).all()
