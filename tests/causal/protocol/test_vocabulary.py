@@ -1,0 +1,147 @@
+"""The protocol can say every study of the scientific specification, and says what it cannot yet estimate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from causal.protocol import STUDY, CohortStudy, Instrument, MetaStudy, OccasionStudy
+from causal.protocol.base import is_name
+from causal.protocol.study import FileData
+from flows.study_file import load_instruments, load_study
+from validation.protocol import judge_protocol
+from validation.verdict import Status
+
+ROOT = Path(__file__).resolve().parents[3]
+STUDIES = sorted((Path(__file__).parent / "studies").glob("*.yaml"))
+INSTRUMENTS = load_instruments(ROOT / "configs/instruments")
+NOT_YET = "this can be written down and checked, but this version cannot estimate it yet: "
+
+
+def test_there_are_thirteen_other_studies() -> None:
+    """S1 to S9, a variant of S10, and S11 to S13."""
+    assert sorted(path.stem.split("_")[0] for path in STUDIES) == sorted(f"s{number}" for number in range(1, 14))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_each_can_be_said_and_not_yet_estimated(path: Path) -> None:
+    """It loads, its own lints pass, and one failure names in words the parts that cannot be estimated."""
+    verdicts = judge_protocol(load_study(path).study, INSTRUMENTS)
+    failed = {verdict.code: verdict.sentence for verdict in verdicts if verdict.status is Status.FAIL}
+    assert list(failed) == ["protocol.not_yet_estimable"]
+    assert failed["protocol.not_yet_estimable"].startswith(NOT_YET)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("s1_hypertension_adherence", CohortStudy,
+         ("a study with one row for each rating, starting at a rating (rating); as exposure, an amount that everyone "
+         "has more or less of (continuous); as outcome, days covered by medicine (days_covered); entropy balancing "
+         "(entropy_balancing) with the effect of a shift (modified_treatment_policy)")),
+        ("s7_group_cohesion", CohortStudy,
+         ("a study with one row for each member_session, starting at the end of a session (session_end); as exposure, a "
+         "member's own value beside the other members' (own_and_others); as outcome, a value at a later session "
+         "(next_session); weighting by the propensity (propensity) with effects within and between people "
+         "(within_between)")),
+        ("s10_duty_to_warn_kept", OccasionStudy,
+         ("the effect in those who could have gone either way (ATO); the effect of keeping to a strategy "
+         "(per_protocol); for patient_ended, asking what would have been without the event (hypothetical), where this version has "
+         "counting the event as a bad outcome (composite); for hospitalised, asking what would have been without the "
+         "event (hypothetical), where this version has taking the outcome as it is (treatment_policy); for "
+         "comparison_treated_later, asking what would have been without the event (hypothetical), where this version "
+         "has taking the outcome as it is (treatment_policy)")),
+        ("s13_heterogeneity", MetaStudy, "pooling the effects of other studies"),
+    ],
+)  # fmt: skip
+def test_the_parts_are_named_in_plain_words(name: str, kind: type[BaseModel], said: str) -> None:
+    """Each part is said in words, with the file's own word in brackets."""
+    study = load_study(Path(__file__).parent / "studies" / f"{name}.yaml").study
+    assert isinstance(study, kind)
+    verdict = next(v for v in judge_protocol(study, INSTRUMENTS) if v.code == "protocol.not_yet_estimable")
+    assert verdict.sentence == NOT_YET + said
+
+
+def models(model: type[BaseModel], seen: set[type[BaseModel]]) -> set[type[BaseModel]]:
+    """`model` and every model its fields can hold."""
+    if model in seen:
+        return seen
+    seen.add(model)
+    for field in model.model_fields.values():
+        for part in _parts(field.annotation):
+            models(part, seen)
+    return seen
+
+
+def _parts(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [part for inner in getattr(annotation, "__args__", ()) for part in _parts(inner)]
+
+
+def every_model() -> list[type[BaseModel]]:
+    """All models of the vocabulary, by name."""
+    found: set[type[BaseModel]] = set()
+    for top in (OccasionStudy, CohortStudy, MetaStudy, Instrument):
+        models(top, found)
+    return sorted(found, key=lambda model: model.__name__)
+
+
+@pytest.mark.parametrize("model", every_model(), ids=lambda model: model.__name__)
+def test_every_part_is_frozen_strict_and_documented(model: type[BaseModel]) -> None:
+    """Nothing is converted, no key is ignored, nothing changes later, and each field has its sentence."""
+    assert model.model_config.get("frozen")
+    assert model.model_config.get("extra") == "forbid"
+    assert model.model_config.get("strict")
+    assert (model.__doc__ or "").strip()
+    assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+def test_numbers_are_not_text_and_text_is_not_a_number() -> None:
+    """Strictness reaches the study as a whole."""
+    study = load_study(ROOT / "configs/studies/duty_to_warn.yaml").study.model_dump(mode="json")
+    assert STUDY.validate_json(json.dumps(study)).model_dump(mode="json") == study
+    study["matching"]["ratio"] = "2"
+    with pytest.raises(ValidationError):
+        STUDY.validate_json(json.dumps(study))
+
+
+@pytest.mark.parametrize("name", ["a", "alliance_lag1", "x" * 40])
+def test_names(name: str) -> None:
+    """Lower-case words are names."""
+    assert is_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "A", "1a", "a-b", "a b", "a\n", "é", "x" * 41])
+def test_what_is_no_name(name: str) -> None:
+    """Nothing else is, not even a name with a line feed after it."""
+    assert not is_name(name)
+
+
+@pytest.mark.parametrize("path", ["a.csv", "data/b-1.parquet", "a/b/c_d.csv"])
+def test_paths_below_the_study_file(path: str) -> None:
+    """A table may lie beside the study file or in a folder below it."""
+    assert FileData(kind="file", path=path).path == path
+
+
+IMPOSSIBLE = [
+    ({"low": 5}, "low is 5 and high is 5; low must be below high"),
+    ({"reverse": (13,)}, "items [13] are named, but the form has 12"),
+    ({"minimum_answered": 13}, "minimum_answered is 13, but the form has 12 items"),
+    ({"missing_codes": (3, 99)}, "missing_codes [3] are also responses from 1 to 5"),
+    ({"subscales": {"bond": {"items": (3, 5), "minimum_answered": 3}}},
+     "minimum_answered exceeds the number of items in subscales ['bond']"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), IMPOSSIBLE, ids=[said[:20] for _, said in IMPOSSIBLE])
+def test_an_impossible_scoring_key_cannot_be_made(change: dict[str, Any], said: str) -> None:
+    """A key that no form can have is refused when it is made, whoever makes it."""
+    whole = {**INSTRUMENTS["wai_sr"].model_dump(), **change}
+    with pytest.raises(ValidationError) as refused:
+        Instrument.model_validate(whole)
+    assert said in str(refused.value)
