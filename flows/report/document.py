@@ -23,8 +23,8 @@ _INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Cn"}
 class Paragraph:
     """Running text, with an optional lead-in set in bold."""
 
-    text: str
     lead: str = ""
+    text: str
     kind: Literal["paragraph"] = field(default="paragraph", init=False)
 
 

@@ -291,7 +291,7 @@ INCLUDES_ZERO = with_results(
 GATE_FAILED = with_results(
     dataclasses.replace(
         DOSSIER,
-        verdicts=(dataclasses.replace(VERDICTS[0], status="FAIL", measured=0.17), *VERDICTS[1:]),
+        verdicts=(*VERDICTS[:2], dataclasses.replace(VERDICTS[2], status="FAIL", measured=0.17), *VERDICTS[3:]),
         approval=dataclasses.replace(DOSSIER.approval, accepted_failures=("design.balance_tier1",)),
     ),
     causal_wording=False,

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from dossiers import DESIGN_ONLY, DOSSIER, THRESHOLD
+
+from flows.report.document import REPLACEMENT, Document, Table, figures_of, printable, texts
+from flows.report.dossier import Dossier, FlowStep, QualityLine, VersionLine
+from flows.report.numbers import MINUS
+from flows.report.wording import document
+from validation.disclosure import disclose_categories, disclose_flow
+
+ORDER = [
+    "in-short",
+    "question",
+    "who",
+    "alike",
+    "versions",
+    "found",
+    "truth",
+    "wrong",
+    "cannot-say",
+    "judgements",
+    "diagram",
+    "data",
+    "provenance",
+]
+
+
+def tables_of(pages: Document) -> list[Table]:
+    """Every table, in order."""
+    return [b for s in pages.sections for b in s.blocks if isinstance(b, Table)]
+
+
+def test_sections_come_in_the_order_a_board_reads_them() -> None:
+    """Answer first, provenance last, numbered without gaps."""
+    sections = document(DOSSIER).sections
+    assert [s.anchor for s in sections] == ORDER
+    assert [s.title.split(".")[0] for s in sections] == [str(n) for n in range(1, len(ORDER) + 1)]
+
+
+def test_a_design_dossier_has_no_findings() -> None:
+    """Before approval there is no result on the page, and it says so first."""
+    pages = document(DESIGN_ONLY)
+    assert [s.anchor for s in pages.sections] == [a for a in ORDER if a not in ("found", "truth")]
+    assert set(figures_of(pages)) == {"flow", "love_plot", "overlap"}
+    words = " ".join(texts(pages))
+    assert "Outcomes have not been opened." in words
+    assert "have never been opened" in words
+    assert "ended treatment within 90 days after" not in words
+    assert "95%" not in words
+
+
+def test_real_records_have_no_truth_section() -> None:
+    """The truth is known of synthetic records only."""
+    pages = document(dataclasses.replace(DOSSIER, truth=()))
+    assert "truth" not in [s.anchor for s in pages.sections]
+
+
+def test_every_part_the_board_must_see_is_there() -> None:
+    """Limits, planned but missing analyses, verdicts, governance, looks and digests all reach the page."""
+    words = " ".join(texts(document(DOSSIER)))
+    parts = [
+        DOSSIER.why_no_trial,
+        DOSSIER.estimand_sentence,
+        DOSSIER.matching_sentence,
+        DOSSIER.instrument_note,
+        DOSSIER.regime_note,
+        *DOSSIER.limitations,
+        *DOSSIER.cannot_say,
+        *DOSSIER.identification,
+        *(text for line in DOSSIER.emulation for text in (line.element, line.ideal, line.emulated)),
+        *(reason for _, reason in DOSSIER.not_evaluated),
+        *(text for pair in DOSSIER.governance for text in pair),
+        *(verdict.code for verdict in DOSSIER.verdicts),
+        DOSSIER.provenance.protocol_digest,
+        DOSSIER.provenance.extract_digest,
+        DOSSIER.provenance.design_digest,
+        "opened once, this time included",
+        "a1b2 c3d4 e5f6 0718",
+    ]
+    assert [part for part in parts if part not in words] == []
+
+
+def test_balance_is_ordered_by_tier_then_by_how_unlike_the_groups_were() -> None:
+    """Tier 1 stands first, the worst of it on top."""
+    (table,) = [t for t in tables_of(document(DOSSIER)) if t.caption.startswith("Means of each fact")]
+    tiers = [int(row[1]) for row in table.rows]
+    before = [abs(float(row[5].replace(MINUS, "-"))) for row in table.rows]
+    assert tiers == sorted(tiers)
+    for tier in (1, 2):
+        inside = [size for size, t in zip(before, tiers, strict=True) if t == tier]
+        assert inside == sorted(inside, reverse=True)
+
+
+def test_a_fact_beyond_its_limit_is_marked_in_words() -> None:
+    """NO in capitals, not a colour."""
+    worse = dataclasses.replace(DOSSIER.balance[0], smd_after=-0.13)
+    pages = document(dataclasses.replace(DOSSIER, balance=(worse, *DOSSIER.balance[1:])))
+    (table,) = [t for t in tables_of(pages) if t.caption.startswith("Means of each fact")]
+    assert [row[8] for row in table.rows].count("NO") == 1
+    assert "19 of 20 facts are within their limit" in " ".join(texts(pages))
+
+
+def small_study() -> Dossier:
+    """A study full of small counts, each passed through disclosure as the stages do."""
+    raw = (
+        FlowStep(rule="Assessed", persons=300, occasions=409, treated=None, comparison=None),
+        FlowStep(rule="Adult", persons=296, occasions=402, treated=None, comparison=None),
+        FlowStep(rule="Rated", persons=200, occasions=240, treated=60, comparison=180),
+        FlowStep(rule="Known", persons=193, occasions=232, treated=57, comparison=175),
+        FlowStep(rule="Matched", persons=118, occasions=124, treated=9, comparison=115),
+    )
+    reasons = disclose_categories({"duplicate": 3, "date": 2, "range": 40}, THRESHOLD)
+    versions = disclose_categories({"victim": 60, "police": 30, "both": 4}, THRESHOLD)
+    return dataclasses.replace(
+        DOSSIER,
+        flow=disclose_flow(raw, THRESHOLD),
+        quality=(QualityLine(table="measures", rows=4000, set_aside=None, reasons=tuple(reasons.items())),),
+        versions=tuple(
+            VersionLine(version="Who was told", value=name, percent=None if n is None else 100 * n / 94)
+            for name, n in versions.items()
+        ),
+    )
+
+
+def test_no_count_from_one_to_ten_is_printed() -> None:
+    """Where every raw count went through disclosure, no column of counts and no sentence shows one of 1 to 10."""
+    pages = document(small_study())
+    counts = {"Persons", "Occasions", "Rows", "Set aside", "After a warning", "Without a warning"}
+    for table in tables_of(pages):
+        if table.caption.startswith("Means"):
+            continue
+        for place, column in enumerate(table.columns):
+            if column.title in counts:
+                assert not {row[place] for row in table.rows} & {str(n) for n in range(1, THRESHOLD)}, column.title
+    words = " ".join(texts(pages))
+    assert re.findall(r"\b(?:[1-9]|10) (?:persons?|occasions?|rows?|cases?)\b", words) == []
+    assert re.findall(r"\b(?:duplicate|date|range): (?:[1-9]|10)\b", words) == []
+    assert "withheld" in words
+
+
+def test_the_flow_diagram_leaves_no_small_loss() -> None:
+    """The losses drawn between boxes are differences of shown counts: none is 1 to 10."""
+    from matplotlib.text import Text
+
+    from flows.report.figures import _style, flow_diagram
+
+    with _style():
+        drawn = [text.get_text() for text in flow_diagram(small_study()).findobj(Text)]
+    losses = [int(words.split()[0]) for words in drawn if words.endswith("left out")]
+    assert losses
+    assert all(loss >= THRESHOLD for loss in losses)
+    assert not {str(n) for n in range(1, THRESHOLD)} & set(drawn)
+    assert "withheld" in drawn
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("a\tb\r\nc", "a b  c"),
+        ("abc\u202edef", f"abc{REPLACEMENT}def"),
+        ("a\x00\x1b[31m", f"a{REPLACEMENT}{REPLACEMENT}[31m"),
+        ("lone \ud800 surrogate", f"lone {REPLACEMENT} surrogate"),
+        ("Ünïcödé 漢字 אבג 😀", "Ünïcödé 漢字 אבג 😀"),
+    ],
+)
+def test_what_cannot_be_seen_is_made_visible(raw: str, shown: str) -> None:
+    """Control and direction characters cannot hide or turn text; letters of any script stay."""
+    assert printable(raw) == shown
+    assert printable((raw, 3, None)) == (shown, 3, None)
