@@ -111,21 +111,33 @@ def test_24_a_column_that_a_library_writes_is_no_covariate(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("    - psychosis\n", "    - pyschosis\n",
-         "confounders.tier2[4]: unknown covariate 'pyschosis'; did you mean 'psychosis'?"),
-        ("exact: [regime,", "exact: [clinic,",
-         "target_trial.assignment.exact[1]: unknown exact key 'clinic'; did you mean 'clinic_id'?"),
+        (
+            "    - psychosis\n",
+            "    - pyschosis\n",
+            "confounders.tier2[4]: unknown covariate 'pyschosis'; did you mean 'psychosis'?",
+        ),
+        (
+            "exact: [regime,",
+            "exact: [clinic,",
+            "target_trial.assignment.exact[1]: unknown exact key 'clinic'; did you mean 'clinic_id'?",
+        ),
         ("  caliper: {", "  calliper: {", "matching.calliper: unknown key 'calliper'; did you mean 'caliper'?"),
-        ("  ratio: 2\n", "  ratio: 2\n  ratio: 3\n",
-         f"matching.ratio: key 'ratio' is here a second time; it stands on line {line_of('  ratio: 2')}"),
+        (
+            "  ratio: 2\n",
+            "  ratio: 2\n  ratio: 3\n",
+            f"matching.ratio: key 'ratio' is here a second time; it stands on line {line_of('  ratio: 2')}",
+        ),
         ("    - psychosis\n", "    - NO\n", "confounders.tier2[4]: got 'NO', expected a lower-case word"),
         ("    - psychosis\n", "    - 1E5\n", "confounders.tier2[4]: got 1E5, expected a lower-case word"),
         ("    - psychosis\n", "    - 010\n", "confounders.tier2[4]: 010 means different things"),
         ("  id: duty_to_warn\n", "  id: 12:30:00\n", "study.id: 12:30:00 means different things"),
-        ("  title: Duty", "  title: 1E5 # Duty",
-         "study.title: got 1E5, expected text of 1 to 2000 characters; quote it: '1E5'"),
+        (
+            "  title: Duty",
+            "  title: 1E5 # Duty",
+            "study.title: got 1E5, expected text of 1 to 2000 characters; quote it: '1E5'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_26_words_that_do_not_exist_or_are_not_words(tmp_path: Path, old: str, new: str, said: str) -> None:
     """A misspelt name, an unknown or repeated key and an unquoted code are refused with line and nearest name."""
     path = tmp_path / "study.yaml"
@@ -208,41 +220,60 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "an alias of itself": ("a: &a [*a]\n", f":1:4: a: {NO_ANCHORS}"),
     "3,000 deep in brackets": ("[" * 3000, ":1:33: values are nested more than 32 deep"),
     "3,000 deep in dashes": ("- " * 2000 + "\n", ":1:65: values are nested more than 32 deep"),
-    "600 deep in keys": ("".join(f"{' ' * n}k:\n" for n in range(600)),
-                         ":33:33: values are nested more than 32 deep"),
+    "600 deep in keys": ("".join(f"{' ' * n}k:\n" for n in range(600)), ":33:33: values are nested more than 32 deep"),
     "a Python object": (
         "study: !!python/object/apply:os.system ['touch canary']\n",
-        (":1:8: study: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not allowed; "
-        "remove it, or quote the text"),
+        (
+            ":1:8: study: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not allowed; "
+            "remove it, or quote the text"
+        ),
     ),
-    "a local tag": ("study: !include /etc/passwd\n",
-                    ":1:8: study: the tag '!include' is not allowed; remove it, or quote the text"),
-    "a merge key": ("study: {<<: {id: x}}\n",
-                    ":1:9: study.<<: merge keys ('<<') are not allowed; write the values out"),
-    "two documents": ("kind: occasions\n---\nkind: occasions\n",
-                      ":2:1: a second document begins here ('---'); a file holds one"),
-    "a directive": ("%YAML 1.1\n---\nkind: occasions\n",
-                    ":2:1: a directive ('%YAML', '%TAG') is not allowed; remove it"),
+    "a local tag": (
+        "study: !include /etc/passwd\n",
+        ":1:8: study: the tag '!include' is not allowed; remove it, or quote the text",
+    ),
+    "a merge key": (
+        "study: {<<: {id: x}}\n",
+        ":1:9: study.<<: merge keys ('<<') are not allowed; write the values out",
+    ),
+    "two documents": (
+        "kind: occasions\n---\nkind: occasions\n",
+        ":2:1: a second document begins here ('---'); a file holds one",
+    ),
+    "a directive": (
+        "%YAML 1.1\n---\nkind: occasions\n",
+        ":2:1: a directive ('%YAML', '%TAG') is not allowed; remove it",
+    ),
     "a tab": ("study:\n\tid: x\n", ":2:1: the line holds a tab; use spaces"),
     "a NUL": (b"study: a\x00b\n", ":1:9: the line holds the hidden character U+0000; remove it"),
     "an escape sequence": (b"study: \x1b[31mred\n", ":1:8: the line holds the hidden character U+001B; remove it"),
     "a right-to-left override": ("study: a\u202eb\n", ":1:9: the line holds the hidden character U+202E; remove it"),
-    "Latin-1": ("study: é\n".encode("latin-1"),
-                ": line 1 is not UTF-8 (perhaps Windows-1252 or Latin-1); save it as UTF-8"),
+    "Latin-1": (
+        "study: é\n".encode("latin-1"),
+        ": line 1 is not UTF-8 (perhaps Windows-1252 or Latin-1); save it as UTF-8",
+    ),
     "UTF-16": ("study: x\n".encode("utf-16"), ": it is written in UTF-16; save it as UTF-8"),
     "nothing": ("", ":1:1: the file is empty"),
-    "a list where keys are due": ("- a\n- b\n",
-        ":1:1: got a list of 2, expected a block whose 'kind' is one of: cohort, flat_table, meta_analysis, occasions"),
+    "a list where keys are due": (
+        "- a\n- b\n",
+        ":1:1: got a list of 2, expected a block whose 'kind' is one of: cohort, flat_table, meta_analysis, occasions",
+    ),
     "a key that is a list": ("? [a]\n: 1\n", ":1:3: a key must be a plain word"),
-    "an unclosed list": ("study: [a, b\n",
-                         ":2:1: a list or mapping opened with [ or { is not closed, or a comma is missing"),
-    "a number without end": ("study: " + "9" * 3000 + "\n",
-                             f":1:8: study: the number {'9' * 79}… is too long or too large"),
+    "an unclosed list": (
+        "study: [a, b\n",
+        ":2:1: a list or mapping opened with [ or { is not closed, or a comma is missing",
+    ),
+    "a number without end": (
+        "study: " + "9" * 3000 + "\n",
+        f":1:8: study: the number {'9' * 79}… is too long or too large",
+    ),
     "a line without end": ("study: " + "x" * 100_000, ":1:1: the line has 100007 characters; at most 4000 are read"),
-    "too many values": ("a:\n" + "- 1\n" * 30_000,
-                        ":4998:3: more than 5000 values and keys, far more than a person writes"),
+    "too many values": (
+        "a:\n" + "- 1\n" * 30_000,
+        ":4998:3: more than 5000 values and keys, far more than a person writes",
+    ),
     "50 MB": (b"# " + b"x" * 50_000_000, ": it is larger than 256 KB, far more than a person writes"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -287,8 +318,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(done.stdout) < 100 * 1024
 
 
-PAYLOADS = ("__import__('os').system('touch canary')", "{{7*7}}", "$(touch canary)", "#read('/etc/passwd')",
-            "=cmd()|x!A1", "<script>alert(1)</script>", "${7*7} %s {0}")  # fmt: skip
+PAYLOADS = (
+    "__import__('os').system('touch canary')",
+    "{{7*7}}",
+    "$(touch canary)",
+    "#read('/etc/passwd')",
+    "=cmd()|x!A1",
+    "<script>alert(1)</script>",
+    "${7*7} %s {0}",
+)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

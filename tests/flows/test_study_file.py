@@ -123,38 +123,98 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "needle", "line"),
     [
-        ("  level: 0.95", "  level: 1", "level: |1\n",
-         "estimator.level: got 1, expected a number above 0.5 and below 1"),
-        ("caliper: {scale: logit, sd: pooled_within, width: 0.2}", "caliper: 0.2", "caliper: |0.2",
-         "matching.caliper: got 0.2, expected a block with the keys scale, sd, width, or null"),
-        ("  replacement: false", "  replacement: no", "replacement: |no",
-         "matching.replacement: got 'no', expected false"),
-        ("  registered: not registered", "  registered: 2026-1-5", "registered: |",
-         "study.registered: got '2026-1-5', expected a date written 2026-01-31, or: not registered"),
-        ("    - severity -> warning", "    - severity => warning", "- |severity => warning",
-         "dag.edges[1]: got 'severity => warning', expected an arrow written: cause -> effect"),
-        ("    - {rule: not_inpatient}", "    - {name: not_inpatient}", "- |{name: not_inpatient}",
-         ("target_trial.eligibility[6].rule: this key is missing; expected one of: in_relationship, minimum_age, "
-         "no_prior_exposure, not_inpatient, prior_contacts, prior_rating, regime_known")),
-        ("kind: occasions", "kind: occasion", "kind: |occasion\n",
-         ("kind: got 'occasion', expected one of: cohort, flat_table, meta_analysis, occasions; "
-         "did you mean 'occasions'?")),
-        ("  ratio: 2\n", "", "  |method: greedy",
-         "matching.ratio: this key is missing; expected an integer from 1 to 4"),
-        ("  order: highest", "  zzz: highest", "|zzz",
-         "matching.zzz: unknown key 'zzz'; the keys here are method, ratio, order, caliper, replacement"),
-        ("    estimand: ATT", "    estimand: [ATT]", "estimand: |[ATT]",
-         "target_trial.contrast.estimand: got a list of 1, expected one of: ATT, ATE, ATO"),
-        ("  minimum_clusters: 30", "  minimum_clusters: 30.0", "minimum_clusters: |",
-         "estimator.minimum_clusters: got 30.0, expected an integer of at least 2"),
-        ("actions: [warn_victim, warn_police]", "actions: []", "actions: |",
-         ("target_trial.strategies.treated.actions: got an empty list, expected a list of 1 or more "
-         "(each: a lower-case word of letters, digits and underscores)")),
-        ("death: {strategy: separate}", "death: separate", "death: |separate",
-         ("estimands[1].intercurrent_events.death: got 'separate', expected a block whose 'strategy' is one of: "
-         "composite, hypothetical, last_value, separate, treatment_policy")),
+        (
+            "  level: 0.95",
+            "  level: 1",
+            "level: |1\n",
+            "estimator.level: got 1, expected a number above 0.5 and below 1",
+        ),
+        (
+            "caliper: {scale: logit, sd: pooled_within, width: 0.2}",
+            "caliper: 0.2",
+            "caliper: |0.2",
+            "matching.caliper: got 0.2, expected a block with the keys scale, sd, width, or null",
+        ),
+        (
+            "  replacement: false",
+            "  replacement: no",
+            "replacement: |no",
+            "matching.replacement: got 'no', expected false",
+        ),
+        (
+            "  registered: not registered",
+            "  registered: 2026-1-5",
+            "registered: |",
+            "study.registered: got '2026-1-5', expected a date written 2026-01-31, or: not registered",
+        ),
+        (
+            "    - severity -> warning",
+            "    - severity => warning",
+            "- |severity => warning",
+            "dag.edges[1]: got 'severity => warning', expected an arrow written: cause -> effect",
+        ),
+        (
+            "    - {rule: not_inpatient}",
+            "    - {name: not_inpatient}",
+            "- |{name: not_inpatient}",
+            (
+                "target_trial.eligibility[6].rule: this key is missing; expected one of: in_relationship, minimum_age, "
+                "no_prior_exposure, not_inpatient, prior_contacts, prior_rating, regime_known"
+            ),
+        ),
+        (
+            "kind: occasions",
+            "kind: occasion",
+            "kind: |occasion\n",
+            (
+                "kind: got 'occasion', expected one of: cohort, flat_table, meta_analysis, occasions; "
+                "did you mean 'occasions'?"
+            ),
+        ),
+        (
+            "  ratio: 2\n",
+            "",
+            "  |method: greedy",
+            "matching.ratio: this key is missing; expected an integer from 1 to 4",
+        ),
+        (
+            "  order: highest",
+            "  zzz: highest",
+            "|zzz",
+            "matching.zzz: unknown key 'zzz'; the keys here are method, ratio, order, caliper, replacement",
+        ),
+        (
+            "    estimand: ATT",
+            "    estimand: [ATT]",
+            "estimand: |[ATT]",
+            "target_trial.contrast.estimand: got a list of 1, expected one of: ATT, ATE, ATO",
+        ),
+        (
+            "  minimum_clusters: 30",
+            "  minimum_clusters: 30.0",
+            "minimum_clusters: |",
+            "estimator.minimum_clusters: got 30.0, expected an integer of at least 2",
+        ),
+        (
+            "actions: [warn_victim, warn_police]",
+            "actions: []",
+            "actions: |",
+            (
+                "target_trial.strategies.treated.actions: got an empty list, expected a list of 1 or more "
+                "(each: a lower-case word of letters, digits and underscores)"
+            ),
+        ),
+        (
+            "death: {strategy: separate}",
+            "death: separate",
+            "death: |separate",
+            (
+                "estimands[1].intercurrent_events.death: got 'separate', expected a block whose 'strategy' is one of: "
+                "composite, hypothetical, last_value, separate, treatment_policy"
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_one_problem_in_plain_words(tmp_path: Path, old: str, new: str, needle: str, line: str) -> None:
     """Each kind of mistake has one line of plain words; no word of pydantic's reaches the analyst."""
     path = changed(tmp_path, (old, new))

@@ -61,85 +61,204 @@ def test_the_flagship_passes() -> None:
 LAG_RULES = [{"covariate": f"alliance_lag{lag}", "fill": "nearest_lag"} for lag in (1, 2, 3)]
 EDGES = list(FLAGSHIP.model_dump(mode="json")["dag"]["edges"])
 CASES: list[tuple[dict[str, Any], str, str]] = [
-    ({"target_trial.eligibility.1": {"rule": "minimum_age", "years": 21}}, "protocol.eligibility",
-     "an eligibility rule stands twice, and only one of them could count: minimum_age"),
-    ({"target_trial.strategies.treated.actions": ["warn_victm"]}, "protocol.actions",
-     "the treated strategy names actions that the records do not know: warn_victm (did you mean warn_victim?)"),
-    ({"target_trial.assignment.exact": ["regim"]}, "protocol.exact_keys",
-     "compared occasions are to agree on keys that do not exist: regim (did you mean regime?)"),
-    ({"outcome.windows.0.half_width": 28}, "protocol.outcome_window",
-     ("the first rating may be from day 2; until day 3 the strategy is still being chosen; "
-     "a rating that comes before the strategy cannot be its outcome")),
-    ({"target_trial.strategies.treated.grace_hours": 16 * 24}, "protocol.outcome_window",
-     ("the first rating may be from day 16; until day 16 the strategy is still being chosen; "
-     "a rating that comes before the strategy cannot be its outcome")),
-    ({"outcome.primary_day": 60}, "protocol.primary_day",
-     "the primary day is 60, and the outcome is rated around day 30, 90, 180"),
-    ({"target_trial.follow_up.horizon_days": 120}, "protocol.primary_day",
-     "the outcome is rated around day 180, after follow-up ends on day 120"),
+    (
+        {"target_trial.eligibility.1": {"rule": "minimum_age", "years": 21}},
+        "protocol.eligibility",
+        "an eligibility rule stands twice, and only one of them could count: minimum_age",
+    ),
+    (
+        {"target_trial.strategies.treated.actions": ["warn_victm"]},
+        "protocol.actions",
+        "the treated strategy names actions that the records do not know: warn_victm (did you mean warn_victim?)",
+    ),
+    (
+        {"target_trial.assignment.exact": ["regim"]},
+        "protocol.exact_keys",
+        "compared occasions are to agree on keys that do not exist: regim (did you mean regime?)",
+    ),
+    (
+        {"outcome.windows.0.half_width": 28},
+        "protocol.outcome_window",
+        (
+            "the first rating may be from day 2; until day 3 the strategy is still being chosen; "
+            "a rating that comes before the strategy cannot be its outcome"
+        ),
+    ),
+    (
+        {"target_trial.strategies.treated.grace_hours": 16 * 24},
+        "protocol.outcome_window",
+        (
+            "the first rating may be from day 16; until day 16 the strategy is still being chosen; "
+            "a rating that comes before the strategy cannot be its outcome"
+        ),
+    ),
+    (
+        {"outcome.primary_day": 60},
+        "protocol.primary_day",
+        "the primary day is 60, and the outcome is rated around day 30, 90, 180",
+    ),
+    (
+        {"target_trial.follow_up.horizon_days": 120},
+        "protocol.primary_day",
+        "the outcome is rated around day 180, after follow-up ends on day 120",
+    ),
     ({"outcome.windows.2.day": 90}, "protocol.primary_day", "two windows have the same day: 30, 90, 90"),
-    ({"outcome.version": "therapist"}, "protocol.instrument",
-     ("the outcome is the therapist version of wai_sr, and the scoring key is for client; "
-     "the therapist version of wai_sr is answered by the clinician, not by the patient")),
-    ({"outcome.rater": "clinician"}, "protocol.instrument",
-     "the client version of wai_sr is answered by the patient, not by the clinician"),
+    (
+        {"outcome.version": "therapist"},
+        "protocol.instrument",
+        (
+            "the outcome is the therapist version of wai_sr, and the scoring key is for client; "
+            "the therapist version of wai_sr is answered by the clinician, not by the patient"
+        ),
+    ),
+    (
+        {"outcome.rater": "clinician"},
+        "protocol.instrument",
+        "the client version of wai_sr is answered by the patient, not by the clinician",
+    ),
     ({"outcome.subscales": ["bond", "trust"]}, "protocol.instrument", "wai_sr has no subscale trust"),
-    ({"estimands.0.intercurrent_events.patient_ended.value": 0.0}, "protocol.composite_value",
-     "a rating of wai_sr lies from 1 to 5, and patient_ended in E1 has 0"),
+    (
+        {"estimands.0.intercurrent_events.patient_ended.value": 0.0},
+        "protocol.composite_value",
+        "a rating of wai_sr lies from 1 to 5, and patient_ended in E1 has 0",
+    ),
     ({"estimands.0.primary": False}, "protocol.primary_estimand", "exactly one estimand must be primary; 0 are"),
-    ({"confounders.tier1.0": "aliance_lag1", "estimator.adjust_for.0": "severity", "dag.edges": [*EDGES[:1], EDGES[-1]],
-      "missing.covariates": [*LAG_RULES[1:], {"covariate": "phq9", "fill": "median"}]},
-     "protocol.covariates",
-     "confounders that no table and no definition holds: aliance_lag1 (did you mean alliance_lag1?)"),
-    ({"confounders.tier2.0": "severity", "dag.edges": ["warning -> alliance_after"]}, "protocol.covariates",
-     "confounders named twice: severity"),
-    ({"confounders.tier2": ["regime_mandatory"], "dag.edges": ["warning -> alliance_after"]}, "protocol.covariates",
-     "regime_mandatory alone says only part of the legal regime; name both indicators or neither"),
-    ({"estimator.adjust_for": ["severity", "sude"]}, "protocol.adjust_for",
-     "the outcome regression adjusts for what is not among the confounders: sude (did you mean sud?)"),
-    ({"mediators": [{"name": "visits_90d", "from_day": 1, "to_day": 60}]}, "protocol.mediators",
-     ("visits_90d is declared to lie between the exposure and the outcome, and is adjusted for all the same; "
-     "that would hide part of the effect")),
-    ({"mediators": [{"name": "contacts_after", "from_day": 60, "to_day": 1}]}, "protocol.mediators",
-     "the window of contacts_after ends before it begins"),
-    ({"missing.covariates": LAG_RULES}, "protocol.missing_covariates",
-     "nobody may have recorded phq9, and nothing says what stands in for it"),
-    ({"missing.covariates.3.fill": "nearest_lag"}, "protocol.missing_covariates",
-     "phq9 has no other lag that could stand in for it; use the median"),
-    ({"missing.covariates": [*LAG_RULES, LAG_RULES[0], {"covariate": "phq9", "fill": "median"}]},
-     "protocol.missing_covariates", "two rules say what stands in for alliance_lag1"),
-    ({"governance.forbidden_columns": ["note_text"]}, "protocol.free_text",
-     "notes must be kept out of the extract: add session_note to the forbidden columns"),
-    ({"report.limitations.0": "The analysis shows that warnings are safe."}, "protocol.claims",
-     ("wording that promises more than a study can show: 'safe'; to say that the study cannot show it, "
-     "begin the sentence with Whether")),
-    ({"report.cannot_say.0": "A warning has no effect."}, "protocol.claims",
-     ("wording that promises more than a study can show: 'no effect'; to say that the study cannot show it, "
-     "begin the sentence with Whether")),
-    ({"dag.outcome": "alliance_lag1"}, "protocol.dag_ends",
-     "treatment and outcome may be neither covariates nor unobserved: alliance_lag1"),
-    ({"dag.treatment": "warnin"}, "protocol.dag_ends",
-     "no arrow of the diagram touches its treatment or outcome: warnin (did you mean warning?)"),
+    (
+        {
+            "confounders.tier1.0": "aliance_lag1",
+            "estimator.adjust_for.0": "severity",
+            "dag.edges": [*EDGES[:1], EDGES[-1]],
+            "missing.covariates": [*LAG_RULES[1:], {"covariate": "phq9", "fill": "median"}],
+        },
+        "protocol.covariates",
+        "confounders that no table and no definition holds: aliance_lag1 (did you mean alliance_lag1?)",
+    ),
+    (
+        {"confounders.tier2.0": "severity", "dag.edges": ["warning -> alliance_after"]},
+        "protocol.covariates",
+        "confounders named twice: severity",
+    ),
+    (
+        {"confounders.tier2": ["regime_mandatory"], "dag.edges": ["warning -> alliance_after"]},
+        "protocol.covariates",
+        "regime_mandatory alone says only part of the legal regime; name both indicators or neither",
+    ),
+    (
+        {"estimator.adjust_for": ["severity", "sude"]},
+        "protocol.adjust_for",
+        "the outcome regression adjusts for what is not among the confounders: sude (did you mean sud?)",
+    ),
+    (
+        {"mediators": [{"name": "visits_90d", "from_day": 1, "to_day": 60}]},
+        "protocol.mediators",
+        (
+            "visits_90d is declared to lie between the exposure and the outcome, and is adjusted for all the same; "
+            "that would hide part of the effect"
+        ),
+    ),
+    (
+        {"mediators": [{"name": "contacts_after", "from_day": 60, "to_day": 1}]},
+        "protocol.mediators",
+        "the window of contacts_after ends before it begins",
+    ),
+    (
+        {"missing.covariates": LAG_RULES},
+        "protocol.missing_covariates",
+        "nobody may have recorded phq9, and nothing says what stands in for it",
+    ),
+    (
+        {"missing.covariates.3.fill": "nearest_lag"},
+        "protocol.missing_covariates",
+        "phq9 has no other lag that could stand in for it; use the median",
+    ),
+    (
+        {"missing.covariates": [*LAG_RULES, LAG_RULES[0], {"covariate": "phq9", "fill": "median"}]},
+        "protocol.missing_covariates",
+        "two rules say what stands in for alliance_lag1",
+    ),
+    (
+        {"governance.forbidden_columns": ["note_text"]},
+        "protocol.free_text",
+        "notes must be kept out of the extract: add session_note to the forbidden columns",
+    ),
+    (
+        {"report.limitations.0": "The analysis shows that warnings are safe."},
+        "protocol.claims",
+        (
+            "wording that promises more than a study can show: 'safe'; to say that the study cannot show it, "
+            "begin the sentence with Whether"
+        ),
+    ),
+    (
+        {"report.cannot_say.0": "A warning has no effect."},
+        "protocol.claims",
+        (
+            "wording that promises more than a study can show: 'no effect'; to say that the study cannot show it, "
+            "begin the sentence with Whether"
+        ),
+    ),
+    (
+        {"dag.outcome": "alliance_lag1"},
+        "protocol.dag_ends",
+        "treatment and outcome may be neither covariates nor unobserved: alliance_lag1",
+    ),
+    (
+        {"dag.treatment": "warnin"},
+        "protocol.dag_ends",
+        "no arrow of the diagram touches its treatment or outcome: warnin (did you mean warning?)",
+    ),
     ({"dag.outcome": "warning"}, "protocol.dag_ends", "the diagram names warning as both treatment and outcome"),
-    ({"dag.edges": EDGES[:-1]}, "protocol.dag_ends",
-     "no arrow leads from warning to alliance_after: the diagram says there is nothing to estimate"),
-    ({"dag.edges": [*EDGES, "alliance_after -> severity"]}, "protocol.dag_acyclic",
-     "the diagram goes round in a circle: alliance_after -> severity -> alliance_after; nothing can cause itself"),
-    ({"dag.edges": [*EDGES, "mood -> warning"]}, "protocol.dag_nodes",
-     "the diagram names what is neither a covariate nor declared unobserved: mood"),
-    ({"dag.unobserved": ["clinician_threshold", "severity"]}, "protocol.dag_nodes",
-     "declared unobserved, and yet adjusted for: severity"),
-    ({"dag.edges": [*EDGES, "warning -> visits_90d"]}, "protocol.dag_descendants",
-     "a confounder comes after the treatment, so adjusting for it hides part of the effect: warning -> visits_90d"),
-    ({"dag.edges": [*EDGES, "clinician_threshold -> alliance_after"]}, "protocol.dag_open_path",
-     ("with these confounders, something other than the treatment still links it to the outcome: "
-     "warning <- clinician_threshold -> alliance_after")),
-    ({"dag.edges": [*EDGES, "habit -> visits_90d", "habit -> alliance_after", "clinician_threshold -> visits_90d"],
-      "dag.unobserved": ["clinician_threshold", "habit"]}, "protocol.dag_open_path",
-     ("with these confounders, something other than the treatment still links it to the outcome: "
-     "warning <- clinician_threshold -> visits_90d <- habit -> alliance_after "
-     "(open at visits_90d only because of adjusting for it)")),
-]  # fmt: skip
+    (
+        {"dag.edges": EDGES[:-1]},
+        "protocol.dag_ends",
+        "no arrow leads from warning to alliance_after: the diagram says there is nothing to estimate",
+    ),
+    (
+        {"dag.edges": [*EDGES, "alliance_after -> severity"]},
+        "protocol.dag_acyclic",
+        "the diagram goes round in a circle: alliance_after -> severity -> alliance_after; nothing can cause itself",
+    ),
+    (
+        {"dag.edges": [*EDGES, "mood -> warning"]},
+        "protocol.dag_nodes",
+        "the diagram names what is neither a covariate nor declared unobserved: mood",
+    ),
+    (
+        {"dag.unobserved": ["clinician_threshold", "severity"]},
+        "protocol.dag_nodes",
+        "declared unobserved, and yet adjusted for: severity",
+    ),
+    (
+        {"dag.edges": [*EDGES, "warning -> visits_90d"]},
+        "protocol.dag_descendants",
+        "a confounder comes after the treatment, so adjusting for it hides part of the effect: warning -> visits_90d",
+    ),
+    (
+        {"dag.edges": [*EDGES, "clinician_threshold -> alliance_after"]},
+        "protocol.dag_open_path",
+        (
+            "with these confounders, something other than the treatment still links it to the outcome: "
+            "warning <- clinician_threshold -> alliance_after"
+        ),
+    ),
+    (
+        {
+            "dag.edges": [
+                *EDGES,
+                "habit -> visits_90d",
+                "habit -> alliance_after",
+                "clinician_threshold -> visits_90d",
+            ],
+            "dag.unobserved": ["clinician_threshold", "habit"],
+        },
+        "protocol.dag_open_path",
+        (
+            "with these confounders, something other than the treatment still links it to the outcome: "
+            "warning <- clinician_threshold -> visits_90d <- habit -> alliance_after "
+            "(open at visits_90d only because of adjusting for it)"
+        ),
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -151,24 +270,41 @@ def test_what_makes_no_sense_fails(changes: dict[str, Any], code: str, said: str
 
 
 NOT_YET: list[tuple[dict[str, Any], str]] = [
-    ({"exposure": {"kind": "continuous", "measure": "dose", "intervention": {"shift": 1.0, "units": "mg"}}},
-     "as exposure, an amount that everyone has more or less of (continuous)"),
+    (
+        {"exposure": {"kind": "continuous", "measure": "dose", "intervention": {"shift": 1.0, "units": "mg"}}},
+        "as exposure, an amount that everyone has more or less of (continuous)",
+    ),
     ({"exposure.versions": ["mood"]}, "versions of the exposure called mood"),
-    ({"outcome": {"kind": "time_to_event", "event": "left", "horizon_days": 180}},
-     "as outcome, the time until an event (time_to_event)"),
+    (
+        {"outcome": {"kind": "time_to_event", "event": "left", "horizon_days": 180}},
+        "as outcome, the time until an event (time_to_event)",
+    ),
     ({"outcome.dyad": "any_clinician"}, "ratings of another clinician than the one who made the assessment"),
     ({"target_trial.contrast.estimand": "ATE"}, "the effect in everyone (ATE)"),
     ({"target_trial.contrast.analogue": "per_protocol"}, "the effect of keeping to a strategy (per_protocol)"),
-    ({"estimands.0.intercurrent_events.death": {"strategy": "last_value"}},
-     ("for death, taking the last value before the event (last_value), "
-     "where this version has counting the event apart (separate)")),
-    ({"estimands.0.intercurrent_events.planned_completion": {"strategy": "treatment_policy"}},
-     ("for planned_completion, taking the outcome as it is (treatment_policy), where this version has taking the last "
-     "value before the event (last_value) or asking what would have been without the event (hypothetical)")),
-    ({"covariates": [{"name": "custody", "meaning": "has custody of a child", "unit": "yes or no"}],
-      "confounders.tier2.3": "custody", "target_trial.assignment.exact": ["regime", "custody"]},
-     "covariates that no table holds yet: custody; agreement on keys that no table holds yet: custody"),
-]  # fmt: skip
+    (
+        {"estimands.0.intercurrent_events.death": {"strategy": "last_value"}},
+        (
+            "for death, taking the last value before the event (last_value), "
+            "where this version has counting the event apart (separate)"
+        ),
+    ),
+    (
+        {"estimands.0.intercurrent_events.planned_completion": {"strategy": "treatment_policy"}},
+        (
+            "for planned_completion, taking the outcome as it is (treatment_policy), where this version has taking the last "
+            "value before the event (last_value) or asking what would have been without the event (hypothetical)"
+        ),
+    ),
+    (
+        {
+            "covariates": [{"name": "custody", "meaning": "has custody of a child", "unit": "yes or no"}],
+            "confounders.tier2.3": "custody",
+            "target_trial.assignment.exact": ["regime", "custody"],
+        },
+        "covariates that no table holds yet: custody; agreement on keys that no table holds yet: custody",
+    ),
+]
 
 
 @pytest.mark.parametrize(("changes", "parts"), NOT_YET, ids=[parts[:30] for _, parts in NOT_YET])
@@ -241,10 +377,13 @@ def test_a_symptom_scale_without_a_key() -> None:
     [
         ("primary_source", Status.PASS, "the scoring key of wai_sr was checked against its authors' publication"),
         ("secondary_source", Status.PASS, "the scoring key of wai_sr was checked against a second-hand source"),
-        ("recall", Status.NOT_EVALUATED,
-         "whether the scoring key of wai_sr is right: it was written from memory and never checked"),
+        (
+            "recall",
+            Status.NOT_EVALUATED,
+            "whether the scoring key of wai_sr is right: it was written from memory and never checked",
+        ),
     ],
-)  # fmt: skip
+)
 def test_how_far_a_key_was_checked(status: str, judged: Status, said: str) -> None:
     """A key from memory is not taken for a checked one."""
     key = INSTRUMENTS["wai_sr"].model_dump()
@@ -297,23 +436,61 @@ def test_the_regime_may_be_drawn_as_one_node() -> None:
 
 
 COHORT: list[tuple[str, dict[str, Any], str, str]] = [
-    ("s1_hypertension_adherence", {"sensitivity.planned": [], "outcome": {
-        "kind": "rating", "instrument": "wai_sr", "version": "client", "rater": "patient", "dyad": "index_clinician",
-        "scale": "item_mean", "windows": [{"day": 90, "half_width": 21}], "primary_day": 90}}, "protocol.common_rater",
-     ("the patient rates both the exposure and the outcome, so mood alone can link them; "
-     "plan the sensitivity analysis common_rater")),
-    ("s8_telepsychiatry", {"non_inferiority_margin": None}, "protocol.margin",
-     "a claim that something is not much worse needs the margin, set beforehand"),
-    ("s4_gratitude_journal", {"mediators": []}, "protocol.alliance",
-     "the alliance is called a mediator, and the study names none"),
-    ("s4_gratitude_journal", {"estimator.adjust_for": ["alliance_after"]}, "protocol.mediators",
-     ("alliance_after is declared to lie between the exposure and the outcome, and is adjusted for all the same; "
-     "that would hide part of the effect")),
-    ("s6_triadic_psychoeducation", {"actors": ["clinician", "patient", "carer"]}, "protocol.actors",
-     "somebody is named who is not among the actors: caregiver (did you mean carer?)"),
-    ("s13_heterogeneity", {"meta.moderators.0.reference": None}, "protocol.moderators",
-     "a categorical moderator needs a reference level: design"),
-]  # fmt: skip
+    (
+        "s1_hypertension_adherence",
+        {
+            "sensitivity.planned": [],
+            "outcome": {
+                "kind": "rating",
+                "instrument": "wai_sr",
+                "version": "client",
+                "rater": "patient",
+                "dyad": "index_clinician",
+                "scale": "item_mean",
+                "windows": [{"day": 90, "half_width": 21}],
+                "primary_day": 90,
+            },
+        },
+        "protocol.common_rater",
+        (
+            "the patient rates both the exposure and the outcome, so mood alone can link them; "
+            "plan the sensitivity analysis common_rater"
+        ),
+    ),
+    (
+        "s8_telepsychiatry",
+        {"non_inferiority_margin": None},
+        "protocol.margin",
+        "a claim that something is not much worse needs the margin, set beforehand",
+    ),
+    (
+        "s4_gratitude_journal",
+        {"mediators": []},
+        "protocol.alliance",
+        "the alliance is called a mediator, and the study names none",
+    ),
+    (
+        "s4_gratitude_journal",
+        {"estimator.adjust_for": ["alliance_after"]},
+        "protocol.mediators",
+        (
+            "alliance_after is declared to lie between the exposure and the outcome, and is adjusted for all the same; "
+            "that would hide part of the effect"
+        ),
+    ),
+    (
+        "s6_triadic_psychoeducation",
+        {"actors": ["clinician", "patient", "carer"]},
+        "protocol.actors",
+        "somebody is named who is not among the actors: caregiver (did you mean carer?)",
+    ),
+    (
+        "s13_heterogeneity",
+        {"meta.moderators.0.reference": None},
+        "protocol.moderators",
+        "a categorical moderator needs a reference level: design",
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "changes", "code", "said"), COHORT, ids=[code for _, _, code, _ in COHORT])

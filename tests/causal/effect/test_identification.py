@@ -41,8 +41,13 @@ def test_the_flagship_is_identified(flagship: OccasionStudy) -> None:
     assert found.sufficient
     assert found.open_paths == ()
     assert found.not_in_diagram == (
-        "age", "hospitalised_365d", "missed_180d", "prior_assessments", "psychosis", "visits_90d",
-    )  # fmt: skip
+        "age",
+        "hospitalised_365d",
+        "missed_180d",
+        "prior_assessments",
+        "psychosis",
+        "visits_90d",
+    )
     assert found.unobserved == ("clinician_threshold",)
     assert set(found.adjustment_set_dowhy) == set(found.used) - set(found.not_in_diagram)
     assert found.sentence == (

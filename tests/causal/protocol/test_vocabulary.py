@@ -39,25 +39,40 @@ def test_each_can_be_said_and_not_yet_estimated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
-        ("s1_hypertension_adherence", CohortStudy,
-         ("a study with one row for each rating, starting at a rating (rating); as exposure, an amount that everyone "
-         "has more or less of (continuous); as outcome, days covered by medicine (days_covered); entropy balancing "
-         "(entropy_balancing) with the effect of a shift (modified_treatment_policy)")),
-        ("s7_group_cohesion", CohortStudy,
-         ("a study with one row for each member_session, starting at the end of a session (session_end); as exposure, a "
-         "member's own value beside the other members' (own_and_others); as outcome, a value at a later session "
-         "(next_session); weighting by the propensity (propensity) with effects within and between people "
-         "(within_between)")),
-        ("s10_duty_to_warn_kept", OccasionStudy,
-         ("the effect in those who could have gone either way (ATO); the effect of keeping to a strategy "
-         "(per_protocol); for patient_ended, asking what would have been without the event (hypothetical), where this version has "
-         "counting the event as a bad outcome (composite); for hospitalised, asking what would have been without the "
-         "event (hypothetical), where this version has taking the outcome as it is (treatment_policy); for "
-         "comparison_treated_later, asking what would have been without the event (hypothetical), where this version "
-         "has taking the outcome as it is (treatment_policy)")),
+        (
+            "s1_hypertension_adherence",
+            CohortStudy,
+            (
+                "a study with one row for each rating, starting at a rating (rating); as exposure, an amount that "
+                "everyone has more or less of (continuous); as outcome, days covered by medicine (days_covered); "
+                "entropy balancing (entropy_balancing) with the effect of a shift (modified_treatment_policy)"
+            ),
+        ),
+        (
+            "s7_group_cohesion",
+            CohortStudy,
+            (
+                "a study with one row for each member_session, starting at the end of a session (session_end); as "
+                "exposure, a member's own value beside the other members' (own_and_others); as outcome, a value at a "
+                "later session (next_session); weighting by the propensity (propensity) with effects within and "
+                "between people (within_between)"
+            ),
+        ),
+        (
+            "s10_duty_to_warn_kept",
+            OccasionStudy,
+            (
+                "the effect in those who could have gone either way (ATO); the effect of keeping to a strategy "
+                "(per_protocol); for patient_ended, asking what would have been without the event (hypothetical), "
+                "where this version has counting the event as a bad outcome (composite); for hospitalised, asking "
+                "what would have been without the event (hypothetical), where this version has taking the outcome as "
+                "it is (treatment_policy); for comparison_treated_later, asking what would have been without the "
+                "event (hypothetical), where this version has taking the outcome as it is (treatment_policy)"
+            ),
+        ),
         ("s13_heterogeneity", MetaStudy, "pooling the effects of other studies"),
     ],
-)  # fmt: skip
+)
 def test_the_parts_are_named_in_plain_words(name: str, kind: type[BaseModel], said: str) -> None:
     """Each part is said in words, with the file's own word in brackets."""
     study = load_study(Path(__file__).parent / "studies" / f"{name}.yaml").study
@@ -133,9 +148,11 @@ IMPOSSIBLE = [
     ({"reverse": (13,)}, "items [13] are named, but the form has 12"),
     ({"minimum_answered": 13}, "minimum_answered is 13, but the form has 12 items"),
     ({"missing_codes": (3, 99)}, "missing_codes [3] are also responses from 1 to 5"),
-    ({"subscales": {"bond": {"items": (3, 5), "minimum_answered": 3}}},
-     "minimum_answered exceeds the number of items in subscales ['bond']"),
-]  # fmt: skip
+    (
+        {"subscales": {"bond": {"items": (3, 5), "minimum_answered": 3}}},
+        "minimum_answered exceeds the number of items in subscales ['bond']",
+    ),
+]
 
 
 @pytest.mark.parametrize(("change", "said"), IMPOSSIBLE, ids=[said[:20] for _, said in IMPOSSIBLE])
