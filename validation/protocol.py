@@ -12,6 +12,7 @@ from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, MetaStudy, OccasionStudy
 from causal.protocol.cohort import ActorAvailable
 from causal.protocol.outcome import Composite, Rating
+from causal.protocol.target_trial import FollowedUp
 from causal.tables import ACTIONS
 from validation.diagram import judge_diagram
 from validation.estimable import judge_estimable, judge_planned
@@ -71,6 +72,7 @@ def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> I
     if isinstance(study.outcome, Rating):
         yield _outcome_window(study, study.outcome)
         yield _primary_day(study.outcome, study.target_trial.follow_up.horizon_days)
+        yield _followed_up(study, study.outcome)
         yield from _instrument(study.outcome, instruments)
         yield from _composite_values(study, study.outcome, instruments)
     yield _symptom_keys(confounders, instruments)
@@ -175,6 +177,27 @@ def _primary_day(outcome: Rating, horizon: int) -> Verdict:
     else:
         problem = ""
     return holds("protocol.primary_day", problem, f"day {outcome.primary_day} answers the question, within follow-up")
+
+
+def _followed_up(study: OccasionStudy, outcome: Rating) -> Verdict:
+    code = "protocol.followed_up"
+    last = [window.day + window.half_width for window in outcome.windows if window.day == outcome.primary_day]
+    if not last:
+        return not_evaluated(code, "not evaluated while the primary day is not among the days of rating")
+    days = max((rule.days for rule in study.target_trial.eligibility if isinstance(rule, FollowedUp)), default=0)
+    short = days < last[0]
+    return Verdict(
+        code=code,
+        status=Status.FAIL if short else Status.PASS,
+        sentence=f"the answer may be given until day {last[0]}, and each occasion has records for at least {days} days"
+        + (
+            "; add or raise the rule followed_up, or the newest occasions count as if all had gone well"
+            if short
+            else ""
+        ),
+        measured=float(days),
+        limit=float(last[0]),
+    )
 
 
 def _instrument(outcome: Rating, instruments: Mapping[str, Instrument]) -> Iterator[Verdict]:

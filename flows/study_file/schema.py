@@ -27,7 +27,7 @@ def study_json_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """Write the schema as text: the same bytes each time."""
-    return json.dumps(study_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(study_json_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_schema(path: Path = DEFAULT_SCHEMA) -> Path:

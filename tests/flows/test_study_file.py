@@ -83,7 +83,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         ("  caliper: {", "  calliper: {"),
         ("kind: binary_event", "kind: binary_evnt"),
         ("{strategy: composite, value", "{strategy: compsite, value"),
-        ("years: 18", "years: '18'"),
+        ("minimum_clusters: 30", "minimum_clusters: '30'"),
         ("  primary_day: 90", "  primary_day: yes"),
         ("  id: duty_to_warn", "  id: 010"),
         ("  basis: Demo", "  bases: Demo"),
@@ -95,10 +95,6 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     )
     assert problems(path) == [
         f"{place(path, 'id: |010')}: study.id: 010 {ambiguous}",
-        (
-            f"{place(path, 'years: |')}: target_trial.eligibility[1].years: "
-            "got '18', expected an integer from 0 to 120; remove the quotes"
-        ),
         (
             f"{place(path, 'kind: |binary_evnt')}: exposure.kind: got 'binary_evnt', expected one of: binary_event, "
             "cluster_level, continuous, joint, repeated, sustained; did you mean 'binary_event'?"
@@ -115,6 +111,10 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         ),
         f"{place(path, 'ratio: |0')}: matching.ratio: got 0, expected an integer from 1 to 4",
         f"{place(path, '|calliper')}: matching.calliper: unknown key 'calliper'; did you mean 'caliper'?",
+        (
+            f"{place(path, 'minimum_clusters: |')}: estimator.minimum_clusters: "
+            "got '30', expected an integer of at least 2; remove the quotes"
+        ),
         f"{place(path, '|bases: Demo')}: governance.bases: unknown key 'bases'; did you mean 'basis'?",
         f"{place(path, '|audience:')}: report.audience: got nothing, expected ethics_board",
     ]
@@ -154,12 +154,12 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             "dag.edges[1]: got 'severity => warning', expected an arrow written: cause -> effect",
         ),
         (
-            "    - {rule: not_inpatient}",
-            "    - {name: not_inpatient}",
-            "- |{name: not_inpatient}",
+            "death: {strategy: separate}",
+            "death: {}",
+            "death: |{}",
             (
-                "target_trial.eligibility[6].rule: this key is missing; expected one of: in_relationship, minimum_age, "
-                "no_prior_exposure, not_inpatient, prior_contacts, prior_rating, regime_known"
+                "estimands[1].intercurrent_events.death.strategy: this key is missing; expected one of: "
+                "composite, hypothetical, last_value, separate, treatment_policy"
             ),
         ),
         (

@@ -93,6 +93,14 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         ),
     ),
     (
+        {"target_trial.eligibility.0": {"rule": "followed_up", "days": 110}},
+        "protocol.followed_up",
+        (
+            "the answer may be given until day 111, and each occasion has records for at least 110 days; add or raise "
+            "the rule followed_up, or the newest occasions count as if all had gone well"
+        ),
+    ),
+    (
         {"outcome.primary_day": 60},
         "protocol.primary_day",
         "the primary day is 60, and the outcome is rated around day 30, 90, 180",
@@ -292,8 +300,8 @@ NOT_YET: list[tuple[dict[str, Any], str]] = [
     (
         {"estimands.0.intercurrent_events.planned_completion": {"strategy": "treatment_policy"}},
         (
-            "for planned_completion, taking the outcome as it is (treatment_policy), where this version has taking the last "
-            "value before the event (last_value) or asking what would have been without the event (hypothetical)"
+            "for planned_completion, taking the outcome as it is (treatment_policy), where this version has taking the "
+            "last value before the event (last_value) or asking what would have been without the event (hypothetical)"
         ),
     ),
     (
