@@ -133,6 +133,8 @@ def _problem(detail: ErrorDetails, document: Document, root: Schema) -> tuple[Pr
             where = (*where, node["discriminator"]["propertyName"])
             place = document.places[where[:-1]]
             text = f"this key is missing; expected one of: {', '.join(node['discriminator']['mapping'])}"
+            if meant := get_close_matches(str(where[-1]), list(value), n=1, cutoff=0.6):
+                text += f"; is it spelt {shown(meant[0])!r}?"
         case "union_tag_invalid" if isinstance(value, dict):
             where = (*where, node["discriminator"]["propertyName"])
             place = document.places[where]
@@ -169,6 +171,8 @@ def _not_as_expected(value: Plain, written: str | None, node: Schema, root: Sche
     kinds = {part.get("type") for part in node.get("anyOf", [node])}
     if kinds & {"integer", "number"} and isinstance(value, str) and _is_number(value):
         return f"{text}; remove the quotes"
+    if kinds & {"integer", "number"} and isinstance(value, str) and _is_number(value.replace(",", ".", 1)):
+        return f"{text}; write a decimal point"
     if "string" in kinds and written:
         return f"{text}; quote it: '{shown(written)}'"
     if isinstance(value, str) and "enum" in node:

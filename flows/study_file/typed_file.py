@@ -52,19 +52,19 @@ def typed_file(
     problems = list(document.problems)
     value: T | None = None
     if document.value is not None or not problems:
+        problems += _not_yet_named(more_problems(document) if more_problems is not None else (), problems)
         try:
             # JSON, because strict mode takes a JSON array for a tuple but refuses a Python list.
             value = adapter.validate_json(json.dumps(document.value, allow_nan=False))
         except ValidationError as error:
             problems += _not_yet_named(problems_in(error, document, _schema(adapter)), problems)
-        problems += more_problems(document) if more_problems is not None else ()
     if problems or value is None:
         raise StudyFileError(f"{what}.invalid", _message(shown(str(path)), problems))
     return value
 
 
-def _not_yet_named(found: list[Problem], known: list[Problem]) -> list[Problem]:
-    """Those of `found` that do not follow from a value already refused."""
+def _not_yet_named(found: Iterable[Problem], known: list[Problem]) -> list[Problem]:
+    """Keep those of `found` that do not speak of a value already refused, or of a part of it."""
     refused = [problem.where for problem in known if problem.where]
     return [problem for problem in found if not any(problem.where[: len(where)] == where for where in refused)]
 

@@ -127,7 +127,7 @@ def test_24_a_column_that_a_library_writes_is_no_covariate(tmp_path: Path) -> No
             "  ratio: 2\n  ratio: 3\n",
             f"matching.ratio: key 'ratio' is here a second time; it stands on line {line_of('  ratio: 2')}",
         ),
-        ("    - psychosis\n", "    - NO\n", "confounders.tier2[4]: got 'NO', expected a lower-case word"),
+        ("    - psychosis\n", "    - NO\n", "confounders.tier2[4]: unknown covariate 'NO'; known are age, "),
         ("    - psychosis\n", "    - 1E5\n", "confounders.tier2[4]: got 1E5, expected a lower-case word"),
         ("    - psychosis\n", "    - 010\n", "confounders.tier2[4]: 010 means different things"),
         ("  id: duty_to_warn\n", "  id: 12:30:00\n", "study.id: 12:30:00 means different things"),

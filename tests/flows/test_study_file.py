@@ -172,6 +172,21 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             ),
         ),
         (
+            "  level: 0.95",
+            "  level: 0,95",
+            "level: |0,95",
+            "estimator.level: got '0,95', expected a number above 0.5 and below 1; write a decimal point",
+        ),
+        (
+            "exposure:\n  kind: binary_event",
+            "exposure:\n  knd: binary_event",
+            "|knd",
+            (
+                "exposure.kind: this key is missing; expected one of: binary_event, cluster_level, continuous, joint, "
+                "repeated, sustained; is it spelt 'knd'?"
+            ),
+        ),
+        (
             "  ratio: 2\n",
             "",
             "  |method: greedy",
