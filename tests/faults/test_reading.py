@@ -54,62 +54,84 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     "unterminated quote": (
         "patients.csv",
         replaced(b"1E5,", b'"1E5,'),
-        "[extract.unterminated_quote] patients.csv has a quote that is not closed on its own line, on line 3."
-        " Fix: close every quote; values may not hold line breaks",
+        (
+            "[extract.unterminated_quote] patients.csv has a quote that is not closed on its own line, on line 3."
+            " Fix: close every quote; values may not hold line breaks"
+        ),
     ),
     "line break in a value": (
         "patients.csv",
         replaced(b"1E5,", b'"1\nE5",'),
-        "[extract.unterminated_quote] patients.csv has a quote that is not closed on its own line, on line 3."
-        " Fix: close every quote; values may not hold line breaks",
+        (
+            "[extract.unterminated_quote] patients.csv has a quote that is not closed on its own line, on line 3."
+            " Fix: close every quote; values may not hold line breaks"
+        ),
     ),
     "quote inside a value": (
         "patients.csv",
         replaced(b"1E5,", b'"1E"5,'),
-        "[extract.csv] patients.csv has a quote in the middle of a value, on line 3."
-        " Fix: quote whole values and double the quotes inside them",
+        (
+            "[extract.csv] patients.csv has a quote in the middle of a value, on line 3."
+            " Fix: quote whole values and double the quotes inside them"
+        ),
     ),
     "quote after a space": (
         "patients.csv",
         replaced(b"NA,1975", b'NA, "1975"'),
-        "[extract.csv] patients.csv has a quote in the middle of a value, on line 4."
-        " Fix: quote whole values and double the quotes inside them",
+        (
+            "[extract.csv] patients.csv has a quote in the middle of a value, on line 4."
+            " Fix: quote whole values and double the quotes inside them"
+        ),
     ),
     "rows too short and too long": (
         "encounters.csv",
         lambda content: content.replace(b"E2,0007,", b"E2,").replace(b"E4,0007,", b"E4,0007,0007,"),
-        "[extract.ragged] encounters.csv has 2 lines without its 6 values, first line 3. Fix: write 6 values on every"
-        " line; quote a value that holds a comma; write decimals with a point",
+        (
+            "[extract.ragged] encounters.csv has 2 lines without its 6 values, first line 3. Fix: write 6"
+            " values on every"
+            " line; quote a value that holds a comma; write decimals with a point"
+        ),
     ),
     "latin-1": (
         "clinics.csv",
         replaced(b"America", b"Am\xe9rica"),
-        "[extract.encoding] clinics.csv is not UTF-8 from line 2, it is likely Latin-1 (ISO 8859-1)."
-        " Fix: save the file as UTF-8 and deliver it again",
+        (
+            "[extract.encoding] clinics.csv is not UTF-8 from line 2, it is likely Latin-1 (ISO 8859-1)."
+            " Fix: save the file as UTF-8 and deliver it again"
+        ),
     ),
     "Windows-1252": (
         "clinics.csv",
         replaced(b"America", b"\x93America\x94"),
-        "[extract.encoding] clinics.csv is not UTF-8 from line 2, it is likely Windows-1252."
-        " Fix: save the file as UTF-8 and deliver it again",
+        (
+            "[extract.encoding] clinics.csv is not UTF-8 from line 2, it is likely Windows-1252."
+            " Fix: save the file as UTF-8 and deliver it again"
+        ),
     ),
     "two encodings": (
         "clinics.csv",
         replaced(b"America", b"Am\xe9rica \xc3\xa9"),
-        "[extract.encoding] clinics.csv is not UTF-8 from line 2, it is likely a mixture of UTF-8 and another encoding."
-        " Fix: save the file as UTF-8 and deliver it again",
+        (
+            "[extract.encoding] clinics.csv is not UTF-8 from line 2, it is likely a mixture of UTF-8 and"
+            " another encoding."
+            " Fix: save the file as UTF-8 and deliver it again"
+        ),
     ),
     "UTF-16 with its mark": (
         "clinics.csv",
         lambda content: content.decode().encode("utf-16"),
-        "[extract.encoding] clinics.csv is not UTF-8, it is likely UTF-16."
-        " Fix: save the file as UTF-8 and deliver it again",
+        (
+            "[extract.encoding] clinics.csv is not UTF-8, it is likely UTF-16."
+            " Fix: save the file as UTF-8 and deliver it again"
+        ),
     ),
     "UTF-16 without its mark": (
         "clinics.csv",
         lambda content: content.decode().encode("utf-16-le"),
-        "[extract.encoding] clinics.csv is not UTF-8, it is likely UTF-16."
-        " Fix: save the file as UTF-8 and deliver it again",
+        (
+            "[extract.encoding] clinics.csv is not UTF-8, it is likely UTF-16."
+            " Fix: save the file as UTF-8 and deliver it again"
+        ),
     ),
     "CR alone": (
         "clinics.csv",
@@ -119,50 +141,66 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     "two line ends": (
         "patients.csv",
         replaced(b"\n", b"\r\n", 2),
-        "[extract.line_ends] patients.csv mixes line ends: 2 of 5 lines end in CR LF."
-        " Fix: write every line with the same line end",
+        (
+            "[extract.line_ends] patients.csv mixes line ends: 2 of 5 lines end in CR LF."
+            " Fix: write every line with the same line end"
+        ),
     ),
     "NUL": (
         "patients.csv",
         replaced(b"1E5", b"1\x00E5"),
-        "[extract.control_character] patients.csv has control characters inside values, first on line 3."
-        " Fix: remove NUL, tab, escape and other control characters",
+        (
+            "[extract.control_character] patients.csv has control characters inside values, first on line 3."
+            " Fix: remove NUL, tab, escape and other control characters"
+        ),
     ),
     "terminal escape": (
         "patients.csv",
         replaced(b"1E5", b"\x1b[31m1E5\x1b[0m"),
-        "[extract.control_character] patients.csv has control characters inside values, first on line 3."
-        " Fix: remove NUL, tab, escape and other control characters",
+        (
+            "[extract.control_character] patients.csv has control characters inside values, first on line 3."
+            " Fix: remove NUL, tab, escape and other control characters"
+        ),
     ),
     "CR in a value": (
         "patients.csv",
         replaced(b"1E5", b"1\rE5"),
-        "[extract.control_character] patients.csv has control characters inside values, first on line 3."
-        " Fix: remove NUL, tab, escape and other control characters",
+        (
+            "[extract.control_character] patients.csv has control characters inside values, first on line 3."
+            " Fix: remove NUL, tab, escape and other control characters"
+        ),
     ),
     "C1 control in UTF-8": (
         "patients.csv",
         replaced(b"1E5", "1\x9bE5".encode()),
-        "[extract.control_character] patients.csv has control characters inside values, first on line 3."
-        " Fix: remove NUL, tab, escape and other control characters",
+        (
+            "[extract.control_character] patients.csv has control characters inside values, first on line 3."
+            " Fix: remove NUL, tab, escape and other control characters"
+        ),
     ),
     "huge value": (
         "patients.csv",
         replaced(b"1E5", b"9" * 3_000_000),
-        "[extract.line_too_long] line 3 of patients.csv is longer than 1000000 bytes."
-        " Fix: an extract holds codes and numbers, not documents",
+        (
+            "[extract.line_too_long] line 3 of patients.csv is longer than 1000000 bytes."
+            " Fix: an extract holds codes and numbers, not documents"
+        ),
     ),
     "huge file without a line end": (
         "patients.csv",
-        lambda content: b"9" * 12_000_000,
-        "[extract.line_too_long] line 1 of patients.csv is longer than 1000000 bytes."
-        " Fix: an extract holds codes and numbers, not documents",
+        lambda _: b"9" * 12_000_000,
+        (
+            "[extract.line_too_long] line 1 of patients.csv is longer than 1000000 bytes."
+            " Fix: an extract holds codes and numbers, not documents"
+        ),
     ),
     "5,000 columns": (
         "patients.csv",
-        lambda content: b",".join(b"c%d" % i for i in range(5000)) + b"\n",
-        "[extract.too_many_columns] patients.csv has 5000 columns; at most 500 are read."
-        " Fix: deliver only the declared columns",
+        lambda _: b",".join(b"c%d" % i for i in range(5000)) + b"\n",
+        (
+            "[extract.too_many_columns] patients.csv has 5000 columns; at most 500 are read."
+            " Fix: deliver only the declared columns"
+        ),
     ),
     "blank line": (
         "patients.csv",
@@ -171,7 +209,7 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     ),
     "empty file": (
         "clinics.csv",
-        lambda content: b"",
+        lambda _: b"",
         "[extract.no_header] clinics.csv is empty. Fix: deliver at least the line of column names",
     ),
     "header only, of a table that is needed": (
@@ -182,74 +220,101 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
     "no header": (
         "clinics.csv",
         lambda content: content.splitlines(keepends=True)[1].replace(b"/", b""),
-        "[extract.no_header] the first line of clinics.csv names none of the columns of 'clinics'."
-        " Fix: write the column names on the first line, in lower case",
+        (
+            "[extract.no_header] the first line of clinics.csv names none of the columns of 'clinics'."
+            " Fix: write the column names on the first line, in lower case"
+        ),
     ),
     "repeated column": (
         "patients.csv",
         replaced(b"race_eth", b"sex"),
-        "[extract.duplicate_column] patients.csv has column names that differ only in case, or not at all: sex."
-        " Fix: give every column its own name",
+        (
+            "[extract.duplicate_column] patients.csv has column names that differ only in case, or not at all: sex."
+            " Fix: give every column its own name"
+        ),
     ),
     "columns that differ in case": (
         "patients.csv",
         lambda content: content.replace(b"race_eth,insurance", b"SEX,weight").replace(b"death_date", b"WEIGHT"),
-        "[extract.duplicate_column] patients.csv has column names that differ only in case, or not at all: sex,"
-        " columns number 5, 6. Fix: give every column its own name",
+        (
+            "[extract.duplicate_column] patients.csv has column names that differ only in case, or not at all: sex,"
+            " columns number 5, 6. Fix: give every column its own name"
+        ),
     ),
     "column names with spaces and tags": (
         "patients.csv",
         lambda content: content.replace(b"race_eth", b"race eth").replace(b"insurance", b"<b>insurance</b>"),
-        "[extract.column_name] patients.csv has column names that are not plain words: columns number 4, 5."
-        " Fix: use letters, digits and underscores",
+        (
+            "[extract.column_name] patients.csv has column names that are not plain words: columns number 4, 5."
+            " Fix: use letters, digits and underscores"
+        ),
     ),
     "semicolons": (
         "clinics.csv",
         replaced(b",", b";"),
-        "[extract.delimiter] clinics.csv seems to be separated by semicolon, expected comma."
-        " Fix: write it with commas (and decimals with a point)",
+        (
+            "[extract.delimiter] clinics.csv seems to be separated by semicolon, expected comma."
+            " Fix: write it with commas (and decimals with a point)"
+        ),
     ),
     "tabs": (
         "clinics.csv",
         replaced(b",", b"\t"),
-        "[extract.delimiter] clinics.csv seems to be separated by tab, expected comma."
-        " Fix: write it with commas (and decimals with a point)",
+        (
+            "[extract.delimiter] clinics.csv seems to be separated by tab, expected comma."
+            " Fix: write it with commas (and decimals with a point)"
+        ),
     ),
     "decimal comma in quotes": (
         "threat_assessments.csv",
         replaced(b"4.5", b'"4,5"'),
-        "[extract.decimal_comma] threat_assessments.csv has numbers with a decimal comma in severity (2 rows)."
-        " Fix: write decimals with a point",
+        (
+            "[extract.decimal_comma] threat_assessments.csv has numbers with a decimal comma in severity (2 rows)."
+            " Fix: write decimals with a point"
+        ),
     ),
     "day and month": (
         "hospitalizations.csv",
         replaced(b"2023-01-01", b"03/04/2024"),
-        "[extract.date_format] hospitalizations.csv has dates whose day and month can be confused in admit (1 rows),"
-        " discharge (1 rows). Fix: write dates as YYYY-MM-DD and times as YYYY-MM-DD HH:MM:SS",
+        (
+            "[extract.date_format] hospitalizations.csv has dates whose day and month can be confused in"
+            " admit (1 rows),"
+            " discharge (1 rows). Fix: write dates as YYYY-MM-DD and times as YYYY-MM-DD HH:MM:SS"
+        ),
     ),
     "a time zone beside none": (
         "encounters.csv",
         replaced(b"2023-02-01 09:00:00", b"2023-02-01 09:00:00+05:00"),
-        "[extract.time_zone] encounters.csv has times with a time zone in start_ts (1 rows). Fix: write clinic-local"
-        " times without a zone; the zone of a clinic is clinics.tz",
+        (
+            "[extract.time_zone] encounters.csv has times with a time zone in start_ts (1 rows). Fix: write"
+            " clinic-local"
+            " times without a zone; the zone of a clinic is clinics.tz"
+        ),
     ),
     "UTC": (
         "threat_assessments.csv",
         lambda content: content.replace(b"10:00,", b"10:00Z,").replace(b"11:30,", b"11:30 UTC,"),
-        "[extract.time_zone] threat_assessments.csv has times with a time zone in ts (2 rows). Fix: write clinic-local"
-        " times without a zone; the zone of a clinic is clinics.tz",
+        (
+            "[extract.time_zone] threat_assessments.csv has times with a time zone in ts (2 rows). Fix:"
+            " write clinic-local"
+            " times without a zone; the zone of a clinic is clinics.tz"
+        ),
     ),
     "free text": (
         "encounters.csv",
         replaced(b"status", b"status,visit_note"),
-        "[extract.free_text] encounters.csv has columns that seem to hold free text: columns number 7."
-        " Fix: deliver the extract without them",
+        (
+            "[extract.free_text] encounters.csv has columns that seem to hold free text: columns number 7."
+            " Fix: deliver the extract without them"
+        ),
     ),
     "missing columns": (
         "patients.csv",
         lambda content: content.replace(b"person_id", b"PERSON").replace(b"sex", b"gender"),
-        "[extract.missing_column] missing columns: patients.person_id, patients.sex."
-        " Fix: deliver them, named in lower case",
+        (
+            "[extract.missing_column] missing columns: patients.person_id, patients.sex."
+            " Fix: deliver them, named in lower case"
+        ),
     ),
 }
 
@@ -408,8 +473,11 @@ MANIFESTS: dict[str, tuple[str, str]] = {
     "big": (" " * 5_000_000, "it is larger than 4000000 bytes"),
     "bare": ('{"schema": "rapport-extract/1"}', "missing, unknown or of the wrong type: as_of, synthetic, tables"),
     "types": (
-        '{"schema": "rapport-extract/1", "as_of": "2024-12-31", "synthetic": "yes", "Smith": 1, "tables": {"patients":'
-        ' {"rows": 1, "files": [{"path": "patients.csv", "rows": "1", "bytes": 1, "sha256": ""}]}}}',
+        (
+            '{"schema": "rapport-extract/1", "as_of": "2024-12-31", "synthetic": "yes", "Smith": 1,'
+            ' "tables": {"patients":'
+            ' {"rows": 1, "files": [{"path": "patients.csv", "rows": "1", "bytes": 1, "sha256": ""}]}}}'
+        ),
         "missing, unknown or of the wrong type: (unknown key), synthetic, tables.patients.files.0.rows",
     ),
     "unknown table": (
@@ -472,7 +540,8 @@ def test_bad_parquet_is_refused(tmp_path: Path) -> None:
     stamps = arrow_table("encounters", small_extract()["encounters"]).column("start_ts")
     tables = small_extract()
     cases = {
-        "[extract.time_zone] encounters.parquet has times with a time zone in start_ts (4 rows). Fix: write clinic-local"
+        "[extract.time_zone] encounters.parquet has times with a time zone in start_ts (4 rows). Fix:"
+        " write clinic-local"
         " times without a zone; the zone of a clinic is clinics.tz": _with(
             "encounters", "start_ts", stamps.cast(pa.timestamp("us", tz="UTC"))
         ),
