@@ -62,7 +62,7 @@ def minimum_detectable_effect(
         raise DesignError("design.power_inputs", f"power and alpha must lie in (0, 1), got {power:g} and {alpha:g}")
     seen = n_cases * (1 - attrition_treated)
     if not seen - 2 > 0:
-        raise DesignError("design.too_few_cases", f"{n_cases:g} treated occasions leave no degrees of freedom")
+        raise DesignError("design.too_few_cases", "so few treated occasions leave no degrees of freedom")
     variance = (1 - r2) * (1 / seen + 1 / (n_cases * ratio * (1 - attrition_comparison)))
     quantiles = stdtrit(seen - 2, 1 - alpha / 2) + stdtrit(seen - 2, power)
     return float(quantiles * np.sqrt(variance * (1 + (per_cluster - 1) * icc)))

@@ -23,6 +23,7 @@ BoolArray = NDArray[np.bool_]
 FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
 REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
 LONGEST_STEP = 5.0  # no occasion's log odds moves by more in one Newton step
+SETTLED = 1e-9  # largest last change of a log odds at a maximum
 LBFGS_FROM = 2_000_000  # values in the design from which scikit-learn finds the neighbourhood of the maximum
 ROWS_PER_BLOCK = 65_536  # rows whose share of the information matrix is formed at once, to bound memory
 
@@ -115,8 +116,7 @@ def fit_propensity(covariates: FloatArray, treated: BoolArray, *, names: Sequenc
     if per_parameter < REFUSE_BELOW:
         raise DesignError(
             "design.too_few_events",
-            f"the propensity model has {len(used)} covariates for the smaller arm's events: "
-            f"{per_parameter:.1f} events per parameter, at least {REFUSE_BELOW:g} needed",
+            f"the smaller arm has fewer than {REFUSE_BELOW:g} occasions for each of the {len(used)} covariates",
             fix="declare fewer covariates, or wait for more occasions",
         )
     separated = _separating(x, y, labels)
@@ -140,7 +140,7 @@ def fit_propensity(covariates: FloatArray, treated: BoolArray, *, names: Sequenc
         coefficients=coefficients,
         intercept=float(beta[0] - coefficients @ centre[kept]),
         logit=logit,
-        probability=_expit(logit),
+        probability=expit(logit),
         c_statistic=c_statistic(logit, y),
         events_per_parameter=per_parameter,
         method=method,
@@ -171,21 +171,10 @@ def firth_logistic(design: FloatArray, treated: BoolArray) -> FloatArray:
     >>> round(float(none_of_twenty[0]), 6)  # log((0 + 1/2) / (20 - 0 + 1/2))
     -3.713572
     """
-    y = np.asarray(treated, dtype=np.float64)
-    beta = np.zeros(design.shape[1])
-    value, score, curvature = _penalised_likelihood(design, y, beta)
-    for _ in range(100):
-        step = np.linalg.solve(curvature, score)
-        step /= max(1.0, float(np.abs(design @ step).max()) / LONGEST_STEP)
-        trial = _penalised_likelihood(design, y, beta + step)
-        while trial[0] < value - 1e-9 * abs(value):
-            step /= 2
-            trial = _penalised_likelihood(design, y, beta + step)
-        beta = beta + step
-        value, score, curvature = trial
-        if float(np.abs(step).max()) < 1e-9:
-            return beta
-    raise DesignError("design.not_converged", "Firth's penalised likelihood of treatment did not reach a maximum")
+    try:
+        return _maximise_penalised(design, np.asarray(treated, dtype=np.float64))
+    except np.linalg.LinAlgError as singular:
+        raise _not_converged() from singular
 
 
 def independent_columns(x: FloatArray, *, tolerance: float = 1e-7) -> BoolArray:
@@ -232,6 +221,43 @@ def c_statistic(score: FloatArray, treated: BoolArray) -> float:
     rank = (np.cumsum(count) - (count - 1) / 2)[code]
     n1, n0 = int(treated.sum()), int((~treated).sum())
     return float((rank[treated].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+
+
+def _maximise_penalised(design: FloatArray, y: FloatArray) -> FloatArray:
+    """Scoring on Firth's objective, and Newton's method once scoring slows down (as it does under separation).
+
+    The penalty does not depend on how the columns are combined, so the search runs on orthonormal ones.
+    """
+    orthonormal, triangle = np.linalg.qr(design)
+    size = np.sqrt(y.size)
+    design = orthonormal * size
+    share = (y.sum() + 0.5) / (y.size + 1)
+    beta, last = orthonormal.T @ np.full(y.size, np.log(share / (1 - share))) / size, np.inf
+    value, score, information = _penalised_likelihood(design, y, beta)
+    slow = False
+    for _ in range(100):
+        curvature = _curvature(design, information, expit(design @ beta)) if slow else information
+        step = np.linalg.solve(curvature, score)
+        moved = float(np.abs(design @ step).max())
+        slow = slow or moved > last / 2
+        step /= max(1.0, moved / LONGEST_STEP)
+        trial = _penalised_likelihood(design, y, beta + step)
+        while trial[0] < value - 1e-9 * abs(value):
+            step /= 2
+            trial = _penalised_likelihood(design, y, beta + step)
+        beta, last = beta + step, moved
+        value, score, information = trial
+        if moved < SETTLED:
+            return np.asarray(np.linalg.solve(triangle, beta * size), dtype=np.float64)
+    raise _not_converged()
+
+
+def _not_converged() -> DesignError:
+    return DesignError(
+        "design.not_converged",
+        "the propensity model did not converge: its covariates nearly repeat one another or nearly separate the arms",
+        fix="drop covariates that repeat one another; cross-tabulate the others with treatment",
+    )
 
 
 def _refuse_unusable(x: FloatArray, y: BoolArray, names: tuple[str, ...]) -> None:
@@ -285,23 +311,19 @@ def _maximum_likelihood(z: FloatArray, y: BoolArray, names: tuple[str, ...]) -> 
     design = np.asfortranarray(np.column_stack([np.ones(y.size), z]))
     beta = _starting_values(z, y)
     for _ in range(50):
-        p = _expit(design @ beta)
+        p = expit(design @ beta)
         try:
             step = np.asarray(np.linalg.solve(_information(design, p * (1 - p)), design.T @ (y - p)), dtype=np.float64)
         except np.linalg.LinAlgError:
             break  # some direction has no information left
-        step /= max(1.0, float(np.abs(design @ step).max()) / LONGEST_STEP)
+        moved = float(np.abs(design @ step).max())
+        step /= max(1.0, moved / LONGEST_STEP)
         beta = beta + step
-        size = float(np.abs(step).max())
-        if size < 1e-9:
+        if moved < SETTLED:
             return beta
         if _apart(z @ step[1:], y):
             raise _separation(_needed(z, y, step[1:], names))
-    raise DesignError(
-        "design.not_converged",
-        "the propensity model did not converge: its covariates nearly repeat one another or nearly separate the arms",
-        fix="drop covariates that repeat one another; cross-tabulate the others with treatment",
-    )
+    raise _not_converged()
 
 
 def _apart(score: FloatArray, y: BoolArray) -> bool:
@@ -346,35 +368,48 @@ def _information(design: FloatArray, weight: FloatArray) -> FloatArray:
 
 
 def _penalised_likelihood(design: FloatArray, y: FloatArray, beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Firth's objective at beta, its gradient (k,), and a positive definite curvature (k, k) for Newton's step.
-
-    The curvature is minus the second derivative, or the information where the former is not positive definite.
-    """
+    """Firth's objective at beta, its gradient (k,), and the information (k, k)."""
     eta = design @ beta
-    p = _expit(eta)
+    p = expit(eta)
     w = p * (1 - p)
     information = _information(design, w)
-    root = np.linalg.cholesky(information)
-    white = np.linalg.solve(root, design.T).T  # rows u with u'u = x' information^-1 x
-    squared = (white**2).sum(axis=1)
-    value = float(y @ eta - np.logaddexp(0, eta).sum() + np.log(np.diag(root)).sum())
-    score = design.T @ (y - p + w * squared * (0.5 - p))
-    curvature = information - _penalty_curvature(design, white, squared, p)
-    return value, score, curvature if np.linalg.eigvalsh(curvature)[0] > 0 else information
+    value = float(y @ eta - np.logaddexp(0, eta).sum() + np.linalg.slogdet(information)[1] / 2)
+    leverage = w * (_whitened(design, information) ** 2).sum(axis=1)
+    return value, design.T @ (y - p + leverage * (0.5 - p)), information
 
 
-def _penalty_curvature(design: FloatArray, white: FloatArray, squared: FloatArray, p: FloatArray) -> FloatArray:
-    """Second derivative (k, k) of log|I|/2: ``[tr(I^-1 I_jl) - tr(I^-1 I_j I^-1 I_l)] / 2`` with derivatives of I."""
-    w = p * (1 - p)
+def _curvature(design: FloatArray, information: FloatArray, p: FloatArray) -> FloatArray:
+    """Minus the second derivative (k, k) of Firth's objective, made positive definite.
+
+    ``I - [tr(I^-1 I_jl) - tr(I^-1 I_j I^-1 I_l)] / 2`` with I_j and I_jl the derivatives of the information I. Relative
+    to I its eigenvalues are taken as they are above 1/100, otherwise by size and no less than that: far from the
+    maximum the objective is not concave.
+    """
     k = design.shape[1]
+    w = p * (1 - p)
+    white = _whitened(design, information)
     first = np.zeros((k, k * k))
     for start in range(0, design.shape[0], block := max(1, ROWS_PER_BLOCK // k)):
         rows = slice(start, start + block)
         pairs = (white[rows, :, None] * white[rows, None, :]).reshape(-1, k * k)
         first += (design[rows] * (w * (1 - 2 * p))[rows, None]).T @ pairs
-    second = design.T @ (design * (w * (1 - 6 * w) * squared)[:, None])
-    return np.asarray((second - first @ first.T) / 2, dtype=np.float64)
+    second = design.T @ (design * (w * (1 - 6 * w) * (white**2).sum(axis=1))[:, None])
+    root = np.linalg.cholesky(information)
+    relative = np.linalg.solve(root, np.linalg.solve(root, (second - first @ first.T) / 2).T)
+    values, vectors = np.linalg.eigh(np.eye(k) - (relative + relative.T) / 2)
+    half = root @ vectors * np.sqrt(np.maximum(np.abs(values), 0.01))
+    return np.asarray(half @ half.T, dtype=np.float64)
 
 
-def _expit(eta: FloatArray) -> FloatArray:
+def _whitened(design: FloatArray, information: FloatArray) -> FloatArray:
+    """Rows u (n, k) with ``u'u = x' I^-1 x``."""
+    return np.asarray(np.linalg.solve(np.linalg.cholesky(information), design.T).T, dtype=np.float64)
+
+
+def expit(eta: FloatArray) -> FloatArray:
+    """Probability from log odds, elementwise.
+
+    >>> expit(np.array([0.0, np.log(3.0)])).tolist()
+    [0.5, 0.75]
+    """
     return np.asarray(0.5 * (1 + np.tanh(0.5 * eta)), dtype=np.float64)

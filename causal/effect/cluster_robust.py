@@ -258,7 +258,7 @@ def _covariance(fit: _Fit, code: IntArray, kind: Kind) -> tuple[FloatArray, Floa
     if starts.size < 2:
         raise EstimationError(
             "estimation.too_few_clusters",
-            f"a cluster-robust standard error needs 2 clusters or more, got {starts.size}",
+            "a cluster-robust standard error needs 2 clusters or more",
             fix="cluster on smaller units",
         )
     q = fit.q[order]

@@ -108,7 +108,7 @@ def weighted_ancova(
     x = np.empty((arm.size, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
     labels = tuple(names) if names is not None else tuple(f"covariate {j + 1}" for j in range(x.shape[1]))
     counts = _counts(arm, w)
-    centred = x - (w @ x) / w.sum()
+    centred = x - np.average(x[w > 0], axis=0, weights=w[w > 0])
     fit = cluster_robust(
         np.column_stack([np.ones(arm.size), arm, centred]),
         outcome,

@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity import FIRTH_BELOW, fit_propensity
+from causal.design.propensity import REFUSE_BELOW, expit, firth_logistic, independent_columns
 from causal.effect.matched_estimates import LinearEffect, weighted_ancova
-from causal.errors import DesignError, EstimationError
+from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -61,7 +61,8 @@ class CompositeEffect:
     response_treated, response_comparison
         Weighted share of continuing relationships with a rating; NaN as m1 and m0.
     response_method, response_note
-        How the probability of a rating was estimated, and why not by regression where it was not.
+        How the probability of a rating was estimated, and what to know of it: why not by regression, or that the
+        covariates decide who answered, so that nothing stands in for those who did not. Empty when all is well.
     largest_response_weight
         Largest factor by which a rating stands in for missing ones.
     """
@@ -127,6 +128,8 @@ def composite_effect(
     EstimationError
         ``estimation.inconsistent_scores``, ``estimation.not_finite``, ``estimation.no_scores`` (an arm in which
         relationships continue but no rating was given), and those of `weighted_ancova`.
+    DesignError
+        ``design.not_converged`` from the response model.
 
     Notes
     -----
@@ -212,29 +215,31 @@ def decompose(*, p1: float, p0: float, m1: float, m0: float, floor: float = 1.0)
 def _response_probability(
     rated: BoolArray, staying: BoolArray, treated: BoolArray, covariates: FloatArray | None
 ) -> tuple[FloatArray, ResponseMethod, str]:
-    """Probability of a rating for the continuing relationships (n,), 1 elsewhere; the method; why not regression."""
+    """Probability of a rating for the continuing relationships (n,), 1 elsewhere; the method; what to know of it.
+
+    The regression is Firth's: few ratings are missing, and a category in which everyone answered is welcome here.
+    """
     probability = np.ones(rated.size)
-    missing = int((staying & ~rated).sum())
-    if missing == 0:
+    if rated[staying].all():
         return probability, "everyone responded", ""
     x = np.empty((rated.size, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
     if not np.isfinite(x[staying]).all():
         raise EstimationError("estimation.not_finite", "a covariate of the response model is missing")
-    predictors = np.column_stack([treated, x])[staying]
-    predictors = predictors[:, np.ptp(predictors, axis=0) > 0]
-    reason = "too few missing (or given) ratings for a regression on the covariates"
-    if min(missing, int((staying & rated).sum())) >= FIRTH_BELOW * max(predictors.shape[1], 1):
-        labels = [f"predictor {j}" for j in range(predictors.shape[1])]
-        try:
-            fit = fit_propensity(predictors, rated[staying], names=labels)
-        except DesignError as refusal:
-            reason = f"the response regression was refused ({refusal.code})"
-        else:
-            probability[staying] = fit.probability
-            return probability, "logistic regression", ""
+    design, answered = _standardised(np.column_stack([treated, x])[staying]), rated[staying]
+    if min(answered.sum(), (~answered).sum()) >= REFUSE_BELOW * max(design.shape[1] - 1, 1):
+        probability[staying] = fitted = expit(design @ firth_logistic(design, answered))
+        decided = fitted[answered].min() > fitted[~answered].max()
+        return probability, "logistic regression", "the covariates tell exactly who answered" if decided else ""
     for arm in (staying & treated, staying & ~treated):
         probability[arm] = rated[arm].mean() if arm.any() else 1.0
-    return probability, "share by arm", reason
+    return probability, "share by arm", "too few missing (or given) ratings for a regression on the covariates"
+
+
+def _standardised(x: FloatArray) -> FloatArray:
+    """Design of the response model: an intercept and the columns that vary and do not repeat earlier ones."""
+    varying = x[:, np.ptp(x, axis=0) > 0]
+    z = (varying - varying.mean(axis=0)) / varying.std(axis=0)
+    return np.column_stack([np.ones(x.shape[0]), z[:, independent_columns(z)]])
 
 
 def _stand_in_weights(

@@ -248,6 +248,22 @@ def test_same_function_without_the_compiler(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+def test_matches_where_the_compiler_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a place for numba's cache the search is compiled afresh and finds the same sets."""
+    import numba
+
+    def unwritable(*, cache: bool) -> None:
+        raise RuntimeError(f"no locator available, cache={cache}")
+
+    logit, treated = np.random.default_rng(5).normal(size=60), np.arange(60) < 20
+    expected = as_dict(match_greedy(logit, treated))
+    plain = numba.njit
+    monkeypatch.setattr(numba, "njit", lambda *search, **options: plain(*search) if search else unwritable(**options))
+    matching._compiled.cache_clear()
+    assert as_dict(match_greedy(logit, treated)) == expected
+    matching._compiled.cache_clear()
+
+
 @pytest.mark.slow
 def test_time_grows_with_the_sort_not_the_square() -> None:
     """Eight times the occasions take less than twenty-four times the time, window and strata included."""

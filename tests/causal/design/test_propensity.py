@@ -190,6 +190,17 @@ def test_units_do_not_matter() -> None:
     assert other.logit == pytest.approx(other.intercept + (x * scale + shift) @ other.coefficients, abs=1e-6)
 
 
+@pytest.mark.parametrize("treated_share", [0.3, 0.015])
+def test_near_repetition_is_not_confused_with_separation(treated_share: float) -> None:
+    """A covariate repeated to five digits changes no score, by likelihood or by Firth."""
+    x, y = drawn(900, 2, share=treated_share)
+    noise = np.random.default_rng(3).normal(size=900)
+    apart = fit_propensity(np.column_stack([x, noise]), y, names=list("abc"))
+    together = fit_propensity(np.column_stack([x, x[:, 0] + 1e-5 * noise]), y, names=list("abc"))
+    assert together.method == ("Firth" if treated_share < 0.1 else "maximum likelihood")
+    np.testing.assert_allclose(together.logit, apart.logit, atol=1e-6)
+
+
 @pytest.mark.parametrize("cells", [0, 10**9])
 def test_both_starting_points_reach_the_same_maximum(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
     """Started by scikit-learn or from the share treated, Newton's method solves the score equations to rounding."""

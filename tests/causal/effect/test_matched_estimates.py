@@ -122,6 +122,8 @@ def test_missing_outcomes_are_refused() -> None:
         with pytest.raises(EstimationError, match="not_finite"):
             call()
     w[3] = 0.0
+    x[3] = np.nan
+    assert np.isfinite(weighted_ancova(y, treated, x, w, code).value)
     assert np.isfinite(weighted_means(y, treated, weights=w).difference)
 
 

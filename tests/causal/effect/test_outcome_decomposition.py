@@ -183,21 +183,22 @@ def test_few_missing_ratings_fall_back_to_shares_and_say_so() -> None:
     assert effect.m1 == pytest.approx(f.truth[staying].mean())
 
 
-def test_separated_response_falls_back_and_says_so() -> None:
-    """Where a covariate tells responders apart with certainty the regression is refused and the note carries why."""
+def test_covariates_that_decide_who_answers_are_said() -> None:
+    """Where a covariate tells exactly who answered nothing can stand in for the others, and the note says so."""
     f = followed(np.random.default_rng(4), sets=100, missing=0.0)
-    responded = ~f.terminated & (f.covariates[:, 0] > -0.8)
-    effect = composite_effect(
-        f.treated,
-        f.terminated,
-        np.where(responded, f.truth, np.nan),
-        responded,
-        clusters=f.sets,
-        weights=f.weights,
-        response_covariates=f.covariates,
-    )
-    assert effect.response_method == "share by arm"
-    assert "design.separation" in effect.response_note
+    effect = estimate(replace(f, responded=~f.terminated & (f.covariates[:, 0] > -0.8)))
+    assert effect.response_method == "logistic regression"
+    assert "exactly who answered" in effect.response_note
+
+
+def test_a_group_that_always_answers_is_welcome() -> None:
+    """A clinic in which everyone answered keeps the regression: its ratings stand for little but themselves."""
+    rng = np.random.default_rng(6)
+    f = followed(rng, sets=200, missing=0.1)
+    clinic = (np.arange(f.sets.size) % 4 == 0).astype(float)
+    responded = np.where(clinic == 1, ~f.terminated, f.responded)
+    effect = estimate(replace(f, responded=responded, covariates=np.column_stack([f.covariates, clinic])))
+    assert (effect.response_method, effect.response_note) == ("logistic regression", "")
 
 
 def test_arm_in_which_every_relationship_ended() -> None:
@@ -218,6 +219,21 @@ def test_swapped_arms_flip_every_sign() -> None:
     one, other = estimate(f), estimate(replace(f, treated=~f.treated))
     found = (other.composite.value, other.termination_part, other.level_part)
     assert found == pytest.approx((-one.composite.value, -one.termination_part, -one.level_part), rel=1e-9)
+
+
+@pytest.mark.slow
+def test_interval_covers_the_truth() -> None:
+    """95% intervals of the composite cover in 93 to 97.5% of 1,000 samples of 120 sets, one rating in eight missing.
+
+    The response model is estimated in each sample and taken as known by the error (Monte Carlo error .7%).
+    """
+    rng = np.random.default_rng(99)
+    population = followed(rng, sets=400_000, missing=0.0)
+    y = np.where(population.terminated, 1.0, population.truth)
+    truth = y[population.treated].mean() - y[~population.treated].mean()
+    samples = [estimate(followed(rng, sets=120, missing=0.06)).composite for _ in range(1000)]
+    assert 0.93 <= np.mean([effect.lower <= truth <= effect.upper for effect in samples]) <= 0.975
+    assert np.mean([effect.value for effect in samples]) == pytest.approx(truth, abs=0.02)
 
 
 @pytest.mark.parametrize(
