@@ -19,6 +19,7 @@ LOWEST_THRESHOLD = 2
 """A threshold of 1 would withhold nothing."""
 
 Count = int | None
+GROUPS = ("treated", "comparison")
 
 
 class AttritionStep(Protocol):
@@ -115,10 +116,10 @@ def disclose_categories(counts: Mapping[str, int], threshold: int) -> dict[str, 
 def disclose_flow(steps: Sequence[Step], threshold: int) -> tuple[Step, ...]:
     """Attrition steps from which no count of 1 to `threshold` - 1 can be worked out by subtraction.
 
-    The last step (the matched) is kept. Going backwards, a step is kept only if, for persons, occasions, treated and
-    comparison, its difference from the next kept one is 0 or at least `threshold`; otherwise its rule is joined to the
-    next kept step's with "; ". Within a step, persons are withheld when occasions minus persons is small (so many
-    occasions are repeats), and both groups are withheld when one of them, or what is in neither, is small.
+    The last step (the matched) is kept. Going backwards, a step is kept only if its persons and its occasions are as
+    many as the next ones shown, or at least `threshold` more; otherwise its rule is joined to the next kept step's with
+    "; ". Both groups of a kept step are withheld where either of them would fail the same test, or is small, or what is
+    in neither is small. Persons are withheld where occasions minus persons is small: so many occasions are repeats.
 
     Raises
     ------
@@ -127,11 +128,11 @@ def disclose_flow(steps: Sequence[Step], threshold: int) -> tuple[Step, ...]:
     """
     if not steps:
         return ()
-    kept = [_withhold_groups(_withhold_persons(steps[-1], threshold), threshold)]
+    kept = [_withhold_groups(_withhold_persons(steps[-1], threshold), (), threshold)]
     for raw in reversed(steps[:-1]):
         step = _withhold_persons(raw, threshold)
-        if _stands_alone(step, threshold) and _differs_enough(step, kept, threshold):
-            kept.insert(0, step)
+        if step.occasions is not None and _apart(step, kept, ("persons", "occasions"), threshold):
+            kept.insert(0, _withhold_groups(step, kept, threshold))
         else:
             kept[0] = dataclasses.replace(kept[0], rule=f"{raw.rule}; {kept[0].rule}")
     return tuple(kept)
@@ -169,24 +170,22 @@ def _groups_unsafe(step: AttritionStep, threshold: int) -> bool:
     return step.occasions is not None and len(known) == 2 and _small(step.occasions - sum(known), threshold)
 
 
-def _withhold_groups(step: Step, threshold: int) -> Step:
-    if step.occasions is None or _groups_unsafe(step, threshold):
+def _withhold_groups(step: Step, later: Sequence[Step], threshold: int) -> Step:
+    """Both groups hidden when either betrays a small count by itself, by what is in neither, or by subtraction."""
+    known = [count for count in (step.treated, step.comparison) if count is not None]
+    small = any(disclose_count(count, threshold) is None for count in known)
+    if step.occasions is not None and len(known) == len(GROUPS):
+        small = small or _small(step.occasions - sum(known), threshold)
+    if small or step.occasions is None or not _apart(step, later, GROUPS, threshold):
         return dataclasses.replace(step, treated=None, comparison=None)
     return step
 
 
-def _stands_alone(step: AttritionStep, threshold: int) -> bool:
-    return step.occasions is not None and not _groups_unsafe(step, threshold)
-
-
-def _counts(step: AttritionStep) -> tuple[Count, Count, Count, Count]:
-    return step.persons, step.occasions, step.treated, step.comparison
-
-
-def _differs_enough(step: AttritionStep, later: Sequence[AttritionStep], threshold: int) -> bool:
-    """Each count shown here less the next one shown later in its column is 0 or at least the threshold."""
-    for column, count in enumerate(_counts(step)):
-        shown = [after for after in (_counts(other)[column] for other in later) if after is not None]
-        if count is not None and shown and 0 != count - shown[0] < threshold:
+def _apart(step: AttritionStep, later: Sequence[AttritionStep], columns: Sequence[str], threshold: int) -> bool:
+    """Each count shown here equals the next one shown later in its column, or is at least the threshold above it."""
+    for column in columns:
+        count: Count = getattr(step, column)
+        following = next((after for other in later if (after := getattr(other, column)) is not None), None)
+        if count is not None and following is not None and 0 != count - following < threshold:
             return False
     return True

@@ -63,7 +63,7 @@ def draw(dossier: Dossier, alts: Mapping[str, str]) -> dict[str, bytes]:
 
 def flow_diagram(dossier: Dossier) -> Figure:
     """A box per rule with who remains; between boxes, how many occasions were left out."""
-    rules = [_lines(step.rule, width=52, most=4) for step in dossier.flow]
+    rules = [_lines(step.rule, width=58, most=4) for step in dossier.flow]
     heights = [0.16 + 0.16 * (rule.count("\n") + 1) for rule in rules]
     gap, foot = 0.27, 0.36 if _assigned(dossier.flow[-1]) else 0.05
     figure, axes = _page(height=sum(heights) + gap * (len(heights) - 1) + foot + 0.05)
@@ -97,8 +97,8 @@ def _flow_box(axes: Axes, step: FlowStep, rule: str, top: float, height: float) 
 def _flow_arrow(axes: Axes, top: float, gap: float, left_out: Count) -> None:
     arrow = {"arrowstyle": "-|>", "color": QUIET, "lw": 0.9, "shrinkA": 1, "shrinkB": 1}
     axes.annotate("", xy=(0.4, top + gap), xytext=(0.4, top), arrowprops=arrow)
-    if left_out:
-        text = f"{counted(left_out, 'occasion', 'occasions')} left out"
+    if left_out is not None:
+        text = f"{counted(left_out, 'occasion', 'occasions')} left out" if left_out else "none left out"
         axes.text(0.55, top + gap / 2, text, va="center", ha="left", fontsize=7.5, color=QUIET)
 
 
@@ -125,8 +125,8 @@ def love_plot(dossier: Dossier) -> Figure:
     lines = by_tier(dossier.balance)
     rows = _love_rows(lines)
     marked = [(y, row) for y, row in rows if isinstance(row, BalanceLine)]
-    labels = [_lines(line.label, width=36, most=1) for _, line in marked]
-    left = 0.35 + 0.064 * max(len(label) for label in labels)
+    labels = [_lines(line.label, width=42, most=1) for _, line in marked]
+    left = 0.4 + 0.058 * max(len(label) for label in labels)
     figure, axes = _plot(height=0.19 * len(rows) + 0.95, left=left, right=0.12, top=0.3, bottom=0.48)
     _love_marks(axes, marked)
     axes.set_yticks([y for y, _ in marked], labels, fontsize=7.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.report.document import Block, Callout, Display, Figure, Paragraph, Section, Subheading
 from flows.report.dossier import Decomposition, Dossier, EffectLine, Results
-from flows.report.numbers import capitalised, compact, fixed, percent
+from flows.report.numbers import compact, fixed, percent
 from flows.report.sentences import (
     Groups,
     detectable_sentence,
@@ -18,6 +18,9 @@ from flows.report.sentences import (
     verdict_sentences,
 )
 from flows.report.tables import interval_table, truth_table
+
+ENDED = "Ended treatment within {day} days"
+TRUST = "Trust at day {day}, an ending counted as the lowest rating"
 
 
 def answer(results: Results, groups: Groups) -> Callout:
@@ -64,6 +67,7 @@ def found_section(dossier: Dossier, results: Results) -> Section:
     """Both differences with every interval, the split of the second, and who answered."""
     groups = groups_of(dossier)
     ended, trust = results.termination, results.composite
+    endings, rating = ENDED.format(day=results.day), TRUST.format(day=results.day)
     return Section(
         anchor="found",
         title="What was found, in detail",
@@ -73,21 +77,20 @@ def found_section(dossier: Dossier, results: Results) -> Section:
                 name="effects",
                 caption=f"The two differences ({groups.treated}, less {groups.comparison}) and their {level_of(ended)} "
                 "intervals",
-                alt=f"Two plots of an estimate with its interval. {ended.name}: {in_brackets(ended)}. "
-                f"{trust.name}: {in_brackets(trust)}. A line marks where there is no difference.",
+                alt=f"Two plots of an estimate with its interval. {endings}: {in_brackets(ended)}. "
+                f"{rating}: {in_brackets(trust)}. A line marks where there is no difference.",
             ),
-            *_effect_blocks(ended, ended_sentence(results, groups)),
-            *_effect_blocks(trust, trust_sentence(results, groups)),
+            *_effect_blocks(ended, endings, ended_sentence(results, groups)),
+            *_effect_blocks(trust, rating, trust_sentence(results, groups)),
             *_decomposition_blocks(results.decomposition, trust, groups),
             *_response_blocks(results, groups),
         ),
     )
 
 
-def _effect_blocks(effect: EffectLine, sentence: str) -> tuple[Block, ...]:
+def _effect_blocks(effect: EffectLine, heading: str, sentence: str) -> tuple[Block, ...]:
     power = (Paragraph(lead="What could be found.", text=detectable_sentence(effect)),) if excludes_zero(effect) else ()
-    heading = Subheading(text=capitalised(effect.name))
-    return heading, Paragraph(lead=effect.question, text=sentence), interval_table(effect), *power
+    return Subheading(text=heading), Paragraph(lead=effect.question, text=sentence), interval_table(effect), *power
 
 
 def _decomposition_blocks(split: Decomposition, trust: EffectLine, groups: Groups) -> tuple[Block, ...]:
@@ -125,7 +128,8 @@ def _response_blocks(results: Results, groups: Groups) -> tuple[Block, ...]:
     text = (
         f"Of those still in the relationship, about {percent(response.treated)} {groups.treated} and about "
         f"{percent(response.comparison)} {groups.comparison} gave a rating that counts for day {results.day} (up to "
-        f"{results.half_width} days either side). {stop(capitalised(response.handling))}"
+        f"{results.half_width} days either side). "
+        f"How missing ratings were handled: {stop(response.handling)}"
     )
     return Subheading(text="Who answered"), Paragraph(text=text)
 

@@ -124,14 +124,19 @@ def detectable_sentence(effect: EffectLine) -> str:
 
 
 def _difference_opening(effect: EffectLine) -> str:
-    """Says when the printed difference is not the printed means subtracted: adjusted, or rounded."""
-    crude = effect.mean_treated - effect.mean_comparison
-    if abs(crude - effect.value) > 1e-6:
-        return "After adjustment, the difference is"
+    """Says why, when the printed difference is not the printed means subtracted: adjusted, or rounded."""
     unit, decimals = (100, 0) if is_share(effect) else (1, 2)
-    printed = round(unit * effect.mean_treated, decimals) - round(unit * effect.mean_comparison, decimals)
-    subtracts = abs(printed - round(unit * crude, decimals)) < 1e-9
-    return "The difference is" if subtracts else "Before rounding, the difference is"
+    treated, comparison, value = (
+        round(unit * x, decimals) for x in (effect.mean_treated, effect.mean_comparison, effect.value)
+    )
+    if abs(treated - comparison - value) < 1e-9:
+        return "The difference is"
+    adjusted = abs(effect.mean_treated - effect.mean_comparison - effect.value) > 1e-6
+    return (
+        "After allowing for what still differed, the difference is"
+        if adjusted
+        else "Before rounding, the difference is"
+    )
 
 
 def is_share(effect: EffectLine) -> bool:

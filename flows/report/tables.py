@@ -21,6 +21,7 @@ from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, p
 from flows.report.sentences import Groups, groups_of, is_share, level_of, scaled, withheld_note
 from validation.verdict import Verdict
 
+WEIGHT = {"FAIL": 0, "NOT EVALUATED": 1, "PASS": 2}
 NONE = "\N{EN DASH}"
 
 
@@ -76,8 +77,9 @@ def balance_table(dossier: Dossier, groups: Groups) -> Table:
 
 def _balance_row(line: BalanceLine) -> tuple[str, ...]:
     means = (line.mean_treated, line.mean_comparison_before, line.mean_comparison_after)
+    unit = "" if line.binary or line.unit.lower() in line.label.lower() else f" ({line.unit})"
     return (
-        f"{line.label} ({line.unit})" if line.unit and not line.binary else line.label,
+        f"{line.label}{unit}",
         str(line.tier),
         *(_mean(mean, binary=line.binary) for mean in means),
         signed(line.smd_before),
@@ -115,7 +117,7 @@ def interval_table(effect: EffectLine) -> Table:
     """One effect under every clustering."""
     unit = "percentage points" if is_share(effect) else "points"
     return Table(
-        caption=f"{effect.name}: difference in {unit}, with every interval",
+        caption=f"Difference in {unit}, with every interval",
         columns=(
             Column(title="Clustered by", width=1.8),
             Column(title="Clusters", role="number"),
@@ -166,18 +168,19 @@ def _truth_row(line: TruthLine, termination: EffectLine) -> tuple[str, ...]:
 
 
 def verdict_table(verdicts: Sequence[VerdictLine | Verdict]) -> Table:
-    """Every judgement with its figure and its limit."""
+    """Every judgement with its figure and its limit: what failed first, and of the rest the design before the data."""
+    ordered = sorted(verdicts, key=lambda v: (WEIGHT[str(v.status)], not v.code.startswith("design.")))
     return Table(
         caption="PASS, FAIL, or NOT EVALUATED when a check could not be run",
         columns=(
             Column(title="Check", role="code", width=1.7),
             Column(title="Verdict", role="status", width=1.5),
             Column(title="What was judged", width=2.8),
-            Column(title="Measured", role="number", width=0.9),
+            Column(title="Measured", role="number", width=1.05),
             Column(title="Limit", role="number", width=0.75),
         ),
         rows=tuple(
-            (v.code, str(v.status), capitalised(v.sentence), compact(v.measured), compact(v.limit)) for v in verdicts
+            (v.code, str(v.status), capitalised(v.sentence), compact(v.measured), compact(v.limit)) for v in ordered
         ),
     )
 

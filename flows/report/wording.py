@@ -160,7 +160,8 @@ def _question(dossier: Dossier) -> Section:
             Paragraph(text=dossier.question),
             Paragraph(lead="Why no trial.", text=dossier.why_no_trial),
             Paragraph(
-                lead="What was to be estimated." if described else "What is estimated.", text=dossier.estimand_sentence
+                lead="What was to be estimated." if described else "What is estimated.",
+                text=stop(capitalised(dossier.estimand_sentence)),
             ),
             *([table] if dossier.emulation else []),
             Paragraph(lead="Registration.", text=stop(capitalised(dossier.registered))),
@@ -259,7 +260,9 @@ def _wrong(dossier: Dossier) -> Section:
     table = Table(
         caption="Planned analyses that were not run",
         columns=(Column(title="Analysis"), Column(title="Why not", width=2.5)),
-        rows=tuple((capitalised(name.replace("_", " ")), reason) for name, reason in dossier.not_evaluated),
+        rows=tuple(
+            (capitalised(name.replace(".", ": ").replace("_", " ")), reason) for name, reason in dossier.not_evaluated
+        ),
     )
     return Section(
         anchor="wrong",

@@ -143,10 +143,21 @@ def test_a_rule_that_loses_nobody_stays() -> None:
     assert list(disclose_flow(raw, 11)) == raw
 
 
-def test_a_small_loss_in_one_group_is_enough() -> None:
-    """Occasions in all fall by 30, but the treated by 4: the step goes."""
+def test_a_small_loss_in_one_group_hides_the_groups() -> None:
+    """Occasions in all fall by 30, but the treated by 4: the step stays, without its groups."""
     raw = [step("a", 200, 300, 60, 240), step("b", 180, 270, 56, 214), step("c", 90, 120, 40, 80)]
-    assert [s.rule for s in disclose_flow(raw, 11)] == ["a; b", "c"]
+    first, *others = disclose_flow(raw, 11)
+    assert (first.rule, first.persons, first.occasions) == ("a", 200, 300)
+    assert (first.treated, first.comparison) == (None, None)
+    assert others == raw[1:]
+
+
+def test_many_rules_that_lose_few_treated_are_still_told_apart() -> None:
+    """A small treated group does not make the whole attrition one step."""
+    raw = [step(f"rule {k}", 3000 - 200 * k, 4000 - 250 * k, 140 - k, 3860 - 249 * k) for k in range(8)]
+    shown = disclose_flow(raw, 11)
+    assert [s.rule for s in shown] == [s.rule for s in raw]
+    assert [s.treated for s in shown] == [*[None] * 7, 133]
 
 
 def test_few_repeats_hide_the_persons() -> None:
@@ -161,37 +172,55 @@ def test_a_small_group_at_the_end_hides_both() -> None:
     assert (only.persons, only.occasions, only.treated, only.comparison) == (100, 126, None, None)
 
 
+def test_steps_too_small_to_show_become_one() -> None:
+    """Where even the start is too small to show, one step remains, with nothing in it."""
+    (only,) = disclose_flow([step("a", 8, 9, 2, 7), step("b", 7, 8, 2, 6)], 11)
+    assert only == Remaining(rule="a; b", persons=None, occasions=None, treated=None, comparison=None)
+
+
 def test_nothing_in_gives_nothing_out() -> None:
     """No steps, no flow."""
     assert disclose_flow([], 11) == ()
 
 
+@dataclass(frozen=True)
+class Attrition:
+    """What happened, and whether every occasion is in one group or the other (which a reader may know)."""
+
+    steps: list[Remaining]
+    two_groups: bool
+
+
 @st.composite
-def flows(draw: st.DrawFn) -> list[Remaining]:
+def attritions(draw: st.DrawFn) -> Attrition:
     """Attrition that could have happened: built from the last step backwards, group by group."""
-    treated, comparison, neither = (draw(st.integers(0, 40)) for _ in range(3))
-    neither = draw(st.sampled_from([0, neither]))
+    two_groups = draw(st.booleans())
+    treated, comparison = draw(st.integers(0, 40)), draw(st.integers(0, 40))
+    neither = 0 if two_groups else draw(st.integers(0, 20))
     occasions = treated + comparison + neither
     persons = draw(st.integers(min(occasions, max(1, occasions // 3)), occasions))
-    steps = [(persons, occasions, treated, comparison)]
+    counts = [(persons, occasions, treated, comparison)]
     for _ in range(draw(st.integers(1, 4))):
         lost = [draw(st.sampled_from([0, 0, 3, 8, 10, 11, 12, 40])) for _ in range(3)]
+        lost[2] = 0 if two_groups else lost[2]
         occasions += sum(lost)
         persons += draw(st.integers(0, sum(lost)))
         treated, comparison = treated + lost[0], comparison + lost[1]
-        steps.insert(0, (persons, occasions, treated, comparison))
-    unassigned = draw(st.integers(0, len(steps) - 1))
-    return [
-        step(f"rule {k}", p, o, *((None, None) if k < unassigned else (t, c))) for k, (p, o, t, c) in enumerate(steps)
+        counts.insert(0, (persons, occasions, treated, comparison))
+    unassigned = draw(st.integers(0, len(counts) - 1))
+    steps = [
+        step(f"rule {k}", p, o, *((None, None) if k < unassigned else (t, c))) for k, (p, o, t, c) in enumerate(counts)
     ]
+    return Attrition(steps, two_groups)
 
 
 COLUMNS = ("persons", "occasions", "treated", "comparison")
 
 
-@given(flows())
-def test_no_difference_of_shown_counts_is_small(raw: list[Remaining]) -> None:
+@given(attritions())
+def test_no_difference_of_shown_counts_is_small(attrition: Attrition) -> None:
     """Between any two steps, in every column, and within a step between its columns."""
+    raw = attrition.steps
     shown = disclose_flow(raw, CMS_THRESHOLD)
     assert "; ".join(s.rule for s in shown) == "; ".join(s.rule for s in raw)
     for column in COLUMNS:
@@ -208,11 +237,11 @@ def test_no_difference_of_shown_counts_is_small(raw: list[Remaining]) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(flows())
-def test_a_solver_cannot_force_a_small_count(raw: list[Remaining]) -> None:
+@given(attritions())
+def test_a_solver_cannot_force_a_small_count(attrition: Attrition) -> None:
     """Someone who knows how attrition works, and solves for every hidden number, finds no small one forced."""
-    shown = disclose_flow(raw, CMS_THRESHOLD)
-    known, bounds, matrix, limits = _what_is_known(shown)
+    shown = disclose_flow(attrition.steps, CMS_THRESHOLD)
+    known, bounds, matrix, limits = _what_is_known(shown, two_groups=attrition.two_groups)
     for target in _targets(len(shown)):
         if all(known[place] is not None for place in np.flatnonzero(target)):
             continue
@@ -224,7 +253,7 @@ def test_a_solver_cannot_force_a_small_count(raw: list[Remaining]) -> None:
 
 
 def _what_is_known(
-    shown: tuple[Remaining, ...],
+    shown: tuple[Remaining, ...], *, two_groups: bool
 ) -> tuple[list[int | None], list[tuple[float, float | None]], np.ndarray, np.ndarray]:
     """What is shown, and what holds of any attrition: rows of A x <= 0 over persons, occasions, treated, comparison."""
     known = [getattr(s, column) for s in shown for column in COLUMNS]
@@ -235,9 +264,10 @@ def _what_is_known(
         here = 4 * k
         rows.append(_row(size, {here: 1, here + 1: -1}))  # persons <= occasions
         rows.append(_row(size, {here + 2: 1, here + 3: 1, here + 1: -1}))  # groups <= occasions
+        if two_groups:
+            rows.append(-rows[-1])  # and no fewer
         if k + 1 < len(shown):
-            seen = (0, 1) if known[here + 2] is None else (0, 1, 2, 3)
-            rows += [_row(size, {here + 4 + c: 1, here + c: -1}) for c in seen]  # nobody joins
+            rows += [_row(size, {here + 4 + c: 1, here + c: -1}) for c in range(4)]  # nobody joins
             rows.append(_row(size, {here: 1, here + 4: -1, here + 1: -1, here + 5: 1}))  # a person lost loses occasions
     return known, bounds, np.array(rows), np.zeros(len(rows))
 

@@ -57,8 +57,8 @@ def test_a_range_with_zero_says_what_is_not_ruled_out_both_ways() -> None:
     """Neither direction is ruled out, and what could be missed is said."""
     assert difference_sentence(effect(0.03, -0.04, 0.10)) == (
         "The difference is 3 more in 100, but the records do not settle which way it goes. They do not rule out 4 "
-        "fewer in 100, nor 10 more in 100. A comparison of this size finds a true difference of 11 in 100 four times out "
-        "of five; smaller ones are often missed."
+        "fewer in 100, nor 10 more in 100. A comparison of this size finds a true difference of 11 in 100 four times "
+        "out of five; smaller ones are often missed."
     )
 
 
@@ -78,7 +78,7 @@ def test_a_bound_close_to_zero_keeps_its_side() -> None:
 def test_adjustment_and_rounding_are_owned_up_to() -> None:
     """When the printed means do not subtract to the printed difference, the sentence says why."""
     adjusted = dataclasses.replace(TERMINATION, value=0.07)
-    assert difference_sentence(adjusted).startswith("After adjustment, the difference is 7 more in 100")
+    assert difference_sentence(adjusted).startswith("After allowing for what still differed, the difference is 7 more")
     rounded = dataclasses.replace(TERMINATION, mean_treated=0.306, mean_comparison=0.224, value=0.082)
     assert difference_sentence(rounded).startswith("Before rounding, the difference is 8 more in 100")
 
