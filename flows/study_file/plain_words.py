@@ -62,7 +62,7 @@ def path_words(where: Where) -> str:
     """
     words = ""
     for step in where:
-        words += f"[{step + 1}]" if isinstance(step, int) else f".{shown(step)}"
+        words += f"[{step + 1}]" if isinstance(step, int) else f".{shown(step)}" if step else ""
     return words.removeprefix(".")
 
 

@@ -123,12 +123,16 @@ class _StopReadingError(Exception):
         super().__init__(text)
 
 
+def _named(character: str) -> str:
+    return f"the hidden character U+{ord(character):04X}"
+
+
 def _unfit_lines(text: str) -> Iterator[Problem]:
     """Lines with a character no editor shows, or longer than a person writes."""
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         found = INVISIBLE.search(line)
         if found is not None:
-            what = "a tab; use spaces" if found[0] == "\t" else f"the hidden character U+{ord(found[0]):04X}; remove it"
+            what = "a tab; use spaces" if found[0] == "\t" else f"{_named(found[0])}; remove it"
             yield Problem(place=Place(line=number, column=found.start() + 1), where=(), text=f"the line holds {what}")
         elif len(line) > MAX_LINE:
             sentence = f"the line has {len(line)} characters; at most {MAX_LINE} are read"
@@ -240,11 +244,15 @@ def _mapping(events: Iterator[Any], where: Where, document: Document) -> dict[st
 
 def _key(events: Iterator[Any], event: Any, where: Where, document: Document) -> tuple[str | None, Where]:
     """Read the key that begins with `event` as it is written, and its path; None when it cannot be a key."""
+    nameless = (*where, "")
     if _kind(event) != "Scalar":
-        document.refuse(_place(event), where, "a key must be a plain word")
+        document.refuse(_place(event), nameless, "a key must be a plain word")
         if _kind(event) != "Alias":
-            _value(events, event, (*where, ""), document)
-        return None, where
+            _value(events, event, nameless, document)
+        return None, nameless
+    if found := INVISIBLE.search(str(event.value)):
+        document.refuse(_place(event), nameless, f"a key holds {_named(found[0])}; remove it")
+        return None, nameless
     if event.anchor is not None or event.tag is not None:
         document.refuse(_place(event), (*where, event.value), "anchors, aliases and tags are not allowed on a key")
     if event.value == "<<" and event.style is None:
@@ -255,6 +263,9 @@ def _key(events: Iterator[Any], event: Any, where: Where, document: Document) ->
 def _scalar(event: Any, where: Where, document: Document) -> Plain:
     """Text, or, without quotes, a number, true, false or null. Only YAML 1.2's core words and plain decimals count."""
     text = str(event.value)
+    if found := INVISIBLE.search(text):  # escapes such as "\e" and "\u202e" bring in what no editor shows
+        document.refuse(document.places[where], where, f"the text holds {_named(found[0])}; remove it")
+        text = INVISIBLE.sub("?", text)
     if event.style is not None:
         return text
     if text in _WORDS:

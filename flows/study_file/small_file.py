@@ -12,9 +12,9 @@ MAX_BYTES = 256 * 1024
 SHOWN = 80
 
 INVISIBLE = re.compile(
-    "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]|\r(?!\n)"
+    "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]|\r(?!\n)"
 )
-"""Control characters, tabs, and characters that reorder or hide the text around them."""
+"""Control characters, tabs, halves of characters, and characters that reorder or hide the text around them."""
 
 
 class UnreadableFileError(Exception):

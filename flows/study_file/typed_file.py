@@ -85,5 +85,5 @@ def _message(name: str, problems: list[Problem]) -> str:
 
 def _line(name: str, problem: Problem) -> str:
     place = f":{problem.place.line}:{problem.place.column}" if problem.place else ""
-    path = f"{path_words(problem.where)}: " if problem.where else ""
-    return f"{name}{place}: {path}{problem.text}"
+    words = path_words(problem.where)
+    return f"{name}{place}: {words}: {problem.text}" if words else f"{name}{place}: {problem.text}"
