@@ -40,11 +40,16 @@ def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release
     digest = release_digest(ws, judged, approval)
     standing = published(ws, digest)
     if standing:
-        ws.say("release", f"unchanged: release {standing.name}")
-        return Release(folder=standing, fresh=False)
+        return run("release", lambda: leave_standing(ws, standing))
     outcomes = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
     effects = run("estimate", lambda: estimate_effects(judged.design, outcomes, ws.study))
     return run("release", lambda: release(ws, judged, approval, effects, digest))
+
+
+def leave_standing(ws: Workspace, folder: Path) -> Release:
+    """The release that is there already."""
+    ws.say("release", f"unchanged: release {folder.name}")
+    return Release(folder=folder, fresh=False)
 
 
 def release_digest(ws: Workspace, judged: JudgedDesign, approval: Approval) -> str:
