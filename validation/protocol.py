@@ -203,7 +203,8 @@ def _followed_up(study: OccasionStudy, outcome: Rating) -> Verdict:
 def _instrument(outcome: Rating, instruments: Mapping[str, Instrument]) -> Iterator[Verdict]:
     key = instruments.get(outcome.instrument)
     if key is None:
-        known = did_you_mean(outcome.instrument, instruments) or f"; there are keys for {listed(sorted(instruments))}"
+        there_are = f"; there are keys for {listed(sorted(instruments))}" if instruments else "; no keys were read"
+        known = did_you_mean(outcome.instrument, instruments) or there_are
         yield holds("protocol.instrument", f"there is no scoring key for {outcome.instrument}{known}", "")
         yield not_evaluated("protocol.instrument_key", "not evaluated without a scoring key")
         return
