@@ -252,8 +252,8 @@ def tables_page() -> str:
     """List every table and column of an extract, and why a row can be set aside."""
     intro = (
         "Ids are opaque text. Timestamps are clinic-local wall-clock times without a zone; dates are ISO and lie "
-        f"between {EARLIEST_DATE} and the day of the extract. A row that breaks a rule is set aside under the reason code "
-        "`<table>.<column>:<rule>` and counted; nothing is repaired. Required: `every value`, or `the column` "
+        f"between {EARLIEST_DATE} and the day of the extract. A row that breaks a rule is set aside under the reason "
+        "code `<table>.<column>:<rule>` and counted; nothing is repaired. Required: `every value`, or `the column` "
         "(its values may be empty), or `nothing` (the column may be absent)."
     )
     comments = _comments_after(ROOT / "causal" / "tables.py")
