@@ -59,7 +59,7 @@ def balance_table(dossier: Dossier, groups: Groups) -> Table:
         caption="Means of each fact in both groups, before and after matching",
         columns=(
             Column(title="Fact", width=3),
-            Column(title="Tier", role="number", width=0.55),
+            Column(title="Tier", role="number", width=0.65),
             Column(title=groups.treated_head, role="number", width=1.1),
             Column(title=f"{groups.comparison_head}, before", role="number", width=1.2),
             Column(title=f"{groups.comparison_head}, after", role="number", width=1.2),

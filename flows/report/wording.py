@@ -147,7 +147,7 @@ def _question(dossier: Dossier) -> Section:
     table = Table(
         caption="The trial one would have wanted, and how the records stand in for it",
         columns=(
-            Column(title="Element", width=0.8),
+            Column(title="Element", width=1),
             Column(title="The ideal trial", width=1.6),
             Column(title="In these records", width=2),
         ),

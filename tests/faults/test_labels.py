@@ -114,15 +114,15 @@ def test_the_quality_page_is_as_inert(hostile: dict[str, bytes]) -> None:
 
 
 def wide_study() -> Dossier:
-    """Sixty facts and forty rules with long names."""
+    """Forty facts and twenty-five rules with long names."""
     facts = tuple(
         dataclasses.replace(line, name=f"fact_{k}", label=f"{line.label} {'very ' * 30}{k}")
-        for k in range(3)
+        for k in range(2)
         for line in DOSSIER.balance
     )
     steps = tuple(
         dataclasses.replace(DOSSIER.flow[0], rule=f"rule {k} " + "long " * 100, occasions=60000 - 100 * k)
-        for k in range(40)
+        for k in range(25)
     )
     return dataclasses.replace(DOSSIER, balance=facts, flow=steps)
 

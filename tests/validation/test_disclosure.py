@@ -236,7 +236,7 @@ def test_no_difference_of_shown_counts_is_small(attrition: Attrition) -> None:
             assert s.occasions - s.treated - s.comparison not in SMALL
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(attritions())
 def test_a_solver_cannot_force_a_small_count(attrition: Attrition) -> None:
     """Someone who knows how attrition works, and solves for every hidden number, finds no small one forced."""

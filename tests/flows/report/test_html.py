@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
@@ -51,6 +52,7 @@ class Page(HTMLParser):
             self.text.append(data)
 
 
+@cache
 def source_of(dossier: Dossier) -> str:
     """The page's source."""
     pages = document(dossier)
