@@ -58,7 +58,8 @@ def symptom_history(occasions: ir.Table, ratings: ir.Table) -> ir.Table:
     before = joined.filter(
         (joined.admin_ts < joined.time_zero) & (joined.admin_ts >= joined.time_zero - ibis.interval(days=180))
     )
-    order = before.admin_ts.epoch_seconds() * 100 + before.score.cast("int64")
+    # One integer orders candidates: latest first, then higher. Totals of one form differ by more than a thousandth.
+    order = before.admin_ts.epoch_seconds() * 10**6 + (before.score * 1000).round().cast("int64")
     return before.group_by("ta_id").aggregate(phq9=before.score.argmax(order).cast("float64"))
 
 

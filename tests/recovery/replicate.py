@@ -83,12 +83,12 @@ class Bench:
 
 
 @contextmanager
-def open_bench(scratch: Path) -> Iterator[Bench]:
-    """The flagship study on an engine with one thread."""
+def open_bench(scratch: Path, *, threads: int = 1) -> Iterator[Bench]:
+    """The flagship study on an engine of its own."""
     study = load_study(ROOT / "configs" / "studies" / "duty_to_warn.yaml").study
     assert isinstance(study, OccasionStudy)
     instruments = load_instruments(ROOT / "configs" / "instruments")
-    with engine(scratch, memory_gb=2, threads=1) as connection:
+    with engine(scratch, memory_gb=2, threads=threads) as connection:
         yield Bench(connection=connection, study=study, instruments=instruments, compiled={})
 
 
