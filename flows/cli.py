@@ -18,6 +18,7 @@ import typer
 from causal.errors import RapportError, StudyFileError
 
 if TYPE_CHECKING:
+    from causal.protocol import Instrument
     from flows.runner import Runner
     from flows.workspace import Workspace
 
@@ -87,23 +88,38 @@ def _workspace(
     from causal.protocol import OccasionStudy
     from flows.settings import load_site
     from flows.store import Store
-    from flows.study_file import load_instruments, load_study
+    from flows.study_file import load_study
     from flows.workspace import Workspace
 
-    loaded = load_study(study)
+    instruments = _instruments(study)
+    loaded = load_study(study, instruments=instruments or None)
     if not isinstance(loaded.study, OccasionStudy):
         raise StudyFileError("study.kind", f"{study.name} is a study of another kind; this command needs occasions")
-    settings = load_site(site or study.parent.parent / "sites" / "local.yaml")
+    settings = load_site(site or _beside(study, "sites/local.yaml"))
     return Workspace(
         study=loaded.study,
         protocol_digest=loaded.digest,
-        instruments=load_instruments(study.parent.parent / "instruments"),
+        instruments=instruments,
         site=settings,
         store=Store(results or settings.results, loaded.study.study.id),
         extract=extract or Path(),
         say=console.say,
         truth=truth,
     )
+
+
+def _beside(study: Path, name: str) -> Path | None:
+    """`name` in the configs folder in which the study lies, at whatever depth; None where there is none."""
+    found = (folder / name for folder in study.absolute().parents if (folder / name).exists())
+    return next(found, None)
+
+
+def _instruments(study: Path) -> dict[str, Instrument]:
+    """The scoring keys that go with a study; none where no folder of them stands above it (a flat table needs none)."""
+    from flows.study_file import load_instruments
+
+    folder = _beside(study, "instruments")
+    return load_instruments(folder) if folder else {}
 
 
 def _needs_extract(extract: Path | None) -> Path:
@@ -161,16 +177,14 @@ def check(
 ) -> None:
     """Check every part of a study, and the extract when one is given, before anything runs."""
     from causal.protocol import OccasionStudy
-    from flows.study_file import load_instruments, load_study
+    from flows.study_file import load_study
     from validation.protocol import judge_protocol
     from validation.verdict import failed
 
     console = Console(as_json=as_json)
-    loaded = load_study(study)
-    verdicts = judge_protocol(
-        loaded.study,
-        load_instruments(study.parent.parent / "instruments") if isinstance(loaded.study, OccasionStudy) else {},
-    )
+    instruments = _instruments(study)
+    loaded = load_study(study, instruments=instruments or None)
+    verdicts = judge_protocol(loaded.study, instruments)
     if extract is not None and isinstance(loaded.study, OccasionStudy) and not failed(verdicts):
         from flows.design_study import read, validate
         from flows.runner import direct

@@ -18,7 +18,7 @@ def read_flat(data: PackageData | FileData, study_file: Path) -> pd.DataFrame:
     """The table a study names: out of an installed package, or a file beside the study file."""
     if isinstance(data, PackageData):
         return _from_package(data)
-    return _from_file(study_file.parent / data.path)
+    return _from_file(study_file.parent.resolve() / data.path)
 
 
 def _from_package(data: PackageData) -> pd.DataFrame:
@@ -43,8 +43,8 @@ def _from_package(data: PackageData) -> pd.DataFrame:
 def _from_file(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    if path.is_symlink() or not path.is_file():
-        raise ExtractError("flat.file", f"there is no file {path.name} beside the study file")
+    if path.resolve() != path.absolute() or not path.is_file():
+        raise ExtractError("flat.file", f"{path.name} is not a plain file below the study file's folder (links are not followed)")
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix != ".csv":
