@@ -44,7 +44,9 @@ def _from_file(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if path.resolve() != path.absolute() or not path.is_file():
-        raise ExtractError("flat.file", f"{path.name} is not a plain file below the study file's folder (links are not followed)")
+        raise ExtractError(
+            "flat.file", f"{path.name} is not a plain file below the study file's folder", fix="links are not followed"
+        )
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix != ".csv":
