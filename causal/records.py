@@ -179,5 +179,7 @@ class Effects:
     response_comparison: float
     response_handling: str
     n_excluded: int
+    n_ended_treated: int
+    n_ended_comparison: int
     day: int
     half_width: int

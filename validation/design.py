@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from causal.cohort.catalogue import COVARIATES
+from causal.design.covariates import MISSING_SUFFIX
 from causal.protocol.design import Gates
 from causal.records import Design
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
@@ -44,7 +46,9 @@ def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:
     if not rows:
         return not_evaluated(code, f"no covariate of tier {tier} varies")
     worst = max(rows, key=lambda row: abs(row.smd_after))
-    sentence = f"largest standardised difference of a tier-{tier} covariate after matching ({worst.name})"
+    label = COVARIATES[worst.name.removesuffix(MISSING_SUFFIX)].label
+    label = label if worst.name in COVARIATES else f"{label}: not recorded"
+    sentence = f"largest standardised difference of a tier-{tier} covariate after matching ({label})"
     return at_most(code, abs(worst.smd_after), limit, sentence)
 
 

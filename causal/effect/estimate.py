@@ -55,7 +55,7 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
     clusters = codes(members[_cluster_column(study.estimator)])
     several = np.unique(clusters).size > 1
     by_cluster = _composite(design, outcomes, study, kept, weights, clusters) if several else None
-    return _effects(design, outcomes, study, by_set, by_cluster, n_excluded=int((~kept).sum()))
+    return _effects(design, outcomes, study, by_set, by_cluster, kept)
 
 
 def without_excluded(design: Design, excluded: BoolArray) -> tuple[BoolArray, FloatArray]:
@@ -113,9 +113,9 @@ def _effects(
     study: OccasionStudy,
     by_set: CompositeEffect,
     by_cluster: CompositeEffect | None,
-    *,
-    n_excluded: int,
+    kept: BoolArray,
 ) -> Effects:
+    treated = design.members["treated"].to_numpy(dtype=np.bool_)
     ordered = [("matched set", by_set)]
     if by_cluster is not None:
         enough = by_cluster.composite.n_clusters >= study.estimator.minimum_clusters
@@ -152,7 +152,9 @@ def _effects(
         response_treated=c.response_treated,
         response_comparison=c.response_comparison,
         response_handling=c.response_method if not c.response_note else f"{c.response_method}: {c.response_note}",
-        n_excluded=n_excluded,
+        n_excluded=int((~kept).sum()),
+        n_ended_treated=int((outcomes.ended & kept & treated).sum()),
+        n_ended_comparison=int((outcomes.ended & kept & ~treated).sum()),
         day=outcomes.day,
         half_width=outcomes.half_width,
     )

@@ -5,6 +5,7 @@ Every count passes through `validation.disclosure` here. Numbers are copied, wit
 
 from __future__ import annotations
 
+import dataclasses
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ def release_dossier(
     ws: Workspace, judged: JudgedDesign, approval: Approval, effects: Effects, truth: TrueEffect | None, *, looks: int
 ) -> Dossier:
     """What may leave once outcomes were opened."""
-    results = _results(judged, effects)
+    results = _results(judged, effects, ws.study.governance.small_cells.threshold)
     line = ApprovalLine(
         approver=approval.decision.approver,
         role=approval.decision.role,
@@ -270,12 +271,15 @@ def _verdict(verdict: Verdict, design: Design, threshold: int) -> VerdictLine:
     )
 
 
-def _results(judged: JudgedDesign, effects: Effects) -> Results:
+def _results(judged: JudgedDesign, effects: Effects, threshold: int) -> Results:
     accepted = not failed(judged.verdicts)
+    termination = _effect(effects.termination, f"Did more patients end treatment within {effects.day} days?")
+    if _endings_betray(effects, threshold):
+        termination = dataclasses.replace(termination, mean_treated=None, mean_comparison=None)
     return Results(
         day=effects.day,
         half_width=effects.half_width,
-        termination=_effect(effects.termination, f"Did more patients end treatment within {effects.day} days?"),
+        termination=termination,
         composite=_effect(
             effects.composite, f"How strong was trust at day {effects.day}, counting an ending as its failure?"
         ),
@@ -288,10 +292,35 @@ def _results(judged: JudgedDesign, effects: Effects) -> Results:
         response=ResponseLine(
             treated=_to_step(effects.response_treated),
             comparison=_to_step(effects.response_comparison),
-            handling=effects.response_handling,
+            handling=_handling(effects.response_handling),
         ),
         causal_wording=accepted,
     )
+
+
+RESPONSE_WORDS = {
+    "everyone responded": "none were missing",
+    "logistic regression": (
+        "those who answered stand in for those like them who did not, weighted by how likely each was to answer given "
+        "the group and what was known before"
+    ),
+    "share by arm": "those who answered stand in for those of the same group who did not",
+}
+
+
+def _handling(method: str) -> str:
+    """How missing ratings were handled, in plain words; the technical note follows the colon of `method`."""
+    name, _, note = method.partition(": ")
+    return f"{RESPONSE_WORDS[name]} ({note})" if note else RESPONSE_WORDS[name]
+
+
+def _endings_betray(effects: Effects, threshold: int) -> bool:
+    """Whether the share who ended treatment would give away a small count in either group."""
+    groups = (
+        (effects.n_ended_treated, effects.termination.n_treated),
+        (effects.n_ended_comparison, effects.termination.n_comparison),
+    )
+    return any(disclose_share(ended, n, threshold) is None for ended, n in groups)
 
 
 def _to_step(share: float) -> float:

@@ -104,8 +104,9 @@ class EffectLine:
     lower: float
     upper: float
     level: float
-    mean_treated: float
-    mean_comparison: float
+    mean_treated: float | None
+    mean_comparison: float | None
+    """Both None where a group's share would give away a small count."""
     intervals: tuple[IntervalLine, ...]
     detectable: float | None
     """Smallest true effect this design would have found with 80% power, in the effect's own scale."""

@@ -273,7 +273,7 @@ def _annotate_below(axes: Axes, x: float, ha: str, words: str) -> None:
 
 def icon_array(results: Results, groups: Groups) -> Figure:
     """A hundred patients in each group; a filled mark ended treatment."""
-    means = (results.termination.mean_treated, results.termination.mean_comparison)
+    means = (results.termination.mean_treated or 0.0, results.termination.mean_comparison or 0.0)
     heads, numbers = (groups.treated_head, groups.comparison_head), hundreds(*means)
     figure, axes = _page(height=2.65)
     for left, mean, head, number, colour in zip((0.12, 3.4), means, heads, numbers, (TREATED, COMPARISON), strict=True):

@@ -35,16 +35,19 @@ def answer(results: Results, groups: Groups) -> Callout:
     )
 
 
-def icons(results: Results, groups: Groups) -> Figure:
-    """A hundred patients in each group."""
+def icons(results: Results, groups: Groups) -> tuple[Figure, ...]:
+    """A hundred patients in each group; nothing where the shares are withheld."""
     ended = results.termination
+    if ended.mean_treated is None or ended.mean_comparison is None:
+        return ()
     first, second = (f"{100 * mean:.0f}" for mean in (ended.mean_treated, ended.mean_comparison))
-    return Figure(
+    figure = Figure(
         name="termination",
         caption=f"Each mark is one patient of 100. A filled mark ended treatment within {results.day} days.",
         alt=f"Two groups of 100 marks. {groups.treated_head}, {first} are filled; {groups.comparison}, {second}. "
         f"A filled mark is a patient who ended treatment within {results.day} days.",
     )
+    return (figure,)
 
 
 def association_warning(dossier: Dossier) -> Callout:

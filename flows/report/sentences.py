@@ -74,6 +74,11 @@ def banner(dossier: Dossier) -> str:
 def ended_sentence(results: Results, groups: Groups) -> str:
     """How many of 100 ended treatment in each group, the difference and its range, in plain words."""
     effect = results.termination
+    if effect.mean_treated is None or effect.mean_comparison is None:
+        return (
+            f"How many ended treatment within {results.day} days is withheld for each group, because too few did or "
+            f"too few did not. {difference_sentence(effect)}"
+        )
     first, second = hundreds(effect.mean_treated, effect.mean_comparison)
     of_whom = "Of 100 patients like these" if results.causal_wording else "In these records, of 100 patients"
     return (
@@ -86,9 +91,14 @@ def trust_sentence(results: Results, groups: Groups) -> str:
     """Mean trust in each group with leaving counted as the lowest rating, the difference and its range."""
     effect = results.composite
     floor = compact(results.decomposition.floor)
-    return (
+    scale = (
         f"Patients rate their trust from {SCALE[0]} (lowest) to {SCALE[1]} (highest). A patient who ended treatment "
-        f"counts as {floor}. Counted this way, trust was {fixed(effect.mean_treated)} {groups.treated} and "
+        f"counts as {floor}."
+    )
+    if effect.mean_treated is None or effect.mean_comparison is None:
+        return f"{scale} {difference_sentence(effect)}"
+    return (
+        f"{scale} Counted this way, trust was {fixed(effect.mean_treated)} {groups.treated} and "
         f"{fixed(effect.mean_comparison)} {groups.comparison}. {difference_sentence(effect)}"
     )
 
@@ -125,6 +135,8 @@ def detectable_sentence(effect: EffectLine) -> str:
 
 def _difference_opening(effect: EffectLine) -> str:
     """Says why, when the printed difference is not the printed means subtracted: adjusted, or rounded."""
+    if effect.mean_treated is None or effect.mean_comparison is None:
+        return "The difference is"
     unit, decimals = (100, 0) if is_share(effect) else (1, 2)
     treated, comparison, value = (
         round(unit * x, decimals) for x in (effect.mean_treated, effect.mean_comparison, effect.value)

@@ -77,7 +77,7 @@ def _summary_with_results(dossier: Dossier, results: Results) -> tuple[Block, ..
     return (
         *([] if results.causal_wording else [association_warning(dossier)]),
         answer(results, groups),
-        icons(results, groups),
+        *icons(results, groups),
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
         Paragraph(lead="How to read this.", text=_reading(results)),
