@@ -25,9 +25,9 @@ from validation.rules import (
     Relations,
     column_rules,
     conditions,
+    flagged_rows,
     judged_rows,
     orphan_values,
-    reasons,
     repeated_keys,
     repeats,
     sound_rows,
@@ -105,11 +105,10 @@ def judge_extract(
     for name, each in judged.items():
         aside = kept_out[name] + sum(each.counts.values())
         verdicts += _table_verdicts(name, rows[name], aside, quarantined_share, each.not_run)
-    sound = {**tables, **clean}
     if JURISDICTION_REGIME.name in tables:
-        verdicts.append(_judge_regimes(sound[JURISDICTION_REGIME.name]))
+        verdicts.append(_judge_regimes(judged[JURISDICTION_REGIME.name].sound))
     if MEASURES.name in tables:
-        verdicts += judge_forms(tables[MEASURES.name], sound[MEASURES.name], instruments)
+        verdicts += judge_forms(tables[MEASURES.name], instruments)
     return ExtractJudgement(verdicts=tuple(verdicts), counts=dict(sorted(counts.items())), rows=rows, clean=clean)
 
 
@@ -134,7 +133,7 @@ def _judge_table(declared: Table, delivery: _Delivery) -> _JudgedTable:
     relations = _look_up(table, declared, delivery.tables)
     rows = judged_rows(table, declared, relations)
     found = conditions(rows, declared, relations, delivery.instruments, as_of=delivery.as_of)
-    total, broken = _count(rows, found)
+    total, broken, counts = _count(rows, found)
     shown = _show(table, declared, delivery)
     shown += _show_counts(declared, found, broken)
     _refuse_disagreement(declared, found, broken, shown)
@@ -142,7 +141,7 @@ def _judge_table(declared: Table, delivery: _Delivery) -> _JudgedTable:
         raise _disagreement(declared, f"{total} and {shown[0].rows} rows")
     return _JudgedTable(
         rows=total,
-        counts=_count_reasons(rows, found) if any(broken) else {},
+        counts=counts,
         not_run=tuple(sorted({reason for outcome in shown for reason in outcome.not_run})),
         sound=sound_rows(rows, found, declared),
     )
@@ -167,17 +166,14 @@ def _look_up(table: ir.Table, declared: Table, tables: Mapping[str, ir.Table]) -
     return Relations(repeated=repeated, orphans=orphans, parents=tables)
 
 
-def _count(rows: ir.Table, found: Sequence[Condition]) -> tuple[int, list[int]]:
-    """Count the rows, and the rows that break each condition."""
-    sums = {f"c{i}": condition.broken.sum() for i, condition in enumerate(found)}
-    counted = rows.aggregate(n=rows.count(), **sums).to_pyarrow().to_pylist()[0]
-    return int(counted["n"]), [int(counted[name] or 0) for name in sums]
-
-
-def _count_reasons(rows: ir.Table, found: Sequence[Condition]) -> dict[str, int]:
-    judged = reasons(rows, found).drop_null("reason")
-    listed = judged.group_by("reason").aggregate(n=judged.count()).to_pyarrow()
-    return {row["reason"]: int(row["n"]) for row in listed.to_pylist()}
+def _count(rows: ir.Table, found: Sequence[Condition]) -> tuple[int, list[int], dict[str, int]]:
+    """Count, in one pass, the rows, the rows that break each condition, and the rows by their first reason."""
+    flagged, names = flagged_rows(rows, found)
+    sums = {name: flagged[name].sum() for name in names}
+    groups = flagged.group_by("reason").aggregate(n=flagged.count(), **sums).to_pyarrow().to_pylist()
+    broken = [sum(int(group[name]) for group in groups) for name in names]
+    by_reason = {group["reason"]: int(group["n"]) for group in groups if group["reason"] is not None}
+    return sum(int(group["n"]) for group in groups), broken, by_reason
 
 
 def _show(table: ir.Table, declared: Table, delivery: _Delivery) -> list[SuiteOutcome]:

@@ -17,20 +17,15 @@ ALPHA_RANGE = (0.70, 0.98)
 ALPHA_MINIMUM_FORMS = 100
 
 
-def judge_forms(delivered: ir.Table, sound: ir.Table, instruments: Mapping[str, Instrument]) -> list[Verdict]:
-    """Verdicts on every instrument that occurs: answers above its range (as delivered), consistency (sound rows).
-
-    Parameters
-    ----------
-    delivered, sound
-        Table ``measures``, before and after rows were set aside.
-    """
+def judge_forms(measures: ir.Table, instruments: Mapping[str, Instrument]) -> list[Verdict]:
+    """Verdicts on every instrument with answers in table ``measures`` as delivered: its range, its consistency."""
     verdicts: list[Verdict] = []
     for name, key in sorted(instruments.items()):
-        items = item_columns(delivered, key)
-        above = _above_range(delivered.filter(delivered.instrument == name), name, key, items) if items else []
+        items = item_columns(measures, key)
+        forms = measures.filter(measures.instrument == name)
+        above = _above_range(forms, name, key, items) if items else []
         if above:
-            verdicts += above + _consistency(sound.filter(sound.instrument == name), name, key, items)
+            verdicts += above + _consistency(forms, name, key, items)
     return verdicts
 
 

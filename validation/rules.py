@@ -1,8 +1,8 @@
 """What breaks a declaration of `causal.tables`, as relational expressions: pure values, run by the engine.
 
 `column_rules` is the one list of column rules; the expectation suites (`validation.suites`) and the quarantine
-(`reasons`) both read it. A row's reason is the first rule it breaks, rules in the order of `RULE_ORDER` and columns as
-declared, so it never depends on the order of rows.
+(`conditions`) both read it. A row's reason is the first rule it breaks, rules in the order of `RULE_ORDER` and
+columns as declared, so it never depends on the order of rows.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ def comparable(rows: ir.Table, column: Column) -> ir.Column:
     """
     value = rows[column.name]
     if column.kind in (Kind.ID, Kind.CATEGORY) and column.required:
-        return ibis.ifelse(value.strip() == "", ibis.null("string"), value)
+        # Few values begin with a space, and looking for one is much cheaper than stripping all of them.
+        blank = ibis.cases((value.startswith(" "), value.strip() == ""), else_=value == "")
+        return ibis.ifelse(blank, ibis.null("string"), value)
     if column.kind is Kind.NUMBER:
         return ibis.ifelse(value.isnan(), ibis.null("float64"), value)
     return value.cast("date") if column.kind is Kind.TIMESTAMP else value
@@ -171,16 +173,21 @@ def judged_rows(table: ir.Table, declared: Table, relations: Relations) -> ir.Ta
     return rows
 
 
-def reasons(rows: ir.Table, found: Sequence[Condition]) -> ir.Table:
-    """`rows` with the string column ``reason``: the first broken rule's code, null for a sound row."""
-    return rows.mutate(reason=ibis.cases(*((c.broken, c.code) for c in found), else_=ibis.null("string")))
+def flagged_rows(rows: ir.Table, found: Sequence[Condition]) -> tuple[ir.Table, tuple[str, ...]]:
+    """One boolean column per condition, and the string column ``reason``; gives the names of the former too.
+
+    ``reason`` is the code of the first broken condition, null for a sound row.
+    """
+    names = tuple(f"broken_{i}" for i in range(len(found)))
+    flags = rows.select(**{name: condition.broken for name, condition in zip(names, found, strict=True)})
+    first = ((flags[name], condition.code) for name, condition in zip(names, found, strict=True))
+    return flags.mutate(reason=ibis.cases(*first, else_=ibis.null("string"))), names
 
 
 def sound_rows(rows: ir.Table, found: Sequence[Condition], declared: Table) -> ir.Table:
-    """The rows without a reason, with the declared columns only."""
-    judged = reasons(rows, found)
+    """The rows that break nothing, with the declared columns only."""
     kept = [column.name for column in declared.columns if column.name in rows.columns]
-    return judged.filter(judged.reason.isnull()).select(*kept)
+    return rows.filter(~ibis.or_(*(condition.broken for condition in found))).select(*kept)
 
 
 def repeated_keys(table: ir.Table, declared: Table) -> ir.Table:

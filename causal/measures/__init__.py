@@ -1,0 +1,1 @@
+"""From recorded responses to measurements: scoring by key, reliable change."""

@@ -1,0 +1,1 @@
+"""From what a source delivers to the tables of `causal.tables`."""

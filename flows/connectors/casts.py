@@ -28,13 +28,6 @@ _SHAPES: dict[Kind, str] = {
     Kind.DATE: _DAY,
     Kind.TIMESTAMP: f"{_DAY}[T ]{_CLOCK}",
 }
-EXPECTED: dict[Kind, str] = {
-    Kind.DATE: "YYYY-MM-DD",
-    Kind.TIMESTAMP: "YYYY-MM-DD HH:MM[:SS] in clinic-local time",
-    Kind.NUMBER: "a decimal point",
-    Kind.INTEGER: "whole numbers",
-}
-
 # Whole columns written another way: refused with a plain word, because every cell of them would be lost.
 TIME_ZONE = r"(?i)^[0-9]{4}-[0-9]{2}-[0-9]{2}.*[0-9]{2}:[0-9]{2}.*(z|utc|gmt|[+-][0-9]{2}(:?[0-9]{2})?)$"
 OTHER_DATE = r"^[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|^[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2}"

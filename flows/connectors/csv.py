@@ -12,7 +12,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -140,27 +141,38 @@ def convert_csv(
     Rows with a cell that cannot be read go to `unreadable` as (line, reason) only. Gives their counts by reason code
     ``<table>.<column>:unreadable`` (first such column in declared order).
     """
-    import duckdb
-
     source = _source(path, facts.header, declared)
     columns = [column for column in declared.columns if column.name in facts.header]
     values = ", ".join(f"{text_value(quoted(c.name), c.kind)} AS {quoted(c.name)}" for c in columns)
-    bad = " OR ".join(text_unreadable(quoted(c.name), c.kind) for c in columns)
-    connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-    try:
+    conditions = {c.name: text_unreadable(quoted(c.name), c.kind) for c in columns}
+    with plain_faults(f"{facts.name} cannot be read as CSV", "write it with commas and double quotes, in UTF-8"):
+        connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
         copied = connection.execute(
-            f"COPY (SELECT {values} FROM {source} WHERE NOT ({bad})) TO {literal(str(target))} (FORMAT parquet)"
+            f"COPY (SELECT {values} FROM {source} WHERE NOT ({' OR '.join(conditions.values())}))"
+            f" TO {literal(str(target))} (FORMAT parquet)"
         ).fetchone()
         _refuse_ragged(connection, facts.name, len(facts.header))
+        if copied is not None and copied[0] == facts.rows:
+            return {}
+        refuse_other_formats(connection, source, facts.name, columns)
+        return set_aside(connection, source, declared.name, conditions, unreadable, first_line=2)
+
+
+@contextmanager
+def plain_faults(what: str, fix: str) -> Iterator[None]:
+    """Turn the engine's errors, which may quote a line of data, into one plain line; a full disk is not `what`."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.IOException:
+        message = "typed copies of the extract cannot be written: the disk may be full, or the extract unreadable"
+        raise ExtractError("extract.cache", message, fix="check the free space and the permissions") from None
+    except duckdb.OutOfMemoryException:
+        message = "typing the extract needs more memory than the reader may use"
+        raise ExtractError("extract.memory", message, fix="deliver the table in several files") from None
     except duckdb.Error:
-        # The engine's message quotes the line, so it must not be shown.
-        message = f"{facts.name} cannot be read as CSV"
-        raise ExtractError("extract.csv", message, fix="write it with commas and double quotes, in UTF-8") from None
-    if copied is not None and copied[0] == facts.rows:
-        return {}
-    refuse_other_formats(connection, source, facts.name, columns)
-    conditions = {c.name: text_unreadable(quoted(c.name), c.kind) for c in columns}
-    return set_aside(connection, source, declared.name, conditions, unreadable, first_line=2)
+        raise ExtractError("extract.unreadable_file", what, fix=fix) from None
 
 
 def set_aside(

@@ -219,20 +219,29 @@ def _digest(delivery: Delivery, facts: Mapping[Source, Facts]) -> str:
 
 def _typed(place: SourceFolder, facts: Mapping[Source, Facts], cache: Path, digest: str) -> dict[str, Any]:
     """The record of the typed copies, made now unless they are there and intact."""
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = cache / digest
-    with _locked(cache):
-        record = _intact(made)
-        if record is None:
-            for stale in (made, *cache.glob(".staging-*")):
-                shutil.rmtree(stale, ignore_errors=True)
-            staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=cache))
-            try:
-                record = _convert_all(place, facts, staging)
-                staging.rename(made)
-            except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
-                raise
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(cache):
+            return _intact(cache / digest) or _make(place, facts, cache, digest)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        message = f"typed copies of the extract cannot be kept in the cache folder: {reason}"
+        raise ExtractError(
+            "extract.cache", message, fix="check the folder, its permissions and the free space"
+        ) from None
+
+
+def _make(place: SourceFolder, facts: Mapping[Source, Facts], cache: Path, digest: str) -> dict[str, Any]:
+    """Type every file that needs it in a staging folder, and move that into place whole."""
+    for stale in (cache / digest, *cache.glob(".staging-*")):
+        shutil.rmtree(stale, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=cache))
+    try:
+        record = _convert_all(place, facts, staging)
+        staging.rename(cache / digest)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     return record
 
 
@@ -320,15 +329,15 @@ def _notes(delivery: Delivery, facts: Mapping[Source, Facts], undeclared: Counte
     if delivery.manifest_sha256 is None:
         yield f"the extract has no {MANIFEST_NAME}: its completeness could not be checked"
     if delivery.unlisted:
-        yield f"{delivery.unlisted} files in the folder are not in the manifest and were left alone"
+        yield f"files in the folder that are not in the manifest and were left alone: {delivery.unlisted}"
     texts = [fact for fact in facts.values() if isinstance(fact, CsvFacts)]
     for count, what in (
-        (sum(fact.byte_order_mark for fact in texts), "carried a byte-order mark"),
-        (sum(fact.carriage_returns for fact in texts), "ended their lines with CR LF"),
-        (sum(not fact.final_newline for fact in texts), "had no line end after the last line"),
+        (sum(fact.byte_order_mark for fact in texts), "that carried a byte-order mark"),
+        (sum(fact.carriage_returns for fact in texts), "that ended their lines with CR LF"),
+        (sum(not fact.final_newline for fact in texts), "without a line end after the last line"),
     ):
         if count:
-            yield f"{count} files {what}"
+            yield f"files {what}: {count}"
     for table, count in undeclared.items():
         if count:
-            yield f"{count} undeclared columns of table '{table}' were ignored"
+            yield f"undeclared columns of table '{table}' that were ignored: {count}"

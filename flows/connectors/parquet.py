@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from causal.errors import ExtractError
 from causal.tables import Column, Kind, Table
 from flows.connectors.casts import literal, matches, quoted, stored_unreadable, stored_value
-from flows.connectors.csv import MAXIMUM_COLUMNS, refuse_other_formats, set_aside
+from flows.connectors.csv import MAXIMUM_COLUMNS, plain_faults, refuse_other_formats, set_aside
 from flows.connectors.manifest import digest_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def scan_parquet(stream: BinaryIO, name: str) -> ParquetFacts:
         header, rows = tuple(footer.schema_arrow.names), footer.metadata.num_rows
     except (pyarrow.ArrowException, OSError, ValueError):
         message = f"{name} is not a whole Parquet file"
-        raise ExtractError("extract.parquet", message, fix=_REWRITE) from None
+        raise ExtractError("extract.unreadable_file", message, fix=_REWRITE) from None
     if len(header) > MAXIMUM_COLUMNS:
         message = f"{name} has {len(header)} columns; at most {MAXIMUM_COLUMNS} are read"
         raise ExtractError("extract.too_many_columns", message, fix="deliver only the declared columns")
@@ -67,18 +67,18 @@ def convert_parquet(
     None when the file can be used as it is: only declared columns, their storage types, no blanks or NaN for "no
     value". Otherwise counts of rows set aside by reason code, as `flows.connectors.csv.convert_csv` gives them.
     """
-    import duckdb
-
     source = f"read_parquet({literal(str(path))})"
     columns = [column for column in declared.columns if column.name in facts.header]
-    try:
-        stored = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+    with plain_faults(f"{facts.name} cannot be read as Parquet", _REWRITE):
+        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        stored = {name: kind for name, kind, *_ in described}
         _refuse_mistyped(facts, columns, stored)
-        _refuse_controls(connection, source, facts.name, [c for c in columns if stored[c.name] == "VARCHAR"])
+        texts = [column for column in columns if stored[column.name] == "VARCHAR"]
+        _refuse_controls(connection, source, facts.name, texts)
         fits = len(columns) == len(facts.header) and all(matches(c, stored[c.name]) for c in columns)
         if fits and not _odd_blanks(connection, source, columns):
             return None
-        refuse_other_formats(connection, source, facts.name, [c for c in columns if stored[c.name] == "VARCHAR"])
+        refuse_other_formats(connection, source, facts.name, texts)
         values = ", ".join(f"{stored_value(c, stored[c.name])} AS {quoted(c.name)}" for c in columns)
         conditions = {c.name: stored_unreadable(c, stored[c.name]) for c in columns}
         copied = connection.execute(
@@ -88,9 +88,6 @@ def convert_parquet(
         if copied is not None and copied[0] == facts.rows:
             return {}
         return set_aside(connection, source, declared.name, conditions, unreadable, first_line=1)
-    except duckdb.Error:
-        # The engine's message may quote a value.
-        raise ExtractError("extract.parquet", f"{facts.name} cannot be read as Parquet", fix=_REWRITE) from None
 
 
 def _refuse_mistyped(facts: ParquetFacts, columns: Iterable[Column], stored: dict[str, str]) -> None:

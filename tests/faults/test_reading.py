@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from causal.errors import ExtractError
+from causal.tables import TABLES
+from flows.connectors.csv import convert_csv, scan_csv
 from flows.connectors.extract import read_extract
 from tests.flows.connectors.small_extract import (
     AS_OF,
@@ -565,7 +568,7 @@ def test_bad_parquet_is_refused(tmp_path: Path) -> None:
     (folder / "patients.parquet").write_bytes(half)
     (folder / "manifest.json").unlink()
     assert refusal(folder, as_of=AS_OF) == (
-        "[extract.parquet] patients.parquet is not a whole Parquet file. Fix: write the file again"
+        "[extract.unreadable_file] patients.parquet is not a whole Parquet file. Fix: write the file again"
     )
 
 
@@ -577,7 +580,26 @@ def test_a_flipped_page_of_parquet_is_refused_without_its_values(tmp_path: Path)
     content[4:60] = bytes(byte ^ 0xFF for byte in content[4:60])
     (folder / "patients.parquet").write_bytes(content)
     assert re.match(
-        r"\[extract\.parquet\] patients\.parquet cannot be read as Parquet\. Fix:", refusal(folder, as_of=AS_OF)
+        r"\[extract\.unreadable_file\] patients\.parquet cannot be read as Parquet\. Fix:", refusal(folder, as_of=AS_OF)
+    )
+
+
+def test_a_cache_that_cannot_be_written_is_not_the_extracts_fault(tmp_path: Path) -> None:
+    """A folder that is a file, and a full disk, are named as what they are."""
+    folder = write_files(tmp_path / "extract", PLAIN)
+    (tmp_path / "cache").write_text("in the way")
+    assert refusal(folder) == (
+        "[extract.cache] typed copies of the extract cannot be kept in the cache folder: file exists."
+        " Fix: check the folder, its permissions and the free space"
+    )
+    path, full = folder / "patients.csv", Path("/dev/full")
+    with path.open("rb") as stream:
+        facts = scan_csv(stream, "patients.csv")
+    with duckdb.connect() as connection, pytest.raises(ExtractError) as caught:
+        convert_csv(connection, path, facts, TABLES["patients"], target=full, unreadable=tmp_path / "aside")
+    assert str(caught.value) == (
+        "[extract.cache] typed copies of the extract cannot be written: the disk may be full, or the extract"
+        " unreadable. Fix: check the free space and the permissions"
     )
 
 

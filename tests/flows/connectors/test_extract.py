@@ -113,7 +113,7 @@ def test_undeclared_columns_change_nothing(tmp_path: Path) -> None:
         extract = read_extract(folder, cache=tmp_path / "cache")
         assert contents(extract, "patients") == contents(plain, "patients")
         assert pq.read_schema(extract.files["patients"][0]).names == list(plain.columns["patients"])
-        assert extract.notes == ("3 undeclared columns of table 'patients' were ignored",)
+        assert extract.notes == ("undeclared columns of table 'patients' that were ignored: 3",)
 
 
 def test_order_of_columns_and_number_of_files_do_not_matter(tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ def test_byte_order_mark_and_carriage_returns_are_accepted_and_noted(tmp_path: P
     assert contents(extract, "patients") == contents(plain, "patients")
     assert contents(extract, "clinics") == contents(plain, "clinics")
     assert extract.notes == (
-        "1 files carried a byte-order mark",
-        "1 files ended their lines with CR LF",
-        "1 files had no line end after the last line",
+        "files that carried a byte-order mark: 1",
+        "files that ended their lines with CR LF: 1",
+        "files without a line end after the last line: 1",
     )
 
 
@@ -300,7 +300,7 @@ def test_files_beside_the_manifest_are_left_alone(tmp_path: Path) -> None:
     folder = write_csv(tmp_path / "csv", small_extract())
     os.mkfifo(folder / "patients_extra.csv")
     extract = read_extract(folder, cache=tmp_path / "cache")
-    assert extract.notes == ("1 files in the folder are not in the manifest and were left alone",)
+    assert extract.notes == ("files in the folder that are not in the manifest and were left alone: 1",)
 
 
 def test_header_only_tables_are_empty_tables(tmp_path: Path) -> None:
