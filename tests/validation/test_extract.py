@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import ibis
@@ -19,7 +18,6 @@ from tests.flows.connectors.small_extract import (
     arrow_table,
     assessment,
     encounter,
-    measure,
     patient,
     regime,
     small_extract,
@@ -351,41 +349,6 @@ def test_regimes_may_leave_gaps_but_not_overlap(regimes: list[tuple[str, str]], 
     tables["jurisdiction_regime"] += [regime("2000-01-01", "", "none") | {"state": "NY"}]
     found = verdict(judged(tables), "extract.regimes_overlap")
     assert (found.measured, found.status) == (overlaps, Status.FAIL if overlaps else Status.PASS)
-
-
-def forms(answers: Callable[[int, int], int], people: int = 150) -> Rows:
-    """WAI-SR forms of many people: answer of person i to item k."""
-    tables = some(small_extract(), "clinics", "clinicians")
-    tables["patients"] = [patient(f"p{i}") for i in range(people)]
-    tables["measures"] = [
-        measure(f"p{i}", "2023-04-01 09:00:00", **{f"itm_{k:02d}": str(answers(i, k)) for k in range(1, 13)})
-        for i in range(people)
-    ]
-    return {name: tables[name] for name in TABLES if name in tables}
-
-
-def test_a_seven_point_form_loaded_as_five_points_is_seen() -> None:
-    """Answers of 6 and 7 are a share of all answers, above the limit."""
-    found = verdict(judged(forms(lambda i, k: 1 + (i + k) % 7), quarantined_share=1.0), "extract.above_range.wai_sr")
-    assert found.status is Status.FAIL
-    assert found.measured == pytest.approx(2 / 7, abs=0.01)
-
-
-def test_internal_consistency_is_cronbachs_alpha() -> None:
-    """Alpha as worked from its definition; far outside the usual range it is a warning without a verdict."""
-
-    def answers(person: int, item: int) -> int:
-        return 1 + (person % 3) + (person * 31 + item * 17) % 7 % 3
-
-    import numpy as np
-
-    matrix = np.array([[answers(i, k) for k in range(1, 13)] for i in range(150)])
-    alpha = 12 / 11 * (1 - matrix.var(axis=0, ddof=1).sum() / matrix.sum(axis=1).var(ddof=1))
-    found = verdict(judged(forms(answers)), "extract.alpha.wai_sr")
-    assert (found.status, found.measured) == (Status.PASS, pytest.approx(alpha, rel=1e-12))
-    noise = verdict(judged(forms(lambda i, k: 1 + (i * 7919 + k * 104729) % 97 % 5)), "extract.alpha.wai_sr")
-    assert noise.status is Status.NOT_EVALUATED
-    assert noise.sentence.endswith("the scoring key may not fit this form")
 
 
 def test_sound_rows_are_an_expression_of_the_same_engine() -> None:
