@@ -8,7 +8,7 @@ DEMO_PATIENTS ?= 20000
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort schema lock clean
+.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort schema docs lock clean
 
 help:            ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -16,12 +16,12 @@ help:            ## List what can be done
 $(VENV)/run.stamp: requirements/runtime.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"Rapport needs Python 3.11 to 3.13; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.11 demo")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/runtime.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
 	@touch $@
 
 setup-run: $(VENV)/run.stamp    ## Install what running needs, into .venv
@@ -55,6 +55,9 @@ bench-cohort: setup ## A million patients: cohort and validation beside a plain 
 
 schema: setup-run ## Write the JSON Schema of study files
 	$(BIN)/rapport schema --out configs/schema/study.schema.json
+
+docs: setup      ## Write the reference pages again from the code
+	$(BIN)/python docs/generate.py
 
 lock:            ## Resolve the locks again (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/runtime.lock

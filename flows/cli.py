@@ -228,7 +228,8 @@ def design(
     console.answer(
         f"design {judged.digest[:16]}: read {judged.folder / 'report.html'}\n"
         + (f"failed checks: {', '.join(bad)}" if bad else "every check that could be run passed")
-        + f"\nthen: rapport approve {study} --design {judged.digest[:16]} --key KEY",
+        + f"\nthen: rapport approve {study} --design {judged.digest[:16]} --key KEY --approver NAME --role ROLE "
+        "--expires YYYY-MM-DD",
         {"design": judged.digest, "folder": str(judged.folder), "failed": bad},
     )
 
@@ -430,7 +431,7 @@ def schema(
 
 def main() -> None:
     """Run a command; turn every refusal into one message and an exit code."""
-    import click
+    from typer.exceptions import TyperException
 
     # One thread in the linear algebra: the same bytes on any number of cores, and faster on matrices of this size.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -439,10 +440,10 @@ def main() -> None:
     except RapportError as refusal:
         typer.echo(f"refused: {refusal}", err=True)
         code = 1
-    except click.ClickException as usage:
-        typer.echo(f"refused: {usage.format_message()}", err=True)
+    except TyperException as usage:
+        typer.echo(f"refused: {usage.format_message()} Try 'rapport --help'.", err=True)
         code = 1
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         typer.echo("stopped", err=True)
         code = 1
     except Exception as error:

@@ -232,7 +232,7 @@ def publish_design(
         ws.protocol_digest,
         tables_digest(),
         ws.study.governance.small_cells.threshold,
-        [dataclasses.asdict(verdict) for verdict in verdicts],
+        [(verdict.code, verdict.status, verdict.measured, verdict.limit) for verdict in verdicts],
     )
     folder = ws.store.root / "designs" / digest[:SHORT]
     judged = JudgedDesign(

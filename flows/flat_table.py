@@ -69,8 +69,9 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         f"  {result.estimand}, {result.method}, {result.n_rows} rows",
         f"  estimate {effect.value:.4f}, {effect.level:.0%} interval {effect.lower:.4f} to {effect.upper:.4f}"
         + (f", {result.n_sets} sets" if result.n_sets is not None else ""),
-        f"  {'quantity':<10}{'here':>14}{'published':>14}   agrees   source",
     ]
+    if study.published:
+        lines.append(f"  {'quantity':<10}{'here':>14}{'published':>14}   agrees   source")
     published = []
     for line in study.published:
         value = got[line.quantity]
