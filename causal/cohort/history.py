@@ -17,6 +17,7 @@ from causal.protocol.target_trial import PriorContacts, PriorRating
 
 SUD_CODES = ("F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18", "F19")
 PSYCHOSIS_CODES = ("F20", "F21", "F22", "F23", "F24", "F25", "F26", "F27", "F28", "F29")
+ALLIANCE_DAYS, SYMPTOM_DAYS = 90, 180
 
 
 def scored_ratings(measures: ir.Table, people: ir.Table, instrument: Instrument, rater: str) -> ir.Table:
@@ -35,32 +36,53 @@ def _keys(occasions: ir.Table) -> ir.Table:
     return occasions.select("ta_id", "person_id", "clinician_id", "time_zero", "day_zero")
 
 
-def alliance_history(occasions: ir.Table, ratings: ir.Table, eligibility: PriorRating | None) -> ir.Table:
-    """Latest rating of the index dyad in each of three 30-day windows, and the number of ratings eligibility asks for."""
-    joined = _keys(occasions).inner_join(ratings, ["person_id", "clinician_id"])
-    before = joined.filter(joined.admin_ts < joined.time_zero)
+def _scored_before(joined: ir.Table, instrument: Instrument, rater: str, days: int) -> ir.Table:
+    """Questionnaires in the days before time zero among `joined` occasions and questionnaires, with their score.
+
+    The score is null where there is none. Such rows are not filtered out here: an engine would move that filter ahead
+    of the join and score every questionnaire there is, which costs more than the rest of the cohort.
+    """
+    chosen = joined.filter(
+        (joined.instrument == instrument.id)
+        & (joined.version == instrument.version)
+        & (joined.rater == rater)
+        & (joined.admin_ts < joined.time_zero)
+        & (joined.admin_ts >= joined.time_zero - ibis.interval(days=days))
+    )
+    return chosen.select("ta_id", "time_zero", "admin_ts", score=score_expression(chosen, instrument))
+
+
+def alliance_history(
+    occasions: ir.Table, measures: ir.Table, instrument: Instrument, rater: str, eligibility: PriorRating | None
+) -> ir.Table:
+    """Latest rating of the index dyad in each of three 30-day windows, and the number of ratings eligibility asks for.
+
+    Without such a rule the number is of the last 90 days.
+    """
+    within_days = eligibility.within_days if eligibility else ALLIANCE_DAYS
+    joined = _keys(occasions).inner_join(measures, ["person_id", "clinician_id"])
+    before = _scored_before(joined, instrument, rater, max(ALLIANCE_DAYS, within_days))
 
     def since(days: int) -> ir.BooleanValue:
-        return before.admin_ts >= before.time_zero - ibis.interval(days=days)
+        return before.score.notnull() & (before.admin_ts >= before.time_zero - ibis.interval(days=days))
 
-    within = since(eligibility.within_days) if eligibility else ibis.literal(True)
     return before.group_by("ta_id").aggregate(
         alliance_lag1=before.score.argmax(before.admin_ts, where=since(30)),
         alliance_lag2=before.score.argmax(before.admin_ts, where=since(60) & ~since(30)),
-        alliance_lag3=before.score.argmax(before.admin_ts, where=since(90) & ~since(60)),
-        n_ratings=before.count(where=within),
+        alliance_lag3=before.score.argmax(before.admin_ts, where=since(ALLIANCE_DAYS) & ~since(60)),
+        n_ratings=before.count(where=since(within_days)),
     )
 
 
-def symptom_history(occasions: ir.Table, ratings: ir.Table) -> ir.Table:
+def symptom_history(occasions: ir.Table, measures: ir.Table, instrument: Instrument) -> ir.Table:
     """Latest PHQ-9 total in the 180 days before time zero; of two at one instant, the higher."""
-    joined = _keys(occasions).inner_join(ratings.drop("clinician_id"), "person_id")
-    before = joined.filter(
-        (joined.admin_ts < joined.time_zero) & (joined.admin_ts >= joined.time_zero - ibis.interval(days=180))
-    )
+    joined = _keys(occasions).drop("clinician_id").inner_join(measures, "person_id")
+    before = _scored_before(joined, instrument, "patient", SYMPTOM_DAYS)
     # One integer orders candidates: latest first, then higher. Totals of one form differ by more than a thousandth.
     order = before.admin_ts.epoch_seconds() * 10**6 + (before.score * 1000).round().cast("int64")
-    return before.group_by("ta_id").aggregate(phq9=before.score.argmax(order).cast("float64"))
+    return before.group_by("ta_id").aggregate(
+        phq9=before.score.argmax(order, where=before.score.notnull()).cast("float64")
+    )
 
 
 def contact_history(occasions: ir.Table, encounters: ir.Table, eligibility: PriorContacts | None) -> ir.Table:
@@ -122,15 +144,13 @@ def history(
     row is the value (no diagnosis, no stay, no contact).
     """
     assert isinstance(study.outcome, Rating)
-    people = occasions.select("person_id").distinct()
     rules = study.target_trial.eligibility
     rating_rule = next((rule for rule in rules if isinstance(rule, PriorRating)), None)
     contact_rule = next((rule for rule in rules if isinstance(rule, PriorContacts)), None)
-    alliance = scored_ratings(tables["measures"], people, instruments[study.outcome.instrument], study.outcome.rater)
-    phq9 = scored_ratings(tables["measures"], people, instruments["phq9"], "patient")
+    instrument, rater = instruments[study.outcome.instrument], study.outcome.rater
     parts = (
-        alliance_history(occasions, alliance, rating_rule),
-        symptom_history(occasions, phq9),
+        alliance_history(occasions, tables["measures"], instrument, rater, rating_rule),
+        symptom_history(occasions, tables["measures"], instruments["phq9"]),
         contact_history(occasions, tables["encounters"], contact_rule),
         diagnosis_history(occasions, tables["diagnoses"]),
         inpatient_history(occasions, tables["hospitalizations"]),
