@@ -69,8 +69,8 @@ def canonical(occasions: pd.DataFrame) -> pd.DataFrame:
 
 
 def codes(values: pd.Series) -> Ints:
-    """Integer codes (n,) in order of first appearance, so that labels themselves never matter."""
-    return np.asarray(pd.factorize(values, sort=False)[0], dtype=np.int64)
+    """Integer codes (n,) in order of first appearance, so that labels themselves never matter; missing is a label too."""
+    return np.asarray(pd.factorize(values, sort=False, use_na_sentinel=False)[0], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

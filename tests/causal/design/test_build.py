@@ -1,0 +1,201 @@
+"""Who is compared with whom: what every design must satisfy, whatever the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from causal.cohort.catalogue import COVARIATES
+from causal.design.build import build_design, estimand_sentence, exact_codes, matching_sentence
+from causal.design.covariates import covariate_matrix
+from causal.design.matching import caliper_width
+from causal.design.propensity import fit_propensity
+from causal.errors import DesignError
+from causal.protocol import OccasionStudy
+from causal.records import AttritionStep, Cohort, Design, canonical
+from flows.study_file.load import load_study
+
+STUDY_FILE = Path(__file__).parents[3] / "configs" / "studies" / "duty_to_warn.yaml"
+N = 3000
+
+
+@pytest.fixture(scope="module")
+def study() -> OccasionStudy:
+    """The flagship study."""
+    loaded = load_study(STUDY_FILE).study
+    assert isinstance(loaded, OccasionStudy)
+    return loaded
+
+
+def occasions(seed: int = 2) -> pd.DataFrame:
+    """Occasions of about two per person in which severity, mandatory regimes and low alliance lead to warnings."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({name: rng.normal(size=N) for name in COVARIATES})
+    for name, definition in COVARIATES.items():
+        if definition.binary:
+            frame[name] = (rng.random(N) < 0.4).astype(float)
+    regime = rng.choice(["mandatory", "permissive", "none"], N)
+    frame["regime_mandatory"] = (regime == "mandatory").astype(float)
+    frame["regime_permissive"] = (regime == "permissive").astype(float)
+    frame.loc[rng.random(N) < 0.2, "alliance_lag2"] = np.nan
+    logit = -2.2 + 0.8 * frame["severity"] - 0.4 * frame["alliance_lag1"] + 0.6 * frame["regime_mandatory"]
+    treated = rng.random(N) < 1 / (1 + np.exp(-logit))
+    return frame.assign(
+        ta_id=[f"t{i}" for i in range(N)],
+        person_id=[f"p{i}" for i in rng.integers(0, N // 2, N)],
+        clinician_id=[f"c{i % 60}" for i in range(N)],
+        clinic_id=[f"k{i % 6}" for i in range(N)],
+        time_zero=pd.Timestamp("2019-01-01") + pd.to_timedelta(rng.integers(0, 900 * 86400, N), unit="s"),
+        regime=regime,
+        same_day_hold=rng.random(N) < 0.2,
+        instrument_ver=rng.choice(["v1", "v2"], N),
+        treated=treated,
+        recipient=np.where(treated, "warn_police", None),
+        patient_informed=np.where(treated, "before", None),
+        ended_in_grace=rng.random(N) < 0.05,
+    )
+
+
+def cohort_of(frame: pd.DataFrame) -> Cohort:
+    """A cohort of these occasions with one step of attrition."""
+    step = AttritionStep(
+        rule="all",
+        persons=frame["person_id"].nunique(),
+        occasions=len(frame),
+        treated=int(frame["treated"].sum()),
+    )
+    return Cohort(occasions=canonical(frame), attrition=(step,))
+
+
+@pytest.fixture(scope="module")
+def design(study: OccasionStudy) -> Design:
+    """The design of the occasions above."""
+    return build_design(cohort_of(occasions()), study)
+
+
+def test_every_set_is_a_small_trial(design: Design, study: OccasionStudy) -> None:
+    """One warned occasion first, then one or two others of other people, alike in the exact keys and in time."""
+    for _, rows in design.members.groupby("set_id"):
+        assert rows["treated"].tolist() == [True] + [False] * (len(rows) - 1)
+        assert 2 <= len(rows) <= 1 + study.matching.ratio
+        assert rows["person_id"].iloc[0] not in set(rows["person_id"].iloc[1:])
+        for key in study.target_trial.assignment.exact:
+            assert (rows[key] == rows[key].iloc[0]).all()
+        apart = (rows["time_zero"] - rows["time_zero"].iloc[0]).abs().max()
+        assert apart <= pd.Timedelta(days=study.target_trial.assignment.calendar_days)
+        assert rows["weight"].tolist() == [1.0] + [1 / (len(rows) - 1)] * (len(rows) - 1)
+    assert design.members["ta_id"].is_unique
+
+
+def test_caliper_holds(design: Design, study: OccasionStudy) -> None:
+    """No comparison lies further from its warned occasion than the caliper, on the logit fitted to all occasions."""
+    cohort = cohort_of(occasions())
+    matrix = covariate_matrix(cohort.occasions, study)
+    treated = cohort.occasions["treated"].to_numpy()
+    fitted = fit_propensity(matrix.values, treated, names=matrix.names)
+    assert study.matching.caliper is not None
+    caliper = caliper_width(fitted.logit, treated, width=study.matching.caliper.width, sd=study.matching.caliper.sd)
+    assert design.caliper == caliper
+    logit = pd.Series(fitted.logit, index=cohort.occasions["ta_id"]).loc[design.members["ta_id"]].to_numpy()
+    first = logit[np.flatnonzero(design.members["treated"])]
+    assert np.abs(logit - first[design.members["set_id"]]).max() <= caliper
+
+
+def test_counts_agree(design: Design) -> None:
+    """The flow's last two steps, the counts of warned occasions and the members say the same."""
+    supported, matched = design.attrition[-2:]
+    assert design.n_eligible_treated == design.attrition[0].treated
+    assert design.n_supported_treated == supported.treated
+    assert design.n_sets == matched.treated == design.n_eligible_treated - design.n_unmatched_treated
+    assert (matched.occasions, matched.persons) == (len(design.members), design.members["person_id"].nunique())
+    assert len(design.covariates) == len(design.members)
+
+
+def test_covariates_are_the_members_own(design: Design, study: OccasionStudy) -> None:
+    """Each row of the covariate matrix is the filled covariates of the member in that row."""
+    cohort = cohort_of(occasions())
+    matrix = covariate_matrix(cohort.occasions, study)
+    place = pd.Series(np.arange(N), index=cohort.occasions["ta_id"]).loc[design.members["ta_id"]].to_numpy()
+    np.testing.assert_array_equal(design.covariates, matrix.values[place])
+    assert design.covariate_names == matrix.names
+
+
+def test_matching_balances(design: Design) -> None:
+    """What drives warnings is far apart before and close after matching, with the same denominator."""
+    by_name = {row.name: row for row in design.balance}
+    for name in ("severity", "alliance_lag1"):
+        assert abs(by_name[name].smd_before) > 0.25
+        assert abs(by_name[name].smd_after) < 0.15
+
+
+def test_order_of_rows_does_not_matter(design: Design, study: OccasionStudy) -> None:
+    """The same occasions in another order give the same design to the bit."""
+    frame = occasions()
+    shuffled = frame.iloc[np.random.default_rng(1).permutation(N)]
+    assert build_design(cohort_of(shuffled), study).digest == design.digest
+
+
+def test_the_strategy_s_versions_do_not_matter(design: Design, study: OccasionStudy) -> None:
+    """Who was told and whether the patient knew are described later; the design does not look at them."""
+    frame = occasions().assign(recipient="several", patient_informed="unknown")
+    assert build_design(cohort_of(frame), study).digest == design.digest
+
+
+def test_unmatched_change_the_estimand() -> None:
+    """As soon as one warned occasion has no comparison, the effect speaks of the others and says so."""
+    assert "all eligible assessments" in estimand_sentence(0)
+    assert "not represented" in estimand_sentence(1)
+
+
+def test_sentence_names_the_standard_deviation(study: OccasionStudy) -> None:
+    """The caliper's standard deviation is named, and no limit is called no limit."""
+    assert "within 0.2 pooled within-group SD" in matching_sentence(study)
+    free = study.model_copy(update={"matching": study.matching.model_copy(update={"caliper": None})})
+    assert "no limit on the distance" in matching_sentence(free)
+
+
+def test_without_a_support_rule_everyone_may_match(study: OccasionStudy) -> None:
+    """The rule `none` keeps every occasion; without a caliper every warned one then finds a comparison."""
+    free = study.model_copy(
+        update={
+            "support": study.support.model_copy(update={"rule": "none"}),
+            "matching": study.matching.model_copy(update={"caliper": None, "ratio": 1}),
+        }
+    )
+    design = build_design(cohort_of(occasions()), free)
+    assert design.attrition[-2].occasions == N
+    assert design.caliper is None
+    assert design.n_unmatched_treated < 0.1 * design.n_eligible_treated
+
+
+def test_no_overlap(study: OccasionStudy) -> None:
+    """Where the legal regime decides alone there is nobody to compare with: a refusal, not a design."""
+    frame = occasions()
+    frame["treated"] = (frame["regime"] == "mandatory") & (np.arange(N) % 3 > 0)
+    frame = frame[(frame["regime"] != "mandatory") | frame["treated"]]
+    frame = frame.assign(regime_mandatory=0.0, regime_permissive=0.0)
+    with pytest.raises(DesignError, match=r"^\[design\.no_overlap\]"):
+        build_design(cohort_of(frame), study)
+
+
+def test_exact_codes_tell_combinations_apart() -> None:
+    """Equal codes for equal combinations only; a missing key is a value of its own."""
+    frame = pd.DataFrame(
+        {
+            "regime": ["mandatory", "mandatory", "none", None, None, "none"],
+            "instrument_ver": ["v1", "v2", "v1", "v1", "v2", None],
+        }
+    )
+    found = exact_codes(frame, ("regime", "instrument_ver"))
+    assert len(set(found.tolist())) == len(frame)
+    again = exact_codes(pd.concat([frame, frame]), ("regime", "instrument_ver"))
+    np.testing.assert_array_equal(again[:6], again[6:])
+
+
+def test_unknown_exact_key() -> None:
+    """A key that is not in the catalogue is refused by name."""
+    with pytest.raises(DesignError, match=r"^\[design\.exact_key\] 'sex' is not an exact key"):
+        exact_codes(pd.DataFrame({"sex": ["F"]}), ("sex",))
