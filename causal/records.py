@@ -69,7 +69,7 @@ def canonical(occasions: pd.DataFrame) -> pd.DataFrame:
 
 
 def codes(values: pd.Series) -> Ints:
-    """Integer codes (n,) in order of first appearance, so that labels themselves never matter; missing is a label too."""
+    """Integer codes (n,) in order of first appearance, so that labels never matter; missing is a label too."""
     return np.asarray(pd.factorize(values, sort=False, use_na_sentinel=False)[0], dtype=np.int64)
 
 

@@ -80,9 +80,9 @@ def performance(estimand: str, replicates: Sequence[Replicate]) -> Performance:
     >>> def one(value, truth):
     ...     answer = Answer(value=value, std_error=0.1, lower=value - 0.2, upper=value + 0.2, truth=truth)
     ...     return Replicate(answers={"composite": answer}, n_sets=70, naive=-0.3)
-    >>> p = performance("composite", [one(0.25, 0.1), one(0.35, 0.2), one(0.0, 0.3)])
+    >>> p = performance("composite", [one(0.25, 0.1), one(0.35, 0.2), one(0.06, 0.3)])
     >>> round(p.truth, 6), round(p.bias, 6), round(p.coverage, 4), round(p.rejection, 4)
-    (0.2, 0.0, 1.0, 0.6667)
+    (0.2, 0.02, 1.0, 0.6667)
     """
     answers = [replicate.answers[estimand] for replicate in replicates]
     value, error, lower, upper, truth = (
