@@ -95,13 +95,13 @@ class Design:
     c_statistic: float
     events_per_parameter: float
     aliased: tuple[str, ...]
+    separated: tuple[str, ...]
     caliper: float | None
     n_eligible_treated: int
     n_supported_treated: int
     n_unmatched_treated: int
     pretrend_smd: float | None
     ended_in_grace_share: float
-    effective_sample_share: float
 
     @property
     def n_sets(self) -> int:
@@ -113,7 +113,8 @@ class Design:
         """sha256 of everything the comparison consists of: who, with whom, with what weight and covariates."""
         h = hashlib.sha256()
         h.update(repr((self.estimand, self.estimand_sentence, self.covariate_names, self.attrition)).encode())
-        columns = ["ta_id", "person_id", "clinician_id", "set_id", "treated", "weight"]
+        columns = ["ta_id", "person_id", "clinician_id", "clinic_id", "time_zero", "recipient", "patient_informed"]
+        columns += ["set_id", "treated", "weight"]
         h.update(self.members[columns].to_csv(index=False, float_format="%.17g").encode())
         h.update(np.ascontiguousarray(self.covariates).tobytes())
         h.update(repr((self.balance, self.overlap, self.caliper)).encode())

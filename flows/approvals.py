@@ -63,7 +63,7 @@ def public_half(key: Ed25519PrivateKey) -> str:
 
 
 def simulated_key() -> Ed25519PrivateKey:
-    """The simulated board's key. Its seed is public: it signs for synthetic extracts only."""
+    """The simulated board's key. Its seed is public: it signs for rehearsals only."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(SIMULATED_BOARD_SEED).digest())
@@ -102,6 +102,7 @@ def decide(
         protocol_digest=design.protocol_digest,
         tables_digest=design.tables_digest,
         small_cell_threshold=design.small_cell_threshold,
+        report_sha256=design.report_sha256,
         approver=approver,
         role=role,
         accepted_failures=accepted_failures,

@@ -52,7 +52,7 @@ def read_design(folder: Path) -> Design:
     facts["attrition"] = tuple(AttritionStep(**row) for row in facts["attrition"])
     facts["balance"] = tuple(BalanceRow(**row) for row in facts["balance"])
     facts["overlap"] = tuple(OverlapBin(**row) for row in facts["overlap"])
-    for name in ("covariate_names", "aliased"):
+    for name in ("covariate_names", "aliased", "separated"):
         facts[name] = tuple(facts[name])
     design = Design(
         members=pd.read_parquet(folder / "members.parquet"),

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from causal.cohort.build import build_cohort
+from causal.cohort.occasions import SET_ASIDE
 from causal.design.build import build_design
 from causal.effect.identification import Identification, identify
 from causal.errors import DesignError, ExtractError, StudyFileError
 from causal.records import Cohort, Design
+from causal.tables import PROTECTIVE_ACTIONS
+from flows.code_version import code_version
 from flows.connectors.extract import ExtractFiles, read_extract
 from flows.design_files import read_cohort, read_design, write_cohort, write_design
 from flows.engine import attach, engine, keep
 from flows.published_designs import IDENTITY, identity_json
 from flows.runner import Runner
-from flows.store import SHORT, digest_of, intact
+from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact
 from flows.workspace import Workspace, tables_digest
 from validation.approval import DesignIdentity
 from validation.design import judge_design
@@ -27,6 +31,7 @@ from validation.protocol import judge_protocol
 from validation.verdict import Status, Verdict, failed
 
 QUALITY_PAGE = "quality.html"
+ACTIONS = PROTECTIVE_ACTIONS.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,7 @@ class JudgedDesign:
     identification: Identification
     digest: str
     folder: Path
+    report_sha256: str
 
     def identity(self, ws: Workspace) -> DesignIdentity:
         """What an approval of this design must name."""
@@ -66,8 +72,14 @@ class JudgedDesign:
             protocol_digest=ws.protocol_digest,
             tables_digest=tables_digest(),
             small_cell_threshold=ws.study.governance.small_cells.threshold,
-            synthetic=self.extract.synthetic,
+            report_sha256=self.report_sha256,
+            rehearsal=self.rehearsal(ws),
         )
+
+    def rehearsal(self, ws: Workspace) -> bool:
+        """Whether the records were simulated by this store itself, for a study that says its data are synthetic."""
+        made_here = (ws.store.private / SYNTHETIC).resolve() in ws.extract.resolve().parents
+        return self.extract.synthetic and ws.study.governance.data_class == "synthetic" and made_here
 
 
 def design_study(ws: Workspace, run: Runner) -> JudgedDesign:
@@ -119,7 +131,8 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
         files={
             name: (folder / f"{name}.parquet",) if name in facts["cleaned"] else paths
             for name, paths in delivered.files.items()
-        },
+        }
+        | ({SET_ASIDE: (folder / f"{SET_ASIDE}.parquet",)} if ACTIONS in facts["cleaned"] else {}),
         rows=facts["rows"],
         set_aside=facts["set_aside"],
         verdicts=tuple(Verdict(**(v | {"status": Status(v["status"])})) for v in facts["verdicts"]),
@@ -150,6 +163,9 @@ def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> N
         )
         for name, rows in judgement.clean.items():
             connection.to_parquet(rows, staging / f"{name}.parquet")
+        if ACTIONS in judgement.clean:  # whoever they concern cannot be called untreated
+            lost = tables[ACTIONS].anti_join(judgement.clean[ACTIONS], "action_id")
+            connection.to_parquet(lost, staging / f"{SET_ASIDE}.parquet")
     threshold = ws.study.governance.small_cells.threshold
     facts = {
         "cleaned": sorted(judgement.clean),
@@ -229,6 +245,9 @@ def publish_design(
     verdicts = (*protocol, *extract.verdicts, *judge_design(built, ws.study.gates))
     digest = digest_of(
         built.digest,
+        extract.digest,
+        ws.instruments_digest,
+        code_version(),
         ws.protocol_digest,
         tables_digest(),
         ws.study.governance.small_cells.threshold,
@@ -236,14 +255,22 @@ def publish_design(
     )
     folder = ws.store.root / "designs" / digest[:SHORT]
     judged = JudgedDesign(
-        design=built, extract=extract, verdicts=verdicts, identification=found, digest=digest, folder=folder
+        design=built,
+        extract=extract,
+        verdicts=verdicts,
+        identification=found,
+        digest=digest,
+        folder=folder,
+        report_sha256="",
     )
     problems = [verdict.code for verdict in failed(verdicts)]
     if intact(folder):
         ws.say("judge design", f"unchanged: design {digest[:SHORT]}")
-        return judged
+        return dataclasses.replace(judged, report_sha256=file_sha256(folder / "report.html"))
+    pages = render(design_dossier(ws, judged))
+    judged = dataclasses.replace(judged, report_sha256=hashlib.sha256(pages["report.html"]).hexdigest())
     with ws.store.publishing(folder) as staging:
-        for name, content in render(design_dossier(ws, judged)).items():
+        for name, content in pages.items():
             (staging / name).write_bytes(content)
         (staging / QUALITY_PAGE).write_bytes(extract.quality.read_bytes())
         (staging / IDENTITY).write_bytes(identity_json(judged.identity(ws), problems))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from causal.effect.estimate import estimate_effects, primary_estimand
+from causal.effect.estimate import estimate_effects, primary_estimand, without_excluded
 from causal.effect.outcomes import apply_estimand, facts_after, primary_window
+from causal.errors import EstimationError
 from causal.protocol.approval import Approval
-from causal.protocol.outcome import Rating
+from causal.protocol.outcome import Composite, Rating
 from causal.records import Effects, Outcomes
 from causal.simulation import TrueEffect
 from flows.approvals import find_approval, simulated_public_key
@@ -19,7 +20,7 @@ from flows.code_version import code_version
 from flows.design_study import QUALITY_PAGE, JudgedDesign
 from flows.engine import attach, engine, keep
 from flows.runner import Runner
-from flows.store import SHORT, digest_of, file_sha256, intact
+from flows.store import MANIFEST, SHORT, digest_of, file_sha256, intact
 from flows.workspace import Workspace
 from validation.approval import check_can_open_outcomes, judge_approval
 
@@ -43,7 +44,7 @@ def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release
         return run("release", lambda: leave_standing(ws, standing))
     outcomes = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
     effects = run("estimate", lambda: estimate_effects(judged.design, outcomes, ws.study))
-    return run("release", lambda: release(ws, judged, approval, effects, digest))
+    return run("release", lambda: release(ws, judged, approval, outcomes, effects, digest))
 
 
 def leave_standing(ws: Workspace, folder: Path) -> Release:
@@ -105,28 +106,47 @@ def looks(ws: Workspace) -> int:
     return len({entry["design"] for entry in ws.store.entries() if entry["event"] == "outcomes opened"})
 
 
-def release(ws: Workspace, judged: JudgedDesign, approval: Approval, effects: Effects, digest: str) -> Release:
+def release(
+    ws: Workspace, judged: JudgedDesign, approval: Approval, outcomes: Outcomes, effects: Effects, digest: str
+) -> Release:
     """Disclose, render and publish."""
     from flows.report.disclosed import release_dossier
     from flows.report.render import render
 
     number = 1 + max((int(path.name.split("-")[0]) for path in ws.store.releases()), default=0)
     folder = ws.store.root / "releases" / f"{number}-{digest[:SHORT]}"
-    dossier = release_dossier(ws, judged, approval, effects, _truth(ws, judged), looks=looks(ws))
+    dossier = release_dossier(ws, judged, approval, effects, _truth(ws, judged, outcomes), looks=looks(ws))
     with ws.store.publishing(folder) as staging:
         for name, content in render(dossier).items():
             (staging / name).write_bytes(content)
         (staging / QUALITY_PAGE).write_bytes(judged.extract.quality.read_bytes())
-    ws.store.append("release", release=folder.name, design=judged.digest)
+    ws.store.append("release", release=folder.name, design=judged.digest, manifest=file_sha256(folder / MANIFEST))
     ws.say("release", f"published release {folder.name}")
     return Release(folder=folder, fresh=True)
 
 
-def _truth(ws: Workspace, judged: JudgedDesign) -> TrueEffect | None:
-    """The known effect among the matched treated occasions of a synthetic extract, when its truth file was given."""
+def _truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes) -> TrueEffect | None:
+    """The known effect among the treated occasions of the estimate, when a synthetic extract's truth file was given.
+
+    Raises
+    ------
+    EstimationError
+        The study asks another question than the one whose answer the truth file holds.
+    """
     if ws.truth is None or not judged.extract.synthetic:
         return None
     from causal.simulation import true_effect
+    from causal.simulation.truth import FLOOR, HALF_WINDOW, TARGET_DAY
 
+    events = primary_estimand(ws.study).intercurrent_events
+    floor = events.patient_ended.value if isinstance(events.patient_ended, Composite) else None
+    if (outcomes.day, outcomes.half_width, floor) != (TARGET_DAY, HALF_WINDOW, FLOOR):
+        raise EstimationError(
+            "estimation.other_truth",
+            f"the truth of synthetic records is that of day {TARGET_DAY}, {HALF_WINDOW} days either side, an ending "
+            f"counted as {FLOOR:g}; this study asks for another",
+            fix="run without the truth file",
+        )
     members = judged.design.members
-    return true_effect(pd.read_parquet(ws.truth), members.loc[members["treated"], "ta_id"])
+    kept, _ = without_excluded(judged.design, outcomes.excluded)
+    return true_effect(pd.read_parquet(ws.truth), members.loc[members["treated"] & kept, "ta_id"])

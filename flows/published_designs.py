@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 from causal.errors import ApprovalError
-from flows.store import SHORT, Store, intact
+from flows.store import SHORT, Store, file_sha256, intact
 from validation.approval import DesignIdentity
 
 IDENTITY = "identity.json"
@@ -40,7 +40,15 @@ def find_design(store: Store, beginning: str) -> tuple[DesignIdentity, list[str]
             fix="give at least six characters of a digest listed by 'rapport status'",
         )
     facts = json.loads((folders[0] / IDENTITY).read_bytes())
-    return DesignIdentity(**facts["identity"]), facts["failed"]
+    identity = DesignIdentity(**facts["identity"])
+    read = file_sha256(folders[0] / "report.html")
+    if identity.design_digest[:SHORT] != folders[0].name or identity.report_sha256 != read:
+        raise ApprovalError(
+            "approval.design_altered",
+            "the design's identity is not that of its folder and page",
+            fix="delete the folder and run 'rapport design' again",
+        )
+    return identity, facts["failed"]
 
 
 def list_designs(store: Store) -> list[PublishedDesign]:

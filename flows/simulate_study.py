@@ -12,7 +12,7 @@ from flows.design_study import JudgedDesign, design_study
 from flows.estimate_effect import Release, estimate_effect
 from flows.runner import Runner
 from flows.simulate_extract import simulate_extract
-from flows.store import SHORT, digest_of
+from flows.store import SHORT, SYNTHETIC, digest_of
 from flows.workspace import Workspace
 from validation.verdict import failed
 
@@ -34,7 +34,7 @@ def simulate_study(
 def simulate(ws: Workspace, parameters: SimulationParameters, *, patients: int, seed: int) -> Path:
     """A synthetic extract with its truth file, made once for the same parameters, size, seed and code."""
     key = digest_of(dataclasses.asdict(parameters), patients, seed, code_version())
-    folder = ws.store.private / "synthetic" / key[:SHORT]
+    folder = ws.store.private / SYNTHETIC / key[:SHORT]
     if (folder / "extract" / "manifest.json").is_file():
         ws.say("simulate", "unchanged, skipped")
         return folder

@@ -28,6 +28,8 @@ from typing import Any
 from causal.errors import RapportError
 
 MANIFEST = "manifest.json"
+SYNTHETIC = "synthetic"
+"""Folder under private/ with the records that this store simulated itself."""
 SHORT = 16
 """Characters of a digest used in folder names."""
 
@@ -108,22 +110,33 @@ class Store:
 
         The manifest (sha256 and bytes of every file) is written last.
         """
+        private = self.private in folder.parents
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = folder.parent / f".staging-{uuid.uuid4().hex}"
-        staging.mkdir(mode=0o700 if self.private in folder.parents else 0o755)
+        staging.mkdir(mode=0o700 if private else 0o755)
         try:
             yield staging
+            self._publish(staging, folder, replace_damaged=private)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _publish(self, staging: Path, folder: Path, *, replace_damaged: bool) -> None:
+        """Move `staging` to `folder`. A damaged cache entry is thrown away; a damaged publication is evidence."""
+        try:
             write_manifest(staging)
+            if replace_damaged and folder.exists() and not intact(folder):
+                folder.rename(folder.parent / f".staging-{uuid.uuid4().hex}")
             staging.rename(folder)
             _sync(folder.parent)
         except OSError as error:
+            standing = folder.exists()
             raise RapportError(
                 "store.write_failed",
                 f"could not publish {folder.name}: {error.strerror}",
-                fix="free space and run again",
+                fix="what stands there is damaged: move it away and keep it"
+                if standing
+                else "free space and run again",
             ) from None
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
     def append(self, event: str, **facts: str | float | bool | list[str] | None) -> None:
         """Add one entry to the ledger: sequence number, previous entry's hash, time, event and digests or counts."""
@@ -179,7 +192,10 @@ def intact(folder: Path) -> bool:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         return False
-    listing: Mapping[str, Mapping[str, Any]] = json.loads(manifest.read_bytes())
+    try:
+        listing: Mapping[str, Mapping[str, Any]] = json.loads(manifest.read_bytes())
+    except ValueError:
+        return False
     return all(
         (folder / name).is_file() and file_sha256(folder / name) == facts["sha256"] for name, facts in listing.items()
     )

@@ -18,14 +18,20 @@ accept it."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesignIdentity:
-    """What an approval must name: the design, the protocol, the declared tables and the disclosure rule."""
+    """What an approval must name: the design, the protocol, the declared tables, the disclosure rule, the page read.
+
+    The design's digest covers the extract, the scoring keys, the verdicts and the code as well.
+    """
 
     study_id: str
     design_digest: str
     protocol_digest: str
     tables_digest: str
     small_cell_threshold: int
-    synthetic: bool
+    report_sha256: str
+    """Of the dossier page the board read."""
+    rehearsal: bool
+    """Synthetic records made for this very run: the only case in which the simulated board may sign."""
 
 
 def signed_bytes(decision: Decision) -> bytes:
@@ -47,7 +53,7 @@ def judge_approval(
     named = set(decision.accepted_failures)
     unaccepted = [verdict.code for verdict in failed(verdicts) if verdict.code not in named]
     trusted = (
-        design.synthetic and approval.public_key == simulated_key
+        design.rehearsal and approval.public_key == simulated_key
         if decision.simulated
         else approval.public_key in trusted_keys
     )
@@ -56,7 +62,7 @@ def judge_approval(
         (
             "approval.trusted",
             trusted,
-            "the simulated board can only approve synthetic extracts"
+            "the simulated board can only approve synthetic records made for the run itself"
             if decision.simulated
             else "the signing key is not one of the site's approvers",
         ),
@@ -69,6 +75,7 @@ def judge_approval(
             decision.small_cell_threshold == design.small_cell_threshold,
             "it was given under another small-cell threshold",
         ),
+        ("approval.report", decision.report_sha256 == design.report_sha256, "another dossier page was read"),
         ("approval.expiry", today <= decision.expires, "it has expired"),
         ("approval.failures", not unaccepted, f"it does not accept these failed checks: {', '.join(unaccepted)}"),
     )

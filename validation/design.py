@@ -11,8 +11,6 @@ from validation.verdict import Verdict, at_least, at_most, not_evaluated
 
 def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
     """One verdict per gate, in the order a reader asks: enough, whom, alike, honest."""
-    unmatched = design.n_unmatched_treated / max(design.n_supported_treated, 1)
-    beyond = 1 - design.n_supported_treated / max(design.n_eligible_treated, 1)
     lost = 1 - design.n_sets / max(design.n_eligible_treated, 1)
     return (
         at_least("design.sets", design.n_sets, gates.minimum_sets, "matched sets"),
@@ -20,16 +18,15 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
             "design.unmatched",
             lost,
             gates.maximum_unmatched,
-            "share of eligible warned occasions without a match "
-            f"({beyond:.0%} had no comparable zone, {unmatched:.0%} of the rest found no match)",
+            "share of eligible warned occasions without a match",
         ),
         _balance("design.balance_tier1", design, 1, gates.smd_tier1),
         _balance("design.balance_tier2", design, 2, gates.smd_tier2),
-        at_least(
-            "design.effective_sample",
-            design.effective_sample_share,
-            gates.effective_sample_share,
-            "effective share of the comparison occasions after weighting",
+        at_most(
+            "design.separation",
+            len(design.separated),
+            0,
+            "covariates that alone decide the choice" + _named(design.separated),
         ),
         at_most(
             "design.ended_in_grace",
@@ -46,9 +43,7 @@ def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:
     if not rows:
         return not_evaluated(code, f"no covariate of tier {tier} varies")
     worst = max(rows, key=lambda row: abs(row.smd_after))
-    label = COVARIATES[worst.name.removesuffix(MISSING_SUFFIX)].label
-    label = label if worst.name in COVARIATES else f"{label}: not recorded"
-    sentence = f"largest standardised difference of a tier-{tier} covariate after matching ({label})"
+    sentence = f"largest standardised difference of a tier-{tier} covariate after matching ({_label(worst.name)})"
     return at_most(code, abs(worst.smd_after), limit, sentence)
 
 
@@ -56,5 +51,17 @@ def _pretrend(design: Design, limit: float) -> Verdict:
     code = "design.pretrend"
     if design.pretrend_smd is None:
         return not_evaluated(code, "too few matched occasions have two ratings before time zero")
-    sentence = "standardised difference in how trust moved before time zero (negative control)"
+    sentence = (
+        "standardised difference in how trust moved before time zero (a negative control; matching on its two ratings "
+        "makes it small by design, so it warns of harm and proves little)"
+    )
     return at_most(code, abs(design.pretrend_smd), limit, sentence)
+
+
+def _named(covariates: tuple[str, ...]) -> str:
+    return f": {', '.join(_label(name) for name in covariates)}" if covariates else ""
+
+
+def _label(name: str) -> str:
+    base = COVARIATES[name.removesuffix(MISSING_SUFFIX)].label
+    return base if name in COVARIATES else f"{base}: not recorded"

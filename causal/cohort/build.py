@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from causal.cohort.catalogue import COVARIATES
-from causal.cohort.eligibility import START, attrition, eligible, sentence
+from causal.cohort.eligibility import attrition, eligible, steps
 from causal.cohort.history import history
 from causal.cohort.occasions import candidate_occasions
 from causal.errors import DesignError
@@ -57,18 +57,18 @@ def build_cohort(
     days = ibis.date(as_of).delta(past.time_zero.date(), unit="day")
     known = keep("history", past.mutate(days_on_record=days))
     counts = attrition(rules, known).to_pyarrow().to_pylist()[0]
-    steps = tuple(
+    flow = tuple(
         AttritionStep(
-            rule=START if k == 0 else sentence(rules[k - 1]),
+            rule=rule,
             persons=int(counts[f"persons_{k}"]),
             occasions=int(counts[f"occasions_{k}"]),
             treated=int(counts[f"treated_{k}"]),
         )
-        for k in range(len(rules) + 1)
+        for k, rule in enumerate(steps(rules))
     )
     frame = known.filter(eligible(rules, known)).to_pyarrow().to_pandas()
-    _refuse_empty_arms(steps[-1])
-    return Cohort(occasions=canonical(_typed(frame)), attrition=steps)
+    _refuse_empty_arms(flow[-1])
+    return Cohort(occasions=canonical(_typed(frame)), attrition=flow)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from causal.protocol.target_trial import (
     Alive,
     EligibilityRule,
+    ExposureClear,
     FollowedUp,
     InRelationship,
     MinimumAge,
@@ -22,6 +23,7 @@ from causal.protocol.target_trial import (
 )
 
 START = "Structured threat assessments in the extract"
+ON_RECORD = "Person, clinician and clinic on record"
 
 
 def holds(rule: EligibilityRule, occasions: ir.Table) -> ir.BooleanValue:
@@ -43,6 +45,8 @@ def holds(rule: EligibilityRule, occasions: ir.Table) -> ir.BooleanValue:
             return occasions.regime.notnull()
         case Alive():
             return ~occasions.died_before
+        case ExposureClear():
+            return ~occasions.exposure_unclear
         case FollowedUp():
             return occasions.days_on_record >= rule.days
 
@@ -68,6 +72,8 @@ def sentence(rule: EligibilityRule) -> str:
             return "Not in hospital on the day"
         case RegimeKnown():
             return "Exactly one legal regime on record for the place and date"
+        case ExposureClear():
+            return "Clear from the records whether a warning followed this assessment"
         case Alive():
             return "No death recorded before the assessment"
         case FollowedUp():
@@ -75,16 +81,22 @@ def sentence(rule: EligibilityRule) -> str:
 
 
 def eligible(rules: tuple[EligibilityRule, ...], occasions: ir.Table) -> ir.BooleanValue:
-    """Whether every rule holds."""
-    return functools.reduce(operator.and_, (holds(rule, occasions) for rule in rules))
+    """Whether the occasion is on record and every rule holds."""
+    return functools.reduce(operator.and_, (holds(rule, occasions) for rule in rules), occasions.on_record)
 
 
 def attrition(rules: tuple[EligibilityRule, ...], occasions: ir.Table) -> ir.Table:
-    """One row of counts: for step k (0 = all), persons_k, occasions_k, treated_k after the first k rules."""
+    """One row of counts: persons_k, occasions_k, treated_k for step k of `steps`."""
     counts: dict[str, ir.Scalar] = {}
-    for k in range(len(rules) + 1):
-        inside = functools.reduce(operator.and_, (holds(rule, occasions) for rule in rules[:k]), ibis.literal(True))
+    inside: ir.BooleanValue = ibis.literal(True)
+    for k, holding in enumerate((ibis.literal(True), occasions.on_record, *(holds(rule, occasions) for rule in rules))):
+        inside = inside & holding
         counts[f"persons_{k}"] = occasions.person_id.nunique(where=inside)
         counts[f"occasions_{k}"] = occasions.count(where=inside)
         counts[f"treated_{k}"] = occasions.count(where=inside & occasions.treated)
     return occasions.aggregate(**counts)
+
+
+def steps(rules: tuple[EligibilityRule, ...]) -> tuple[str, ...]:
+    """Sentences of the attrition's steps: everything delivered, what is on record, then rule by rule."""
+    return (START, ON_RECORD, *(sentence(rule) for rule in rules))

@@ -13,14 +13,17 @@ import ibis.expr.types as ir
 from causal.protocol import OccasionStudy
 
 HOLDS = ("hold_vol", "hold_invol")
+SET_ASIDE = "protective_actions_set_aside"
+"""Optional table of the action rows that validation set aside: the same columns as protective_actions."""
 
 
 def assessments(tables: dict[str, ir.Table]) -> ir.Table:
     """One row per assessment with its dyad, clinic, person and regime at the date of time zero.
 
     Columns: ta_id, person_id, clinician_id, clinic_id, time_zero, day_zero, the assessment's content, birth_year, sex,
-    died_before (a death recorded before the day of time zero),
-    n_regimes (regimes in force: 1 unless the table has a gap or an overlap) and regime (null unless exactly one).
+    on_record (person, clinician and clinic are all in the extract), died_before (a death recorded before the day of
+    time zero), n_regimes (regimes in force: 1 unless the table has a gap or an overlap) and regime (null unless there
+    is exactly one).
     """
     ta = tables["threat_assessments"]
     people = tables["patients"].select("person_id", "birth_year", "sex", "death_date")
@@ -29,11 +32,17 @@ def assessments(tables: dict[str, ir.Table]) -> ir.Table:
     base = (
         ta.rename(time_zero="ts")
         .mutate(day_zero=lambda t: t.time_zero.date())
-        .inner_join(people, "person_id")
-        .inner_join(clinicians, "clinician_id")
-        .inner_join(clinics, "clinic_id")
+        .left_join(people, "person_id")
+        .drop("person_id_right")
+        .left_join(clinicians, "clinician_id")
+        .drop("clinician_id_right")
+        .left_join(clinics, "clinic_id")
+        .drop("clinic_id_right")
     )
-    base = base.mutate(died_before=base.death_date.notnull() & (base.death_date < base.day_zero)).drop("death_date")
+    base = base.mutate(
+        on_record=base.birth_year.notnull() & base.state.notnull(),
+        died_before=base.death_date.notnull() & (base.death_date < base.day_zero),
+    ).drop("death_date")
     return base.left_join(_regime_at(base, tables["jurisdiction_regime"]), "ta_id").drop("ta_id_right")
 
 
@@ -104,6 +113,7 @@ def candidate_occasions(tables: dict[str, ir.Table], study: OccasionStudy) -> ir
     """Every assessment with its strategy; the grain and the row set are those of threat_assessments.
 
     Adds to `assessments`: treated, recipient, patient_informed (versions of the exposure, null when untreated),
+    exposure_unclear (see `unclear_exposure`),
     same_day_hold, prior_exposure (an action of the treated strategy dated before time zero), episode_start,
     in_relationship, ended_in_grace (the relationship ended inside the grace window; a censoring fact, kept).
     """
@@ -126,8 +136,11 @@ def candidate_occasions(tables: dict[str, ir.Table], study: OccasionStudy) -> ir
     held = actions.filter(actions.action.isin(HOLDS) & (actions.action_ts.date() == actions.time_zero.date()))
     holds = held.group_by("ta_id").aggregate(n_holds=held.count())
     earlier = _earlier_exposure(tables, base, treated_actions)
+    unclear = unclear_exposure(tables, base, treated_actions, study.target_trial.strategies.treated.grace_hours)
     joined = (
         base.left_join(strategy, "ta_id")
+        .drop("ta_id_right")
+        .left_join(unclear, "ta_id")
         .drop("ta_id_right")
         .left_join(holds, "ta_id")
         .drop("ta_id_right")
@@ -141,9 +154,10 @@ def candidate_occasions(tables: dict[str, ir.Table], study: OccasionStudy) -> ir
         recipient=ibis.ifelse(joined.n_recipients > 1, "several", joined.first_action),
         same_day_hold=joined.n_holds.notnull(),
         prior_exposure=joined.n_earlier.notnull(),
+        exposure_unclear=joined.n_unclear.notnull(),
         in_relationship=joined.episode_start.notnull(),
         ended_in_grace=joined.episode_end.notnull() & (joined.episode_end <= joined.time_zero + grace),
-    ).drop("n_recipients", "first_action", "n_holds", "n_earlier", "episode_end", "profession", "state")
+    ).drop("n_recipients", "first_action", "n_holds", "n_earlier", "n_unclear", "episode_end", "profession", "state")
 
 
 def _earlier_exposure(tables: dict[str, ir.Table], base: ir.Table, treated_actions: tuple[str, ...]) -> ir.Table:
@@ -152,3 +166,56 @@ def _earlier_exposure(tables: dict[str, ir.Table], base: ir.Table, treated_actio
     joined = base.select("ta_id", "person_id", "time_zero").inner_join(warned, "person_id")
     before = joined.filter(joined.action_ts < joined.time_zero)
     return before.group_by("ta_id").aggregate(n_earlier=before.count())
+
+
+def unclear_exposure(
+    tables: dict[str, ir.Table], base: ir.Table, treated_actions: tuple[str, ...], grace_hours: int
+) -> ir.Table:
+    """Occasions of which the records do not say clearly whether the treated strategy followed: ta_id, n_unclear.
+
+    Either the person received it within this occasion's grace window through another assessment, so that the occasion
+    belongs to neither strategy; or an action row about the person was set aside by validation, or names an assessment
+    of somebody else, so that what happened is not known. Calling such an occasion untreated would put people with a
+    disclosure among those without.
+    """
+    elsewhere = _exposed_through_another(tables, base, treated_actions, grace_hours)
+    people = _people_with_doubtful_actions(tables, treated_actions)
+    doubtful = base.semi_join(people, "person_id").select("ta_id")
+    found = ibis.union(elsewhere, doubtful, distinct=True)
+    return found.group_by("ta_id").aggregate(n_unclear=found.count())
+
+
+def _exposed_through_another(
+    tables: dict[str, ir.Table], base: ir.Table, treated_actions: tuple[str, ...], grace_hours: int
+) -> ir.Table:
+    grace = ibis.interval(hours=grace_hours)
+    actions = tables["protective_actions"]
+    received = base.select("ta_id", "person_id", "time_zero").inner_join(
+        actions.filter(actions.action.isin(treated_actions)).select("person_id", action_ts="ts"), "person_id"
+    )
+    received = received.filter(
+        (received.action_ts >= received.time_zero) & (received.action_ts <= received.time_zero + grace)
+    )
+    credited = linked_actions(tables, base)
+    credited = credited.filter(
+        credited.action.isin(treated_actions) & (credited.action_ts <= credited.time_zero + grace)
+    )
+    by_person = received.group_by("ta_id").aggregate(n_received=received.count())
+    by_occasion = credited.group_by("ta_id").aggregate(n_credited=credited.count())
+    both = by_person.left_join(by_occasion, "ta_id").drop("ta_id_right")
+    return both.filter(both.n_received > both.n_credited.fill_null(0)).select("ta_id")
+
+
+def _people_with_doubtful_actions(tables: dict[str, ir.Table], treated_actions: tuple[str, ...]) -> ir.Table:
+    """People with an action set aside that may have been the strategy, or one naming somebody else's assessment."""
+    whose = tables["threat_assessments"].select("ta_id", assessed="person_id")
+    actions = tables["protective_actions"].select("person_id", "ta_id", "action")
+    named = actions.filter(actions.action.isin(treated_actions)).inner_join(whose, "ta_id")
+    crossed = named.filter(named.person_id != named.assessed)
+    found = ibis.union(crossed.select("person_id"), crossed.select(person_id="assessed"))
+    if SET_ASIDE in tables:
+        lost = tables[SET_ASIDE].select("person_id", "ta_id", "action")
+        lost = lost.filter(lost.action.isnull() | lost.action.isin(treated_actions))
+        lost_named = lost.select("ta_id").inner_join(whose, "ta_id")
+        found = ibis.union(found, lost.select("person_id"), lost_named.select(person_id="assessed"))
+    return found.filter(found.person_id.notnull()).distinct()

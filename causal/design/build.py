@@ -12,7 +12,6 @@ from causal.design.covariates import covariate_matrix
 from causal.design.matching import MatchedSets, caliper_width, match_greedy, row_weights
 from causal.design.overlap import common_support, overlap_bins
 from causal.design.propensity import Propensity, fit_propensity
-from causal.design.weighting import effective_sample_size
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.design import Caliper
@@ -60,13 +59,13 @@ def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
         c_statistic=propensity.c_statistic,
         events_per_parameter=propensity.events_per_parameter,
         aliased=(*propensity.aliased, *matrix.constant),
+        separated=propensity.separated,
         caliper=caliper,
         n_eligible_treated=n_treated,
         n_supported_treated=n_supported,
         n_unmatched_treated=n_unmatched,
         pretrend_smd=_pretrend(occasions, treated, weights),
         ended_in_grace_share=float(occasions["ended_in_grace"].mean()),
-        effective_sample_share=effective_sample_size(weights[~treated]) / float((weights[~treated] > 0).sum()),
     )
 
 
@@ -76,7 +75,7 @@ def exact_codes(occasions: pd.DataFrame, keys: tuple[str, ...]) -> IntArray:
     for key in keys:
         if key not in EXACT_KEYS:
             raise DesignError("design.exact_key", f"'{key}' is not an exact key; known: {', '.join(EXACT_KEYS)}")
-        values = codes(occasions[key])
+        values = codes(occasions[key]) + 1  # what is not recorded has code 0 and agrees with itself only
         combined = combined * (int(values.max()) + 1) + values
     return combined
 

@@ -22,13 +22,15 @@ class Decision(Part):
     tables_digest: Hex
     """Digest of the declared tables, so that an approval does not outlive a change of what the columns mean."""
     small_cell_threshold: int = Field(ge=2, le=100)
+    report_sha256: Hex
+    """Of the dossier page (report.html) that was read."""
     approver: Sentence
     role: Sentence
     accepted_failures: tuple[str, ...] = ()
     """Codes of failed verdicts the approver accepts."""
     expires: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     simulated: bool
-    """Signed by the simulated board, whose key is public: valid for synthetic extracts only."""
+    """Signed by the simulated board, whose key is public: valid for records simulated by the run itself only."""
 
 
 class Approval(Part):

@@ -114,8 +114,6 @@ class Gates(Part):
     """Fewest matched sets."""
     maximum_unmatched: float = Field(default=0.30, ge=0, le=1)
     """Largest share of treated occasions left without a match."""
-    effective_sample_share: float = Field(default=0.5, ge=0, le=1)
-    """Smallest effective sample size of the weighted comparison group, as a share of its size."""
     ended_in_grace: float = Field(default=0.02, ge=0, le=1)
     """Largest share of occasions whose relationship ends within the grace window."""
     pretrend_smd: float = Field(default=0.20, gt=0, le=1)

@@ -79,6 +79,17 @@ class Alive(Part):
     """Name of the rule."""
 
 
+class ExposureClear(Part):
+    """The records say clearly whether the treated strategy followed this assessment.
+
+    They do not when the person received it within the grace window through another assessment, or when an action row
+    about the person was set aside or names somebody else's assessment.
+    """
+
+    rule: Literal["exposure_clear"]
+    """Name of the rule."""
+
+
 class FollowedUp(Part):
     """Time zero lies at least `days` days before the end of the records.
 
@@ -100,6 +111,7 @@ EligibilityRule = Annotated[
     | NotInpatient
     | RegimeKnown
     | Alive
+    | ExposureClear
     | FollowedUp,
     Field(discriminator="rule"),
 ]
