@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 
 from causal.errors import ExtractError
 from causal.protocol import Instrument
-from causal.tables import JURISDICTION_REGIME, MEASURES, PATIENTS, TABLES, Table
+from causal.tables import EPISODES, JURISDICTION_REGIME, MEASURES, PATIENTS, PROTECTIVE_ACTIONS, TABLES, Table
 from validation.forms import item_columns, judge_forms
 from validation.frames import column_frames, frames
 from validation.rules import (
@@ -34,6 +34,9 @@ from validation.rules import (
 )
 from validation.suites import SuiteOutcome, column_suite, count_suite, item_suite, run_suite
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
+
+END_REASONS_LIMIT = 0.20
+"""Largest share of ended relationships without a reason; past it, intercurrent events cannot be told apart."""
 
 NEEDED_TABLES = frozenset(
     {"patients", "clinics", "clinicians", "encounters", "threat_assessments", "measures", "episodes"}
@@ -107,6 +110,10 @@ def judge_extract(
         verdicts += _table_verdicts(name, rows[name], aside, quarantined_share, each.not_run)
     if JURISDICTION_REGIME.name in tables:
         verdicts.append(_judge_regimes(judged[JURISDICTION_REGIME.name].sound))
+    if PROTECTIVE_ACTIONS.name in tables:
+        verdicts.append(_judge_lost_actions(kept_out[PROTECTIVE_ACTIONS.name]))
+    if EPISODES.name in tables:
+        verdicts.append(_judge_end_reasons(judged[EPISODES.name].sound))
     if MEASURES.name in tables:
         verdicts += judge_forms(tables[MEASURES.name], instruments)
     return ExtractJudgement(verdicts=tuple(verdicts), counts=dict(sorted(counts.items())), rows=rows, clean=clean)
@@ -145,6 +152,22 @@ def _judge_table(declared: Table, delivery: _Delivery) -> _JudgedTable:
         not_run=tuple(sorted({reason for outcome in shown for reason in outcome.not_run})),
         sound=sound_rows(rows, found, declared),
     )
+
+
+def _judge_lost_actions(unreadable: int) -> Verdict:
+    """Nobody knows whom an unreadable action concerned, so nobody can be called untreated."""
+    sentence = "unreadable rows in table 'protective_actions' (whom they concern is lost, so who was warned is unknown)"
+    return at_most("extract.lost_actions", unreadable, 0, sentence)
+
+
+def _judge_end_reasons(episodes: ir.Table) -> Verdict:
+    """Relationships that ended without a recorded reason: the intercurrent events of those people are not known."""
+    ended = episodes.filter(episodes.end.notnull())
+    counted = ended.aggregate(n=ended.count(), unknown=ended.count(where=ended.end_reason.isnull()))
+    found = counted.to_pyarrow().to_pylist()[0]
+    share = found["unknown"] / found["n"] if found["n"] else 0.0
+    sentence = "share of ended relationships without a recorded reason"
+    return at_most("extract.end_reasons", share, END_REASONS_LIMIT, sentence)
 
 
 def _look_up(table: ir.Table, declared: Table, tables: Mapping[str, ir.Table]) -> Relations:

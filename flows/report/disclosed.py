@@ -86,9 +86,10 @@ def release_dossier(
 ) -> Dossier:
     """What may leave once outcomes were opened."""
     results = _results(judged, effects, ws.study.governance.small_cells.threshold)
-    line = ApprovalLine(
-        approver=approval.decision.approver,
-        role=approval.decision.role,
+    known = next((a for a in ws.site.approvers if a.public_key == approval.public_key), None)
+    line = ApprovalLine(  # who a key belongs to is what the site says, not what the signer wrote
+        approver=known.name if known else approval.decision.approver,
+        role=known.role.replace("_", " ") if known else approval.decision.role,
         simulated=approval.decision.simulated,
         accepted_failures=approval.decision.accepted_failures,
         key_fingerprint=fingerprint(approval.public_key),

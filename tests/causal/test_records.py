@@ -55,13 +55,13 @@ def design(**changed: Any) -> Design:
         c_statistic=0.7,
         events_per_parameter=12.0,
         aliased=(),
+        separated=(),
         caliper=0.2,
         n_eligible_treated=2,
         n_supported_treated=2,
         n_unmatched_treated=0,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
-        effective_sample_share=1.0,
     )
     return dataclasses.replace(whole, **changed)
 

@@ -62,7 +62,6 @@ def numbers(design: Design, effects: Effects) -> str:
             design.caliper,
             design.c_statistic,
             design.pretrend_smd,
-            design.effective_sample_share,
             design.members[kept].to_csv(index=False, float_format="%.17g"),
             design.covariates.tobytes(),
             effects,

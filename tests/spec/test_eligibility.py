@@ -390,7 +390,7 @@ def test_followed_up() -> None:
 
 
 def test_attrition_counts_rule_by_rule() -> None:
-    """The flow counts persons, occasions and warned occasions that are left after each rule, in the study's order."""
+    """The flow counts persons, occasions and warned ones left after each rule: delivered, on record, then in order."""
     tables = world(
         {
             "patients": """
@@ -431,15 +431,16 @@ def test_attrition_counts_rule_by_rule() -> None:
             occasions=counts[f"occasions_{step}"],
             warned=counts[f"treated_{step}"],
         )
-        for step in range(len(rules) + 1)
+        for step in range(len(rules) + 2)
     ]
     expect(
         ibis.union(*steps),
         """
             step | persons | occasions | warned
             0    | 3       | 4         | 2
-            1    | 2       | 3         | 1
-            2    | 1       | 2         | 1
-            3    | 1       | 1         | 1
+            1    | 3       | 4         | 2
+            2    | 2       | 3         | 1
+            3    | 1       | 2         | 1
+            4    | 1       | 1         | 1
         """,
     )

@@ -100,13 +100,14 @@ def test_rating_nearest_to_the_day() -> None:
 
 
 def test_never_before_time_zero() -> None:
-    """A rating at or before time zero is no outcome, however the windows lie; nor is another clinician's."""
+    """A rating at or before time zero is no outcome; one within 72 hours is no last value; nor is a colleague's."""
     matched = """
         ta_id     | person_id
         before    | ann
         at_zero   | bob
-        just_past | cas
+        in_grace  | cas
         colleague | dee
+        past      | eve
     """
     tables = world(
         {
@@ -123,6 +124,7 @@ def test_never_before_time_zero() -> None:
                 bob       | dr_a         | 2020-03-10 12:00 | 3
                 cas       | dr_a         | 2020-03-10 12:01 | 4
                 dee       | dr_b         | 2020-06-08 12:00 | 5
+                eve       | dr_a         | 2020-03-13 12:01 | 4
             """,
         }
     )
@@ -132,8 +134,9 @@ def test_never_before_time_zero() -> None:
             ta_id     | window_score | last_score
             before    | -            | -
             at_zero   | -            | -
-            just_past | -            | 4
+            in_grace  | -            | -
             colleague | -            | -
+            past      | -            | 4
         """,
     )
 
@@ -246,12 +249,16 @@ def test_events_after_the_day_do_not_count() -> None:
 
 
 def test_a_rating_given_before_leaving_does_not_save_it() -> None:
-    """Who rates inside the window and leaves by day 90 has the floor; a leaver within the grace window likewise."""
+    """Who rates inside the window and leaves by day 90 has the floor; so has a leaver within the grace window.
+
+    Who comes back to the same clinician by day 90 has not ended the relationship; who comes back later has.
+    """
     matched = """
         ta_id    | person_id
         in_grace | ann
         rated    | bob
         returned | cas
+        too_late | dee
     """
     tables = world(
         {
@@ -262,11 +269,14 @@ def test_a_rating_given_before_leaving_does_not_save_it() -> None:
                 bob       | 2019-09-10 12:00 | 2020-06-05 12:00 | pt_initiated
                 cas       | 2019-09-10 12:00 | 2020-04-01 12:00 | pt_initiated
                 cas       | 2020-05-01 12:00 | -                | -
+                dee       | 2019-09-10 12:00 | 2020-04-01 12:00 | pt_initiated
+                dee       | 2020-06-08 12:01 | -                | -
             """,
             "measures": """
                 person_id | admin_ts         | items
                 bob       | 2020-06-01 12:00 | 5
                 cas       | 2020-06-01 12:00 | 5
+                dee       | 2020-06-10 12:00 | 5
             """,
         }
     )
@@ -276,6 +286,79 @@ def test_a_rating_given_before_leaving_does_not_save_it() -> None:
             ta_id    | ended | score | excluded
             in_grace | yes   | -     | no
             rated    | yes   | -     | no
-            returned | yes   | -     | no
+            returned | no    | 5     | no
+            too_late | yes   | -     | no
+        """,
+    )
+
+
+def test_ratings_after_the_end_do_not_count() -> None:
+    """A transfer leaves the rating missing even where somebody rated later; so does an end without a recorded reason."""
+    matched = """
+        ta_id    | person_id
+        transfer | ann
+        unknown  | bob
+        before   | cas
+    """
+    tables = world(
+        {
+            "patients": SEVEN_PEOPLE,
+            "episodes": """
+                person_id | end              | end_reason
+                ann       | 2020-03-30 12:00 | transfer
+                bob       | 2020-03-30 12:00 | -
+                cas       | 2020-06-05 12:00 | transfer
+            """,
+            "measures": """
+                person_id | admin_ts         | items
+                ann       | 2020-06-06 12:00 | 2
+                bob       | 2020-06-06 12:00 | 2
+                cas       | 2020-06-01 12:00 | 2
+                cas       | 2020-06-06 12:00 | 5
+            """,
+        }
+    )
+    expect(
+        outcomes(matched, tables),
+        """
+            ta_id    | ended | score | excluded
+            transfer | no    | -     | no
+            unknown  | no    | -     | no
+            before   | no    | 2     | no
+        """,
+    )
+
+
+def test_the_first_event_decides() -> None:
+    """Who leaves and then dies has left; who dies while in treatment stands apart."""
+    matched = """
+        ta_id      | person_id
+        left_first | ann
+        died_in    | bob
+        same_day   | cas
+    """
+    tables = world(
+        {
+            "patients": """
+                person_id | death_date
+                ann       | 2020-05-09
+                bob       | 2020-05-09
+                cas       | 2020-04-09
+            """,
+            "episodes": """
+                person_id | end              | end_reason
+                ann       | 2020-04-09 12:00 | pt_initiated
+                bob       | -                | -
+                cas       | 2020-04-09 12:00 | pt_initiated
+            """,
+        }
+    )
+    expect(
+        outcomes(matched, tables),
+        """
+            ta_id      | ended | score | excluded
+            left_first | yes   | -     | no
+            died_in    | no    | -     | yes
+            same_day   | no    | -     | yes
         """,
     )

@@ -12,7 +12,7 @@ from ibis.expr import types as ir
 
 from causal.cohort.build import REQUIRED_TABLES, build_cohort
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
-from causal.cohort.eligibility import START, sentence
+from causal.cohort.eligibility import ON_RECORD, START, sentence
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.target_trial import EligibilityRule, InRelationship, MinimumAge, PriorRating
@@ -79,7 +79,12 @@ def test_flow_and_contents() -> None:
     relationship = InRelationship(rule="in_relationship")
     cohort = built(small_world(), adults, relationship)
     flow = [(step.rule, step.persons, step.occasions, step.treated) for step in cohort.attrition]
-    assert flow == [(START, 3, 4, 1), (sentence(adults), 2, 3, 1), (sentence(relationship), 2, 3, 1)]
+    assert flow == [
+        (START, 3, 4, 1),
+        (ON_RECORD, 3, 4, 1),
+        (sentence(adults), 2, 3, 1),
+        (sentence(relationship), 2, 3, 1),
+    ]
     occasions = cohort.occasions
     assert sorted(occasions["ta_id"]) == ["a1", "a2", "b1"]
     assert occasions["time_zero"].is_monotonic_increasing

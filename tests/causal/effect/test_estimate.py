@@ -60,13 +60,13 @@ def design_of(n_sets: int, *, clinicians: int = 50, seed: int = 4) -> Design:
         c_statistic=0.7,
         events_per_parameter=12.0,
         aliased=(),
+        separated=(),
         caliper=0.2,
         n_eligible_treated=n_sets,
         n_supported_treated=n_sets,
         n_unmatched_treated=0,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
-        effective_sample_share=1.0,
     )
 
 

@@ -87,7 +87,7 @@ def test_completion_can_be_hypothetical(composite: Estimand) -> None:
 
 
 def test_death_stands_apart(composite: Estimand) -> None:
-    """A death by day 90 leaves the estimand, known from either table; a later one does not."""
+    """A death by day 90 leaves the estimand, known from either table; a later one, or one after leaving, does not."""
     found = apply_estimand(
         facts(
             end_reason=["death", None, None, "pt_initiated"],
@@ -97,7 +97,7 @@ def test_death_stands_apart(composite: Estimand) -> None:
         composite,
         DAY_90,
     )
-    assert found.excluded.tolist() == [True, True, False, True]
+    assert found.excluded.tolist() == [True, True, False, False]
     assert found.ended.tolist() == [False, False, False, True]
 
 
