@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -189,6 +190,31 @@ def test_outcomes_stay_closed_until_a_trusted_board_has_signed(delivered: Path, 
     told = json.loads(rapport("status", str(STUDY), "--site", str(site), "--json").out)
     assert told["outcomes_opened"] == 1
     assert len(told["releases"]) == 1
+
+    # The same people, the same design, other outcomes: a redelivery needs a decision of its own.
+    changed = tmp_path / "redelivered"
+    shutil.copytree(delivered / "extract", changed)
+    change_end_reasons(changed)
+    again = rapport("estimate", str(STUDY), "--extract", str(changed), "--site", str(site), "--direct")
+    assert again.code == 1
+    assert "[approval.none]" in again.err
+    assert len(list((results / "duty_to_warn" / "releases").iterdir())) == 1
+
+
+def change_end_reasons(extract: Path) -> None:
+    """Redeliver the extract with every patient-initiated end called a completion, and a manifest that says so."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    (part,) = (extract / "episodes").iterdir()
+    table = pq.read_table(part)
+    frame = table.to_pandas()
+    frame["end_reason"] = frame["end_reason"].replace({"pt_initiated": "completed", "lost": "completed"})
+    pq.write_table(table.from_pandas(pd.DataFrame(frame), schema=table.schema, preserve_index=False), part)
+    manifest = json.loads((extract / "manifest.json").read_text())
+    (listed,) = manifest["tables"]["episodes"]["files"]
+    listed["bytes"], listed["sha256"] = part.stat().st_size, hashlib.sha256(part.read_bytes()).hexdigest()
+    (extract / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_a_changed_extract_under_the_same_path_is_seen(delivered: Path, tmp_path: Path) -> None:

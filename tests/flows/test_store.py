@@ -81,6 +81,21 @@ def test_a_folder_without_manifest_is_not_intact(store: Store) -> None:
     assert not intact(folder)
 
 
+def test_a_damaged_cache_entry_is_replaced_and_a_damaged_publication_is_not(store: Store) -> None:
+    """Private results are rebuilt over a damaged one; what was published stays as evidence."""
+    cached = store.stage_folder("design", "a" * 64)
+    for text in ("first", "second"):
+        with store.publishing(cached) as staging:
+            (staging / "design.json").write_text(text)
+        (cached / "design.json").write_text("damaged" if text == "first" else text)
+    assert intact(cached)
+    assert (cached / "design.json").read_text() == "second"
+    released = publish(store, "1-abc", "hello")
+    (released / "page.html").write_text("damaged")
+    with pytest.raises(RapportError, match="what stands there is damaged"):
+        publish(store, "1-abc", "again")
+
+
 def test_the_ledger_is_a_chain(store: Store) -> None:
     """Entries are numbered and each names the hash of the one before."""
     store.append("design", design="d1")

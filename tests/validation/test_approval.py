@@ -19,7 +19,8 @@ IDENTITY = DesignIdentity(
     protocol_digest="b" * 64,
     tables_digest="c" * 64,
     small_cell_threshold=11,
-    synthetic=False,
+    report_sha256="e" * 64,
+    rehearsal=False,
 )
 TODAY = "2026-01-15"
 FAILING = Verdict(code="design.unmatched", status=Status.FAIL, sentence="too many unmatched", measured=0.5, limit=0.3)
@@ -74,6 +75,7 @@ def test_a_good_approval_opens_outcomes(key_file: Path) -> None:
         ("protocol_digest", "d" * 64, "approval.protocol"),
         ("tables_digest", "d" * 64, "approval.tables"),
         ("small_cell_threshold", 5, "approval.disclosure"),
+        ("report_sha256", "d" * 64, "approval.report"),
     ],
 )
 def test_an_approval_covers_only_what_it_names(key_file: Path, field: str, value: object, code: str) -> None:
@@ -109,14 +111,14 @@ def test_a_failed_check_blocks_unless_it_is_named(key_file: Path) -> None:
     assert codes_failed(accepted, key_file, verdicts=(FAILING,)) == []
 
 
-def test_the_simulated_board_approves_synthetic_extracts_only(key_file: Path) -> None:
+def test_the_simulated_board_approves_rehearsals_only(key_file: Path) -> None:
     """Its key is public, so its signature is worth nothing on real records."""
     decision = decide(
         IDENTITY, approver="Simulated", role="none", expires="2099-12-31", accepted_failures=(), simulated=True
     )
     approval = sign(decision, simulated_key())
     assert codes_failed(approval, key_file) == ["approval.trusted"]
-    assert codes_failed(approval, key_file, identity=dataclasses.replace(IDENTITY, synthetic=True)) == []
+    assert codes_failed(approval, key_file, identity=dataclasses.replace(IDENTITY, rehearsal=True)) == []
 
 
 def test_the_simulated_boards_key_cannot_pose_as_a_real_approver(key_file: Path) -> None:
