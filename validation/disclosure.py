@@ -55,6 +55,9 @@ class AttritionStep(Protocol):
 
 Step = TypeVar("Step", bound=AttritionStep)
 
+PERCENT_STEPS = (1, 2, 5, 10, 20, 50)
+"""Steps in which percentages may be shown; 100 is a multiple of each."""
+
 
 def disclose_count(n: int, threshold: int) -> Count:
     """`n`, or None when it is 1 to `threshold` - 1.
@@ -91,6 +94,25 @@ def disclose_share(numerator: int, denominator: int, threshold: int) -> float | 
     if denominator < threshold or _small(numerator, threshold) or _small(denominator - numerator, threshold):
         return None
     return numerator / denominator
+
+
+def percent_step(n: int) -> int:
+    """The finest step, in percent, of which each holds at least 2 of `n`: a percentage so rounded fits several counts.
+
+    >>> [percent_step(n) for n in (4000, 200, 199, 60, 11)]
+    [1, 1, 2, 5, 20]
+    """
+    return next((step for step in PERCENT_STEPS if step * n >= 200), PERCENT_STEPS[-1])
+
+
+def disclose_percent(share: float, n: int) -> int:
+    """`share` in percent, in steps that depend on `n` only: the size of the group, or one near it that is shown.
+
+    >>> disclose_percent(0.137, 4000), disclose_percent(0.137, 60)
+    (14, 15)
+    """
+    step = percent_step(n)
+    return step * round(100 * share / step)
 
 
 def disclose_categories(counts: Mapping[str, int], threshold: int) -> dict[str, Count]:
@@ -167,16 +189,12 @@ def _groups_unsafe(step: AttritionStep, threshold: int) -> bool:
     known = [count for count in (step.treated, step.comparison) if count is not None]
     if any(disclose_count(count, threshold) is None for count in known):
         return True
-    return step.occasions is not None and len(known) == 2 and _small(step.occasions - sum(known), threshold)
+    return step.occasions is not None and len(known) == len(GROUPS) and _small(step.occasions - sum(known), threshold)
 
 
 def _withhold_groups(step: Step, later: Sequence[Step], threshold: int) -> Step:
     """Both groups hidden when either betrays a small count by itself, by what is in neither, or by subtraction."""
-    known = [count for count in (step.treated, step.comparison) if count is not None]
-    small = any(disclose_count(count, threshold) is None for count in known)
-    if step.occasions is not None and len(known) == len(GROUPS):
-        small = small or _small(step.occasions - sum(known), threshold)
-    if small or step.occasions is None or not _apart(step, later, GROUPS, threshold):
+    if step.occasions is None or _groups_unsafe(step, threshold) or not _apart(step, later, GROUPS, threshold):
         return dataclasses.replace(step, treated=None, comparison=None)
     return step
 

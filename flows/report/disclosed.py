@@ -1,6 +1,7 @@
 """From what the stages found to what may be shown: the only road from results to a dossier.
 
-Every count passes through `validation.disclosure` here. Numbers are copied, withheld or rounded; none is computed.
+Every count passes through `validation.disclosure` here, and every measured number through `flows.report.printed`.
+Numbers are copied, withheld or rounded; none is computed.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
+from causal.design.balance import BalanceRow
 from causal.design.covariates import MISSING_SUFFIX
+from causal.errors import DesignError
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Rating
-from causal.records import Design, Effects, Estimate
+from causal.records import AttritionStep, Design, Effects, Estimate, Interval
 from flows.approvals import fingerprint
 from flows.code_version import code_version
 from flows.report.dossier import (
@@ -38,8 +41,16 @@ from flows.report.dossier import (
     VerdictLine,
     VersionLine,
 )
+from flows.report.printed import printed, rounded_share
 from flows.report.quality_page import render_quality_page
-from validation.disclosure import disclose_categories, disclose_count, disclose_flow, disclose_share
+from validation.disclosure import (
+    disclose_categories,
+    disclose_count,
+    disclose_flow,
+    disclose_percent,
+    disclose_share,
+    percent_step,
+)
 from validation.verdict import Status, Verdict, failed
 
 if TYPE_CHECKING:
@@ -72,8 +83,8 @@ VERSION_LABELS = {
     },
 }
 VERSION_NAMES = {"recipient": "Who was told", "patient_informed": "When the patient was told"}
-RESPONSE_STEP = 0.05
-"""Response shares are shown to the nearest 5%: finer ones could betray a small number of missing ratings."""
+RESPONSE_STEP = 5
+"""Response shares are shown to the nearest 5% at the finest: a small number of missing ratings must not show."""
 
 
 def design_dossier(ws: Workspace, judged: JudgedDesign) -> Dossier:
@@ -109,8 +120,9 @@ def _dossier(
 ) -> Dossier:
     study, design, threshold = ws.study, judged.design, ws.study.governance.small_cells.threshold
     strategies = study.target_trial.strategies
-    n_treated, n_comparison = _arm_sizes(design)
-    return Dossier(
+    n_treated, n_comparison = _arm_sizes(design, threshold)
+    flow, balance = _flow(design, threshold), _balance(ws, design, threshold)
+    dossier = Dossier(
         study_id=study.study.id,
         title=study.study.title,
         question=study.study.question,
@@ -125,23 +137,21 @@ def _dossier(
         emulation=tuple(
             EmulationLine(element=e.element, ideal=e.ideal, emulated=e.emulated) for e in study.target_trial.emulation
         ),
-        flow=_flow(design, threshold),
+        flow=flow,
         threshold=threshold,
+        scale=_scale(ws),
         estimand_sentence=design.estimand_sentence,
         matching_sentence=design.matching_sentence,
         n_sets=design.n_sets,
         n_treated=n_treated,
         n_comparison=n_comparison,
-        balance=_balance(ws, design, threshold),
+        balance=balance,
         balance_denominator="the standard deviation among all eligible warned occasions, before matching",
-        overlap=tuple(
-            OverlapBin(low=b.lower, high=b.upper, treated=b.n_treated, comparison=b.n_comparison)
-            for b in design.overlap
-        ),
+        overlap=_overlap(design),
         versions=_versions(ws, design, threshold),
         verdicts=(
             *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),
-            *(_verdict(v, design, threshold) for v in judged.verdicts if v.code.startswith("design.")),
+            *(_verdict(v, design, flow, balance, threshold) for v in judged.verdicts if v.code.startswith("design.")),
         ),
         identification=(judged.identification.sentence,),
         results=results,
@@ -178,10 +188,38 @@ def _dossier(
             looks=looks,
         ),
     )
+    return printed(dossier)
 
 
-def _arm_sizes(design: Design) -> tuple[int, int]:
-    return design.n_sets, len(design.members) - design.n_sets
+def _arm_sizes(design: Design, threshold: int) -> tuple[int, int]:
+    """Matched occasions by group, both large enough to be printed on every page."""
+    n_comparison = len(design.members) - design.n_sets
+    if min(design.n_sets, n_comparison) < threshold:
+        raise DesignError(
+            "design.too_small_to_show",
+            f"a matched group holds fewer than {threshold} occasions, so nothing about it may be shown",
+            fix="wider eligibility or fewer exact keys, or pool more sites",
+        )
+    return design.n_sets, n_comparison
+
+
+def _eligible(design: Design) -> AttritionStep:
+    """The last step of the cohort: everyone eligible, before support and matching."""
+    return design.attrition[-3]
+
+
+def _overlap(design: Design) -> tuple[OverlapBin, ...]:
+    """Percent of each group by bin; the matched groups, whose sizes are shown, decide how fine."""
+    n_treated, n_comparison = (sum(b.n_treated for b in design.overlap), sum(b.n_comparison for b in design.overlap))
+    return tuple(
+        OverlapBin(
+            low=b.lower,
+            high=b.upper,
+            treated_percent=disclose_percent(b.n_treated / n_treated, design.n_sets),
+            comparison_percent=disclose_percent(b.n_comparison / n_comparison, len(design.members) - design.n_sets),
+        )
+        for b in design.overlap
+    )
 
 
 def _flow(design: Design, threshold: int) -> tuple[FlowStep, ...]:
@@ -211,7 +249,9 @@ def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine
         definition = COVARIATES[base]
         missing = row.name != base
         binary = definition.binary or missing
-        hidden = binary and _betrays_count(design.covariates[:, j], treated, threshold)
+        hidden = _betrays_count(design.covariates[:, j], treated, threshold) or (
+            binary and _eligible_betray_count(row, design, threshold)
+        )
         lines.append(
             BalanceLine(
                 name=row.name,
@@ -222,19 +262,28 @@ def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine
                 mean_treated=None if hidden else row.mean_treated_after,
                 mean_comparison_before=None if hidden else row.mean_comparison_before,
                 mean_comparison_after=None if hidden else row.mean_comparison_after,
-                smd_before=row.smd_before,
-                smd_after=row.smd_after,
-                variance_ratio=row.variance_ratio,
+                smd_before=None if hidden else row.smd_before,
+                smd_after=None if hidden else row.smd_after,
+                variance_ratio=None if hidden else row.variance_ratio,
                 limit=limits[row.tier],
+                within_limit=abs(row.smd_after) <= limits[row.tier],
             )
         )
     return tuple(lines)
 
 
-def _betrays_count(flag: NDArray[np.float64], treated: NDArray[np.bool_], threshold: int) -> bool:
-    """Whether the share of a yes-or-no covariate in either matched group would give away a small count."""
-    groups = (flag[treated], flag[~treated])
-    return any(disclose_share(int(group.sum()), int(group.size), threshold) is None for group in groups)
+def _betrays_count(values: NDArray[np.float64], treated: NDArray[np.bool_], threshold: int) -> bool:
+    """Whether in either matched group few differ from the rest: a mean would tell how few, yes-or-no or not."""
+    groups = (values[treated], values[~treated])
+    usual = [int(np.unique(group, return_counts=True)[1].max()) for group in groups]
+    return any(disclose_share(n, int(group.size), threshold) is None for n, group in zip(usual, groups, strict=True))
+
+
+def _eligible_betray_count(row: BalanceRow, design: Design, threshold: int) -> bool:
+    """Whether the share of a yes-or-no covariate among all eligible occasions would give away a small count."""
+    sizes = (design.n_eligible_treated, _eligible(design).comparison)
+    shares = (row.mean_treated, row.mean_comparison_before)
+    return any(disclose_share(round(s * n), n, threshold) is None for s, n in zip(shares, sizes, strict=True))
 
 
 def _versions(ws: Workspace, design: Design, threshold: int) -> tuple[VersionLine, ...]:
@@ -255,46 +304,67 @@ def _versions(ws: Workspace, design: Design, threshold: int) -> tuple[VersionLin
     return tuple(lines)
 
 
-def _verdict(verdict: Verdict, design: Design, threshold: int) -> VerdictLine:
-    """A verdict as shown: a share whose count is small loses its figure, and keeps its judgement."""
-    counted = {
-        "design.unmatched": (design.n_eligible_treated - design.n_sets, design.n_eligible_treated),
-        "design.ended_in_grace": (
-            round(design.ended_in_grace_share * design.attrition[-3].occasions),
-            design.attrition[-3].occasions,
-        ),
-    }
+def _verdict(
+    verdict: Verdict, design: Design, flow: tuple[FlowStep, ...], balance: tuple[BalanceLine, ...], threshold: int
+) -> VerdictLine:
+    """A verdict as shown: a figure that would give away a small count is withheld, its judgement stays."""
     measured, sentence = verdict.measured, verdict.sentence
-    if verdict.code in counted and disclose_share(*counted[verdict.code], threshold) is None:
-        measured, sentence = None, sentence.split(" (")[0] + " (a small count, withheld)"
+    if _figure_betrays(verdict.code, design, flow, balance, threshold):
+        measured, sentence = None, f"{sentence} (figure withheld: it would tell a small count)"
     return VerdictLine(
         code=verdict.code, status=str(verdict.status), sentence=sentence, measured=measured, limit=verdict.limit
     )
 
 
+def _figure_betrays(
+    code: str, design: Design, flow: tuple[FlowStep, ...], balance: tuple[BalanceLine, ...], threshold: int
+) -> bool:
+    if code == "design.unmatched":
+        # With the number of sets the share tells how many were eligible: only where the flow tells that too.
+        told = {step.treated for step in flow}
+        lost = design.n_eligible_treated - design.n_sets
+        small = disclose_share(lost, design.n_eligible_treated, threshold) is None
+        return small or design.n_eligible_treated not in told
+    if code == "design.ended_in_grace":
+        occasions = _eligible(design).occasions
+        return disclose_share(round(design.ended_in_grace_share * occasions), occasions, threshold) is None
+    if code in ("design.balance_tier1", "design.balance_tier2"):
+        tier = int(code[-1])
+        worst = max((row for row in design.balance if row.tier == tier), key=lambda r: abs(r.smd_after), default=None)
+        return any(line.smd_after is None for line in balance if worst is not None and line.name == worst.name)
+    return False
+
+
 def _results(judged: JudgedDesign, effects: Effects, threshold: int) -> Results:
     accepted = not failed(judged.verdicts)
-    termination = _effect(effects.termination, f"Did more patients end treatment within {effects.day} days?")
-    if _endings_betray(effects, threshold):
-        termination = dataclasses.replace(termination, mean_treated=None, mean_comparison=None)
+    lost_sets = judged.design.n_sets - min(i.clusters for i in effects.termination.intervals if _by_set(i))
+    deaths_betrayed = any(disclose_count(n, threshold) is None for n in (effects.n_excluded, lost_sets))
+    termination, composite = (
+        _effect(estimate, question, threshold, deaths_betrayed=deaths_betrayed)
+        for estimate, question in (
+            (effects.termination, f"Did more patients end treatment within {effects.day} days?"),
+            (effects.composite, f"How strong was trust at day {effects.day}, counting an ending as its failure?"),
+        )
+    )
+    withheld = _endings_betray(effects, threshold)
+    if withheld:
+        # The mean of the composite is the floor times the endings and more, so it goes with them.
+        termination, composite = (
+            dataclasses.replace(effect, mean_treated=None, mean_comparison=None) for effect in (termination, composite)
+        )
     return Results(
         day=effects.day,
         half_width=effects.half_width,
         termination=termination,
-        composite=_effect(
-            effects.composite, f"How strong was trust at day {effects.day}, counting an ending as its failure?"
-        ),
+        composite=composite,
         decomposition=Decomposition(
             total=effects.composite.value,
             termination_part=effects.termination_part,
             level_part=effects.level_part,
             floor=effects.floor,
         ),
-        response=ResponseLine(
-            treated=_to_step(effects.response_treated),
-            comparison=_to_step(effects.response_comparison),
-            handling=_handling(effects.response_handling),
-        ),
+        response=_response(effects, judged.design, withheld=withheld),
+        excluded=disclose_count(effects.n_excluded, threshold),
         causal_wording=accepted,
     )
 
@@ -324,12 +394,32 @@ def _endings_betray(effects: Effects, threshold: int) -> bool:
     return any(disclose_share(ended, n, threshold) is None for ended, n in groups)
 
 
-def _to_step(share: float) -> float:
-    return round(round(share / RESPONSE_STEP) * RESPONSE_STEP, 10)
+def _response(effects: Effects, design: Design, *, withheld: bool) -> ResponseLine:
+    """Who answered, of those who had not ended treatment; withheld with the endings."""
+    n_comparison = len(design.members) - design.n_sets
+    ended = (effects.termination.mean_treated, effects.termination.mean_comparison)
+    shares = (effects.response_treated, effects.response_comparison)
+    treated, comparison = (
+        None if withheld else _to_step(share, round(n * (1 - rounded_share(gone))))
+        for share, n, gone in zip(shares, (design.n_sets, n_comparison), ended, strict=True)
+    )
+    return ResponseLine(treated=treated, comparison=comparison, handling=_handling(effects.response_handling))
 
 
-def _effect(estimate: Estimate, question: str) -> EffectLine:
+def _to_step(share: float, n: int) -> float:
+    """`share` of about `n` (known from what is shown) in steps that each fit at least two numbers of ratings."""
+    step = max(RESPONSE_STEP, percent_step(n)) / 100
+    return round(share / step) * step
+
+
+def _by_set(interval: Interval) -> bool:
+    return interval.clustered_by == "matched set"
+
+
+def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betrayed: bool) -> EffectLine:
+    """One effect; where few deaths could be worked out, no clusters, nor the freedom that follows from the sets."""
     first = estimate.intervals[0]
+    raw_difference = estimate.mean_treated - estimate.mean_comparison
     return EffectLine(
         name=estimate.name,
         question=question,
@@ -340,12 +430,13 @@ def _effect(estimate: Estimate, question: str) -> EffectLine:
         level=estimate.level,
         mean_treated=estimate.mean_treated,
         mean_comparison=estimate.mean_comparison,
+        adjusted=abs(raw_difference - estimate.value) > 1e-6,
         intervals=tuple(
             IntervalLine(
                 clustered_by=interval.clustered_by,
-                clusters=interval.clusters,
+                clusters=None if deaths_betrayed else disclose_count(interval.clusters, threshold),
                 std_error=interval.std_error,
-                df=interval.df,
+                df=None if deaths_betrayed and _by_set(interval) else interval.df,
                 lower=interval.lower,
                 upper=interval.upper,
                 primary=interval is first,
@@ -374,6 +465,13 @@ def _truth_lines(results: Results, truth: TrueEffect) -> tuple[TruthLine, ...]:
     )
 
 
+def _scale(ws: Workspace) -> tuple[int, int]:
+    """Lowest and highest answer to an item of the outcome's instrument."""
+    assert isinstance(ws.study.outcome, Rating)
+    key = ws.instruments[ws.study.outcome.instrument]
+    return key.low, key.high
+
+
 def _instrument_note(ws: Workspace) -> str:
     assert isinstance(ws.study.outcome, Rating)
     key = ws.instruments[ws.study.outcome.instrument]
@@ -392,15 +490,20 @@ def extract_verdicts(
     verdicts: tuple[Verdict, ...], rows: dict[str, int], set_aside: dict[str, int], threshold: int
 ) -> tuple[VerdictLine, ...]:
     """The verdicts on an extract as shown: a figure that is, or gives away, a small count is withheld."""
+    shown = {line.table: line for line in quality_lines(rows, set_aside, threshold)}
     lines = []
     for verdict in verdicts:
         measured = verdict.measured
         kind, _, table = verdict.code.removeprefix("extract.").partition(".")
-        if kind == "rows" and disclose_count(rows[table], threshold) is None:
+        if kind == "rows" and shown[table].rows is None:
             measured = None
         if kind == "set_aside" and measured:
             out = sum(n for code, n in set_aside.items() if code.split(".")[0] == table)
             measured = disclose_share(out, rows[table], threshold)
+        if kind == "lost_actions" and measured and disclose_count(round(measured), threshold) is None:
+            measured = None
+        if kind == "end_reasons" and measured and measured * rows["episodes"] < threshold:
+            measured = None  # fewer still: not every relationship has ended
         lines.append(
             VerdictLine(
                 code=verdict.code,
@@ -426,18 +529,22 @@ def quality_page(
 
 
 def quality_lines(rows: dict[str, int], set_aside: dict[str, int], threshold: int) -> tuple[QualityLine, ...]:
-    """Rows delivered and set aside by table, small counts withheld; `set_aside` counts by reason code."""
+    """Rows delivered and set aside by table, small counts withheld; `set_aside` counts by reason code.
+
+    Where the rows set aside are withheld the rows delivered are too: the flow begins with what was left of one table.
+    """
     lines = []
     for table in sorted(rows):
         reasons = {code: n for code, n in sorted(set_aside.items()) if code.split(".")[0] == table and n > 0}
         shown: dict[str, Count] = disclose_categories(reasons, threshold)
         total = sum(reasons.values())
         complete = all(n is not None for n in shown.values())
+        aside = disclose_count(total, threshold) if complete else None
         lines.append(
             QualityLine(
                 table=table,
-                rows=disclose_count(rows[table], threshold),
-                set_aside=disclose_count(total, threshold) if complete else None,
+                rows=None if aside is None else disclose_count(rows[table], threshold),
+                set_aside=aside,
                 reasons=tuple(shown.items()),
             )
         )

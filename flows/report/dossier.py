@@ -1,8 +1,9 @@
 """The model every page is drawn from: disclosed values only.
 
 HTML, PDF, JSON and figures are renderings of one `Dossier`. Nothing in it may be an undisclosed count: a `Count` of
-None is printed as "withheld" (it is 1 to threshold - 1, or would betray a count that is). Sentences come from the study
-file or from the stages; renderers add layout, never numbers.
+None is printed as "withheld" (it is 1 to threshold - 1, or would betray a count that is). Every measured number is
+rounded to what a page prints before it comes here: digits beyond those would let withheld counts be solved for.
+Sentences come from the study file or from the stages; renderers add layout, never numbers.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class EmulationLine:
 class BalanceLine:
     """One covariate in both groups; means in `unit`, SMDs in units of the treated SD before matching.
 
-    Means are None where the share of a yes-or-no covariate would give away a small count.
+    Means and SMDs are None where the share of a yes-or-no covariate would give away a small count; `within_limit` is
+    judged before anything is rounded or withheld.
     """
 
     name: str
@@ -50,20 +52,24 @@ class BalanceLine:
     mean_treated: float | None
     mean_comparison_before: float | None
     mean_comparison_after: float | None
-    smd_before: float
-    smd_after: float
+    smd_before: float | None
+    smd_after: float | None
     variance_ratio: float | None
     limit: float
+    within_limit: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverlapBin:
-    """Occasions by group with an estimated probability in [low, high); each count is 0 or at least the threshold."""
+    """Percent of each group with an estimated probability in [low, high), in whole percent or coarser steps.
+
+    Not counts: their sums are the sizes of the groups, which the flow of occasions may withhold.
+    """
 
     low: float
     high: float
-    treated: int
-    comparison: int
+    treated_percent: int
+    comparison_percent: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +85,15 @@ class VerdictLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalLine:
-    """An interval of one estimate under one clustering."""
+    """An interval of one estimate under one clustering.
+
+    `clusters` and `df` are None where they would tell how few matched sets were lost to deaths.
+    """
 
     clustered_by: str
-    clusters: int
+    clusters: Count
     std_error: float
-    df: float
+    df: float | None
     lower: float
     upper: float
     primary: bool
@@ -107,6 +116,8 @@ class EffectLine:
     mean_treated: float | None
     mean_comparison: float | None
     """Both None where a group's share would give away a small count."""
+    adjusted: bool
+    """Whether `value` is something other than the difference of the two (unrounded) means."""
     intervals: tuple[IntervalLine, ...]
     detectable: float | None
     """Smallest true effect this design would have found with 80% power, in the effect's own scale."""
@@ -114,7 +125,7 @@ class EffectLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decomposition:
-    """Composite difference = termination part + level part, exactly; all in points."""
+    """Composite difference = termination part + level part, exactly before each was rounded; all in points."""
 
     total: float
     termination_part: float
@@ -124,10 +135,13 @@ class Decomposition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseLine:
-    """Share of those still in the relationship who gave a usable rating, by group."""
+    """Share of those who had not ended treatment who gave a usable rating, by group, in coarse steps.
 
-    treated: float
-    comparison: float
+    None where the shares who ended treatment are withheld.
+    """
+
+    treated: float | None
+    comparison: float | None
     handling: str
 
 
@@ -150,6 +164,8 @@ class Results:
     composite: EffectLine
     decomposition: Decomposition
     response: ResponseLine
+    excluded: Count
+    """Matched occasions that a death took out of this comparison: their own, or that of all they stood beside."""
     causal_wording: bool
     """False when a gate failed (and the approval accepted it): the pages then speak of association only."""
 
@@ -222,6 +238,8 @@ class Dossier:
     emulation: tuple[EmulationLine, ...]
     flow: tuple[FlowStep, ...]
     threshold: int
+    scale: tuple[int, int]
+    """Lowest and highest answer to an item of the trust scale."""
     estimand_sentence: str
     matching_sentence: str
     n_sets: int

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from flows.report.dossier import BalanceLine, Count, Dossier, EffectLine, FlowStep, Results
-from flows.report.numbers import MINUS, capitalised, count, counted, fixed, hundreds, percent
+from flows.report.numbers import MINUS, WITHHELD, capitalised, count, counted, fixed, hundreds, percent
 from flows.report.sentences import Groups, groups_of, is_share
 from flows.report.tables import by_tier
 
@@ -157,9 +157,14 @@ def _love_rows(lines: Sequence[BalanceLine]) -> list[tuple[int, BalanceLine | st
 
 
 def _love_marks(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
-    y = [place for place, _ in rows]
-    before = [abs(line.smd_before) for _, line in rows]
-    after = [abs(line.smd_after) for _, line in rows]
+    shown = [
+        (place, abs(line.smd_before), abs(line.smd_after))
+        for place, line in rows
+        if line.smd_before is not None and line.smd_after is not None
+    ]
+    y, before, after = ([row[column] for row in shown] for column in range(3))
+    for place in sorted({place for place, _ in rows} - set(y)):
+        axes.text(0, place, f" {WITHHELD}", fontsize=7, va="center", ha="left", color=QUIET)
     axes.hlines(y, before, after, color=FAINT, lw=1.4, zorder=1)
     axes.scatter(before, y, s=26, fc="white", ec=BEFORE, lw=1.3, label="before matching", zorder=3, clip_on=False)
     axes.scatter(after, y, s=26, marker="D", color=AFTER, label="after matching", zorder=4, clip_on=False)
@@ -178,8 +183,8 @@ def _love_limit(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
 def overlap(dossier: Dossier) -> Figure:
     """Back-to-back bars: the share of each group in each bin of estimated probability; bins may differ in width."""
     groups = groups_of(dossier)
-    left = _shares([b.treated for b in dossier.overlap])
-    right = _shares([b.comparison for b in dossier.overlap])
+    left = [b.treated_percent / 100 for b in dossier.overlap]
+    right = [b.comparison_percent / 100 for b in dossier.overlap]
     reach_left, reach_right = max(0.01, *left), max(0.01, *right)
     # The middle holds the probabilities; as much again at each end holds the percentages.
     middle = 0.1 * (reach_left + reach_right)
@@ -199,10 +204,6 @@ def overlap(dossier: Dossier) -> Figure:
         axes.text(x, len(left) - 0.35, _lines(name, width=32, most=1), ha=ha, va="bottom", fontsize=9, weight="bold")
     axes.text(0, -0.7, "estimated probability of the first choice", ha="center", va="top", fontsize=8, color=QUIET)
     return figure
-
-
-def _shares(counts: Sequence[int]) -> list[float]:
-    return [n / (sum(counts) or 1) for n in counts]
 
 
 # The two headline differences

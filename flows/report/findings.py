@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.report.document import Block, Callout, Display, Figure, Paragraph, Section, Subheading
 from flows.report.dossier import Decomposition, Dossier, EffectLine, Results
-from flows.report.numbers import compact, fixed, percent
+from flows.report.numbers import compact, count, fixed, percent
 from flows.report.sentences import (
     Groups,
     detectable_sentence,
@@ -23,14 +23,14 @@ ENDED = "Ended treatment within {day} days"
 TRUST = "Trust at day {day}, an ending counted as the lowest rating"
 
 
-def answer(results: Results, groups: Groups) -> Callout:
+def answer(dossier: Dossier, results: Results) -> Callout:
     """The two headline differences in plain words."""
-    ended, trust = results.termination, results.composite
+    groups, ended, trust = groups_of(dossier), results.termination, results.composite
     return Callout(
         tone="answer",
         paragraphs=(
             Paragraph(lead=ended.question, text=ended_sentence(results, groups)),
-            Paragraph(lead=trust.question, text=trust_sentence(results, groups)),
+            Paragraph(lead=trust.question, text=trust_sentence(results, groups, dossier.scale)),
         ),
     )
 
@@ -84,9 +84,10 @@ def found_section(dossier: Dossier, results: Results) -> Section:
                 f"{rating}: {in_brackets(trust)}. A line marks where there is no difference.",
             ),
             *_effect_blocks(ended, endings, ended_sentence(results, groups)),
-            *_effect_blocks(trust, rating, trust_sentence(results, groups)),
+            *_effect_blocks(trust, rating, trust_sentence(results, groups, dossier.scale)),
             *_decomposition_blocks(results.decomposition, trust, groups),
             *_response_blocks(results, groups),
+            *_death_blocks(results),
         ),
     )
 
@@ -128,13 +129,31 @@ def _rounding(split: Decomposition) -> str:
 
 def _response_blocks(results: Results, groups: Groups) -> tuple[Block, ...]:
     response = results.response
-    text = (
-        f"Of those still in the relationship, about {percent(response.treated)} {groups.treated} and about "
-        f"{percent(response.comparison)} {groups.comparison} gave a rating that counts for day {results.day} (up to "
-        f"{results.half_width} days either side). "
-        f"How missing ratings were handled: {stop(response.handling)}"
-    )
+    rating = f"a rating that counts for day {results.day} (up to {results.half_width} days either side)"
+    if response.treated is None or response.comparison is None:
+        given = f"How many of those who had not ended treatment gave {rating} is withheld."
+    else:
+        given = (
+            f"Of those who had not ended treatment, about {percent(response.treated)} {groups.treated} and about "
+            f"{percent(response.comparison)} {groups.comparison} gave {rating}."
+        )
+    text = f"{given} How missing ratings were handled: {stop(response.handling)}"
     return Subheading(text="Who answered"), Paragraph(text=text)
+
+
+def _death_blocks(results: Results) -> tuple[Block, ...]:
+    """Who left after matching. A set that loses its treated occasion, or all its others, leaves whole."""
+    if results.excluded == 0:
+        text = "No matched occasion left this comparison because a patient died."
+    else:
+        number = "A number of" if results.excluded is None else count(results.excluded)
+        withheld = " (how many is withheld)" if results.excluded is None else ""
+        text = (
+            f"{number} matched occasions{withheld} left this comparison because a patient died before day "
+            f"{results.day}: the patient's own, and those that death left with nobody to stand beside. A death is an "
+            "outcome of its own; it is counted neither as an ending nor as a rating."
+        )
+    return Subheading(text="Deaths"), Paragraph(text=text)
 
 
 def truth_section(dossier: Dossier, results: Results) -> Section:

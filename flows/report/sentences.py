@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from flows.report.dossier import BalanceLine, Dossier, EffectLine, Results, VerdictLine
 from flows.report.numbers import capitalised, compact, fixed, hundreds, points, signed
 
 POWER_IN_WORDS = "four times out of five"
-SCALE = (1, 5)
-"""Lowest and highest item mean of the trust scale."""
 _FORBIDDEN = re.compile(
     r"\bsafe(?! harbou?r)\b|\bsafely\b|\bno effect\b|\bprove[sdn]?\b|\bsignifican\w*"
     r"|\bp\s*[<=]\s*0?\.\d|\bp-value\w*",
@@ -87,12 +86,13 @@ def ended_sentence(results: Results, groups: Groups) -> str:
     )
 
 
-def trust_sentence(results: Results, groups: Groups) -> str:
-    """Mean trust in each group with leaving counted as the lowest rating, the difference and its range."""
+def trust_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[int, int]) -> str:
+    """Mean trust in each group with leaving counted as the floor of the scale, the difference and its range."""
     effect = results.composite
     floor = compact(results.decomposition.floor)
+    lowest, highest = lowest_and_highest
     scale = (
-        f"Patients rate their trust from {SCALE[0]} (lowest) to {SCALE[1]} (highest). A patient who ended treatment "
+        f"Patients rate their trust from {lowest} (lowest) to {highest} (highest). A patient who ended treatment "
         f"counts as {floor}."
     )
     if effect.mean_treated is None or effect.mean_comparison is None:
@@ -143,10 +143,9 @@ def _difference_opening(effect: EffectLine) -> str:
     )
     if abs(treated - comparison - value) < 1e-9:
         return "The difference is"
-    adjusted = abs(effect.mean_treated - effect.mean_comparison - effect.value) > 1e-6
     return (
         "After allowing for what still differed, the difference is"
-        if adjusted
+        if effect.adjusted
         else "Before rounding, the difference is"
     )
 
@@ -190,13 +189,16 @@ def in_brackets(effect: EffectLine) -> str:
 
 def balance_sentence(balance: tuple[BalanceLine, ...]) -> str:
     """How unlike the groups were, and are; `balance` is not empty."""
-    before = max(balance, key=lambda line: abs(line.smd_before))
-    after = max(balance, key=lambda line: abs(line.smd_after))
-    within = sum(abs(line.smd_after) <= line.limit for line in balance)
+    before = [(abs(line.smd_before), line.label) for line in balance if line.smd_before is not None]
+    after = [(abs(line.smd_after), line.label) for line in balance if line.smd_after is not None]
+    inside = f"{sum(line.within_limit for line in balance)} of {len(balance)} facts are within their limit."
+    if not before or not after:
+        return f"Every standardised difference is withheld; {inside}"
+    (most_before, fact_before), (most_after, fact_after) = (max(sizes, key=itemgetter(0)) for sizes in (before, after))
+    shown = " shown" if len(after) < len(balance) else ""
     return (
-        f"Before matching, the largest standardised difference was {fixed(abs(before.smd_before))} ({before.label}). "
-        f"After matching it is {fixed(abs(after.smd_after))} ({after.label}); {within} of {len(balance)} facts are "
-        "within their limit."
+        f"Before matching, the largest standardised difference{shown} was {fixed(most_before)} ({fact_before}). "
+        f"After matching it is {fixed(most_after)} ({fact_after}); {inside}"
     )
 
 

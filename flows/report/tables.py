@@ -49,8 +49,13 @@ def _by_group(step: FlowStep) -> tuple[str, str]:
 
 
 def by_tier(balance: tuple[BalanceLine, ...]) -> tuple[BalanceLine, ...]:
-    """Tier 1 first; within a tier the most unlike before matching first."""
-    return tuple(sorted(balance, key=lambda line: (line.tier, -abs(line.smd_before), line.name)))
+    """Tier 1 first; within a tier the most unlike before matching first, the withheld last."""
+    return tuple(
+        sorted(
+            balance,
+            key=lambda line: (line.tier, 0.0 if line.smd_before is None else -abs(line.smd_before), line.name),
+        )
+    )
 
 
 def balance_table(dossier: Dossier, groups: Groups) -> Table:
@@ -82,10 +87,9 @@ def _balance_row(line: BalanceLine) -> tuple[str, ...]:
         f"{line.label}{unit}",
         str(line.tier),
         *(_mean(mean, binary=line.binary) for mean in means),
-        signed(line.smd_before),
-        signed(line.smd_after),
+        *(WITHHELD if smd is None else signed(smd) for smd in (line.smd_before, line.smd_after)),
         fixed(line.limit),
-        "yes" if abs(line.smd_after) <= line.limit else "NO",
+        "yes" if line.within_limit else "NO",
         NONE if line.variance_ratio is None else fixed(line.variance_ratio),
     )
 
@@ -133,7 +137,7 @@ def interval_table(effect: EffectLine) -> Table:
                 scaled(effect, effect.value),
                 f"{scaled(effect, line.lower)} to {scaled(effect, line.upper)}",
                 scaled(effect, line.std_error).removeprefix("+"),
-                fixed(line.df, 1),
+                WITHHELD if line.df is None else fixed(line.df, 1),
             )
             for line in effect.intervals
         ),

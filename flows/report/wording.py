@@ -17,7 +17,7 @@ from flows.report.document import (
 )
 from flows.report.dossier import Dossier, Results
 from flows.report.findings import answer, association_warning, found_section, icons, truth_section
-from flows.report.numbers import capitalised, count, counted, percent
+from flows.report.numbers import capitalised, count, counted
 from flows.report.sentences import (
     balance_sentence,
     banner,
@@ -76,7 +76,7 @@ def _summary_with_results(dossier: Dossier, results: Results) -> tuple[Block, ..
     groups = groups_of(dossier)
     return (
         *([] if results.causal_wording else [association_warning(dossier)]),
-        answer(results, groups),
+        answer(dossier, results),
         *icons(results, groups),
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
@@ -126,7 +126,7 @@ def _comparison(dossier: Dossier) -> str:
     return (
         f"{count(dossier.n_treated)} cases {groups.treated} are set beside {count(dossier.n_comparison)} cases "
         f"{groups.comparison} that were like them, in {counted(dossier.n_sets, 'matched set', 'matched sets')}. "
-        "Nobody was assigned by lot."
+        "Each case is one occasion; a patient can be counted on more than one. Nobody was assigned by lot."
     )
 
 
@@ -231,17 +231,15 @@ def _overlap_blocks(dossier: Dossier) -> tuple[Block, ...]:
         "From what was known at the time, each occasion has an estimated probability of the first choice. Where one "
         "group has no occasions like the other's, no fair comparison can be made."
     )
-    treated = sum(b.treated for b in dossier.overlap) or 1
-    comparison = sum(b.comparison for b in dossier.overlap) or 1
     bins = "; ".join(
-        f"{b.low:.2f} to {b.high:.2f}: {percent(b.treated / treated)} and {percent(b.comparison / comparison)}"
-        for b in dossier.overlap
+        f"{b.low:.2f} to {b.high:.2f}: {b.treated_percent}% and {b.comparison_percent}%" for b in dossier.overlap
     )
     return (
         Paragraph(lead="Could either choice have been made?", text=text),
         Figure(
             name="overlap",
-            caption="Share of each group by estimated probability of the first choice",
+            caption="Share of each group by estimated probability of the first choice, rounded, so that the parts need "
+            "not add up to 100%",
             alt=f"Back-to-back bars: share of those {groups.treated} and of those {groups.comparison} by estimated "
             f"probability. {bins}.",
         ),

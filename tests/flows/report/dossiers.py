@@ -103,6 +103,7 @@ TERMINATION = EffectLine(
     level=0.95,
     mean_treated=0.31,
     mean_comparison=0.22,
+    adjusted=False,
     intervals=(
         _interval("clinician", 118, 0.0365, 71.4, (0.018, 0.162), primary=True),
         _interval("matched set", 151, 0.0341, 149.0, (0.023, 0.157), primary=False),
@@ -120,6 +121,7 @@ COMPOSITE = EffectLine(
     level=0.95,
     mean_treated=2.66,
     mean_comparison=3.12,
+    adjusted=False,
     intervals=(
         _interval("clinician", 118, 0.121, 69.8, (-0.70, -0.22), primary=True),
         _interval("matched set", 151, 0.113, 149.0, (-0.68, -0.24), primary=False),
@@ -136,6 +138,7 @@ RESULTS = Results(
     response=ResponseLine(
         treated=0.78, comparison=0.84, handling="Non-response was handled by weighting those who answered."
     ),
+    excluded=0,
     causal_wording=True,
 )
 
@@ -164,6 +167,7 @@ DOSSIER = Dossier(
         tuple(FlowStep(rule=r, persons=p, occasions=o, treated=t, comparison=c) for r, p, o, t, c in FLOW), THRESHOLD
     ),
     threshold=THRESHOLD,
+    scale=(1, 5),
     estimand_sentence="The average difference among those who were warned and could be matched, had the same people "
     "not been warned.",
     matching_sentence="Each warned occasion was matched to at most 2 others in the same regime, with the same hold and "
@@ -186,18 +190,19 @@ DOSSIER = Dossier(
             smd_after=smd_after,
             variance_ratio=ratio,
             limit=0.1 if tier == 1 else 0.2,
+            within_limit=True,
         )
         for name, label, tier, unit, binary, treated, before, after, smd_before, smd_after, ratio in COVARIATES
     ),
     balance_denominator="the standard deviation among the warned, before matching",
     overlap=(
-        OverlapBin(low=0.0, high=0.1, treated=0, comparison=903),
-        OverlapBin(low=0.1, high=0.2, treated=24, comparison=301),
-        OverlapBin(low=0.2, high=0.3, treated=31, comparison=121),
-        OverlapBin(low=0.3, high=0.4, treated=34, comparison=52),
-        OverlapBin(low=0.4, high=0.5, treated=38, comparison=27),
-        OverlapBin(low=0.5, high=0.7, treated=30, comparison=20),
-        OverlapBin(low=0.7, high=0.95, treated=22, comparison=0),
+        OverlapBin(low=0.0, high=0.1, treated_percent=0, comparison_percent=63),
+        OverlapBin(low=0.1, high=0.2, treated_percent=13, comparison_percent=21),
+        OverlapBin(low=0.2, high=0.3, treated_percent=17, comparison_percent=8),
+        OverlapBin(low=0.3, high=0.4, treated_percent=19, comparison_percent=4),
+        OverlapBin(low=0.4, high=0.5, treated_percent=21, comparison_percent=2),
+        OverlapBin(low=0.5, high=0.7, treated_percent=17, comparison_percent=1),
+        OverlapBin(low=0.7, high=0.95, treated_percent=12, comparison_percent=0),
     ),
     versions=(
         VersionLine(version="Who was told", value="The person at risk", percent=46.4),

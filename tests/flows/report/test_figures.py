@@ -90,13 +90,32 @@ def test_the_love_plot_marks_each_tier_and_its_limit() -> None:
     assert shown[0][:, 0].max() == pytest.approx(1.12)
 
 
+def test_a_withheld_difference_has_its_row_and_no_mark() -> None:
+    """The fact is named, in its tier, and the word stands where its marks would be."""
+    hidden = dataclasses.replace(DOSSIER.balance[4], smd_before=None, smd_after=None)
+    dossier = dataclasses.replace(DOSSIER, balance=(*DOSSIER.balance[:4], hidden, *DOSSIER.balance[5:]))
+    with _style():
+        figure = love_plot(dossier)
+        words = words_on(figure)
+    assert {hidden.label, " withheld"} <= set(words)
+    assert words.count(" withheld") == 1
+    shown = [collection.get_offsets() for collection in figure.axes[0].collections if len(collection.get_offsets()) > 1]
+    assert [len(points) for points in shown] == [19, 19]
+    (place,) = [text for text in figure.axes[0].texts if text.get_text() == " withheld"]
+    ticks = dict(
+        zip([t.get_text() for t in figure.axes[0].get_yticklabels()], figure.axes[0].get_yticks(), strict=True)
+    )
+    assert place.get_position() == (0, ticks[hidden.label])
+
+
 def test_overlap_shows_shares_of_each_group() -> None:
-    """Bars are percentages of the group, both sides summing to 100."""
+    """Bars are the percentages of each group, the first choice to the left; an empty bin has no bar."""
     with _style():
         figure = overlap(DOSSIER)
     widths = [bar.get_width() for bar in figure.axes[0].patches]
-    assert sum(w for w in widths if w > 0) == pytest.approx(1)
-    assert sum(w for w in widths if w < 0) == pytest.approx(-1)
+    left, right = [b.treated_percent for b in DOSSIER.overlap], [b.comparison_percent for b in DOSSIER.overlap]
+    assert [-100 * w for w in widths if w < 0] == pytest.approx([percent for percent in left if percent])
+    assert [100 * w for w in widths if w > 0] == pytest.approx([percent for percent in right if percent])
     assert "0.70\N{EN DASH}0.95" in words_on(figure)
 
 

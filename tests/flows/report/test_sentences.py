@@ -39,11 +39,19 @@ def test_natural_frequencies_and_their_range() -> None:
         "Of 100 patients like these, about 31 ended treatment within 90 days after a warning, and about 22 without a "
         "warning. The difference is 9 more in 100; it could be as small as 2 or as large as 16."
     )
-    assert trust_sentence(RESULTS, GROUPS) == (
+    assert trust_sentence(RESULTS, GROUPS, (1, 5)) == (
         "Patients rate their trust from 1 (lowest) to 5 (highest). A patient who ended treatment counts as 1. Counted "
         "this way, trust was 2.66 after a warning and 3.12 without a warning. The difference is 0.46 points lower; it "
         "could be as small as 0.22 or as large as 0.70."
     )
+
+
+def test_the_scale_is_that_of_the_instrument() -> None:
+    """Another scale is said as it is, on the summary and in the findings."""
+    assert trust_sentence(RESULTS, GROUPS, (0, 10)).startswith("Patients rate their trust from 0 (lowest) to 10 (highe")
+    words = " ".join(texts(document(dataclasses.replace(DOSSIER, scale=(1, 7)))))
+    assert words.count("from 1 (lowest) to 7 (highest)") == 2
+    assert "to 5 (highest)" not in words
 
 
 def test_fewer_endings_are_said_as_fewer() -> None:
@@ -77,7 +85,7 @@ def test_a_bound_close_to_zero_keeps_its_side() -> None:
 
 def test_adjustment_and_rounding_are_owned_up_to() -> None:
     """When the printed means do not subtract to the printed difference, the sentence says why."""
-    adjusted = dataclasses.replace(TERMINATION, value=0.07)
+    adjusted = dataclasses.replace(TERMINATION, value=0.07, adjusted=True)
     assert difference_sentence(adjusted).startswith("After allowing for what still differed, the difference is 7 more")
     rounded = dataclasses.replace(TERMINATION, mean_treated=0.306, mean_comparison=0.224, value=0.082)
     assert difference_sentence(rounded).startswith("Before rounding, the difference is 8 more in 100")

@@ -97,7 +97,7 @@ def test_balance_is_ordered_by_tier_then_by_how_unlike_the_groups_were() -> None
 
 def test_a_fact_beyond_its_limit_is_marked_in_words() -> None:
     """NO in capitals, not a colour."""
-    worse = dataclasses.replace(DOSSIER.balance[0], smd_after=-0.13)
+    worse = dataclasses.replace(DOSSIER.balance[0], smd_after=-0.13, within_limit=False)
     pages = document(dataclasses.replace(DOSSIER, balance=(worse, *DOSSIER.balance[1:])))
     (table,) = [t for t in tables_of(pages) if t.caption.startswith("Means of each fact")]
     assert [row[8] for row in table.rows].count("NO") == 1
