@@ -75,7 +75,7 @@ def exact_codes(occasions: pd.DataFrame, keys: tuple[str, ...]) -> IntArray:
     for key in keys:
         if key not in EXACT_KEYS:
             raise DesignError("design.exact_key", f"'{key}' is not an exact key; known: {', '.join(EXACT_KEYS)}")
-        values = codes(occasions[key]) + 1  # what is not recorded has code 0 and agrees with itself only
+        values = codes(occasions[key])  # what is not recorded is a value of its own and agrees with itself only
         combined = combined * (int(values.max()) + 1) + values
     return combined
 

@@ -87,18 +87,33 @@ def test_completion_can_be_hypothetical(composite: Estimand) -> None:
 
 
 def test_death_stands_apart(composite: Estimand) -> None:
-    """A death by day 90 leaves the estimand, known from either table; a later one, or one after leaving, does not."""
+    """A death by day 90 leaves the estimand, known from either table; a later one does not."""
     found = apply_estimand(
         facts(
-            end_reason=["death", None, None, "pt_initiated"],
-            ended_after_days=[30.0, NAN, NAN, 20.0],
-            died_after_days=[NAN, 90.0, 91.0, 60.0],
+            end_reason=["death", None, None],
+            ended_after_days=[30.0, NAN, NAN],
+            died_after_days=[NAN, 90.0, 91.0],
         ),
         composite,
         DAY_90,
     )
-    assert found.excluded.tolist() == [True, True, False, False]
-    assert found.ended.tolist() == [False, False, False, True]
+    assert found.excluded.tolist() == [True, True, False]
+    assert not found.ended.any()
+
+
+def test_the_first_event_decides(composite: Estimand) -> None:
+    """Who leaves and dies on a later day has left; who dies, or leaves on the day of death, has died."""
+    found = apply_estimand(
+        facts(
+            end_reason=["pt_initiated", "pt_initiated", "pt_initiated", "completed"],
+            ended_after_days=[20.4, 60.4, 80.4, 20.4],
+            died_after_days=[60.0, 60.0, 60.0, 60.0],
+        ),
+        composite,
+        DAY_90,
+    )
+    assert found.ended.tolist() == [True, False, False, False]
+    assert found.excluded.tolist() == [False, True, True, False]
 
 
 def test_nothing_happened(composite: Estimand) -> None:
