@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.balance import balance_table, standardised_mean_difference
@@ -27,11 +28,19 @@ SD_WORDS = {"pooled_within": "pooled within-group SD", "whole": "whole-sample SD
 def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
     """Who is compared with whom, for one study.
 
+    Linear algebra runs on one thread meanwhile: sums, and with them the digest a board approves, then do not depend on
+    how many processors there are.
+
     Raises
     ------
     DesignError
         The propensity cannot be fitted (separation, too few events), or nothing can be matched.
     """
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _design(cohort, study)
+
+
+def _design(cohort: Cohort, study: OccasionStudy) -> Design:
     occasions = cohort.occasions
     treated = occasions["treated"].to_numpy(dtype=np.bool_)
     matrix = covariate_matrix(occasions, study)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.design.covariates import MISSING_SUFFIX, columns_of
 from causal.effect.matched_estimates import LinearEffect
@@ -36,6 +37,7 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
     Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Intervals are
     clustered on the study's cluster when enough of them contribute, else on the matched set; both are returned, the
     primary one first. One cluster alone says nothing about variation between clusters and gives no interval of its own.
+    Linear algebra runs on one thread, as for the design.
 
     Raises
     ------
@@ -51,10 +53,11 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
             fix="describe, do not estimate; or pool more sites",
         )
     members = design.members.loc[kept]
-    by_set = _composite(design, outcomes, study, kept, weights, codes(members["set_id"]))
     clusters = codes(members[_cluster_column(study.estimator)])
     several = np.unique(clusters).size > 1
-    by_cluster = _composite(design, outcomes, study, kept, weights, clusters) if several else None
+    with threadpool_limits(limits=1, user_api="blas"):
+        by_set = _composite(design, outcomes, study, kept, weights, codes(members["set_id"]))
+        by_cluster = _composite(design, outcomes, study, kept, weights, clusters) if several else None
     return _effects(design, outcomes, study, by_set, by_cluster, kept)
 
 

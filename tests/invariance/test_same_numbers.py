@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -109,8 +110,8 @@ def test_file_format(reference: tuple[str, str], tmp_path: Path, file_format: Fi
         assert answer_of_files(opened, dict(read.files)) == reference
 
 
-def test_hash_seed_and_time_zone(reference: tuple[str, str]) -> None:
-    """In processes with other hash seeds and far-off time zones: the same design and effects."""
+def test_other_processes(reference: tuple[str, str]) -> None:
+    """Other hash seeds, far-off time zones, fewer and more threads for linear algebra: the same design and effects."""
     code = (
         "import sys, hashlib\n"
         f"sys.path += {[str(HERE), str(HERE.parent / 'recovery')]!r}\n"
@@ -119,14 +120,13 @@ def test_hash_seed_and_time_zone(reference: tuple[str, str]) -> None:
         "    design, effects = answer_of(opened, simulated().tables)\n"
         "print(design.digest, hashlib.sha256(numbers(design, effects).encode()).hexdigest())\n"
     )
-    settings = ({"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati"}, {"PYTHONHASHSEED": "2", "TZ": "America/St_Johns"})
+    settings = (
+        {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        {"PYTHONHASHSEED": "2", "TZ": "America/St_Johns", "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
+    )
     running = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], env=os.environ | setting, stdout=subprocess.PIPE, text=True, cwd=HERE
-        )
+        subprocess.Popen([sys.executable, "-c", code], env=os.environ | setting, stdout=subprocess.PIPE, text=True)
         for setting in settings
     ]
-    import hashlib
-
     expected = f"{reference[0]} {hashlib.sha256(reference[1].encode()).hexdigest()}"
     assert [process.communicate()[0].strip() for process in running] == [expected, expected]
