@@ -83,6 +83,8 @@ VERSION_LABELS = {
     },
 }
 VERSION_NAMES = {"recipient": "Who was told", "patient_informed": "When the patient was told"}
+SHARE_OF = {"end_reasons": "episodes", "above_range": "measures"}
+"""Table whose rows bound what a share on the extract was taken of."""
 RESPONSE_STEP = 5
 """Response shares are shown to the nearest 5% at the finest: a small number of missing ratings must not show."""
 
@@ -275,8 +277,8 @@ def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine
 def _betrays_count(values: NDArray[np.float64], treated: NDArray[np.bool_], threshold: int) -> bool:
     """Whether in either matched group few differ from the rest: a mean would tell how few, yes-or-no or not."""
     groups = (values[treated], values[~treated])
-    usual = [int(np.unique(group, return_counts=True)[1].max()) for group in groups]
-    return any(disclose_share(n, int(group.size), threshold) is None for n, group in zip(usual, groups, strict=True))
+    unusual = [int(group.size - np.unique(group, return_counts=True)[1].max()) for group in groups]
+    return any(disclose_count(n, threshold) is None for n in unusual)
 
 
 def _eligible_betray_count(row: BalanceRow, design: Design, threshold: int) -> bool:
@@ -502,8 +504,8 @@ def extract_verdicts(
             measured = disclose_share(out, rows[table], threshold)
         if kind == "lost_actions" and measured and disclose_count(round(measured), threshold) is None:
             measured = None
-        if kind == "end_reasons" and measured and measured * rows["episodes"] < threshold:
-            measured = None  # fewer still: not every relationship has ended
+        if kind in SHARE_OF and measured and measured * rows[SHARE_OF[kind]] < threshold:
+            measured = None
         lines.append(
             VerdictLine(
                 code=verdict.code,

@@ -1,0 +1,195 @@
+"""What may have happened in a small study, and the dossier made of it: the private counts are its parameters."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causal.design.balance import balance_table
+from causal.design.overlap import overlap_bins
+from causal.effect.estimate import estimate_effects
+from causal.records import AttritionStep, Design, Effects, Outcomes
+from flows.report.disclosed import design_dossier, release_dossier
+from flows.report.dossier import Dossier
+from flows.study_file import load_instruments, load_study
+from validation.design import judge_design
+from validation.verdict import Verdict, at_least, at_most
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+THRESHOLD = 11
+SETS = 201
+ELIGIBLE, SUPPORTED = 3946, 2311
+"""Occasions in all at the two steps before the matched, whatever their groups."""
+MATCHED_BY_BIN = np.array([71, 45, 35, 30, 20])
+"""Matched treated occasions by bin of probability."""
+COMPARISON_BY_BIN = np.array([330, 120, 55, 30])
+"""Eligible comparison occasions in every bin but the first."""
+
+
+@cache
+def study() -> Any:
+    """The flagship study, without covariates in its outcome model."""
+    loaded: Any = load_study(CONFIGS / "studies" / "duty_to_warn.yaml").study
+    return loaded.model_copy(update={"estimator": loaded.estimator.model_copy(update={"adjust_for": ()})})
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The counts a report must not tell.
+
+    `lost_by_bin`: eligible treated occasions without a match, by bin of probability, `unsupported` of them for want of
+    support. `flagged`: how many of the eligible treated, the eligible comparison, the matched treated and the matched
+    comparison occasions have a trait. `ended`: endings among the matched treated and the matched comparison occasions,
+    and the sets in which both ended.
+    """
+
+    lost_by_bin: tuple[int, ...] = (2, 2, 2, 2, 2)
+    unsupported: int = 0
+    flagged: tuple[int, int, int, int] = (60, 900, 55, 95)
+    set_aside: Mapping[str, int] = field(default_factory=dict)
+    first_step: int = 4120
+    sets: int = SETS
+    ended: tuple[int, int, int] = (60, 80, 20)
+
+
+def design_of(world: World) -> Design:
+    """Sets of one treated and one comparison occasion out of everyone eligible, with one yes-or-no covariate."""
+    lost, n = sum(world.lost_by_bin), ELIGIBLE
+    n_treated = world.sets + lost
+    treated = np.arange(n) < n_treated
+    matched = np.r_[np.arange(world.sets), n_treated + np.arange(world.sets)]
+    flag = np.zeros(n)
+    in_treated, in_comparison, in_matched_treated, in_matched_comparison = world.flagged
+    flag[:in_matched_treated] = 1
+    flag[world.sets : world.sets + in_treated - in_matched_treated] = 1
+    flag[n_treated : n_treated + in_matched_comparison] = 1
+    flag[n_treated + world.sets : n_treated + world.sets + in_comparison - in_matched_comparison] = 1
+    weights = np.zeros(n)
+    weights[matched] = 1.0
+    centres = (np.arange(5) + 0.5) / 5
+    cases = MATCHED_BY_BIN * world.sets // SETS
+    cases[0] += world.sets - cases.sum()
+    others = np.r_[n - n_treated - COMPARISON_BY_BIN.sum(), COMPARISON_BY_BIN]
+    by_bin = np.r_[np.repeat(centres, cases + np.array(world.lost_by_bin)), np.repeat(centres, others)]
+    members = pd.DataFrame(
+        {
+            "set_id": np.tile(np.arange(world.sets), 2),
+            "treated": np.repeat([True, False], world.sets),
+            "weight": 1.0,
+            "clinician_id": [f"c{k % 57}" for k in range(2 * world.sets)],
+            "clinic_id": "k",
+            "recipient": np.where(np.arange(2 * world.sets) % 3 == 0, "warn_police", "warn_victim"),
+            "patient_informed": np.where(np.arange(2 * world.sets) % 2 == 0, "before", "after"),
+        }
+    )
+    return Design(
+        members=members,
+        covariates=flag[matched][:, None],
+        covariate_names=("hospitalised_365d",),
+        estimand="ATT",
+        estimand_sentence="the average effect",
+        matching_sentence="matched",
+        attrition=(
+            AttritionStep(rule="assessed", persons=3300, occasions=world.first_step, treated=n_treated),
+            AttritionStep(rule="eligible", persons=3100, occasions=n, treated=n_treated),
+            AttritionStep(rule="either", persons=2100, occasions=SUPPORTED, treated=n_treated - world.unsupported),
+            AttritionStep(rule="matched", persons=2 * world.sets, occasions=2 * world.sets, treated=world.sets),
+        ),
+        balance=balance_table(flag[:, None], ["hospitalised_365d"], [2], treated, weights),
+        overlap=overlap_bins(by_bin, treated, max_bins=5, minimum=THRESHOLD),
+        propensity_method="maximum likelihood",
+        c_statistic=0.7,
+        events_per_parameter=12.0,
+        aliased=(),
+        separated=(),
+        caliper=0.2,
+        n_eligible_treated=n_treated,
+        n_supported_treated=n_treated - world.unsupported,
+        n_unmatched_treated=lost - world.unsupported,
+        pretrend_smd=None,
+        ended_in_grace_share=0.0,
+    )
+
+
+def effects_of(world: World, design: Design) -> Effects:
+    """The estimate when everyone who stays rates 3."""
+    n = world.sets
+    in_treated, in_comparison, in_both = world.ended
+    ended = np.zeros(2 * n, dtype=np.bool_)
+    ended[:in_treated] = True
+    ended[n : n + in_both] = True
+    ended[n + in_treated : n + in_treated + in_comparison - in_both] = True
+    outcomes = Outcomes(
+        ended=ended,
+        score=np.where(ended, np.nan, 3.0),
+        excluded=np.zeros(2 * n, dtype=np.bool_),
+        day=90,
+        half_width=21,
+    )
+    return estimate_effects(design, outcomes, study())
+
+
+def extract_of(world: World) -> SimpleNamespace:
+    """Rows delivered and set aside of one table; what is left of it begins the flow."""
+    rows = {"threat_assessments": world.first_step + sum(world.set_aside.values()), "episodes": 12000, "measures": 9000}
+    verdicts: tuple[Verdict, ...] = (
+        at_least("extract.rows.threat_assessments", rows["threat_assessments"], 1, "rows"),
+        at_most(
+            "extract.set_aside.threat_assessments",
+            sum(world.set_aside.values()) / rows["threat_assessments"],
+            0.02,
+            "share of rows set aside",
+        ),
+    )
+    return SimpleNamespace(
+        rows=rows,
+        set_aside=dict(world.set_aside),
+        verdicts=verdicts,
+        synthetic=False,
+        digest="e" * 64,
+        as_of=datetime.date(2023, 12, 31),
+    )
+
+
+def workspace() -> Any:
+    """What a dossier asks of a workspace."""
+    return SimpleNamespace(
+        study=study(),
+        instruments=load_instruments(CONFIGS / "instruments"),
+        protocol_digest="p" * 64,
+        site=SimpleNamespace(approvers=()),
+    )
+
+
+def judged_of(world: World, design: Design) -> Any:
+    """The design with its verdicts; its digest, which no one can invert, is the same for all."""
+    extract = extract_of(world)
+    return SimpleNamespace(
+        design=design,
+        extract=extract,
+        verdicts=(*extract.verdicts, *judge_design(design, study().gates)),
+        identification=SimpleNamespace(sentence="The diagram."),
+        digest="d" * 64,
+    )
+
+
+def before(world: World) -> Dossier:
+    """The design dossier of a world."""
+    return design_dossier(workspace(), judged_of(world, design_of(world)))
+
+
+def after(world: World, effects: Effects | None = None) -> Dossier:
+    """The release of a world, with its own effects unless others are given."""
+    design = design_of(world)
+    effects = effects or effects_of(world, design)
+    decision = SimpleNamespace(approver="A", role="board", simulated=False, accepted_failures=())
+    approval: Any = SimpleNamespace(decision=decision, public_key="AAAA")
+    return release_dossier(workspace(), judged_of(world, design), approval, effects, None, looks=1)
