@@ -13,7 +13,7 @@ import pandas as pd
 from causal.cohort.catalogue import COVARIATES
 from causal.cohort.eligibility import attrition, eligible, steps
 from causal.cohort.history import history
-from causal.cohort.occasions import candidate_occasions
+from causal.cohort.occasions import assessments, candidate_occasions
 from causal.errors import DesignError
 from causal.protocol import Instrument, OccasionStudy
 from causal.records import AttritionStep, Cohort, canonical
@@ -52,7 +52,8 @@ def build_cohort(
         No occasion, no treated or no comparison occasion is eligible.
     """
     rules = study.target_trial.eligibility
-    candidates = keep("occasions", candidate_occasions(tables, study))
+    base = keep("assessments", assessments(tables))
+    candidates = keep("occasions", candidate_occasions(base, tables, study))
     past = history(candidates, tables, study, instruments)
     days = ibis.date(as_of).delta(past.time_zero.date(), unit="day")
     known = keep("history", past.mutate(days_on_record=days))

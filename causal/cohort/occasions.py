@@ -109,15 +109,16 @@ def open_episode(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
     return latest.filter(latest.rank == 0).select("ta_id", "episode_start", "episode_end", "end_reason")
 
 
-def candidate_occasions(tables: dict[str, ir.Table], study: OccasionStudy) -> ir.Table:
-    """Every assessment with its strategy; the grain and the row set are those of threat_assessments.
+def candidate_occasions(base: ir.Table, tables: dict[str, ir.Table], study: OccasionStudy) -> ir.Table:
+    """Every assessment with its strategy; the grain and the row set are those of `base`, the table of `assessments`.
+
+    Many parts build on `base`: keep it on the engine first, or each of them derives it anew.
 
     Adds to `assessments`: treated, recipient, patient_informed (versions of the exposure, null when untreated),
     exposure_unclear (see `unclear_exposure`),
     same_day_hold, prior_exposure (an action of the treated strategy dated before time zero), episode_start,
     in_relationship, ended_in_grace (the relationship ended inside the grace window; a censoring fact, kept).
     """
-    base = assessments(tables)
     treated_actions = study.target_trial.strategies.treated.actions
     grace = ibis.interval(hours=study.target_trial.strategies.treated.grace_hours)
     episode = open_episode(tables, base).drop("end_reason")

@@ -11,7 +11,7 @@ from small_study import Frames, bench, design_of, simulated
 
 from causal.cohort.catalogue import COVARIATES
 from causal.cohort.history import history
-from causal.cohort.occasions import candidate_occasions
+from causal.cohort.occasions import assessments, candidate_occasions
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # ibis calls it
 
@@ -106,7 +106,8 @@ def test_each_occasion_knows_only_its_own_past() -> None:
 
         def histories(frames: Frames) -> pd.DataFrame:
             tables = opened.load(frames)
-            candidates = opened.keep("occasions", candidate_occasions(tables, opened.study))
+            base = opened.keep("assessments", assessments(tables))
+            candidates = opened.keep("occasions", candidate_occasions(base, tables, opened.study))
             return history(candidates, tables, opened.study, opened.instruments).to_pyarrow().to_pandas()
 
         whole = histories(simulated().tables).set_index("ta_id")[columns]

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from causal.cohort.history import history
-from causal.cohort.occasions import candidate_occasions
+from causal.cohort.occasions import assessments, candidate_occasions
 from causal.protocol import Instrument, OccasionStudy
 from causal.tables import ITEM_COLUMNS, TABLES, Column, Kind
 from flows.simulate_extract import arrow_schema
@@ -153,8 +153,17 @@ def _value(text: str, column: Column) -> Cell:
 
 def known(tables: dict[str, ir.Table]) -> ir.Table:
     """Every assessment with its strategy and its history, under the flagship study; kept in between, as a run does."""
-    candidates = ibis.memtable(candidate_occasions(tables, study()).to_pyarrow())
-    return ibis.memtable(history(candidates, tables, study(), instruments()).to_pyarrow())
+    return kept(history(kept(occasions(tables)), tables, study(), instruments()))
+
+
+def occasions(tables: dict[str, ir.Table]) -> ir.Table:
+    """Every assessment with its strategy, under the flagship study."""
+    return candidate_occasions(kept(assessments(tables)), tables, study())
+
+
+def kept(expression: ir.Table) -> ir.Table:
+    """The rows of an expression, computed once."""
+    return ibis.memtable(expression.to_pyarrow())
 
 
 def expect(found: ir.Table | pd.DataFrame, text: str) -> None:

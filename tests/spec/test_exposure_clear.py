@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ascii_tables import expect, study, table, world
+from ascii_tables import expect, occasions, table, world
 
-from causal.cohort.occasions import SET_ASIDE, candidate_occasions
+from causal.cohort.occasions import SET_ASIDE
 
 FIVE_PEOPLE = """
     person_id
@@ -43,7 +43,7 @@ def test_warned_through_another_assessment() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id      | treated | exposure_unclear
             ann_first  | yes     | no
@@ -77,7 +77,7 @@ def test_an_action_for_somebody_elses_assessment() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id | exposure_unclear
             a     | yes
@@ -112,7 +112,7 @@ def test_an_action_that_was_set_aside() -> None:
         """,
     )
     expect(
-        candidate_occasions({**tables, SET_ASIDE: lost}, study()),
+        occasions({**tables, SET_ASIDE: lost}),
         """
             ta_id | treated | exposure_unclear
             a     | no      | yes
@@ -138,7 +138,7 @@ def test_an_assessment_of_nobody_on_record_is_counted_not_lost() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id    | on_record
             known    | yes

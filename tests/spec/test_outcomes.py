@@ -293,7 +293,7 @@ def test_a_rating_given_before_leaving_does_not_save_it() -> None:
 
 
 def test_ratings_after_the_end_do_not_count() -> None:
-    """A transfer leaves the rating missing even where somebody rated later; so does an end without a recorded reason."""
+    """A transfer leaves the rating missing even if somebody rated later; so does an end without a recorded reason."""
     matched = """
         ta_id    | person_id
         transfer | ann

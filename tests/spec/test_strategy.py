@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ascii_tables import expect, study, world
-
-from causal.cohort.occasions import candidate_occasions
+from ascii_tables import expect, occasions, world
 
 ONE_ASSESSMENT = """
     ta_id | ts
@@ -46,7 +44,7 @@ def test_grace_window() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id   | treated
             at_once | yes
@@ -88,7 +86,7 @@ def test_recipient() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id  | treated | recipient   | patient_informed
             victim | yes     | warn_victim | before
@@ -118,7 +116,7 @@ def test_unlinked_action() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id  | treated | prior_exposure
             first  | no      | no
@@ -144,7 +142,7 @@ def test_linked_action_stays_with_its_assessment() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id  | treated
             first  | yes
@@ -165,7 +163,7 @@ def test_action_before_the_assessment() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id | treated | prior_exposure
             t1    | no      | yes
@@ -196,7 +194,7 @@ def test_action_after_the_relationship() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id  | treated | ended_in_grace
             at_end | yes     | yes
@@ -227,7 +225,7 @@ def test_leaver_in_the_grace_window_is_kept() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id   | treated | in_relationship | ended_in_grace
             hour_24 | no      | yes             | yes
@@ -267,7 +265,7 @@ def test_same_day_hold() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id     | same_day_hold | treated
             voluntary | yes           | no
@@ -312,7 +310,7 @@ def test_relationship_of_the_assessing_pair() -> None:
         }
     )
     expect(
-        candidate_occasions(tables, study()),
+        occasions(tables),
         """
             ta_id    | in_relationship | episode_start
             open     | yes             | 2020-01-01 09:00:00
