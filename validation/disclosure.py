@@ -97,12 +97,12 @@ def disclose_share(numerator: int, denominator: int, threshold: int) -> float | 
 
 
 def percent_step(n: int) -> int:
-    """The finest step, in percent, of which each holds at least 2 of `n`: a percentage so rounded fits several counts.
+    """The finest step, in percent, each of which is more than 2 of `n`: a percentage so rounded fits several counts.
 
-    >>> [percent_step(n) for n in (4000, 200, 199, 60, 11)]
+    >>> [percent_step(n) for n in (4000, 201, 200, 60, 11)]
     [1, 1, 2, 5, 20]
     """
-    return next((step for step in PERCENT_STEPS if step * n >= 200), PERCENT_STEPS[-1])
+    return next((step for step in PERCENT_STEPS if step * n > 200), PERCENT_STEPS[-1])
 
 
 def disclose_percent(share: float, n: int) -> int:

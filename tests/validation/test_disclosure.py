@@ -14,7 +14,9 @@ from validation.disclosure import (
     disclose_categories,
     disclose_count,
     disclose_flow,
+    disclose_percent,
     disclose_share,
+    percent_step,
 )
 
 SMALL = range(1, CMS_THRESHOLD)
@@ -73,6 +75,16 @@ def test_a_shown_share_betrays_no_small_count(inside: int, outside: int, thresho
         denominator = inside + outside
         for derived in (round(share * denominator), denominator - round(share * denominator), denominator):
             assert disclose_count(derived, threshold) is not None
+
+
+@given(st.integers(5, 3000), st.data())
+def test_a_percentage_fits_several_counts(n: int, data: st.DataObject) -> None:
+    """Whoever knows the size of the group to the last occasion still finds two counts for each percentage shown."""
+    count = data.draw(st.integers(0, n))
+    shown = disclose_percent(count / n, n)
+    assert abs(shown - 100 * count / n) <= percent_step(n) / 2 + 1e-9
+    near = [k for k in range(max(0, count - 2), min(n, count + 2) + 1) if disclose_percent(k / n, n) == shown]
+    assert len(near) >= 2
 
 
 # Categories

@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from dossiers import DESIGN_ONLY, DOSSIER, THRESHOLD
+from dossiers import COMPOSITE, DESIGN_ONLY, DOSSIER, TERMINATION, THRESHOLD, with_results
 
 from flows.report.document import REPLACEMENT, Document, Table, figures_of, printable, texts
 from flows.report.dossier import Dossier, FlowStep, QualityLine, VersionLine
@@ -102,6 +102,86 @@ def test_a_fact_beyond_its_limit_is_marked_in_words() -> None:
     (table,) = [t for t in tables_of(pages) if t.caption.startswith("Means of each fact")]
     assert [row[8] for row in table.rows].count("NO") == 1
     assert "19 of 20 facts are within their limit" in " ".join(texts(pages))
+
+
+@pytest.mark.parametrize(
+    ("excluded", "said"),
+    [
+        (0, "No matched occasion left this comparison because a patient died."),
+        (14, "14 matched occasions left this comparison because a patient died before day 90"),
+        (None, "A number of matched occasions (how many is withheld) left this comparison because a patient died"),
+    ],
+)
+def test_deaths_are_reported(excluded: int | None, said: str) -> None:
+    """How many left because of a death is in the findings: none, so many, or withheld."""
+    (found,) = [s for s in document(with_results(DOSSIER, excluded=excluded)).sections if s.anchor == "found"]
+    words = " ".join(texts(found))
+    assert said in words
+    assert ("A death is an outcome of its own" in words) == (excluded != 0)
+
+
+def test_who_answered_is_of_those_who_had_not_ended_treatment() -> None:
+    """The denominator takes in those whose treatment was completed or moved, and is said as it is."""
+    words = " ".join(texts(document(DOSSIER)))
+    assert "Of those who had not ended treatment, about 78% after a warning and about 84% without a warning" in words
+    assert "still in the relationship" not in words
+
+
+def test_the_summary_says_that_a_patient_can_be_counted_twice() -> None:
+    """Before and after approval, next to the numbers of cases."""
+    for dossier in (DOSSIER, DESIGN_ONLY):
+        (summary,) = [s for s in document(dossier).sections if s.anchor == "in-short"]
+        words = " ".join(texts(summary))
+        assert words.count("a patient can be counted on more than one") == 1
+
+
+def withheld_figures() -> Dossier:
+    """A release whose clusters, freedom, endings, mean trust, response and two rare facts are withheld."""
+    intervals = tuple(dataclasses.replace(line, clusters=None, df=None) for line in TERMINATION.intervals)
+    hidden = {"mean_treated": None, "mean_comparison": None, "intervals": intervals}
+    rare = dict.fromkeys(("mean_treated", "mean_comparison_before", "mean_comparison_after"))
+    rare |= {"smd_before": None, "smd_after": None}
+    assert DOSSIER.results is not None
+    return with_results(
+        dataclasses.replace(
+            DOSSIER,
+            balance=(
+                dataclasses.replace(DOSSIER.balance[3], **rare),
+                dataclasses.replace(DOSSIER.balance[7], **rare, within_limit=False),
+                *(line for place, line in enumerate(DOSSIER.balance) if place not in (3, 7)),
+            ),
+        ),
+        termination=dataclasses.replace(TERMINATION, **hidden),
+        composite=dataclasses.replace(COMPOSITE, **hidden),
+        response=dataclasses.replace(DOSSIER.results.response, treated=None, comparison=None),
+    )
+
+
+def test_what_is_withheld_is_said_to_be() -> None:
+    """Every page still reads: the word stands in each cell, the judgement stays, no figure is left out silently."""
+    pages = document(withheld_figures())
+    words = " ".join(texts(pages))
+    assert "None" not in words
+    assert "How many of those who had not ended treatment gave a rating that counts for day 90" in words
+    assert "How many ended treatment within 90 days is withheld for each group" in words
+    assert "the largest standardised difference shown was 0.79 (Target identified)" in words
+    assert "19 of 20 facts are within their limit" in words
+    tables = tables_of(pages)
+    (balance,) = [t for t in tables if t.caption.startswith("Means of each fact")]
+    rows = {row[0]: row for row in balance.rows}
+    assert rows["Severity of the threat (0 to 10)"][2:7] == ("withheld",) * 5
+    assert rows["Severity of the threat (0 to 10)"][8] == "yes"
+    assert rows["Access to means"][8] == "NO"
+    for table in [t for t in tables if t.caption.startswith("Difference in")]:
+        assert {(row[1], row[5]) for row in table.rows} == {("withheld", "withheld")}
+    assert "termination" not in figures_of(pages)
+
+
+def test_every_difference_may_be_withheld() -> None:
+    """A study of rare facts only has no largest difference to name."""
+    rare = tuple(dataclasses.replace(line, smd_before=None, smd_after=None) for line in DOSSIER.balance)
+    words = " ".join(texts(document(dataclasses.replace(DOSSIER, balance=rare))))
+    assert "Every standardised difference is withheld; 20 of 20 facts are within their limit." in words
 
 
 def small_study() -> Dossier:

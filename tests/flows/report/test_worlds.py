@@ -122,6 +122,14 @@ def test_clusters_and_freedom_do_not_tell_how_few_sets_were_lost_to_deaths(per_s
     assert len(alike(observed, ((n, dossier(n)) for n in range(1, most + 1)))) >= 2
 
 
+def test_few_deaths_hide_the_clusters_even_where_no_set_was_lost() -> None:
+    """Four deaths among the comparisons of larger sets: that no set was lost is part of what they would tell."""
+    world = World()
+    results = after(world, without(effects_of(world, design_of(world)), 0, 4)).results
+    assert results is not None
+    assert [i.clusters for i in results.termination.intervals] == [None, None]
+
+
 def test_all_clusters_are_told_where_no_death_was() -> None:
     """Nothing is withheld for its own sake: no deaths, every cluster and its freedom."""
     results = after(World()).results
