@@ -13,8 +13,6 @@ from causal.cohort.catalogue import COVARIATES
 from causal.cohort.history import history
 from causal.cohort.occasions import assessments, candidate_occasions
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # ibis calls it
-
 DATED = {"measures": "admin_ts", "encounters": "start_ts", "diagnoses": "onset", "hospitalizations": "admit"}
 """Tables whose rows are covariates before time zero and the future after it, by the column that dates a row."""
 DATES = ("onset", "admit")

@@ -22,8 +22,6 @@ from flows.connectors.extract import read_extract
 from flows.engine import attach
 from flows.simulate_extract import FileFormat, simulate_extract
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # ibis calls it
-
 ID_COLUMNS = ("person_id", "clinician_id", "clinic_id", "ta_id", "enc_id", "action_id")
 HERE = Path(__file__).parent
 

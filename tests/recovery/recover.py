@@ -9,6 +9,12 @@ Truth is the mean over replicates of the true effect among the treated occasions
 value of the very population the estimate speaks of. Bias is the mean of the estimate minus its own replicate's truth,
 with a paired Monte Carlo error; coverage is of the superpopulation value. The exit code is 1 when any demand is missed.
 
+A known remainder: the termination difference comes out about 0.4 points in 100 too low, the composite about 0.01 too
+high. Who leaves within the 72-hour window before a warning could be given counts as unwarned, so up to 72 hours before
+each warning are immortal. Forty replicates of 200,000 patients without effects gave -0.42 (MCSE 0.18) points in 100;
+with the 1.4% who left inside the window set aside in both arms, -0.04 (0.19). Setting them aside for good would delete
+the very harm under study; cloning, censoring and weighting is the remedy where more than a few leave that early.
+
 Settings
 --------
 base

@@ -12,8 +12,6 @@ from performance import Performance, criteria
 from recover import PATIENTS, SETTINGS, judge, recover, seeds
 from replicate import ESTIMANDS, Replicate
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # ibis calls it
-
 
 @pytest.fixture(scope="module")
 def few() -> list[Replicate]:
