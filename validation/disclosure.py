@@ -108,11 +108,13 @@ def percent_step(n: int) -> int:
 def disclose_percent(share: float, n: int) -> int:
     """`share` in percent, in steps that depend on `n` only: the size of the group, or one near it that is shown.
 
-    >>> disclose_percent(0.137, 4000), disclose_percent(0.137, 60)
-    (14, 15)
+    Nobody is 0; anybody is at least one step.
+
+    >>> disclose_percent(0.137, 4000), disclose_percent(0.137, 60), disclose_percent(0.003, 4000)
+    (14, 15, 1)
     """
     step = percent_step(n)
-    return step * round(100 * share / step)
+    return max(step, step * round(100 * share / step)) if share > 0 else 0
 
 
 def disclose_categories(counts: Mapping[str, int], threshold: int) -> dict[str, Count]:

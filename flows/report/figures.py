@@ -164,7 +164,8 @@ def _love_marks(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
     ]
     y, before, after = ([row[column] for row in shown] for column in range(3))
     for place in sorted({place for place, _ in rows} - set(y)):
-        axes.text(0, place, f" {WITHHELD}", fontsize=7, va="center", ha="left", color=QUIET)
+        blank = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axes.text(0, place, f" {WITHHELD}", fontsize=7, va="center", ha="left", color=QUIET, bbox=blank, zorder=3)
     axes.hlines(y, before, after, color=FAINT, lw=1.4, zorder=1)
     axes.scatter(before, y, s=26, fc="white", ec=BEFORE, lw=1.3, label="before matching", zorder=3, clip_on=False)
     axes.scatter(after, y, s=26, marker="D", color=AFTER, label="after matching", zorder=4, clip_on=False)

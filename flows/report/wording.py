@@ -238,8 +238,8 @@ def _overlap_blocks(dossier: Dossier) -> tuple[Block, ...]:
         Paragraph(lead="Could either choice have been made?", text=text),
         Figure(
             name="overlap",
-            caption="Share of each group by estimated probability of the first choice, rounded, so that the parts need "
-            "not add up to 100%",
+            caption="Share of each group by estimated probability of the first choice, rounded: the parts need not "
+            "add up to 100%. Only 0% means nobody",
             alt=f"Back-to-back bars: share of those {groups.treated} and of those {groups.comparison} by estimated "
             f"probability. {bins}.",
         ),

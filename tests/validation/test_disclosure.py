@@ -80,11 +80,12 @@ def test_a_shown_share_betrays_no_small_count(inside: int, outside: int, thresho
 @given(st.integers(5, 3000), st.data())
 def test_a_percentage_fits_several_counts(n: int, data: st.DataObject) -> None:
     """Whoever knows the size of the group to the last occasion still finds two counts for each percentage shown."""
-    count = data.draw(st.integers(0, n))
-    shown = disclose_percent(count / n, n)
-    assert abs(shown - 100 * count / n) <= percent_step(n) / 2 + 1e-9
-    near = [k for k in range(max(0, count - 2), min(n, count + 2) + 1) if disclose_percent(k / n, n) == shown]
+    count = data.draw(st.integers(1, n))
+    shown, step = disclose_percent(count / n, n), percent_step(n)
+    assert shown == step or abs(shown - 100 * count / n) <= step / 2 + 1e-9
+    near = [k for k in range(count - 2, min(n, count + 2) + 1) if k > 0 and disclose_percent(k / n, n) == shown]
     assert len(near) >= 2
+    assert disclose_percent(0, n) == 0
 
 
 # Categories
