@@ -11,7 +11,7 @@ from datetime import datetime
 import ibis
 import pandas as pd
 import pyarrow as pa
-from ascii_tables import expect, instruments, parse, study, world
+from ascii_tables import expect, instruments, occasions, parse, study, world
 from ibis.expr import types as ir
 
 from causal.effect.estimate import primary_estimand
@@ -360,5 +360,59 @@ def test_the_first_event_decides() -> None:
             left_first | yes   | -     | no
             died_in    | no    | -     | yes
             same_day   | no    | -     | yes
+        """,
+    )
+
+
+def test_events_that_are_part_of_the_course() -> None:
+    """A stay in hospital over the rating, or a warning about an unwarned person later on, changes no outcome."""
+    matched = """
+        ta_id     | person_id
+        inpatient | ann
+        warned    | bob
+        neither   | cas
+    """
+    tables = world(
+        {
+            "patients": SEVEN_PEOPLE,
+            "episodes": SEVEN_PEOPLE,
+            "threat_assessments": """
+                ta_id     | person_id
+                inpatient | ann
+                warned    | bob
+                neither   | cas
+            """,
+            "hospitalizations": """
+                person_id | admit      | discharge
+                ann       | 2020-06-01 | 2020-06-15
+            """,
+            "protective_actions": """
+                ta_id  | person_id | ts
+                warned | bob       | 2020-03-30 12:00
+            """,
+            "measures": """
+                person_id | admin_ts         | items
+                ann       | 2020-06-08 12:00 | 3
+                bob       | 2020-06-08 12:00 | 3
+                cas       | 2020-06-08 12:00 | 3
+            """,
+        }
+    )
+    expect(
+        outcomes(matched, tables),
+        """
+            ta_id     | ended | score | excluded
+            inpatient | no    | 3     | no
+            warned    | no    | 3     | no
+            neither   | no    | 3     | no
+        """,
+    )
+    expect(
+        occasions(tables),
+        """
+            ta_id     | treated
+            inpatient | no
+            warned    | no
+            neither   | no
         """,
     )
