@@ -15,7 +15,7 @@ from causal.errors import StudyFileError
 from causal.protocol import STUDY, AnyStudy, Instrument
 from flows.study_file.plain_words import did_you_mean
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
-from flows.study_file.small_file import shown
+from flows.study_file.small_file import shown, shown_path
 from flows.study_file.typed_file import typed_file
 
 _INSTRUMENT: TypeAdapter[Instrument] = TypeAdapter(Instrument)
@@ -87,7 +87,7 @@ def load_instruments(folder: Path | str) -> dict[str, Instrument]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise StudyFileError("instrument.unreadable", f"{shown(str(folder))}: there is no such folder")
+        raise StudyFileError("instrument.unreadable", f"{shown_path(folder)}: there is no such folder")
     keys: dict[str, Instrument] = {}
     refusals: list[StudyFileError] = []
     for path in sorted(folder.glob("*.yaml")):
@@ -96,7 +96,7 @@ def load_instruments(folder: Path | str) -> dict[str, Instrument]:
             if key.id != path.stem:
                 raise StudyFileError(
                     "instrument.invalid",
-                    f"{shown(str(path))}: id is {key.id!r}; expected the file's name, {path.stem!r}",
+                    f"{shown_path(path)}: id is {key.id!r}; expected the file's name, {path.stem!r}",
                 )
             keys[key.id] = key
         except StudyFileError as refusal:

@@ -10,6 +10,7 @@ from pathlib import Path
 MAX_BYTES = 256 * 1024
 """A study file is some 10 KB. Above this, parsing alone would take longer than a refusal may."""
 SHOWN = 80
+SHOWN_PATH = 1000
 
 INVISIBLE = re.compile(
     "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]|\r(?!\n)"
@@ -31,6 +32,16 @@ def shown(text: str) -> str:
     """
     clean = "".join(char if char.isprintable() else "?" for char in re.sub(r"\s+", " ", text.strip()))
     return clean if len(clean) <= SHOWN else clean[: SHOWN - 1] + "…"
+
+
+def shown_path(path: Path) -> str:
+    """`path` as it may be printed on one line: unprintable characters become "?"; a long one keeps its end.
+
+    >>> shown_path(Path("a" * 1500 + "/study.yaml"))[-11:]
+    '/study.yaml'
+    """
+    clean = "".join(char if char.isprintable() else "?" for char in str(path))
+    return clean if len(clean) <= SHOWN_PATH else "…" + clean[-(SHOWN_PATH - 1) :]
 
 
 def small_text(path: Path) -> str:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from causal.errors import StudyFileError
 from flows.study_file.plain_words import path_words, problems_in
 from flows.study_file.plain_yaml import Document, Problem, plain_yaml
-from flows.study_file.small_file import UnreadableFileError, shown, small_text
+from flows.study_file.small_file import UnreadableFileError, shown_path, small_text
 
 T = TypeVar("T")
 MOST_PROBLEMS = 50
@@ -47,7 +47,7 @@ def typed_file(
     try:
         text = small_text(path)
     except UnreadableFileError as error:
-        raise StudyFileError(f"{what}.unreadable", f"{shown(str(path))}: {error}") from None
+        raise StudyFileError(f"{what}.unreadable", f"{shown_path(path)}: {error}") from None
     document = plain_yaml(text)
     problems = list(document.problems)
     value: T | None = None
@@ -59,7 +59,7 @@ def typed_file(
         except ValidationError as error:
             problems += _not_yet_named(problems_in(error, document, _schema(adapter)), problems)
     if problems or value is None:
-        raise StudyFileError(f"{what}.invalid", _message(shown(str(path)), problems))
+        raise StudyFileError(f"{what}.invalid", _message(shown_path(path), problems))
     return value
 
 
