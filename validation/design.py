@@ -53,7 +53,7 @@ def _pretrend(design: Design, limit: float) -> Verdict:
         return not_evaluated(code, "too few matched occasions have two ratings before time zero")
     sentence = (
         "standardised difference in how trust moved before time zero (a negative control; matching on its two ratings "
-        "makes it small by design, so it warns of harm and proves little)"
+        "makes it small by design, so it can warn but hardly reassure)"
     )
     return at_most(code, abs(design.pretrend_smd), limit, sentence)
 
