@@ -17,7 +17,19 @@ DATED = {"measures": "admin_ts", "encounters": "start_ts", "diagnoses": "onset",
 """Tables whose rows are covariates before time zero and the future after it, by the column that dates a row."""
 DATES = ("onset", "admit")
 """Columns that hold a day only; a row on the day itself is not before."""
-Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
+ITEMS = [f"itm_{number:02d}" for number in range(1, 13)]
+SOON = ("0s", "1s", "1D", "20D", "200D")
+"""How long after time zero invented rows are dated."""
+INVENTED = {
+    "measures": (
+        {"instrument": "wai_sr", "version": "client", "rater": "patient"} | dict.fromkeys(ITEMS, 1),
+        {"instrument": "phq9", "version": "std", "rater": "patient"} | dict.fromkeys(ITEMS[:9], 3),
+    ),
+    "encounters": ({"status": "completed", "modality": "video"}, {"status": "no_show", "modality": "video"}),
+    "diagnoses": ({"icd10": "F10.20", "source": "claim"}, {"icd10": "F20.0", "source": "claim"}),
+    "hospitalizations": ({"type": "psychiatric", "legal_status": "voluntary"},),
+}
+"""What invented rows say: as bad as can be, so that one that is used shows."""
 
 
 def is_future(table: str, dated: pd.Series, time_zero: pd.Series) -> pd.Series:
@@ -25,64 +37,86 @@ def is_future(table: str, dated: pd.Series, time_zero: pd.Series) -> pd.Series:
     return dated >= (time_zero.dt.normalize() if DATED[table] in DATES else time_zero)
 
 
-def delete(future: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:  # noqa: ARG001 - one signature
+def delete(table: str, future: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG001 - one signature
     """Nothing is left."""
     return future.iloc[:0]
 
 
-def scramble(future: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def scramble(table: str, future: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG001 - one signature
     """Every value but person and date comes from another row."""
-    content = [column for column in future if column not in ("person_id", *DATED.values())]
+    rng = np.random.default_rng(3)
+    content = [column for column in future if column not in ("person_id", DATED[table])]
     return future.assign(**{column: future[column].to_numpy()[rng.permutation(len(future))] for column in content})
 
 
-def with_future(change: Change) -> tuple[Frames, int]:
-    """The extract with every row at or after its person's last assessment changed, and how many rows those are."""
-    frames = dict(simulated().tables)
-    last = frames["threat_assessments"].groupby("person_id")["ts"].max()
-    rng = np.random.default_rng(3)
-    changed = 0
+def invent(table: str, future: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
+    """Rows are added to the future, from the instant (or the day) of time zero on."""
+    rows = []
+    for after in SOON:
+        at = last["time_zero"] + pd.Timedelta(after)
+        for content in INVENTED[table]:
+            new = last[["person_id", "clinician_id"]].assign(**content, **{DATED[table]: at})
+            if DATED[table] in DATES:
+                new[DATED[table]] = at.dt.normalize()
+            rows.append(new)
+    invented = pd.concat(rows, ignore_index=True).assign(enc_id=lambda frame: [f"new{k}" for k in range(len(frame))])
+    invented = invented.reindex(columns=future.columns)
+    return pd.concat([future, invented.astype(future.dtypes)], ignore_index=True)
+
+
+Change = Callable[[str, pd.DataFrame, pd.DataFrame], pd.DataFrame]
+CHANGES: tuple[Change, ...] = (delete, scramble, invent)
+
+
+def with_future(frames: Frames, last: pd.DataFrame, change: Change) -> Frames:
+    """The extract with each person's future changed; `last` has person_id, clinician_id and time_zero, one row each."""
+    changed = dict(frames)
+    time_zero = last.set_index("person_id")["time_zero"]
     for table, column in DATED.items():
         frame = frames[table]
-        future = is_future(table, frame[column], frame["person_id"].map(last))
-        frames[table] = pd.concat([frame[~future], change(frame[future], rng)], ignore_index=True)
-        changed += int(future.sum())
+        future = is_future(table, frame[column], frame["person_id"].map(time_zero))
+        changed[table] = pd.concat([frame[~future], change(table, frame[future], last)], ignore_index=True)
     patients = frames["patients"]
-    dead = patients["death_date"] >= patients["person_id"].map(last).dt.normalize()
-    frames["patients"] = patients.assign(death_date=patients["death_date"].mask(dead))
-    return frames, changed
+    dead = patients["death_date"] >= patients["person_id"].map(time_zero).dt.normalize()
+    changed["patients"] = patients.assign(death_date=patients["death_date"].mask(dead))
+    return changed
 
 
-@pytest.mark.parametrize("change", [delete, scramble])
+@pytest.mark.parametrize("change", CHANGES)
 def test_the_future_changes_nothing(change: Change) -> None:
-    """Deleting or scrambling what is dated at or after the last assessment leaves the design identical to the bit."""
-    frames, changed = with_future(change)
-    assert changed > 10_000
+    """Rows from the last assessment on deleted, scrambled, or invented: the design is identical to the bit."""
+    frames = dict(simulated().tables)
+    last = frames["threat_assessments"].rename(columns={"ts": "time_zero"}).sort_values("time_zero")
+    last = last.drop_duplicates("person_id", keep="last")[["person_id", "clinician_id", "time_zero"]]
+    changed = with_future(frames, last, change)
+    assert any(len(changed[table]) != len(frames[table]) for table in DATED) or change is scramble
     with bench() as opened:
-        assert design_of(opened, frames).digest == design_of(opened, simulated().tables).digest
+        assert design_of(opened, changed).digest == design_of(opened, frames).digest
 
 
 def test_the_past_changes_something() -> None:
     """Scrambling diagnoses that lie before it changes the design: the test above can fail."""
     frames = dict(simulated().tables)
-    frames["diagnoses"] = scramble(frames["diagnoses"], np.random.default_rng(3))
+    frames["diagnoses"] = scramble("diagnoses", frames["diagnoses"], pd.DataFrame())
     with bench() as opened:
         assert design_of(opened, frames).digest != design_of(opened, simulated().tables).digest
 
 
-def one_world_per_assessment() -> Frames:
+def one_world_per_assessment() -> tuple[Frames, pd.DataFrame]:
     """An extract in which each assessment has a person of its own, whose record ends at that assessment.
 
     Protective actions and the ends of relationships stay: they are the strategy and its censoring, not covariates.
+    Beside it person_id, clinician_id and time_zero of those people.
     """
     frames = dict(simulated().tables)
-    own = frames["threat_assessments"][["ta_id", "person_id", "ts"]].rename(columns={"ta_id": "own", "ts": "time_zero"})
+    own = frames["threat_assessments"][["ta_id", "person_id", "clinician_id", "ts"]]
+    own = own.rename(columns={"ta_id": "own", "ts": "time_zero"})
     cut: Frames = {}
     for table, frame in frames.items():
         if "person_id" not in frame:
             cut[table] = frame
             continue
-        copies = own.merge(frame, on="person_id")
+        copies = own.drop(columns="clinician_id").merge(frame, on="person_id")
         if table in DATED:
             copies = copies[~is_future(table, copies[DATED[table]], copies["time_zero"])]
         if table == "threat_assessments":
@@ -94,22 +128,26 @@ def one_world_per_assessment() -> Frames:
             known = copies["discharge"] < copies["time_zero"].dt.normalize()
             copies = copies.assign(discharge=copies["discharge"].where(known))
         cut[table] = copies[list(frame.columns)].reset_index(drop=True)
-    return cut
+    people = own.assign(person_id=own["person_id"] + "@" + own["own"])
+    return cut, people[["person_id", "clinician_id", "time_zero"]]
 
 
 def test_each_occasion_knows_only_its_own_past() -> None:
-    """Covariates and eligibility counts from a record cut at time zero are those from the whole record."""
+    """Covariates and counts are the same from the whole record, from one cut at time zero, and with an invented rest."""
     columns = [*COVARIATES, "n_ratings", "n_contacts", "in_relationship", "inpatient", "prior_exposure", "regime"]
+    cut, people = one_world_per_assessment()
     with bench() as opened:
 
         def histories(frames: Frames) -> pd.DataFrame:
             tables = opened.load(frames)
             base = opened.keep("assessments", assessments(tables))
             candidates = opened.keep("occasions", candidate_occasions(base, tables, opened.study))
-            return history(candidates, tables, opened.study, opened.instruments).to_pyarrow().to_pandas()
+            found = history(candidates, tables, opened.study, opened.instruments).to_pyarrow().to_pandas()
+            own = found["ta_id"].str.split("@", expand=True).reindex(columns=[0, 1])
+            found = found[own[1].isna() | (own[0] == own[1])].assign(ta_id=own[0])
+            return found.set_index("ta_id")[columns].sort_index()
 
-        whole = histories(simulated().tables).set_index("ta_id")[columns]
-        alone = histories(one_world_per_assessment())
-    own = alone["ta_id"].str.split("@", expand=True)
-    alone = alone[own[0] == own[1]].assign(ta_id=own[0]).set_index("ta_id")[columns]
-    pd.testing.assert_frame_equal(alone.sort_index(), whole.sort_index(), check_exact=True)
+        whole = histories(dict(simulated().tables))
+        assert len(whole) == len(people)
+        pd.testing.assert_frame_equal(histories(cut), whole, check_exact=True)
+        pd.testing.assert_frame_equal(histories(with_future(cut, people, invent)), whole, check_exact=True)
