@@ -133,7 +133,7 @@ def one_world_per_assessment() -> tuple[Frames, pd.DataFrame]:
 
 
 def test_each_occasion_knows_only_its_own_past() -> None:
-    """Covariates and counts are the same from the whole record, from one cut at time zero, and with an invented rest."""
+    """Covariates and counts are the same from the whole record, one cut at time zero, and one with an invented rest."""
     columns = [*COVARIATES, "n_ratings", "n_contacts", "in_relationship", "inpatient", "prior_exposure", "regime"]
     cut, people = one_world_per_assessment()
     with bench() as opened:
