@@ -8,7 +8,7 @@ DEMO_PATIENTS ?= 20000
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort schema docs lock clean
+.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort bench-core schema docs lock clean
 
 help:            ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -52,6 +52,9 @@ examples: setup  ## LaLonde and NHEFS beside their published values
 
 bench-cohort: setup ## A million patients: cohort and validation beside a plain scan
 	$(BIN)/python benchmarks/cohort.py
+
+bench-core: setup ## Matching, CR2 and propensity beside named peers
+	$(BIN)/python benchmarks/core.py
 
 schema: setup-run ## Write the JSON Schema of study files
 	$(BIN)/rapport schema --out configs/schema/study.schema.json

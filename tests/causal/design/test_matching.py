@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -262,20 +261,3 @@ def test_matches_where_the_compiler_cannot_write(monkeypatch: pytest.MonkeyPatch
     matching._compiled.cache_clear()
     assert as_dict(match_greedy(logit, treated)) == expected
     matching._compiled.cache_clear()
-
-
-@pytest.mark.slow
-def test_time_grows_with_the_sort_not_the_square() -> None:
-    """Eight times the occasions take less than twenty-four times the time, window and strata included."""
-
-    def seconds(n: int) -> float:
-        rng = np.random.default_rng(n)
-        logit, treated = rng.normal(size=n), rng.random(n) < 0.05
-        time, exact = rng.integers(0, 3650, n).astype(float), rng.integers(0, 50, n)
-        started = perf_counter()
-        match_greedy(logit, treated, ratio=2, caliper=0.2, exact=exact, time_days=time, window_days=180.0)
-        return perf_counter() - started
-
-    seconds(1_000)
-    small = min(seconds(50_000) for _ in range(3))
-    assert min(seconds(400_000) for _ in range(3)) < 24 * small

@@ -254,7 +254,7 @@ def test_dropped_columns_are_combinations_of_earlier_ones(seed: int, independent
 
 
 @pytest.mark.slow
-def test_large_fits_are_exact_and_quick() -> None:
+def test_large_fits_are_exact() -> None:
     """A hundred thousand occasions by thirty covariates solve the score equations to rounding."""
     x, y = drawn(100_000, 30, share=0.05)
     fit = fit_propensity(x, y, names=[f"c{j}" for j in range(30)])
