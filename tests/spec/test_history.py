@@ -9,13 +9,14 @@ from __future__ import annotations
 from ascii_tables import expect, known, world
 
 ONE_ASSESSMENT = "ta_id\nt1"
-FIVE_PEOPLE = """
+SIX_PEOPLE = """
     person_id
     ann
     bob
     cas
     dee
     eve
+    fay
 """
 
 
@@ -23,7 +24,7 @@ def test_alliance_windows() -> None:
     """The latest rating 0-30, 31-60 and 61-90 days before; a window holds its far edge and not its near one."""
     tables = world(
         {
-            "patients": FIVE_PEOPLE,
+            "patients": SIX_PEOPLE,
             "threat_assessments": """
                 ta_id    | person_id
                 latest   | ann
@@ -67,7 +68,7 @@ def test_whose_ratings_count() -> None:
     """Only the patient's own form about the assessing clinician: no therapist's, no colleague's, no other scale."""
     tables = world(
         {
-            "patients": FIVE_PEOPLE,
+            "patients": SIX_PEOPLE,
             "clinicians": """
                 clinician_id
                 dr_a
@@ -79,7 +80,8 @@ def test_whose_ratings_count() -> None:
                 therapist | bob
                 colleague | cas
                 symptoms  | dee
-                mislabel  | eve
+                not_asked | eve
+                not_meant | fay
             """,
             "measures": """
                 person_id | clinician_id | admin_ts         | instrument | version   | rater     | items
@@ -88,6 +90,7 @@ def test_whose_ratings_count() -> None:
                 cas       | dr_b         | 2020-03-01 12:00 | wai_sr     | client    | patient   | 3
                 dee       | dr_a         | 2020-03-01 12:00 | phq9       | std       | patient   | 3
                 eve       | dr_a         | 2020-03-01 12:00 | wai_sr     | client    | clinician | 3
+                fay       | dr_a         | 2020-03-01 12:00 | wai_sr     | therapist | patient   | 3
             """,
         }
     )
@@ -99,7 +102,8 @@ def test_whose_ratings_count() -> None:
             therapist | -             | -
             colleague | -             | -
             symptoms  | -             | 27
-            mislabel  | -             | -
+            not_asked | -             | -
+            not_meant | -             | -
         """,
     )
 
@@ -108,7 +112,7 @@ def test_depression() -> None:
     """The latest PHQ-9 in the 180 days before, whoever ordered it; of two at one instant, the higher."""
     tables = world(
         {
-            "patients": FIVE_PEOPLE,
+            "patients": SIX_PEOPLE,
             "clinicians": """
                 clinician_id
                 dr_a
@@ -212,7 +216,7 @@ def test_diagnoses() -> None:
     """Any diagnosis of the group recorded before the day, written with or without the dot, in either case."""
     tables = world(
         {
-            "patients": FIVE_PEOPLE,
+            "patients": SIX_PEOPLE,
             "threat_assessments": """
                 ta_id     | person_id
                 both      | ann
@@ -250,7 +254,7 @@ def test_admission_in_the_past_year() -> None:
     """An admission counts from 365 days before the day of the assessment to the day before it."""
     tables = world(
         {
-            "patients": FIVE_PEOPLE,
+            "patients": SIX_PEOPLE,
             "threat_assessments": """
                 ta_id     | person_id
                 at_edge   | ann
