@@ -1,0 +1,61 @@
+"""The command's manners: usage errors are refusals, our own faults are named as ours, neither shows a traceback."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from flows import cli
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Exit code of the command with these words."""
+    monkeypatch.setattr(sys, "argv", ["rapport", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        ("design",),
+        ("check", "a.yaml", "b.yaml", "c.yaml"),
+        ("simulate", "study.yaml", "--patients", "many", "--out", "somewhere"),
+        ("status", "study.yaml", "--no-such-option"),
+    ],
+)
+def test_a_usage_error_is_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """Exit 1 and one line that begins with 'refused', for what the person can mend."""
+    assert run(monkeypatch, *words) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("refused: ")
+    assert "Traceback" not in said.err + said.out
+
+
+def test_our_own_fault_is_exit_2_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unexpected exception shows its kind, never its words, which could hold a value."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("patient-7731")
+
+    monkeypatch.delenv("RAPPORT_DEBUG", raising=False)
+    monkeypatch.setattr("flows.study_file.load_study", broken)
+    assert run(monkeypatch, "check", "configs/studies/duty_to_warn.yaml") == 2
+    said = capsys.readouterr()
+    assert "internal error (KeyError)" in said.err
+    assert "7731" not in said.err + said.out
+
+
+def test_success_is_exit_0(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The schema is printed as JSON and nothing else."""
+    import json
+
+    assert run(monkeypatch, "schema") == 0
+    assert json.loads(capsys.readouterr().out)["title"]
