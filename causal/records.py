@@ -98,7 +98,6 @@ class Design:
     separated: tuple[str, ...]
     caliper: float | None
     n_eligible_treated: int
-    n_supported_treated: int
     n_unmatched_treated: int
     pretrend_smd: float | None
     ended_in_grace_share: float

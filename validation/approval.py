@@ -12,8 +12,8 @@ from causal.protocol.approval import Approval, Decision
 from validation.verdict import Status, Verdict, failed
 
 SIMULATED_BOARD_SEED = b"rapport: the simulated board"
-"""Seed of the simulated board's key. Anyone can sign as the simulated board, which is why only synthetic extracts
-accept it."""
+"""Seed of the simulated board's key. Anyone can sign as the simulated board, which is why only a
+rehearsal on records the run itself simulated accepts it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

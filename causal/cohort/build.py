@@ -21,20 +21,6 @@ from causal.records import AttritionStep, Cohort, canonical
 Keep = Callable[[str, ir.Table], ir.Table]
 """Runs an expression on the engine and gives back its rows as a named table to build on."""
 
-REQUIRED_TABLES = (
-    "patients",
-    "clinics",
-    "clinicians",
-    "jurisdiction_regime",
-    "encounters",
-    "threat_assessments",
-    "protective_actions",
-    "measures",
-    "diagnoses",
-    "hospitalizations",
-    "episodes",
-)
-
 
 def build_cohort(
     tables: dict[str, ir.Table],

@@ -90,11 +90,9 @@ def linked_actions(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
 def open_episode(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
     """The relationship of the assessing dyad open at time zero, latest start first: at most one row per occasion.
 
-    Columns: ta_id, episode_start, episode_end, end_reason. The last belongs to outcomes; the cohort never selects it.
+    Columns: ta_id, episode_start, episode_end. Why it ended belongs to outcomes and is not read here.
     """
-    episodes = tables["episodes"].select(
-        "person_id", "clinician_id", "end_reason", episode_start="start", episode_end="end"
-    )
+    episodes = tables["episodes"].select("person_id", "clinician_id", episode_start="start", episode_end="end")
     dyads = base.select("ta_id", "person_id", "clinician_id", "time_zero")
     joined = dyads.inner_join(episodes, ["person_id", "clinician_id"])
     open_now = joined.filter(
@@ -106,7 +104,7 @@ def open_episode(tables: dict[str, ir.Table], base: ir.Table) -> ir.Table:
             ibis.window(group_by="ta_id", order_by=[ibis.desc("episode_start"), ibis.desc("episode_end")])
         )
     )
-    return latest.filter(latest.rank == 0).select("ta_id", "episode_start", "episode_end", "end_reason")
+    return latest.filter(latest.rank == 0).select("ta_id", "episode_start", "episode_end")
 
 
 def candidate_occasions(base: ir.Table, tables: dict[str, ir.Table], study: OccasionStudy) -> ir.Table:
@@ -121,7 +119,7 @@ def candidate_occasions(base: ir.Table, tables: dict[str, ir.Table], study: Occa
     """
     treated_actions = study.target_trial.strategies.treated.actions
     grace = ibis.interval(hours=study.target_trial.strategies.treated.grace_hours)
-    episode = open_episode(tables, base).drop("end_reason")
+    episode = open_episode(tables, base)
     actions = (
         linked_actions(tables, base).left_join(episode.select("ta_id", "episode_end"), "ta_id").drop("ta_id_right")
     )

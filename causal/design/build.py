@@ -52,7 +52,7 @@ def _design(cohort: Cohort, study: OccasionStudy) -> Design:
     weights = row_weights(sets, len(occasions))
     members = occasions.iloc[sets.row].reset_index(drop=True)
     members = members.assign(set_id=sets.set_id, weight=sets.weight)
-    n_treated, n_supported = int(treated.sum()), int((treated & supported).sum())
+    n_treated = int(treated.sum())
     n_unmatched = n_treated - int(sets.is_treated.sum())
     return Design(
         members=members,
@@ -71,7 +71,6 @@ def _design(cohort: Cohort, study: OccasionStudy) -> Design:
         separated=propensity.separated,
         caliper=caliper,
         n_eligible_treated=n_treated,
-        n_supported_treated=n_supported,
         n_unmatched_treated=n_unmatched,
         pretrend_smd=_pretrend(occasions, treated, weights),
         ended_in_grace_share=float(occasions["ended_in_grace"].mean()),

@@ -58,7 +58,6 @@ def design(**changed: Any) -> Design:
         separated=(),
         caliper=0.2,
         n_eligible_treated=2,
-        n_supported_treated=2,
         n_unmatched_treated=0,
         pretrend_smd=None,
         ended_in_grace_share=0.0,

@@ -10,14 +10,13 @@ import pytest
 from ascii_tables import instruments, study, world
 from ibis.expr import types as ir
 
-from causal.cohort.build import REQUIRED_TABLES, build_cohort
+from causal.cohort.build import build_cohort
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
 from causal.cohort.eligibility import ON_RECORD, START, sentence
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.target_trial import EligibilityRule, InRelationship, MinimumAge, PriorRating
 from causal.records import Cohort
-from causal.tables import TABLES
 
 THREE_PEOPLE = """
     person_id | birth_year
@@ -124,8 +123,7 @@ def test_every_rule_has_its_sentence() -> None:
 
 
 def test_catalogue() -> None:
-    """The tables the cohort asks for are declared, names are keys, and lags can stand in for one another."""
-    assert set(REQUIRED_TABLES) == set(TABLES)
+    """Names are keys, and lags can stand in for one another."""
     assert all(name == definition.name for name, definition in COVARIATES.items())
     assert all(COVARIATES[lag].can_be_missing for lag in NEAREST_LAGS)
     assert set(study().target_trial.assignment.exact) <= set(EXACT_KEYS)

@@ -106,9 +106,8 @@ def test_caliper_holds(design: Design, study: OccasionStudy) -> None:
 
 def test_counts_agree(design: Design) -> None:
     """The flow's last two steps, the counts of warned occasions and the members say the same."""
-    supported, matched = design.attrition[-2:]
+    matched = design.attrition[-1]
     assert design.n_eligible_treated == design.attrition[0].treated
-    assert design.n_supported_treated == supported.treated
     assert design.n_sets == matched.treated == design.n_eligible_treated - design.n_unmatched_treated
     assert (matched.occasions, matched.persons) == (len(design.members), design.members["person_id"].nunique())
     assert len(design.covariates) == len(design.members)

@@ -63,7 +63,6 @@ def design_of(n_sets: int, *, clinicians: int = 50, seed: int = 4) -> Design:
         separated=(),
         caliper=0.2,
         n_eligible_treated=n_sets,
-        n_supported_treated=n_sets,
         n_unmatched_treated=0,
         pretrend_smd=None,
         ended_in_grace_share=0.0,

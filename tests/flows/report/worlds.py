@@ -112,7 +112,6 @@ def design_of(world: World) -> Design:
         separated=(),
         caliper=0.2,
         n_eligible_treated=n_treated,
-        n_supported_treated=n_treated - world.unsupported,
         n_unmatched_treated=lost - world.unsupported,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
