@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from causal.design.matching import match_greedy
-from causal.design.propensity import fit_propensity
+from causal.design.matching.greedy import match_greedy
+from causal.design.propensity.fit import fit_propensity
 from causal.effect.cluster_robust import cluster_robust
 
 

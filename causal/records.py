@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
-from causal.design.balance import BalanceRow
-from causal.design.overlap import OverlapBin
+from causal.design.diagnostics.balance import BalanceRow
+from causal.design.diagnostics.overlap import OverlapBin
 from causal.errors import DesignError
 
 Floats = NDArray[np.float64]

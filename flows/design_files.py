@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causal.design.balance import BalanceRow
-from causal.design.overlap import OverlapBin
+from causal.design.diagnostics.balance import BalanceRow
+from causal.design.diagnostics.overlap import OverlapBin
 from causal.errors import DesignError
 from causal.records import AttritionStep, Cohort, Design
 

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.cohort.catalogue import EXACT_KEYS
-from causal.design.balance import balance_table, standardised_mean_difference
 from causal.design.covariates import covariate_matrix
-from causal.design.matching import MatchedSets, caliper_width, match_greedy, row_weights
-from causal.design.overlap import common_support, overlap_bins
-from causal.design.propensity import Propensity, fit_propensity
+from causal.design.diagnostics.balance import balance_table, standardised_mean_difference
+from causal.design.diagnostics.overlap import common_support, overlap_bins
+from causal.design.matching.caliper import caliper_width
+from causal.design.matching.greedy import match_greedy
+from causal.design.matching.sets import MatchedSets, row_weights
+from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.design import Caliper

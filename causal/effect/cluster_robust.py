@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity import independent_columns
+from causal.design.propensity.fit import independent_columns
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.design.balance import BalanceRow, balance_table
-from causal.design.matching import caliper_width, match_greedy, row_weights
-from causal.design.propensity import Propensity, fit_propensity
-from causal.design.weighting import propensity_weights
+from causal.design.diagnostics.balance import BalanceRow, balance_table
+from causal.design.matching.caliper import caliper_width
+from causal.design.matching.greedy import match_greedy
+from causal.design.matching.sets import row_weights
+from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.weighting.propensity_weights import propensity_weights
 from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
 from causal.errors import DesignError
 from causal.protocol.design import Matching, Weighting

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity import REFUSE_BELOW, expit, firth_logistic, independent_columns
+from causal.design.propensity.fit import REFUSE_BELOW, expit, firth_logistic, independent_columns
 from causal.effect.matched_estimates import LinearEffect, weighted_ancova
 from causal.errors import EstimationError
 

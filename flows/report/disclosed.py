@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
-from causal.design.balance import BalanceRow
 from causal.design.covariates import MISSING_SUFFIX
+from causal.design.diagnostics.balance import BalanceRow
 from causal.errors import DesignError
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Rating

@@ -13,10 +13,13 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from causal.design.balance import Estimand, balance_table
-from causal.design.matching import MatchedSets, caliper_width, match_greedy, row_weights
-from causal.design.propensity import Propensity, fit_propensity
-from causal.design.weighting import effective_sample_size, propensity_weights
+from causal.design.diagnostics.balance import Estimand, balance_table
+from causal.design.matching.caliper import caliper_width
+from causal.design.matching.greedy import match_greedy
+from causal.design.matching.sets import MatchedSets, row_weights
+from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.weighting.propensity_weights import propensity_weights
+from causal.design.weighting.weights import effective_sample_size
 from causal.effect.cluster_robust import cluster_robust
 from causal.effect.matched_estimates import paired_difference, weighted_ancova, weighted_means
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.design.propensity import Propensity, fit_propensity
-from causal.design.weighting import propensity_weights
+from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.weighting.propensity_weights import propensity_weights
 from causal.effect.cluster_robust import cluster_robust
 
 

@@ -11,8 +11,8 @@ import pytest
 from causal.cohort.catalogue import COVARIATES
 from causal.design.build import build_design, estimand_sentence, exact_codes, matching_sentence
 from causal.design.covariates import covariate_matrix
-from causal.design.matching import caliper_width
-from causal.design.propensity import fit_propensity
+from causal.design.matching.caliper import caliper_width
+from causal.design.propensity.fit import fit_propensity
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.records import AttritionStep, Cohort, Design, canonical

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causal.design.balance import balance_table
-from causal.design.overlap import overlap_bins
+from causal.design.diagnostics.balance import balance_table
+from causal.design.diagnostics.overlap import overlap_bins
 from causal.effect.estimate import estimate_effects
 from causal.records import AttritionStep, Design, Effects, Outcomes
 from flows.report.disclosed import design_dossier, release_dossier

@@ -78,15 +78,3 @@ def propensity_weights(
             )
         weights = np.clip(weights, *np.quantile(weights, [low, high]))
     return np.asarray(weights, dtype=np.float64)
-
-
-def effective_sample_size(weights: FloatArray) -> float:
-    """Kish's ``(sum w)^2 / sum w^2`` of one arm's weights: as many equally weighted occasions tell as much.
-
-    >>> effective_sample_size(np.array([1.0, 1.0, 0.0]))
-    2.0
-    """
-    w = np.asarray(weights, dtype=np.float64)
-    if not (w**2).sum() > 0:
-        raise DesignError("design.empty_arm", "no occasion has weight: there is no effective sample size")
-    return float(w.sum() ** 2 / (w**2).sum())

@@ -9,54 +9,19 @@ within the window lie in the treated occasion's period or a neighbouring one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.design.matching.compiled import compiled
+from causal.design.matching.sets import MatchedSets, sets_from_choices
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MatchedSets:
-    """Matched sets in long form: m rows, one for each member of each set, a set's treated occasion first.
-
-    Attributes
-    ----------
-    set_id
-        (m,) 0, 1, ... in the order of the treated occasions' rows.
-    row
-        (m,) row of the occasion in the arrays that were matched; none appears twice.
-    is_treated
-        (m,) true for the treated occasion of the set.
-    weight
-        (m,) 1 for the treated occasion, 1/(comparisons in the set) for each comparison.
-    distance
-        (m,) absolute difference in logit from the set's treated occasion; 0 for that occasion itself.
-    n_unmatched_treated
-        Treated occasions left without a comparison.
-    caliper
-        Largest distance allowed on the logit, or None.
-    """
-
-    set_id: IntArray
-    row: IntArray
-    is_treated: BoolArray
-    weight: FloatArray
-    distance: FloatArray
-    n_unmatched_treated: int
-    caliper: float | None
-
-    @property
-    def n_sets(self) -> int:
-        """Number of matched sets."""
-        return int(self.is_treated.sum())
 
 
 def match_greedy(
@@ -139,53 +104,8 @@ def match_greedy(
             "no treated occasion has an eligible comparison within the caliper, strata and window",
             fix="widen the caliper or the window, or match exactly on fewer variables",
         )
-    return _long_form(score, cases, pool, chosen, caliper)
-
-
-def caliper_width(
-    logit: FloatArray, treated: BoolArray, *, width: float, sd: Literal["pooled_within", "whole"] = "pooled_within"
-) -> float:
-    """Caliper in logit units: ``width`` standard deviations of the logit.
-
-    Parameters
-    ----------
-    logit, treated
-        (n,) log odds of treatment and arm, before matching.
-    width
-        Number of standard deviations; 0.2 removes nearly all bias a caliper can (Austin 2011, Pharm Stat 10:150-161).
-    sd
-        ``pooled_within``: ``sqrt((s1^2 + s0^2) / 2)`` over the arms. ``whole``: the SD of all occasions, which the
-        difference between the arms inflates (by a third on the lalonde data).
-
-    Raises
-    ------
-    DesignError
-        ``design.caliper`` if the width is not positive or an arm is too small to have a standard deviation;
-        ``design.no_spread`` if the score does not vary.
-
-    >>> score = np.array([1.0, 3.0, 0.0, 2.0])
-    >>> round(caliper_width(score, np.array([True, True, False, False]), width=0.2), 4)
-    0.2828
-    """
-    if not width > 0:
-        raise DesignError("design.caliper", f"the caliper width must be above 0, got {width:g}")
-    arms = (logit[treated], logit[~treated])
-    if min(arm.size for arm in arms) < 2:
-        raise DesignError("design.caliper", "an arm has fewer than 2 occasions: the caliper has no standard deviation")
-    spread = np.sqrt((arms[0].var(ddof=1) + arms[1].var(ddof=1)) / 2) if sd == "pooled_within" else logit.std(ddof=1)
-    if not spread > 0:
-        raise DesignError("design.no_spread", "the propensity score is the same for every occasion of an arm")
-    return float(width * spread)
-
-
-def row_weights(sets: MatchedSets, n: int) -> FloatArray:
-    """Weight of each of the n occasions that were matched from, 0 where it is in no set: (n,).
-
-    >>> logit = np.array([0.9, 0.8, 0.1])
-    >>> row_weights(match_greedy(logit, np.array([True, False, False])), 3).tolist()
-    [1.0, 1.0, 0.0]
-    """
-    return np.bincount(sets.row, weights=sets.weight, minlength=n).astype(np.float64)
+    given = np.where(chosen >= 0, pool[chosen], -1)
+    return sets_from_choices(cases, given, np.abs(score[given] - score[cases][:, None]), caliper=caliper)
 
 
 def _refuse_arguments(
@@ -237,43 +157,9 @@ def _tie_groups(score: FloatArray, block: IntArray) -> tuple[IntArray, IntArray]
     return np.repeat(first, length), np.repeat(first + length, length)
 
 
-def _long_form(
-    score: FloatArray, cases: IntArray, pool: IntArray, chosen: IntArray, caliper: float | None
-) -> MatchedSets:
-    """Rows of the sets from ``chosen`` (n1, ratio): positions in the pool, -1 where none."""
-    count = (chosen >= 0).sum(axis=1)
-    by_row = np.argsort(cases)
-    by_row = by_row[count[by_row] > 0]
-    members = np.column_stack([cases[by_row], np.where(chosen[by_row] >= 0, pool[chosen[by_row]], -1)])
-    weight = np.repeat(1.0 / count[by_row][:, None], members.shape[1], axis=1)
-    weight[:, 0] = 1.0
-    distance = np.abs(score[members] - score[members[:, :1]])
-    is_treated = np.zeros(members.shape, dtype=np.bool_)
-    is_treated[:, 0] = True
-    present = members >= 0
-    return MatchedSets(
-        set_id=np.nonzero(present)[0].astype(np.int64),
-        row=members[present].astype(np.int64),
-        is_treated=is_treated[present],
-        weight=weight[present],
-        distance=distance[present],
-        n_unmatched_treated=int((count == 0).sum()),
-        caliper=caliper,
-    )
-
-
 @cache
 def _compiled() -> Callable[..., IntArray]:
-    """`_choose` compiled by numba, kept on disk where there is a place to write."""
-    import numba
-    from numba.extending import register_jitable
-
-    register_jitable(_first_free)
-    try:
-        compiled: Any = numba.njit(cache=True)(_choose)
-    except RuntimeError:  # numba found no writable place for its cache: compile afresh in each process
-        compiled = numba.njit(_choose)
-    return compiled  # type: ignore[no-any-return]
+    return compiled(_choose, _first_free)
 
 
 def _first_free(link: IntArray, i: int) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causal.design.balance import Estimand
-from causal.design.weighting import effective_sample_size, propensity_weights
+from causal.design.diagnostics.balance import Estimand
+from causal.design.weighting.propensity_weights import propensity_weights
+from causal.design.weighting.weights import effective_sample_size
 from causal.errors import DesignError
 
 E, W = np.array([0.8, 0.5, 0.2, 0.4]), np.array([True, True, False, False])

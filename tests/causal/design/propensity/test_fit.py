@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causal.design import propensity
-from causal.design.propensity import c_statistic, firth_logistic, fit_propensity, independent_columns
+from causal.design.propensity import fit as propensity
+from causal.design.propensity.fit import c_statistic, firth_logistic, fit_propensity, independent_columns
 from causal.errors import DesignError
 
 

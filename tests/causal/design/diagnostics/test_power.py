@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causal.design.power import minimum_detectable_effect
+from causal.design.diagnostics.power import minimum_detectable_effect
 from causal.errors import DesignError
 
 PLAN: dict[str, float] = {"attrition_treated": 0.35, "attrition_comparison": 0.25, "icc": 0.05, "per_cluster": 2}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from causal.design.overlap import common_support, overlap_bins, preference_score
+from causal.design.diagnostics.overlap import common_support, overlap_bins, preference_score
 from causal.errors import DesignError
 
 

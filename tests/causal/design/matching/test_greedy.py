@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causal.design import matching
-from causal.design.matching import MatchedSets, caliper_width, match_greedy, row_weights
+from causal.design.matching import greedy
+from causal.design.matching.caliper import caliper_width
+from causal.design.matching.greedy import match_greedy
+from causal.design.matching.sets import MatchedSets, row_weights
 from causal.errors import DesignError
 
 
@@ -241,7 +243,7 @@ def test_same_function_without_the_compiler(monkeypatch: pytest.MonkeyPatch) -> 
     rng = np.random.default_rng(8)
     logit, treated, day = rng.normal(size=120).round(1), np.arange(120) < 40, rng.uniform(0, 900, 120)
     compiled = match_greedy(logit, treated, ratio=2, caliper=0.3, time_days=day, window_days=180.0)
-    monkeypatch.setattr(matching, "_compiled", lambda: matching._choose)
+    monkeypatch.setattr(greedy, "_compiled", lambda: greedy._choose)
     assert as_dict(match_greedy(logit, treated, ratio=2, caliper=0.3, time_days=day, window_days=180.0)) == as_dict(
         compiled
     )
@@ -258,6 +260,6 @@ def test_matches_where_the_compiler_cannot_write(monkeypatch: pytest.MonkeyPatch
     expected = as_dict(match_greedy(logit, treated))
     plain = numba.njit
     monkeypatch.setattr(numba, "njit", lambda *search, **options: plain(*search) if search else unwritable(**options))
-    matching._compiled.cache_clear()
+    greedy._compiled.cache_clear()
     assert as_dict(match_greedy(logit, treated)) == expected
-    matching._compiled.cache_clear()
+    greedy._compiled.cache_clear()

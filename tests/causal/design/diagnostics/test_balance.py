@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causal.design.balance import Estimand, balance_table, fixed_sd, standardised_mean_difference
+from causal.design.diagnostics.balance import Estimand, balance_table, fixed_sd, standardised_mean_difference
 from causal.errors import DesignError
 
 

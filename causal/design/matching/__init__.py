@@ -1,0 +1,1 @@
+"""Who is compared with whom: matched sets by every method, inside risk sets."""

@@ -1,0 +1,1 @@
+"""The probability of treatment given what was known before time zero."""

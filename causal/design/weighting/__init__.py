@@ -1,0 +1,1 @@
+"""Weights that make groups comparable, each with the estimand it stands for."""
