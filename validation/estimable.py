@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
-from causal.protocol.design import Matching, NegativeControls
+from causal.protocol.design import NegativeControls
+from causal.protocol.matching import AnyMatching
 from causal.protocol.outcome import IntercurrentEvents, Rating
 from validation.verdict import Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
@@ -115,7 +116,7 @@ def judge_estimable(study: AnyStudy) -> Verdict:
             parts = list(_occasion_parts(study))
         case FlatTableStudy():
             paired_weights = (
-                not isinstance(study.analysis.design, Matching) and study.analysis.standard_error == "paired"
+                not isinstance(study.analysis.design, AnyMatching) and study.analysis.standard_error == "paired"
             )
             parts = ["a paired standard error without pairs (weighting needs 'robust')"] if paired_weights else []
         case CohortStudy():

@@ -17,7 +17,7 @@ from causal.design.matching.sets import MatchedSets, row_weights
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
-from causal.protocol.design import Caliper
+from causal.protocol.matching import Caliper
 from causal.records import AttritionStep, Cohort, Design, codes
 
 FloatArray = NDArray[np.float64]

@@ -20,8 +20,9 @@ from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.weighting.propensity_weights import propensity_weights
 from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
 from causal.errors import DesignError
-from causal.protocol.design import Matching, Weighting
+from causal.protocol.matching import Greedy
 from causal.protocol.study import FlatColumns, FlatTableStudy
+from causal.protocol.weighting import PropensityWeighting
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -54,9 +55,9 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
     covariates, names = design_columns(frame, columns)
     propensity = fit_propensity(covariates, treated, names=names)
     match study.analysis.design:
-        case Matching() as matching:
+        case Greedy() as matching:
             return _matched(outcome, treated, covariates, names, propensity, matching, study)
-        case Weighting() as weighting:
+        case PropensityWeighting() as weighting:
             return _weighted(outcome, treated, covariates, names, propensity, weighting, study)
 
 
@@ -87,7 +88,7 @@ def _matched(
     covariates: FloatArray,
     names: tuple[str, ...],
     propensity: Propensity,
-    matching: Matching,
+    matching: Greedy,
     study: FlatTableStudy,
 ) -> FlatResult:
     caliper = matching.caliper
@@ -118,7 +119,7 @@ def _weighted(
     covariates: FloatArray,
     names: tuple[str, ...],
     propensity: Propensity,
-    weighting: Weighting,
+    weighting: PropensityWeighting,
     study: FlatTableStudy,
 ) -> FlatResult:
     if study.analysis.standard_error == "paired":

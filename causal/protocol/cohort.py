@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from causal.protocol.base import Days, Name, Part, Sentence
-from causal.protocol.design import Matching, Weighting
+from causal.protocol.matching import AnyMatching
 from causal.protocol.target_trial import (
     Contrast,
     Emulation,
@@ -22,6 +22,7 @@ from causal.protocol.target_trial import (
     PriorContacts,
     PriorRating,
 )
+from causal.protocol.weighting import AnyWeighting
 
 
 class MaximumAge(Part):
@@ -207,13 +208,6 @@ class Level(Part):
     """How units of the level below belong to it."""
 
 
-class EntropyBalancing(Part):
-    """Weights that make exposure and confounders uncorrelated, or two groups' means equal."""
-
-    method: Literal["entropy_balancing"]
-    """The kind of design."""
-
-
 class Unweighted(Part):
     """Nothing but chance, or the model of the outcome, makes groups comparable."""
 
@@ -240,8 +234,7 @@ class CloneCensorWeight(Part):
 
 
 CohortDesign = Annotated[
-    Matching | Weighting | EntropyBalancing | Unweighted | SequentialTrials | CloneCensorWeight,
-    Field(discriminator="method"),
+    AnyMatching | AnyWeighting | Unweighted | SequentialTrials | CloneCensorWeight, Field(discriminator="method")
 ]
 """How comparable groups are made."""
 

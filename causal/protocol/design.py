@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import Days, Name, Part, Sentence
+from causal.protocol.base import ColumnName, Days, Name, Part, Sentence
 
 
 class Dag(Part):
@@ -57,41 +57,23 @@ class DeclaredCovariate(Part):
     """Whether nobody may have recorded it; then `missing.covariates` must have a rule for it."""
 
 
-class Caliper(Part):
-    """Largest distance allowed between matched occasions: `width` times the named standard deviation."""
+class PropensityModel(Part):
+    """How the probability of treatment is modelled, given what was known before time zero."""
 
-    scale: Literal["logit"]
-    """Distance is measured on the log odds of the estimated propensity."""
-    sd: Literal["pooled_within", "whole"]
-    """Standard deviation of both groups pooled within group, or of everyone together."""
-    width: float = Field(gt=0, le=10)
-    """How many of those standard deviations apart two occasions may lie."""
-
-
-class Matching(Part):
-    """Nearest-neighbour matching inside risk sets, without replacement, deterministic."""
-
-    method: Literal["greedy"]
-    """One treated occasion after the other takes its nearest comparison occasions."""
-    ratio: int = Field(ge=1, le=4)
-    """Most comparison occasions per treated occasion."""
-    order: Literal["highest", "lowest"] = "highest"
-    """Whether the treated occasion with the highest or the lowest propensity chooses first."""
-    caliper: Caliper | None
-    """Largest distance allowed; null allows any."""
-    replacement: Literal[False] = False
-    """A comparison occasion is used once."""
-
-
-class Weighting(Part):
-    """Inverse-probability weighting."""
-
-    method: Literal["propensity"]
-    """Weights from the estimated probability of treatment."""
-    estimand: Literal["ATT", "ATE", "ATO"]
-    """Effect in the treated, in everyone, or in those who could have gone either way."""
-    stabilised: bool = False
-    """Multiply each weight by the overall share of the group it stands in."""
+    model: Literal["logistic", "elastic_net", "boosting"] = "logistic"
+    """Logistic regression (Firth's where events are few), with an elastic-net penalty, or calibrated boosted trees."""
+    splines: tuple[ColumnName, ...] = ()
+    """Covariates that enter as natural cubic splines."""
+    knots: int = Field(default=4, ge=3, le=7)
+    """Knots of each spline."""
+    cluster_means: Literal["clinic", "clinician"] | None = None
+    """Add each covariate's mean in the clinic or clinician (Mundlak terms)."""
+    cross_fit: int | None = Field(default=None, ge=2, le=20)
+    """Folds of whole clusters; each occasion is scored by a model that never saw its cluster."""
+    sampling_fraction: float | None = Field(default=None, gt=0, le=1)
+    """Share of untreated occasions that was drawn into the extract, where only a sample was."""
+    seed: int | None = Field(default=None, ge=0)
+    """Seed of the boosted trees; needed for `model: boosting` only."""
 
 
 class Support(Part):

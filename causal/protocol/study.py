@@ -14,15 +14,16 @@ from causal.protocol.design import (
     Dag,
     DeclaredCovariate,
     Gates,
-    Matching,
     NegativeControls,
+    PropensityModel,
     Support,
-    Weighting,
 )
 from causal.protocol.exposure import Alliance, CohortExposure, DirectedMeasure, EffectModifier, Exposure, Mediator
 from causal.protocol.governance import Governance, Report
+from causal.protocol.matching import AnyMatching, Matching
 from causal.protocol.outcome import CohortEstimand, CohortOutcome, Estimand, Outcome
 from causal.protocol.target_trial import TargetTrial
+from causal.protocol.weighting import AnyWeighting, Weighting
 
 
 class StudyHeader(Part):
@@ -67,8 +68,12 @@ class OccasionStudy(Part):
     """What compared occasions must be alike in."""
     support: Support = Support(rule="stratum_common")
     """Where both strategies were really possible."""
-    matching: Matching
-    """Who is compared with whom."""
+    propensity: PropensityModel = PropensityModel()
+    """How the probability of treatment is modelled."""
+    matching: Matching | None = None
+    """Who is compared with whom. A study declares either this or `weighting`."""
+    weighting: Weighting | None = None
+    """With what weights the groups are compared."""
     estimator: Estimator
     """How the number is computed."""
     missing: MissingData
@@ -221,10 +226,16 @@ class FlatColumns(Part):
 
 
 class FlatAnalysis(Part):
-    """Matching or weighting on the estimated propensity score."""
+    """Matching or weighting."""
 
-    design: Annotated[Matching | Weighting, Field(discriminator="method")]
+    propensity: PropensityModel = PropensityModel()
+    """How the probability of treatment is modelled."""
+    design: Annotated[AnyMatching | AnyWeighting, Field(discriminator="method")]
     """Who is compared with whom, or with what weights."""
+    exact: tuple[ColumnName, ...] = ()
+    """Columns on which compared rows agree exactly."""
+    cluster: ColumnName | None = None
+    """Column whose rows may resemble each other: the unit of cluster-robust errors, cluster means and cross-fitting."""
     standard_error: Literal["paired", "robust"]
     """From the differences within pairs, or robust to unequal variances and weights."""
     level: float = Field(default=0.95, gt=0.5, lt=1)

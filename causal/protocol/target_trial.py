@@ -171,8 +171,8 @@ class FollowUp(Part):
 class Contrast(Part):
     """Which population the effect speaks of, and whose strategies are compared."""
 
-    estimand: Literal["ATT", "ATE", "ATO"]
-    """Effect in the treated, in everyone, or in those who could have gone either way."""
+    estimand: Literal["ATT", "ATC", "ATE", "ATO", "ATM"]
+    """Effect in the treated, the untreated, everyone, those who could have gone either way, or those a match keeps."""
     analogue: Literal["intention_to_treat", "per_protocol"]
     """By the strategy begun, or by the strategy kept."""
 

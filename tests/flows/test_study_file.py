@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from causal.errors import StudyFileError
 from causal.protocol import FlatTableStudy, OccasionStudy
-from causal.protocol.design import Weighting
+from causal.protocol.weighting import PropensityWeighting
 from flows.study_file import load_instruments, load_study, schema_text, study_digest, study_json_schema, write_schema
 from flows.study_file.plain_words import PATTERNS
 from flows.study_file.plain_yaml import plain_yaml
@@ -71,7 +71,7 @@ def test_examples_load() -> None:
     assert isinstance(lalonde, FlatTableStudy)
     assert isinstance(nhefs, FlatTableStudy)
     assert {value.quantity: value.value for value in lalonde.published} == {"estimate": 894.3675, "sets": 185}
-    assert nhefs.analysis.design == Weighting(method="propensity", estimand="ATE", stabilised=True)
+    assert nhefs.analysis.design == PropensityWeighting(method="propensity", estimand="ATE", stabilised=True)
     assert nhefs.columns.squared == ("age", "smokeintensity", "smokeyrs", "wt71")
 
 

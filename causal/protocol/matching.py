@@ -1,0 +1,188 @@
+"""Who is compared with whom: every way of matching, and the rules on pairs they share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from causal.protocol.base import ColumnName, Part
+
+
+class Caliper(Part):
+    """Largest distance allowed between matched occasions: `width` times the named standard deviation."""
+
+    scale: Literal["logit", "probability"]
+    """Distance is measured on the log odds of the estimated propensity, or on the probability itself."""
+    sd: Literal["pooled_within", "whole"]
+    """Standard deviation of both groups pooled within group, or of everyone together."""
+    width: float = Field(gt=0, le=10)
+    """How many of those standard deviations apart two occasions may lie."""
+
+
+class CovariateCaliper(Part):
+    """A limit on how far apart, or how close, matched occasions may be in one covariate."""
+
+    covariate: ColumnName
+    """The covariate."""
+    width: float = Field(gt=0)
+    """The limit: in standard deviations when `sd` names one, in the covariate's own unit otherwise."""
+    sd: Literal["pooled_within", "whole"] | None = None
+    """Standard deviation of both groups pooled within group, or of everyone together; null for the covariate's unit."""
+    side: Literal["within", "beyond"] = "within"
+    """At most that far apart, or at least that far apart (forbidden closeness)."""
+
+
+class Preference(Part):
+    """A key on which agreement is wanted and not demanded: disagreement adds `penalty` to the distance."""
+
+    key: ColumnName
+    """The key: `clinic_id` to prefer a comparison from the same clinic."""
+    penalty: float = Field(ge=0)
+    """What disagreement costs, in units of the distance."""
+
+
+class ScoreDistance(Part):
+    """Closeness on the estimated propensity."""
+
+    kind: Literal["score"]
+    """The kind of distance."""
+
+
+class CovariateDistance(Part):
+    """Closeness on the covariates themselves, each in standard units and correlations accounted for."""
+
+    kind: Literal["mahalanobis", "rank_mahalanobis"]
+    """On the values, or on their ranks (outliers and rare yes-or-no covariates then do not dominate)."""
+    covariates: tuple[ColumnName, ...] = ()
+    """The covariates; all tier-1 confounders where none is named."""
+
+
+Distance = Annotated[ScoreDistance | CovariateDistance, Field(discriminator="kind")]
+"""How unlike two occasions are."""
+
+SetsEstimand = Literal["ATT", "ATC", "ATE"]
+
+
+class PairRules(Part):
+    """Rules on who may stand in a set with whom, beside the exact keys and the calendar window."""
+
+    caliper: Caliper | None
+    """Largest distance allowed on the propensity; null allows any."""
+    calipers: tuple[CovariateCaliper, ...] = ()
+    """Further limits, covariate by covariate."""
+    differ: tuple[ColumnName, ...] = ()
+    """Keys on which compared occasions must differ."""
+    prefer: tuple[Preference, ...] = ()
+    """Keys on which agreement is preferred."""
+
+
+class Greedy(PairRules):
+    """One treated occasion after the other takes its nearest comparison occasions, inside its risk set."""
+
+    method: Literal["greedy"]
+    """Nearest neighbours, one treated occasion after the other."""
+    ratio: int = Field(ge=1, le=4)
+    """Most comparison occasions per treated occasion."""
+    order: Literal["highest", "lowest", "closest", "earliest", "random"] = "highest"
+    """Who chooses first: highest or lowest propensity, the closest pair, the earliest row, or by lot (`seed`)."""
+    seed: int | None = Field(default=None, ge=0)
+    """Seed of the lot; needed for `order: random` only."""
+    distance: Distance = ScoreDistance(kind="score")
+    """What nearest means."""
+    replacement: bool = False
+    """Whether a comparison occasion may be used in several sets."""
+    most_uses: int | None = Field(default=None, ge=1)
+    """How often a comparison occasion may be used with replacement; null for any number of times."""
+
+
+class Optimal(PairRules):
+    """As many treated occasions as can be matched are, and the total distance is the smallest possible."""
+
+    method: Literal["optimal"]
+    """Smallest total distance."""
+    ratio: int = Field(ge=1, le=4)
+    """Comparison occasions per treated occasion."""
+    distance: Distance = ScoreDistance(kind="score")
+    """What distance means."""
+
+
+class Full(PairRules):
+    """Everyone with an admissible partner enters a set of one treated and several comparisons, or the reverse."""
+
+    method: Literal["full"]
+    """Optimal full matching."""
+    estimand: SetsEstimand = "ATT"
+    """Effect in the treated, in the untreated, or in everyone matched."""
+    most_comparisons: int | None = Field(default=None, ge=1)
+    """Most comparison occasions in a set; null for any number."""
+    most_treated: int | None = Field(default=None, ge=1)
+    """Most treated occasions that share one comparison occasion; null for any number."""
+    distance: Distance = ScoreDistance(kind="score")
+    """What distance means."""
+
+
+class GeneralisedFull(Part):
+    """Everyone enters a set with both groups in it; near-optimal and fast for millions of occasions."""
+
+    method: Literal["generalised_full"]
+    """Generalised full matching."""
+    estimand: SetsEstimand = "ATT"
+    """Effect in the treated, in the untreated, or in everyone matched."""
+    caliper: Caliper | None
+    """Largest distance allowed on the propensity; null allows any."""
+
+
+class FineBalance(PairRules):
+    """Optimal matching among the matchings whose groups agree best in the distribution of named keys."""
+
+    method: Literal["fine_balance"]
+    """Near-fine or refined balance by integer programming."""
+    ratio: int = Field(ge=1, le=4)
+    """Comparison occasions per treated occasion."""
+    balance: tuple[ColumnName, ...] = Field(min_length=1)
+    """Keys whose distribution must agree between the groups, the most important first."""
+    distance: Distance = ScoreDistance(kind="score")
+    """What distance means."""
+
+
+class Cardinality(Part):
+    """The largest sample whose groups differ in no covariate by more than the tolerance, then paired."""
+
+    method: Literal["cardinality"]
+    """Largest balanced sample by integer programming."""
+    ratio: int = Field(default=1, ge=1, le=4)
+    """Comparison occasions per treated occasion."""
+    tolerance: float = Field(default=0.05, gt=0, le=1)
+    """Largest standardised mean difference allowed in any covariate."""
+
+
+class CoarsenedExact(Part):
+    """Occasions alike in every coarsened covariate form a stratum; strata with one group only leave."""
+
+    method: Literal["coarsened_exact"]
+    """Coarsened exact matching."""
+    estimand: SetsEstimand = "ATT"
+    """Effect in the treated, in the untreated, or in everyone matched."""
+    bins: dict[ColumnName, int] = {}
+    """Number of equally wide bins by covariate; Sturges' rule for the others."""
+
+
+class Subclassification(Part):
+    """Strata of the estimated propensity with equal numbers of the group the effect is about."""
+
+    method: Literal["subclassification"]
+    """Strata of the score."""
+    estimand: SetsEstimand = "ATT"
+    """Effect in the treated, in the untreated, or in everyone matched."""
+    subclasses: int = Field(default=6, ge=2, le=100)
+    """Number of strata."""
+
+
+AnyMatching = (
+    Greedy | Optimal | Full | GeneralisedFull | FineBalance | Cardinality | CoarsenedExact | Subclassification
+)
+"""Every way of making matched sets."""
+
+Matching = Annotated[AnyMatching, Field(discriminator="method")]
+"""Who is compared with whom."""
