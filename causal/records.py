@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
+from causal.design.compare import Grouping
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.overlap import OverlapBin
 from causal.errors import DesignError
@@ -77,17 +79,21 @@ def codes(values: pd.Series) -> Ints:
 class Design:
     """Who is compared with whom, built without outcomes.
 
-    `members` has one row per matched occasion (set_id, treated, weight and the columns of a cohort), the treated
-    occasion of a set first; `covariates` (rows aligned with members) holds the filled covariate matrix, one column per
-    name in `covariate_names`.
+    `members` has one row per member of a set (set_id, treated, weight and the columns of a cohort), the treated
+    occasions of a set first; an occasion used in several sets has a row in each. Under weighting every occasion with
+    weight is a row of its own and `grouping` says so. `covariates` (rows aligned with members) holds the filled
+    covariate matrix, one column per name in `covariate_names`. `estimand` is whose effect the weights stand for (ATT);
+    `estimand_label` adds what was done to it (ATT in the matched), in the letters tables use.
     """
 
     members: pd.DataFrame
     covariates: Floats
     covariate_names: tuple[str, ...]
     estimand: str
+    estimand_label: str
     estimand_sentence: str
-    matching_sentence: str
+    method_sentence: str
+    grouping: Grouping
     attrition: tuple[AttritionStep, ...]
     balance: tuple[BalanceRow, ...]
     overlap: tuple[OverlapBin, ...]
@@ -104,14 +110,32 @@ class Design:
 
     @property
     def n_sets(self) -> int:
-        """Number of matched sets."""
-        return int(self.members["treated"].sum())
+        """Number of matched sets or strata; under weighting, of occasions."""
+        return int(self.members["set_id"].nunique())
+
+    @property
+    def n_treated(self) -> int:
+        """Treated occasions in the comparison."""
+        return int(self.members.loc[self.members["treated"], "ta_id"].nunique())
+
+    @property
+    def n_comparison(self) -> int:
+        """Comparison occasions in the comparison, each counted once however often it is used."""
+        return int(self.members.loc[~self.members["treated"], "ta_id"].nunique())
+
+    @property
+    def unit_of_inference(self) -> Literal["matched set", "patient"]:
+        """What stands for itself where clinicians are too few: the matched set, unless sets overlap or are large."""
+        own = self.grouping == "matched set" and len(self.members) == self.n_treated + self.n_comparison
+        return "matched set" if own else "patient"
 
     @property
     def digest(self) -> str:
         """sha256 of everything the comparison consists of: who, with whom, with what weight and covariates."""
         h = hashlib.sha256()
-        h.update(repr((self.estimand, self.estimand_sentence, self.covariate_names, self.attrition)).encode())
+        said = (self.estimand, self.estimand_label, self.estimand_sentence, self.method_sentence, self.grouping)
+        h.update(repr(said).encode())
+        h.update(repr((self.covariate_names, self.attrition)).encode())
         columns = ["ta_id", "person_id", "clinician_id", "clinic_id", "time_zero", "recipient", "patient_informed"]
         columns += ["set_id", "treated", "weight"]
         h.update(self.members[columns].to_csv(index=False, float_format="%.17g").encode())

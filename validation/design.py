@@ -11,9 +11,9 @@ from validation.verdict import Verdict, at_least, at_most, not_evaluated
 
 def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
     """One verdict per gate, in the order a reader asks: enough, whom, alike, honest."""
-    lost = 1 - design.n_sets / max(design.n_eligible_treated, 1)
+    lost = 1 - design.n_treated / max(design.n_eligible_treated, 1)
     return (
-        at_least("design.sets", design.n_sets, gates.minimum_sets, "matched sets"),
+        at_least("design.sets", design.n_treated, gates.minimum_sets, COUNTED[design.grouping]),
         at_most(
             "design.unmatched",
             lost,
@@ -36,6 +36,13 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
         ),
         _pretrend(design, gates.pretrend_smd),
     )
+
+
+COUNTED = {
+    "matched set": "matched sets",
+    "stratum": "warned occasions in strata with both groups",
+    "weight": "warned occasions with weight",
+}
 
 
 def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:

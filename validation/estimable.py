@@ -68,8 +68,16 @@ IN_WORDS: dict[str, str] = {
     "next_session": "a value at a later session",
     # designs
     "greedy": "matching",
+    "optimal": "optimal matching",
+    "full": "full matching",
+    "generalised_full": "generalised full matching",
+    "fine_balance": "matching with fine balance",
+    "cardinality": "cardinality matching",
+    "coarsened_exact": "coarsened exact matching",
+    "subclassification": "subclassification",
     "propensity": "weighting by the propensity",
     "entropy_balancing": "entropy balancing",
+    "covariate_balancing": "covariate-balancing weights",
     "none": "neither matching nor weighting",
     "sequential_trials": "a sequence of trials",
     "clone_censor_weight": "cloning, censoring and weighting",
@@ -91,8 +99,6 @@ IN_WORDS: dict[str, str] = {
     "first_offer": "the first offer",
     "preparation_end": "the end of preparation",
     # groups and analogues
-    "ATE": "everyone",
-    "ATO": "those who could have gone either way",
     "per_protocol": "of keeping to a strategy",
     # strategies
     "composite": "counting the event as a bad outcome",
@@ -142,8 +148,6 @@ def _occasion_parts(study: OccasionStudy) -> Iterator[str]:
     elif study.outcome.dyad != "index_clinician":
         yield "ratings of another clinician than the one who made the assessment"
     contrast = study.target_trial.contrast
-    if contrast.estimand != "ATT":
-        yield f"the effect in {_said(contrast.estimand)}"
     if contrast.analogue != "intention_to_treat":
         yield f"the effect {_said(contrast.analogue)}"
     for estimand in study.estimands:

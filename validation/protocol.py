@@ -16,7 +16,8 @@ from causal.protocol.target_trial import FollowedUp
 from causal.tables import ACTIONS
 from validation.diagram import judge_diagram
 from validation.estimable import judge_estimable, judge_planned
-from validation.verdict import Status, Verdict, at_most, not_evaluated
+from validation.method import estimand_of, judge_method
+from validation.verdict import Status, Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
 
 RATER_OF_VERSION = {
@@ -31,7 +32,6 @@ RATER_OF_VERSION = {
 SYMPTOM_KEYS = {"phq9": "phq9"}
 """Covariates scored with a key of their own, and the key."""
 HOURS_PER_DAY = 24
-MOST_COMPARISONS = 4
 FREE_TEXT = ("note_text", "session_note")
 CLAIMS = re.compile(
     r"\b(safe|safely|harmless)\b|\b(no|zero|without an?) (\w+ )?(effect|harm)\b|\b(does|did|do) not (harm|hurt)\b",
@@ -57,7 +57,7 @@ def judge_protocol(study: AnyStudy, instruments: Mapping[str, Instrument]) -> tu
         case CohortStudy():
             lints = tuple(_cohort(study, instruments))
         case FlatTableStudy():
-            lints = (_columns(study),)
+            lints = tuple(_flat(study))
         case MetaStudy():
             lints = (_claims(study), _forbidden(study.governance.forbidden_columns), _moderators(study))
     return (*lints, judge_estimable(study), *judge_planned(study))
@@ -86,7 +86,7 @@ def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> I
     yield _covariates(confounders, study.confounders.tier1, {*COVARIATES, *declared})
     yield _adjust_for(study.estimator.adjust_for, confounders)
     yield _mediators(study)
-    yield _ratio(study)
+    yield from _method(study, confounders, {*EXACT_KEYS, *declared})
     yield _missing(study, confounders)
     yield _forbidden(study.governance.forbidden_columns)
     yield _claims(study)
@@ -320,9 +320,19 @@ def _mediators(study: OccasionStudy | CohortStudy) -> Verdict:
     return holds("protocol.mediators", "; ".join(problems), "nothing declared to lie on the path is adjusted for")
 
 
-def _ratio(study: OccasionStudy) -> Verdict:
-    sentence = "comparison occasions for each treated one; more would add bias faster than information"
-    return at_most("protocol.ratio", study.matching.ratio, MOST_COMPARISONS, sentence)
+def _method(study: OccasionStudy, confounders: Sequence[str], keys: Collection[str]) -> Iterator[Verdict]:
+    method = study.matching or study.weighting
+    if method is None or (study.matching and study.weighting):
+        sentence = "a study declares matching or weighting, one of the two; this one declares "
+        yield holds("protocol.method", sentence + ("neither" if method is None else "both"), "")
+        return
+    yield from judge_method(method, study.propensity, covariates=confounders, keys=keys)
+    declared, made = study.target_trial.contrast.estimand, estimand_of(method)
+    yield holds(
+        "protocol.estimand_of_method",
+        f"the contrast asks for {declared} and the method gives {made}" if declared != made else "",
+        "the method gives the contrast that is asked for",
+    )
 
 
 def _missing(study: OccasionStudy | CohortStudy, confounders: Sequence[str]) -> Verdict:
@@ -425,6 +435,17 @@ def _alliance(study: CohortStudy) -> Verdict:
         "protocol.alliance",
         f"the alliance is called a {role.replace('_', ' ')}, and the study names none" if empty.get(role) else "",
         f"the study says what part the alliance plays: {role.replace('_', ' ')}",
+    )
+
+
+def _flat(study: FlatTableStudy) -> Iterator[Verdict]:
+    columns = study.columns
+    yield _columns(study)
+    yield from judge_method(
+        study.analysis.design,
+        study.analysis.propensity,
+        covariates=(*columns.numeric, *columns.categorical),
+        keys=(*columns.numeric, *columns.categorical, *columns.keys),
     )
 
 

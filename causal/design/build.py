@@ -1,4 +1,4 @@
-"""The design from end to end: covariates, propensity, support, matching, balance. No outcome is seen."""
+"""The design from end to end: covariates, propensity, support, matching or weighting, balance. No outcome is seen."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.cohort.catalogue import EXACT_KEYS
-from causal.design.covariates import covariate_matrix
+from causal.design.compare import Comparison, Units, compare
+from causal.design.covariates import CovariateMatrix, covariate_matrix
+from causal.design.describe import estimand_label, estimand_sentence, method_sentence
 from causal.design.diagnostics.balance import balance_table, standardised_mean_difference
 from causal.design.diagnostics.overlap import common_support, overlap_bins
-from causal.design.matching.caliper import caliper_width
-from causal.design.matching.greedy import match_greedy
-from causal.design.matching.sets import MatchedSets, row_weights
+from causal.design.matching.pairing import Pairing
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
-from causal.protocol.matching import Caliper
+from causal.protocol.matching import AnyMatching
+from causal.protocol.weighting import AnyWeighting
 from causal.records import AttritionStep, Cohort, Design, codes
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-
-SD_WORDS = {"pooled_within": "pooled within-group SD", "whole": "whole-sample SD"}
 
 
 def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
@@ -36,45 +35,59 @@ def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
     Raises
     ------
     DesignError
-        The propensity cannot be fitted (separation, too few events), or nothing can be matched.
+        The propensity cannot be fitted (separation, too few events), nothing can be matched, or the weights do not
+        exist.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         return _design(cohort, study)
 
 
+def chosen_method(study: OccasionStudy) -> AnyMatching | AnyWeighting:
+    """The one way of making groups comparable that the study declares."""
+    method = study.matching or study.weighting
+    if method is None or (study.matching and study.weighting):
+        raise DesignError(
+            "design.method", "a study declares matching or weighting, one of the two", fix="keep one of the two keys"
+        )
+    return method
+
+
 def _design(cohort: Cohort, study: OccasionStudy) -> Design:
-    occasions = cohort.occasions
+    occasions, method = cohort.occasions, chosen_method(study)
     treated = occasions["treated"].to_numpy(dtype=np.bool_)
     matrix = covariate_matrix(occasions, study)
-    propensity = fit_propensity(matrix.values, treated, names=matrix.names)
+    propensity = _propensity(occasions, treated, matrix, study)
     exact = exact_codes(occasions, study.target_trial.assignment.exact)
     supported = _support(propensity, treated, exact, study)
-    caliper = _caliper(propensity, treated, study.matching.caliper)
-    sets = _match(occasions, treated, propensity, exact, supported, caliper, study)
-    weights = row_weights(sets, len(occasions))
-    members = occasions.iloc[sets.row].reset_index(drop=True)
-    members = members.assign(set_id=sets.set_id, weight=sets.weight)
-    n_treated = int(treated.sum())
-    n_unmatched = n_treated - int(sets.is_treated.sum())
+    compared = _compare(occasions, treated, matrix, propensity, exact, supported, study)
+    n_treated, in_comparison = int(treated.sum()), compared.weight > 0
+    n_unmatched = n_treated - int((treated & in_comparison).sum())
+    label = estimand_label(compared, left_out=n_unmatched)
     return Design(
-        members=members,
-        covariates=matrix.values[sets.row],
+        members=occasions.iloc[compared.row]
+        .reset_index(drop=True)
+        .assign(set_id=compared.set_id, weight=compared.row_weight),
+        covariates=matrix.values[compared.row],
         covariate_names=matrix.names,
-        estimand=study.target_trial.contrast.estimand,
-        estimand_sentence=estimand_sentence(n_unmatched),
-        matching_sentence=matching_sentence(study),
-        attrition=(*cohort.attrition, *_design_steps(occasions, treated, supported, sets)),
-        balance=balance_table(matrix.values, matrix.names, matrix.tiers, treated, weights),
+        estimand=compared.estimand,
+        estimand_label=label,
+        estimand_sentence=estimand_sentence(compared, left_out=n_unmatched),
+        method_sentence=method_sentence(method, study.target_trial.assignment),
+        grouping=compared.grouping,
+        attrition=(*cohort.attrition, *_design_steps(occasions, treated, supported, in_comparison, compared)),
+        balance=balance_table(
+            matrix.values, matrix.names, matrix.tiers, treated, compared.weight, estimand=compared.estimand
+        ),
         overlap=overlap_bins(propensity.probability, treated, minimum=study.governance.small_cells.threshold),
         propensity_method=propensity.method,
         c_statistic=propensity.c_statistic,
         events_per_parameter=propensity.events_per_parameter,
         aliased=(*propensity.aliased, *matrix.constant),
         separated=propensity.separated,
-        caliper=caliper,
+        caliper=compared.caliper,
         n_eligible_treated=n_treated,
         n_unmatched_treated=n_unmatched,
-        pretrend_smd=_pretrend(occasions, treated, weights),
+        pretrend_smd=_pretrend(occasions, treated, compared.weight),
         ended_in_grace_share=float(occasions["ended_in_grace"].mean()),
     )
 
@@ -83,11 +96,21 @@ def exact_codes(occasions: pd.DataFrame, keys: tuple[str, ...]) -> IntArray:
     """One integer (n,) per combination of the exact keys, in order of first appearance."""
     combined = np.zeros(len(occasions), dtype=np.int64)
     for key in keys:
-        if key not in EXACT_KEYS:
-            raise DesignError("design.exact_key", f"'{key}' is not an exact key; known: {', '.join(EXACT_KEYS)}")
-        values = codes(occasions[key])  # what is not recorded is a value of its own and agrees with itself only
+        values = _key(occasions, key)  # what is not recorded is a value of its own and agrees with itself only
         combined = combined * (int(values.max()) + 1) + values
     return combined
+
+
+def _key(occasions: pd.DataFrame, key: str) -> IntArray:
+    if key not in EXACT_KEYS:
+        raise DesignError("design.exact_key", f"'{key}' is not a key to match on; known: {', '.join(EXACT_KEYS)}")
+    return codes(occasions[key])
+
+
+def _propensity(
+    occasions: pd.DataFrame, treated: BoolArray, matrix: CovariateMatrix, study: OccasionStudy
+) -> Propensity:
+    return fit_propensity(matrix.values, treated, names=matrix.names)
 
 
 def _support(propensity: Propensity, treated: BoolArray, exact: IntArray, study: OccasionStudy) -> BoolArray:
@@ -103,64 +126,50 @@ def _support(propensity: Propensity, treated: BoolArray, exact: IntArray, study:
     return supported
 
 
-def _caliper(propensity: Propensity, treated: BoolArray, caliper: Caliper | None) -> float | None:
-    if caliper is None:
-        return None
-    return caliper_width(propensity.logit, treated, width=caliper.width, sd=caliper.sd)
-
-
-def _match(
+def _compare(
     occasions: pd.DataFrame,
     treated: BoolArray,
+    matrix: CovariateMatrix,
     propensity: Propensity,
     exact: IntArray,
     supported: BoolArray,
-    caliper: float | None,
     study: OccasionStudy,
-) -> MatchedSets:
-    """Matched sets whose `row` indexes all occasions, found among the supported ones."""
-    rows = np.flatnonzero(supported)
+) -> Comparison:
+    """The comparison among the supported occasions, its rows counted among all of them."""
     day = occasions["time_zero"].to_numpy().astype("datetime64[s]").astype(np.int64) / 86400
-    sets = match_greedy(
-        propensity.logit[rows],
-        treated[rows],
-        ratio=study.matching.ratio,
-        caliper=caliper,
-        exact=exact[rows],
-        time_days=day[rows],
-        window_days=float(study.target_trial.assignment.calendar_days),
-        person=codes(occasions["person_id"])[rows],
-        order=study.matching.order,
+    units = Units(
+        treated=treated,
+        covariates=matrix.values,
+        names=matrix.names,
+        tiers=matrix.tiers,
+        logit=propensity.logit,
+        keys={key: _key(occasions, key) for key in EXACT_KEYS},
+        pairing=Pairing(
+            exact=exact,
+            time=day,
+            window=float(study.target_trial.assignment.calendar_days),
+            person=codes(occasions["person_id"]),
+        ),
     )
-    return MatchedSets(
-        set_id=sets.set_id,
-        row=rows[sets.row],
-        is_treated=sets.is_treated,
-        weight=sets.weight,
-        distance=sets.distance,
-        n_unmatched_treated=sets.n_unmatched_treated,
-        caliper=sets.caliper,
-    )
+    return compare(chosen_method(study), units, among=supported)
 
 
 def _design_steps(
-    occasions: pd.DataFrame, treated: BoolArray, supported: BoolArray, sets: MatchedSets
+    occasions: pd.DataFrame, treated: BoolArray, supported: BoolArray, in_comparison: BoolArray, compared: Comparison
 ) -> tuple[AttritionStep, AttritionStep]:
     person = occasions["person_id"]
-    return (
+    return tuple(
         AttritionStep(
-            rule="Either decision was open: a probability of warning found in both groups",
-            persons=int(person[supported].nunique()),
-            occasions=int(supported.sum()),
-            treated=int((supported & treated).sum()),
-        ),
-        AttritionStep(
-            rule="Matched",
-            persons=int(person.iloc[sets.row].nunique()),
-            occasions=int(sets.row.size),
-            treated=int(sets.is_treated.sum()),
-        ),
-    )
+            rule=rule,
+            persons=int(person[rows].nunique()),
+            occasions=int(rows.sum()),
+            treated=int((rows & treated).sum()),
+        )
+        for rule, rows in (
+            ("Either decision was open: a probability of warning found in both groups", supported),
+            ("Weighted" if compared.grouping == "weight" else "Matched", in_comparison),
+        )
+    )  # type: ignore[return-value]  # two steps
 
 
 def _pretrend(occasions: pd.DataFrame, treated: BoolArray, weights: FloatArray) -> float | None:
@@ -173,29 +182,3 @@ def _pretrend(occasions: pd.DataFrame, treated: BoolArray, weights: FloatArray) 
         return None
     spread = float(change[known & treated].std(ddof=1))
     return standardised_mean_difference(change[known], treated[known], weights=weights[known], sd=spread)
-
-
-def estimand_sentence(n_unmatched: int) -> str:
-    """Of whom the effect speaks. Treated occasions left unmatched change that, and it is said."""
-    if n_unmatched == 0:
-        return "the average effect among all eligible assessments that led to a warning (ATT)"
-    return (
-        "the average effect among the eligible assessments that led to a warning and for which a comparable assessment "
-        "without one exists (ATT in the matched zone); the others are not represented"
-    )
-
-
-def matching_sentence(study: OccasionStudy) -> str:
-    """How sets were made, in one sentence with the caliper's standard deviation named."""
-    m = study.matching
-    exact = ", ".join(EXACT_KEYS[key] for key in study.target_trial.assignment.exact) or "nothing"
-    near = (
-        f"within {m.caliper.width:g} {SD_WORDS[m.caliper.sd]} of the logit"
-        if m.caliper
-        else "with no limit on the distance"
-    )
-    return (
-        f"Each warned occasion, {m.order} estimated probability first, was given up to {m.ratio} unwarned occasions "
-        f"of other people, none used twice: the nearest on the logit of that probability, {near}, at most "
-        f"{study.target_trial.assignment.calendar_days} days apart in calendar time, and the same in: {exact}."
-    )

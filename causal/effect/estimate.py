@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.design.covariates import MISSING_SUFFIX, columns_of
+from causal.design.matching.sets import SetEstimand, set_weights
 from causal.effect.matched_estimates import LinearEffect
 from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
 from causal.errors import EstimationError
@@ -35,7 +38,8 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
     """Termination risk difference and composite mean difference at the primary day.
 
     Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Intervals are
-    clustered on the study's cluster when enough of them contribute, else on the matched set; both are returned, the
+    clustered on the study's cluster when enough of them contribute, else on the matched set (on the patient where sets
+    overlap, are strata, or do not exist); both are returned, the
     primary one first. One cluster alone says nothing about variation between clusters and gives no interval of its own.
     Linear algebra runs on one thread, as for the design.
 
@@ -45,18 +49,19 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
         Too few sets are left for any inference, or an outcome cannot be formed.
     """
     kept, weights = without_excluded(design, outcomes.excluded)
-    n_sets = int((design.members["treated"].to_numpy(dtype=np.bool_) & kept).sum())
-    if n_sets < study.minimum_n_inference:
+    n_treated = int((design.members["treated"].to_numpy(dtype=np.bool_) & kept).sum())
+    if n_treated < study.minimum_n_inference:
         raise EstimationError(
             "estimation.too_few_sets",
-            f"fewer than {study.minimum_n_inference} matched sets are left, too few for an interval",
+            f"fewer than {study.minimum_n_inference} treated occasions are left, too few for an interval",
             fix="describe, do not estimate; or pool more sites",
         )
     members = design.members.loc[kept]
     clusters = codes(members[_cluster_column(study.estimator)])
     several = np.unique(clusters).size > 1
     with threadpool_limits(limits=1, user_api="blas"):
-        by_set = _composite(design, outcomes, study, kept, weights, codes(members["set_id"]))
+        unit = {"matched set": "set_id", "patient": "person_id"}[design.unit_of_inference]
+        by_set = _composite(design, outcomes, study, kept, weights, codes(members[unit]))
         by_cluster = _composite(design, outcomes, study, kept, weights, clusters) if several else None
     return _effects(design, outcomes, study, by_set, by_cluster, kept)
 
@@ -64,17 +69,19 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
 def without_excluded(design: Design, excluded: BoolArray) -> tuple[BoolArray, FloatArray]:
     """Rows (n,) that stay in the estimand and the weights (n_kept,) of those rows.
 
-    A set without its treated occasion or without any comparison leaves; the comparisons that stay share their set's
-    weight equally again.
+    A set left with one arm leaves; those that stay in a set share its weight anew (`set_weights`). Under weighting
+    everyone keeps their own weight.
     """
+    if design.grouping == "weight":
+        return ~excluded, design.members["weight"].to_numpy(dtype=np.float64)[~excluded]
     treated = design.members["treated"].to_numpy(dtype=np.bool_)
     sets = design.members["set_id"].to_numpy(dtype=np.int64)
     n = int(sets.max()) + 1
     cases = np.bincount(sets[treated & ~excluded], minlength=n)
     comparisons = np.bincount(sets[~treated & ~excluded], minlength=n)
     kept = ~excluded & (cases[sets] > 0) & (comparisons[sets] > 0)
-    weights = np.where(treated, 1.0, 1.0 / np.maximum(comparisons[sets], 1))
-    return kept, weights[kept]
+    estimand = cast("SetEstimand", design.estimand)
+    return kept, set_weights(sets[kept], treated[kept], estimand=estimand)
 
 
 def _cluster_column(estimator: Estimator) -> str:
@@ -119,7 +126,7 @@ def _effects(
     kept: BoolArray,
 ) -> Effects:
     treated = design.members["treated"].to_numpy(dtype=np.bool_)
-    ordered = [("matched set", by_set)]
+    ordered: list[tuple[str, CompositeEffect]] = [(design.unit_of_inference, by_set)]
     if by_cluster is not None:
         enough = by_cluster.composite.n_clusters >= study.estimator.minimum_clusters
         ordered.insert(0 if enough else 1, (study.estimator.cluster, by_cluster))
@@ -129,7 +136,7 @@ def _effects(
         first = lines[0][1]
         return Estimate(
             name=name,
-            estimand=design.estimand,
+            estimand=design.estimand_label,
             method="weighted ANCOVA, CR2",
             scale=scale,
             value=first.value,

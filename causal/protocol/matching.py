@@ -157,6 +157,15 @@ class Cardinality(Part):
     """Largest standardised mean difference allowed in any covariate."""
 
 
+class Bins(Part):
+    """Into how many equally wide bins a covariate is coarsened."""
+
+    covariate: ColumnName
+    """The covariate."""
+    number: int = Field(ge=1, le=1000)
+    """Bins between its lowest and its highest value."""
+
+
 class CoarsenedExact(Part):
     """Occasions alike in every coarsened covariate form a stratum; strata with one group only leave."""
 
@@ -164,8 +173,8 @@ class CoarsenedExact(Part):
     """Coarsened exact matching."""
     estimand: SetsEstimand = "ATT"
     """Effect in the treated, in the untreated, or in everyone matched."""
-    bins: dict[ColumnName, int] = {}
-    """Number of equally wide bins by covariate; Sturges' rule for the others."""
+    bins: tuple[Bins, ...] = ()
+    """Numbers of bins; Sturges' rule for covariates not named."""
 
 
 class Subclassification(Part):

@@ -223,6 +223,8 @@ class FlatColumns(Part):
     """Covariates that enter as indicators."""
     squared: tuple[ColumnName, ...] = ()
     """Numeric covariates that also enter with their square."""
+    keys: tuple[ColumnName, ...] = ()
+    """Columns that are no covariates and may serve as keys: to match exactly on, to prefer, to cluster by."""
 
 
 class FlatAnalysis(Part):

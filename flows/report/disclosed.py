@@ -143,8 +143,8 @@ def _dossier(
         threshold=threshold,
         scale=_scale(ws),
         estimand_sentence=design.estimand_sentence,
-        matching_sentence=design.matching_sentence,
-        n_sets=design.n_sets,
+        method_sentence=design.method_sentence,
+        n_sets=design.n_sets if design.grouping == "matched set" else None,
         n_treated=n_treated,
         n_comparison=n_comparison,
         balance=balance,
@@ -195,14 +195,13 @@ def _dossier(
 
 def _arm_sizes(design: Design, threshold: int) -> tuple[int, int]:
     """Matched occasions by group, both large enough to be printed on every page."""
-    n_comparison = len(design.members) - design.n_sets
-    if min(design.n_sets, n_comparison) < threshold:
+    if min(design.n_treated, design.n_comparison) < threshold:
         raise DesignError(
             "design.too_small_to_show",
             f"a matched group holds fewer than {threshold} occasions, so nothing about it may be shown",
             fix="wider eligibility or fewer exact keys, or pool more sites",
         )
-    return design.n_sets, n_comparison
+    return design.n_treated, design.n_comparison
 
 
 def _eligible(design: Design) -> AttritionStep:
@@ -217,8 +216,8 @@ def _overlap(design: Design) -> tuple[OverlapBin, ...]:
         OverlapBin(
             low=b.lower,
             high=b.upper,
-            treated_percent=disclose_percent(b.n_treated / n_treated, design.n_sets),
-            comparison_percent=disclose_percent(b.n_comparison / n_comparison, len(design.members) - design.n_sets),
+            treated_percent=disclose_percent(b.n_treated / n_treated, design.n_treated),
+            comparison_percent=disclose_percent(b.n_comparison / n_comparison, design.n_comparison),
         )
         for b in design.overlap
     )
@@ -324,7 +323,7 @@ def _figure_betrays(
     if code == "design.unmatched":
         # With the number of sets the share tells how many were eligible: only where the flow tells that too.
         told = {step.treated for step in flow}
-        lost = design.n_eligible_treated - design.n_sets
+        lost = design.n_eligible_treated - design.n_treated
         small = disclose_share(lost, design.n_eligible_treated, threshold) is None
         return small or design.n_eligible_treated not in told
     if code == "design.ended_in_grace":
@@ -339,8 +338,9 @@ def _figure_betrays(
 
 def _results(judged: JudgedDesign, effects: Effects, threshold: int) -> Results:
     accepted = not failed(judged.verdicts)
-    lost_sets = judged.design.n_sets - min(i.clusters for i in effects.termination.intervals if _by_set(i))
-    deaths_betrayed = any(disclose_count(n, threshold) is None for n in (effects.n_excluded, lost_sets))
+    by_set = [interval.clusters for interval in effects.termination.intervals if _by_set(interval)]
+    gone = (effects.n_excluded, *(judged.design.n_sets - clusters for clusters in by_set))
+    deaths_betrayed = any(disclose_count(n, threshold) is None for n in gone)
     termination, composite = (
         _effect(estimate, question, threshold, deaths_betrayed=deaths_betrayed)
         for estimate, question in (
@@ -398,12 +398,11 @@ def _endings_betray(effects: Effects, threshold: int) -> bool:
 
 def _response(effects: Effects, design: Design, *, withheld: bool) -> ResponseLine:
     """Who answered, of those who had not ended treatment; withheld with the endings."""
-    n_comparison = len(design.members) - design.n_sets
     ended = (effects.termination.mean_treated, effects.termination.mean_comparison)
     shares = (effects.response_treated, effects.response_comparison)
     treated, comparison = (
         None if withheld else _to_step(share, round(n * (1 - rounded_share(gone))))
-        for share, n, gone in zip(shares, (design.n_sets, n_comparison), ended, strict=True)
+        for share, n, gone in zip(shares, (design.n_treated, design.n_comparison), ended, strict=True)
     )
     return ResponseLine(treated=treated, comparison=comparison, handling=_handling(effects.response_handling))
 

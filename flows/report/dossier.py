@@ -241,8 +241,9 @@ class Dossier:
     scale: tuple[int, int]
     """Lowest and highest answer to an item of the trust scale."""
     estimand_sentence: str
-    matching_sentence: str
-    n_sets: int
+    method_sentence: str
+    n_sets: int | None
+    """Matched sets; None where groups are compared by strata or weights."""
     n_treated: int
     n_comparison: int
     balance: tuple[BalanceLine, ...]

@@ -123,9 +123,10 @@ def _choices(dossier: Dossier) -> Paragraph:
 
 def _comparison(dossier: Dossier) -> str:
     groups = groups_of(dossier)
+    together = "" if dossier.n_sets is None else f", in {counted(dossier.n_sets, 'matched set', 'matched sets')}"
     return (
         f"{count(dossier.n_treated)} cases {groups.treated} are set beside {count(dossier.n_comparison)} cases "
-        f"{groups.comparison} that were like them, in {counted(dossier.n_sets, 'matched set', 'matched sets')}. "
+        f"{groups.comparison} that were {'made ' if dossier.n_sets is None else ''}like them{together}. "
         "Each case is one occasion; a patient can be counted on more than one. Nobody was assigned by lot."
     )
 
@@ -201,7 +202,7 @@ def _alike(dossier: Dossier) -> Section:
         anchor="alike",
         title="Were the groups alike?",
         blocks=(
-            Paragraph(text=stop(capitalised(dossier.matching_sentence))),
+            Paragraph(text=stop(capitalised(dossier.method_sentence))),
             *(_balance_blocks(dossier) if dossier.balance else ()),
             *(_overlap_blocks(dossier) if dossier.overlap else ()),
         ),

@@ -139,7 +139,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             "  replacement: false",
             "  replacement: no",
             "replacement: |no",
-            "matching.replacement: got 'no', expected false",
+            "matching.replacement: got 'no', expected true or false",
         ),
         (
             "  registered: not registered",
@@ -196,13 +196,13 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             "  order: highest",
             "  zzz: highest",
             "|zzz",
-            "matching.zzz: unknown key 'zzz'; the keys here are method, ratio, order, caliper, replacement",
+            "matching.zzz: unknown key 'zzz'; the keys here are caliper, calipers, differ, prefer, method, ratio, order, seed, distance, replacement, most_uses",
         ),
         (
             "    estimand: ATT",
             "    estimand: [ATT]",
             "estimand: |[ATT]",
-            "target_trial.contrast.estimand: got a list of 1, expected one of: ATT, ATE, ATO",
+            "target_trial.contrast.estimand: got a list of 1, expected one of: ATT, ATC, ATE, ATO, ATM",
         ),
         (
             "  minimum_clusters: 30",

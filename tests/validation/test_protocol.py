@@ -288,7 +288,6 @@ NOT_YET: list[tuple[dict[str, Any], str]] = [
         "as outcome, the time until an event (time_to_event)",
     ),
     ({"outcome.dyad": "any_clinician"}, "ratings of another clinician than the one who made the assessment"),
-    ({"target_trial.contrast.estimand": "ATE"}, "the effect in everyone (ATE)"),
     ({"target_trial.contrast.analogue": "per_protocol"}, "the effect of keeping to a strategy (per_protocol)"),
     (
         {"estimands.0.intercurrent_events.death": {"strategy": "last_value"}},

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from causal.cohort.catalogue import COVARIATES
-from causal.design.build import build_design, estimand_sentence, exact_codes, matching_sentence
+from causal.design.build import build_design, exact_codes
 from causal.design.covariates import covariate_matrix
 from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
+from causal.protocol.matching import Greedy
 from causal.records import AttritionStep, Cohort, Design, canonical
 from flows.study_file.load import load_study
 
@@ -28,6 +29,12 @@ def study() -> OccasionStudy:
     loaded = load_study(STUDY_FILE).study
     assert isinstance(loaded, OccasionStudy)
     return loaded
+
+
+def greedy(study: OccasionStudy) -> Greedy:
+    """The study's matching, which is greedy."""
+    assert isinstance(study.matching, Greedy)
+    return study.matching
 
 
 def occasions(seed: int = 2) -> pd.DataFrame:
@@ -80,7 +87,7 @@ def test_every_set_is_a_small_trial(design: Design, study: OccasionStudy) -> Non
     """One warned occasion first, then one or two others of other people, alike in the exact keys and in time."""
     for _, rows in design.members.groupby("set_id"):
         assert rows["treated"].tolist() == [True] + [False] * (len(rows) - 1)
-        assert 2 <= len(rows) <= 1 + study.matching.ratio
+        assert 2 <= len(rows) <= 1 + greedy(study).ratio
         assert rows["person_id"].iloc[0] not in set(rows["person_id"].iloc[1:])
         for key in study.target_trial.assignment.exact:
             assert (rows[key] == rows[key].iloc[0]).all()
@@ -96,8 +103,9 @@ def test_caliper_holds(design: Design, study: OccasionStudy) -> None:
     matrix = covariate_matrix(cohort.occasions, study)
     treated = cohort.occasions["treated"].to_numpy()
     fitted = fit_propensity(matrix.values, treated, names=matrix.names)
-    assert study.matching.caliper is not None
-    caliper = caliper_width(fitted.logit, treated, width=study.matching.caliper.width, sd=study.matching.caliper.sd)
+    declared = greedy(study).caliper
+    assert declared is not None
+    caliper = caliper_width(fitted.logit, treated, width=declared.width, sd=declared.sd)
     assert design.caliper == caliper
     logit = pd.Series(fitted.logit, index=cohort.occasions["ta_id"]).loc[design.members["ta_id"]].to_numpy()
     first = logit[np.flatnonzero(design.members["treated"])]
@@ -146,25 +154,12 @@ def test_the_strategy_s_versions_do_not_matter(design: Design, study: OccasionSt
     assert other.digest != design.digest
 
 
-def test_unmatched_change_the_estimand() -> None:
-    """As soon as one warned occasion has no comparison, the effect speaks of the others and says so."""
-    assert "all eligible assessments" in estimand_sentence(0)
-    assert "not represented" in estimand_sentence(1)
-
-
-def test_sentence_names_the_standard_deviation(study: OccasionStudy) -> None:
-    """The caliper's standard deviation is named, and no limit is called no limit."""
-    assert "within 0.2 pooled within-group SD" in matching_sentence(study)
-    free = study.model_copy(update={"matching": study.matching.model_copy(update={"caliper": None})})
-    assert "no limit on the distance" in matching_sentence(free)
-
-
 def test_without_a_support_rule_everyone_may_match(study: OccasionStudy) -> None:
     """The rule `none` keeps every occasion; without a caliper every warned one then finds a comparison."""
     free = study.model_copy(
         update={
             "support": study.support.model_copy(update={"rule": "none"}),
-            "matching": study.matching.model_copy(update={"caliper": None, "ratio": 1}),
+            "matching": greedy(study).model_copy(update={"caliper": None, "ratio": 1}),
         }
     )
     design = build_design(cohort_of(occasions()), free)

@@ -170,7 +170,7 @@ DOSSIER = Dossier(
     scale=(1, 5),
     estimand_sentence="The average difference among those who were warned and could be matched, had the same people "
     "not been warned.",
-    matching_sentence="Each warned occasion was matched to at most 2 others in the same regime, with the same hold and "
+    method_sentence="Each warned occasion was matched to at most 2 others in the same regime, with the same hold and "
     "instrument version, within 180 days, and with a like estimated probability of warning (within 0.2 standard "
     "deviations of its logit).",
     n_sets=151,

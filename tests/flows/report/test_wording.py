@@ -65,7 +65,7 @@ def test_every_part_the_board_must_see_is_there() -> None:
     parts = [
         DOSSIER.why_no_trial,
         DOSSIER.estimand_sentence,
-        DOSSIER.matching_sentence,
+        DOSSIER.method_sentence,
         DOSSIER.instrument_note,
         DOSSIER.regime_note,
         *DOSSIER.limitations,

@@ -81,6 +81,7 @@ def design_of(world: World) -> Design:
     by_bin = np.r_[np.repeat(centres, cases + np.array(world.lost_by_bin)), np.repeat(centres, others)]
     members = pd.DataFrame(
         {
+            "ta_id": [f"t{k}" for k in range(2 * world.sets)],
             "set_id": np.tile(np.arange(world.sets), 2),
             "treated": np.repeat([True, False], world.sets),
             "weight": 1.0,
@@ -95,8 +96,10 @@ def design_of(world: World) -> Design:
         covariates=flag[matched][:, None],
         covariate_names=("hospitalised_365d",),
         estimand="ATT",
+        estimand_label="ATT",
         estimand_sentence="the average effect",
-        matching_sentence="matched",
+        method_sentence="matched",
+        grouping="matched set",
         attrition=(
             AttritionStep(rule="assessed", persons=3300, occasions=world.first_step, treated=n_treated),
             AttritionStep(rule="eligible", persons=3100, occasions=n, treated=n_treated),

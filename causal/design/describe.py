@@ -1,0 +1,190 @@
+"""What a design did and of whom its effect speaks, in sentences a board can read."""
+
+from __future__ import annotations
+
+from causal.cohort.catalogue import EXACT_KEYS
+from causal.design.compare import Comparison
+from causal.protocol.matching import (
+    AnyMatching,
+    Caliper,
+    Cardinality,
+    CoarsenedExact,
+    CovariateDistance,
+    Distance,
+    FineBalance,
+    Full,
+    GeneralisedFull,
+    Greedy,
+    Optimal,
+    PairRules,
+    Subclassification,
+)
+from causal.protocol.target_trial import Assignment
+from causal.protocol.weighting import AnyWeighting, CovariateBalancing, EntropyBalancing, PropensityWeighting
+
+SD_WORDS = {"pooled_within": "pooled within-group SD", "whole": "whole-sample SD"}
+WHOM = {
+    "ATT": "the eligible assessments that led to a warning",
+    "ATC": "the eligible assessments that led to no warning",
+    "ATE": "all eligible assessments",
+    "ATO": "the eligible assessments on which either decision was open, the more so the more open (overlap weights)",
+    "ATM": "the eligible assessments a one-to-one match would keep (matching weights)",
+}
+ORDERS = {
+    "highest": "highest estimated probability first",
+    "lowest": "lowest estimated probability first",
+    "closest": "closest pair first",
+    "earliest": "earliest first",
+    "random": "in an order drawn by lot",
+}
+
+
+def estimand_label(compared: Comparison, *, left_out: int) -> str:
+    """Letters for tables: the estimand, and what became of it."""
+    parts = [compared.estimand]
+    if left_out:
+        parts.append("in the weighted" if compared.grouping == "weight" else "in the matched")
+    if compared.note:
+        parts.append("modified")
+    return " ".join(parts)
+
+
+def estimand_sentence(compared: Comparison, *, left_out: int) -> str:
+    """Of whom the effect speaks. Treated occasions left out, trimming and truncation change that, and it is said."""
+    whom = WHOM[compared.estimand]
+    note = f". {compared.note}" if compared.note else ""
+    if not left_out:
+        return f"the average effect among {whom} ({compared.estimand}){note}"
+    return (
+        f"the average effect among {whom} and for which a comparable assessment with the other decision exists "
+        f"({compared.estimand} in the {'weighted' if compared.grouping == 'weight' else 'matched'} zone); the others "
+        f"are not represented{note}"
+    )
+
+
+def method_sentence(method: AnyMatching | AnyWeighting, assignment: Assignment) -> str:
+    """How the groups were made comparable, with every standard deviation named."""
+    if isinstance(method, AnyMatching):
+        return f"{_matching(method)} {_held_fixed(assignment)}".strip()
+    return _weighting(method)
+
+
+def _held_fixed(assignment: Assignment) -> str:
+    exact = ", ".join(EXACT_KEYS[key] for key in assignment.exact) or "nothing"
+    return f"Compared occasions are at most {assignment.calendar_days} days apart and the same in: {exact}."
+
+
+def _matching(method: AnyMatching) -> str:
+    match method:
+        case Greedy():
+            reuse = "none used twice" if not method.replacement else _uses(method.most_uses)
+            return (
+                f"Each warned occasion, {ORDERS[method.order]}, was given up to {method.ratio} unwarned occasions of "
+                f"other people, {reuse}: the nearest {_on(method.distance)}, {_near(method.caliper)}.{_rules(method)}"
+            )
+        case Optimal():
+            return (
+                f"As many warned occasions as possible were given {method.ratio} unwarned occasions of other people "
+                f"each, none used twice, so that the total distance {_on(method.distance)} is the smallest possible, "
+                f"{_near(method.caliper)}.{_rules(method)}"
+            )
+        case FineBalance():
+            keys = ", ".join(EXACT_KEYS.get(key, key) for key in method.balance)
+            return (
+                f"Warned occasions were given {method.ratio} unwarned occasions of other people each, none used "
+                f"twice, so that first the groups' distributions of {keys} agree as closely as possible and then the "
+                f"total distance {_on(method.distance)} is the smallest possible, {_near(method.caliper)}."
+                f"{_rules(method)}"
+            )
+        case Full():
+            return (
+                "Every occasion with a possible partner is in one set of one warned and one or more unwarned "
+                "occasions, or of several warned and one unwarned, so that the total distance "
+                f"{_on(method.distance)} is the smallest possible, {_near(method.caliper)}.{_rules(method)}"
+            )
+        case GeneralisedFull():
+            return (
+                "Occasions were gathered into sets with both groups in each and no one far from the others on the "
+                f"logit of the estimated probability, {_near(method.caliper)}."
+            )
+        case Cardinality():
+            return (
+                "The largest sample was taken in which no fact differs between the groups by more than "
+                f"{method.tolerance:g} standard deviations (of the warned before matching), then paired 1:"
+                f"{method.ratio} at the smallest total distance."
+            )
+        case CoarsenedExact():
+            return (
+                "Occasions alike in every fact, numbers coarsened into equally wide bins, form a stratum; strata "
+                "without both groups left."
+            )
+        case Subclassification():
+            return f"Occasions were divided into {method.subclasses} strata of the estimated probability."
+
+
+def _uses(most: int | None) -> str:
+    return "any of them as often as it is nearest" if most is None else f"none used more than {most} times"
+
+
+def _on(distance: Distance) -> str:
+    if not isinstance(distance, CovariateDistance):
+        return "on the estimated probability's scale named below"
+    of = ", ".join(distance.covariates) or "all tier-1 facts"
+    ranks = "the ranks of " if distance.kind == "rank_mahalanobis" else ""
+    return f"in Mahalanobis distance on {ranks}{of}"
+
+
+def _near(caliper: Caliper | None) -> str:
+    if caliper is None:
+        return "with no limit on the distance in the logit of that probability"
+    scale = "logit of that probability" if caliper.scale == "logit" else "probability"
+    return f"within {caliper.width:g} {SD_WORDS[caliper.sd]} of the {scale}"
+
+
+def _rules(rules: PairRules) -> str:
+    sentences = []
+    for limit in rules.calipers:
+        unit = f" {SD_WORDS[limit.sd]}" if limit.sd else " of its unit"
+        bound = "at most" if limit.side == "within" else "at least"
+        sentences.append(f" {limit.covariate} differs by {bound} {limit.width:g}{unit}.")
+    if rules.differ:
+        sentences.append(f" Compared occasions differ in: {', '.join(EXACT_KEYS.get(k, k) for k in rules.differ)}.")
+    if rules.prefer:
+        keys = ", ".join(f"{EXACT_KEYS.get(p.key, p.key)} (penalty {p.penalty:g})" for p in rules.prefer)
+        sentences.append(f" Agreement was preferred in: {keys}.")
+    return "".join(sentences)
+
+
+def _weighting(method: AnyWeighting) -> str:
+    match method:
+        case PropensityWeighting():
+            kinds = {
+                "ATT": "unwarned occasions weighted by the odds of a warning",
+                "ATC": "warned occasions weighted by the odds of no warning",
+                "ATE": "every occasion weighted by the inverse of the probability of the decision taken",
+                "ATO": "every occasion weighted by the probability of the decision not taken (overlap weights)",
+                "ATM": "every occasion weighted as a one-to-one match would keep it (matching weights)",
+            }
+            extra = "".join(
+                (
+                    "; stabilised" if method.stabilised else "",
+                    f"; truncated at quantiles {method.truncate.lower:g} and {method.truncate.upper:g}"
+                    if method.truncate
+                    else "",
+                    f"; occasions with a probability below {method.trim.lower:g} or above {method.trim.upper:g} left out"
+                    if method.trim
+                    else "",
+                )
+            )
+            return f"Groups were made alike by weights: {kinds[method.estimand]}{extra}."
+        case EntropyBalancing():
+            moments = {1: "means", 2: "means and variances", 3: "means, variances and skewness"}[method.moments]
+            return (
+                "Groups were made alike by entropy balancing: the weights nearest to equal ones under which the "
+                f"{moments} of all facts agree exactly."
+            )
+        case CovariateBalancing():
+            return (
+                "Groups were made alike by weights from a model of the probability fitted so that the means of all "
+                "facts agree exactly (covariate-balancing propensity score)."
+            )
