@@ -1,24 +1,26 @@
 """Balance of covariates between the arms, before and after matching or weighting.
 
 One definition of the standardised mean difference serves the table, the plot, the gate and the report. Its denominator
-is fixed before adjustment: a denominator that moved with the matched sample could make a difference look small by
-making the groups more alike within, or large by making them more uniform.
+is fixed by the estimand, not by the matched sample: a denominator that moved with it could make a difference look small
+by making the groups more alike within, or large by making them more uniform.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.design.diagnostics.balance_kernels import Moments, compiled_gaps, compiled_moments
+from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-Estimand = Literal["ATT", "ATE", "ATO"]
+Estimand = WeightEstimand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +32,18 @@ class BalanceRow:
     name, tier
         The covariate and the importance the protocol gives it (1 is gated hardest).
     smd_before, smd_after
-        Standardised mean differences, both over the same denominator, taken before adjustment.
+        Standardised mean differences, both over the same denominator (`fixed_sd`).
     mean_treated, mean_treated_after, mean_comparison_before, mean_comparison_after
         Means in the covariate's units. ``mean_treated`` is before adjustment.
     variance_ratio_before, variance_ratio
-        Variance among treated over variance among comparisons, before and after; None for a binary covariate (its
-        mean says it all) and where the comparison has no variance.
+        Variance among treated over variance among comparisons, before and after; None for a covariate of two values
+        (its mean says it all) and where the comparison has no variance.
     ks_before, ks_after
         Largest gap between the two (weighted) cumulative distributions, 0 to 1.
+    ecdf_mean_before, ecdf_mean_after
+        Mean of that gap over the distinct values of everyone eligible; for two values the gap itself.
     raw_difference_before, raw_difference_after
-        Difference in proportions for a binary covariate, None otherwise.
+        Difference in proportions for a covariate of 0 and 1, None otherwise.
     """
 
     name: str
@@ -54,8 +58,25 @@ class BalanceRow:
     variance_ratio: float | None
     ks_before: float
     ks_after: float
+    ecdf_mean_before: float
+    ecdf_mean_after: float
     raw_difference_before: float | None
     raw_difference_after: float | None
+
+
+class Arms(NamedTuple):
+    """Both arms under one weighting.
+
+    ``share`` (n,) is each occasion's share of its arm's weight; ``weight_*`` are the arms' total weights, ``squares_*``
+    the sums of squared shares (1/n for n equal weights).
+    """
+
+    treated: BoolArray
+    share: FloatArray
+    weight_treated: float
+    weight_comparison: float
+    squares_treated: float
+    squares_comparison: float
 
 
 def standardised_mean_difference(
@@ -75,8 +96,8 @@ def standardised_mean_difference(
     weights
         (n,) weights of 0 or more; None for all 1. Occasions outside the matched sample carry 0.
     sd
-        Denominator, fixed before adjustment (see `fixed_sd`). None takes it from x as given, ignoring the weights:
-        right when x holds everyone, wrong when it holds the matched sample only.
+        Denominator, fixed before adjustment (see `fixed_sd`). None takes it from x as given: right when x holds
+        everyone, wrong when it holds the matched sample only.
     estimand
         Which SD to take when ``sd`` is None.
 
@@ -87,41 +108,54 @@ def standardised_mean_difference(
     Raises
     ------
     DesignError
-        ``design.empty_arm`` when an arm has no weight.
+        ``design.empty_arm`` when an arm has no weight, ``design.weights``, ``design.not_finite``.
 
-    >>> x, treated = np.array([1.0, 3.0, 0.0, 2.0]), np.array([True, True, False, False])
-    >>> round(standardised_mean_difference(x, treated, sd=None), 4)  # (2 - 1) / sqrt(2)
-    0.7071
+    >>> x, treated = np.array([1.0, 3.0, 0.0, 5.0]), np.array([True, True, False, False])
+    >>> round(standardised_mean_difference(x, treated, sd=None), 4)  # (2 - 2.5) / sqrt(2)
+    -0.3536
     """
-    w = _weights(weights, treated)
-    denominator = float(fixed_sd(x[:, None], treated, estimand=estimand)[0]) if sd is None else sd
-    difference = _mean(x, treated, w) - _mean(x, ~treated, w)
-    return difference / denominator if denominator > 0 else 0.0
+    column = _column(x, "the covariate")
+    after = arms_of(treated, weights)
+    found = _moments(column, after)
+    if sd is None:
+        before = arms_of(treated, None)
+        sd = _sd(_moments(column, before), before, found, after, estimand)
+    return _ratio(found.offset_treated - found.offset_comparison, sd)
 
 
-def fixed_sd(covariates: FloatArray, treated: BoolArray, *, estimand: Estimand = "ATT") -> FloatArray:
-    """Denominators of the standardised mean differences of p covariates, from the sample before adjustment.
+def fixed_sd(
+    covariates: FloatArray, treated: BoolArray, *, estimand: Estimand = "ATT", weights: FloatArray | None = None
+) -> FloatArray:
+    """Denominators of the standardised mean differences of p covariates, from everyone eligible.
 
     Parameters
     ----------
     covariates, treated
         (n, p) and (n,), everyone eligible.
     estimand
-        ``ATT``: SD among the treated. ``ATE`` and ``ATO``: ``sqrt((s1^2 + s0^2) / 2)``.
+        ``ATT``: SD among the treated. ``ATC``: among the comparisons. ``ATE``: ``sqrt((s1^2 + s0^2) / 2)``. ``ATO``
+        and ``ATM``: SD of both arms together under the weights, which alone say who that population is.
+    weights
+        (n,) weights of the design, used for ``ATO`` and ``ATM`` only; None for all 1.
 
     Returns
     -------
-    (p,) standard deviations with divisor n - 1, for binary covariates too. Where the treated do not vary but the
-    comparisons do, the pooled SD stands in; 0 only where neither arm varies.
+    (p,) standard deviations. A covariate of two values a and b has ``|b - a| sqrt(p (1 - p))``, any other has divisor
+    n - 1 (its weighted form ``1 - sum(w^2)`` for weights that sum to one). Where the arm named does not vary but the
+    other does, the pooled SD stands in; 0 only where neither arm varies.
 
-    >>> fixed_sd(np.array([[1.0], [3.0], [5.0]]), np.array([True, True, False])).round(4).tolist()
+    Notes
+    -----
+    Austin (2009), Stat Med 28:3083-3107, eq. 1 and 2. The conventions are those of R's MatchIt and cobalt.
+
+    >>> fixed_sd(np.array([[1.0], [3.0], [5.0], [5.0]]), np.array([True, True, False, False])).round(4).tolist()
     [1.4142]
+    >>> fixed_sd(np.array([[1.0], [0.0], [0.0], [0.0]]), np.array([True, True, False, False])).tolist()
+    [0.5]
     """
-    columns = np.ascontiguousarray(covariates.T)
-    one, zero = (np.array([_variance(column[arm]) for column in columns]) for arm in (treated, ~treated))
-    pooled = (one + zero) / 2
-    variance = np.where(one > 0, one, pooled) if estimand == "ATT" else pooled
-    return np.asarray(np.sqrt(variance), dtype=np.float64)
+    before, after = arms_of(treated, None), arms_of(treated, weights)
+    columns = (_column(x, f"covariate {j}") for j, x in enumerate(covariates.T))
+    return np.array([_sd(_moments(x, before), before, _moments(x, after), after, estimand) for x in columns])
 
 
 def balance_table(
@@ -144,113 +178,150 @@ def balance_table(
     treated
         (n,) arm.
     weights
-        (n,) weights of the design, 0 for occasions it leaves out (`causal.design.matching.row_weights`).
+        (n,) weights of the design, 0 for occasions it leaves out (`causal.design.matching.sets.row_weights`).
     estimand
-        Sets the denominator of the standardised mean differences.
+        Sets the denominator of the standardised mean differences (`fixed_sd`).
 
     Raises
     ------
     DesignError
-        ``design.empty_arm`` when an arm is empty or the design gives it no weight.
+        ``design.empty_arm`` when an arm is empty or the design gives it no weight, ``design.weights`` for negative or
+        missing weights, ``design.not_finite`` for missing or infinite values.
 
     Notes
     -----
     Austin (2009), Stat Med 28:3083-3107; Stuart (2010), Stat Sci 25:1-21. Weighted variances divide by
-    ``1 - sum(w^2)`` with weights summing to one, which is n - 1 for equal weights.
+    ``1 - sum(w^2)`` with weights summing to one, which is n - 1 for equal weights. One sort of each covariate that has
+    more than two values; memory for one covariate at a time.
 
     >>> rows = balance_table(np.array([[1.0], [0.0], [0.0], [1.0]]), ["sud"], [2],
     ...                      np.array([True, True, False, False]), np.array([1.0, 1.0, 1.0, 1.0]))
     >>> rows[0].smd_after, rows[0].raw_difference_after, rows[0].variance_ratio
     (0.0, 0.0, None)
     """
-    arm = np.asarray(treated, dtype=np.bool_)
-    x = np.asarray(covariates, dtype=np.float64)
-    weightings = (_weights(None, arm), _weights(weights, arm))
-    sd = fixed_sd(x, arm, estimand=estimand)
-    shares = np.array([_signed_shares(arm, w) for w in weightings])
-    columns = zip(np.ascontiguousarray(x.T), sd, names, tiers, strict=True)
+    before, after = arms_of(treated, None), arms_of(treated, weights)
+    room = np.empty((2, before.treated.size), dtype=np.uint64)
     return tuple(
-        _row(column, arm, weightings, shares, sd=float(scale), name=name, tier=tier)
-        for column, scale, name, tier in columns
+        balance_row(_column(x, name), before, after, room, name=name, tier=tier, estimand=estimand)
+        for x, name, tier in zip(np.asarray(covariates).T, names, tiers, strict=True)
     )
 
 
-def _row(
+def balance_row(
     x: FloatArray,
-    treated: BoolArray,
-    weightings: tuple[FloatArray, FloatArray],
-    signed_shares: FloatArray,
+    before: Arms,
+    after: Arms,
+    room: NDArray[np.uint64],
     *,
-    sd: float,
     name: str,
     tier: int,
+    estimand: Estimand,
+    sd: float | None = None,
 ) -> BalanceRow:
-    """Balance of one covariate (n,) under the weights before and after, and their `_signed_shares` (2, n)."""
-    binary = bool(((x == 0) | (x == 1)).all())
-    smd = [standardised_mean_difference(x, treated, weights=w, sd=sd) for w in weightings]
-    means = [(_mean(x, treated, w), _mean(x, ~treated, w)) for w in weightings]
-    ratios = [None if binary else _variance_ratio(x, treated, w) for w in weightings]
-    gaps = _largest_gaps(x, signed_shares)
+    """Balance of one covariate (n,), finite and contiguous; ``room`` (2, n) is overwritten, ``sd`` None for its own."""
+    raw, adjusted = _moments(x, before), _moments(x, after)
+    scale = _sd(raw, before, adjusted, after, estimand) if sd is None else sd
+    differences = [m.offset_treated - m.offset_comparison for m in (raw, adjusted)]
+    if raw.two_valued:
+        width = float(x.max() - x.min())
+        gaps = tuple(min(_ratio(abs(d), width), 1.0) for d in differences for _ in range(2))
+    else:
+        gaps = compiled_gaps()(x, x.view(np.uint64), after.treated, after.share, room[0], room[1])
+    zero_one = raw.two_valued and bool(((x == 0) | (x == 1)).all())
     return BalanceRow(
         name=name,
         tier=tier,
-        smd_before=smd[0],
-        smd_after=smd[1],
-        mean_treated=means[0][0],
-        mean_treated_after=means[1][0],
-        mean_comparison_before=means[0][1],
-        mean_comparison_after=means[1][1],
-        variance_ratio_before=ratios[0],
-        variance_ratio=ratios[1],
+        smd_before=_ratio(differences[0], scale),
+        smd_after=_ratio(differences[1], scale),
+        mean_treated=raw.origin + raw.offset_treated,
+        mean_treated_after=adjusted.origin + adjusted.offset_treated,
+        mean_comparison_before=raw.origin + raw.offset_comparison,
+        mean_comparison_after=adjusted.origin + adjusted.offset_comparison,
+        variance_ratio_before=_variance_ratio(raw, before),
+        variance_ratio=_variance_ratio(adjusted, after),
         ks_before=gaps[0],
-        ks_after=gaps[1],
-        raw_difference_before=means[0][0] - means[0][1] if binary else None,
-        raw_difference_after=means[1][0] - means[1][1] if binary else None,
+        ecdf_mean_before=gaps[1],
+        ks_after=gaps[2],
+        ecdf_mean_after=gaps[3],
+        raw_difference_before=differences[0] if zero_one else None,
+        raw_difference_after=differences[1] if zero_one else None,
     )
 
 
-def _weights(weights: FloatArray | None, treated: BoolArray) -> FloatArray:
-    """Weights as floats (n,), refused when an arm has none."""
-    w = np.ones(treated.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    if not (w >= 0).all():
-        raise DesignError("design.weights", "weights must be 0 or more and not missing")
-    if not (w[treated].sum() > 0 and w[~treated].sum() > 0):
+def arms_of(treated: BoolArray, weights: FloatArray | None) -> Arms:
+    """Both arms under the weights (n,), None for all 1; refused when an arm has no weight."""
+    arm = np.ascontiguousarray(treated, dtype=np.bool_)
+    w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    if not ((w >= 0) & np.isfinite(w)).all():
+        raise DesignError("design.weights", "weights must be 0 or more and not missing or infinite")
+    one, zero = float(w[arm].sum()), float(w[~arm].sum())
+    if not (one > 0 and zero > 0):
         raise DesignError("design.empty_arm", "one arm has no occasion with weight: balance is undefined")
-    return w
+    share = np.where(arm, w / one, w / zero)
+    return Arms(
+        treated=arm,
+        share=share,
+        weight_treated=one,
+        weight_comparison=zero,
+        squares_treated=float((share[arm] ** 2).sum()),
+        squares_comparison=float((share[~arm] ** 2).sum()),
+    )
 
 
-def _mean(x: FloatArray, rows: BoolArray, weight: FloatArray) -> float:
-    """Weighted mean of x over the rows."""
-    w = weight[rows]
-    return float((w * x[rows]).sum() / w.sum())
+def _column(x: FloatArray, name: str) -> FloatArray:
+    """One covariate, contiguous; refused where a value is missing or infinite."""
+    column = np.ascontiguousarray(x, dtype=np.float64)
+    if not np.isfinite(column).all():
+        raise DesignError("design.not_finite", f"{name} has missing or infinite values: its balance is undefined")
+    return column
 
 
-def _variance(x: FloatArray) -> float:
-    """Variance with divisor n - 1; 0 for fewer than two rows."""
-    return float(x.var(ddof=1)) if x.size > 1 else 0.0
+def _moments(x: FloatArray, arms: Arms) -> Moments:
+    return Moments(*compiled_moments()(x, arms.treated, arms.share))
 
 
-def _variance_ratio(x: FloatArray, treated: BoolArray, weight: FloatArray) -> float | None:
-    """Weighted variance of the treated over that of the comparisons; None where either is undefined or 0 divides."""
-    variances = []
-    for rows in (treated, ~treated):
-        w = weight[rows] / weight[rows].sum()
-        freedom = 1 - float((w**2).sum())
-        if freedom < 1e-12:  # one weighted row has no variance
-            return None
-        variances.append(float((w * (x[rows] - _mean(x, rows, weight)) ** 2).sum()) / freedom)
-    return variances[0] / variances[1] if variances[1] > 0 else None
+def _sd(raw: Moments, before: Arms, adjusted: Moments, after: Arms, estimand: Estimand) -> float:
+    """Denominator for the estimand from one covariate's moments before and after adjustment."""
+    one = _variance(raw.spread_treated, before.squares_treated, two_valued=raw.two_valued)
+    zero = _variance(raw.spread_comparison, before.squares_comparison, two_valued=raw.two_valued)
+    pooled = (one + zero) / 2
+    match estimand:
+        case "ATT":
+            variance = one or pooled
+        case "ATC":
+            variance = zero or pooled
+        case "ATE":
+            variance = pooled
+        case "ATO" | "ATM":
+            variance = _joint_variance(adjusted, after) or pooled
+    return float(np.sqrt(variance))
 
 
-def _signed_shares(treated: BoolArray, weight: FloatArray) -> FloatArray:
-    """Each occasion's share of its arm's weight (n,), negative for comparisons."""
-    shares = np.where(treated, weight / weight[treated].sum(), -weight / weight[~treated].sum())
-    return np.asarray(shares, dtype=np.float64)
+def _variance(spread: float, squares: float, *, two_valued: bool) -> float:
+    """Variance from a mean squared deviation: as it is for two values, unbiased otherwise; 0 for a single row."""
+    if two_valued:
+        return spread
+    return spread / (1 - squares) if 1 - squares > 1e-12 else 0.0
 
 
-def _largest_gaps(x: FloatArray, signed_shares: FloatArray) -> list[float]:
-    """Largest gap between the arms' distribution functions under each row of shares (weightings, n), one sort of x."""
-    order = np.argsort(x)
-    ordered = x[order]
-    last_of_ties = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])
-    return [min(float(np.abs(np.cumsum(shares[order])[last_of_ties]).max()), 1.0) for shares in signed_shares]
+def _joint_variance(m: Moments, arms: Arms) -> float:
+    """Weighted variance of both arms together."""
+    share = arms.weight_treated / (arms.weight_treated + arms.weight_comparison)
+    within = share * m.spread_treated + (1 - share) * m.spread_comparison
+    between = share * (1 - share) * (m.offset_treated - m.offset_comparison) ** 2
+    squares = share**2 * arms.squares_treated + (1 - share) ** 2 * arms.squares_comparison
+    return _variance(within + between, squares, two_valued=m.two_valued)
+
+
+def _variance_ratio(m: Moments, arms: Arms) -> float | None:
+    """Variance of the treated over that of the comparisons; None for two values, or where it has no denominator."""
+    if m.two_valued or max(arms.squares_treated, arms.squares_comparison) > 1 - 1e-12:
+        return None
+    one = _variance(m.spread_treated, arms.squares_treated, two_valued=False)
+    zero = _variance(m.spread_comparison, arms.squares_comparison, two_valued=False)
+    return one / zero if zero > 0 else None
+
+
+def _ratio(difference: float, scale: float) -> float:
+    """0 where there is nothing to scale by."""
+    return difference / scale if scale > 0 else 0.0
