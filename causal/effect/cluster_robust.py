@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity.fit import independent_columns
+from causal.design.propensity.columns import independent_columns
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Kind = Literal["CR0", "CR1", "CR2"]
+Kind = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,7 +30,7 @@ class ClusterRobust:
     coefficient, std_error
         Contrast and its standard error, in units of the outcome.
     df
-        Satterthwaite degrees of freedom under CR2, clusters - 1 under CR0 and CR1; refer to Student's t.
+        Satterthwaite degrees of freedom under CR2, clusters - 1 under the others; refer to Student's t.
     n_clusters, n_rows
         Clusters and rows with weight above 0.
     coefficients
@@ -104,8 +104,11 @@ def cluster_robust(
     contrast
         (k,) linear combination wanted.
     kind
-        ``CR0``: the plain sandwich. ``CR1``: CR0 times G/(G - 1). ``CR2``: each cluster's residuals multiplied by
-        ``(I - H_gg)^(-1/2)``, the symmetric Moore-Penrose root, with H the hat matrix of the weighted rows.
+        ``CR0``: the plain sandwich. ``CR1``: CR0 times G/(G - 1). ``CR1S``: CR0 times
+        ``G (n - 1)/((G - 1)(n - k))``. ``CR2``: each cluster's residuals multiplied by ``(I - H_gg)^(-1/2)``, the
+        symmetric Moore-Penrose root, with H the hat matrix of the weighted rows. ``CR3``: by ``(I - H_gg)^(-1)``, the
+        jackknife's. With each row its own cluster CR0, CR1S and CR3 are HC0, HC1 and HC3, and CR1 is the linearised
+        variance of survey sampling.
 
     Raises
     ------
@@ -263,15 +266,17 @@ def _covariance(fit: _Fit, code: IntArray, kind: Kind) -> tuple[FloatArray, Floa
         )
     q = fit.q[order]
     both = np.column_stack([fit.residual[order], q @ np.linalg.solve(fit.triangle.T, fit.contrast)])
-    if kind == "CR2":
-        both = _times_root(q, both, starts)
+    if kind in {"CR2", "CR3"}:
+        both = _times_power(q, both, starts, 0.5 if kind == "CR2" else 1.0)
     scores = np.linalg.solve(fit.triangle, np.add.reduceat(q * both[:, :1], starts, axis=0).T)
-    inflation = starts.size / (starts.size - 1) if kind == "CR1" else 1.0
+    inflation = starts.size / (starts.size - 1) if kind in {"CR1", "CR1S"} else 1.0
+    if kind == "CR1S":
+        inflation *= (code.size - 1) / (code.size - q.shape[1])
     return inflation * (scores @ scores.T), both[:, 1], order, starts
 
 
-def _times_root(q: FloatArray, columns: FloatArray, starts: IntArray) -> FloatArray:
-    """``(I - Q_g Q_g')^(-1/2)`` times each cluster's rows of ``columns`` (n, m), clusters of one size at a time.
+def _times_power(q: FloatArray, columns: FloatArray, starts: IntArray, power: float) -> FloatArray:
+    """``(I - Q_g Q_g')^-power`` times each cluster's rows of ``columns`` (n, m), clusters of one size at a time.
 
     A direction a cluster's rows determine alone (eigenvalue 1 of ``Q_g Q_g'``) has no inverse and is set to zero.
     """
@@ -282,24 +287,24 @@ def _times_root(q: FloatArray, columns: FloatArray, starts: IntArray) -> FloatAr
         factor, target = q[rows], columns[rows]
         if size <= q.shape[1]:
             leverage, vectors = np.linalg.eigh(factor @ factor.swapaxes(1, 2))
-            out[rows] = vectors @ (_root(leverage)[..., None] * (vectors.swapaxes(1, 2) @ target))
-        else:  # I + Q V diag((root - 1) / leverage) V' Q', with Q_g'Q_g = V diag(leverage) V'
+            out[rows] = vectors @ (_power(leverage, power)[..., None] * (vectors.swapaxes(1, 2) @ target))
+        else:  # I + Q V diag((power - 1) / leverage) V' Q', with Q_g'Q_g = V diag(leverage) V'
             leverage, vectors = np.linalg.eigh(factor.swapaxes(1, 2) @ factor)
             basis = factor @ vectors
-            out[rows] = target + basis @ (_root_excess(leverage)[..., None] * (basis.swapaxes(1, 2) @ target))
+            out[rows] = target + basis @ (_excess(leverage, power)[..., None] * (basis.swapaxes(1, 2) @ target))
     return out
 
 
-def _root(leverage: FloatArray) -> FloatArray:
-    """``(1 - leverage)^(-1/2)``, 0 where the leverage is 1."""
+def _power(leverage: FloatArray, power: float) -> FloatArray:
+    """``(1 - leverage)^-power``, 0 where the leverage is 1."""
     rest = 1.0 - leverage
-    return np.where(rest > 1e-10, 1.0 / np.sqrt(np.maximum(rest, 1e-10)), 0.0)
+    return np.where(rest > 1e-10, np.maximum(rest, 1e-10) ** -power, 0.0)
 
 
-def _root_excess(leverage: FloatArray) -> FloatArray:
-    """``((1 - leverage)^(-1/2) - 1) / leverage``, without cancellation near 0, and -1 where the leverage is 1."""
+def _excess(leverage: FloatArray, power: float) -> FloatArray:
+    """``((1 - leverage)^-power - 1) / leverage``, without cancellation near 0, and -1 where the leverage is 1."""
     small = np.clip(leverage, 1e-12, 1.0 - 1e-10)
-    return np.where(leverage < 1.0 - 1e-10, np.expm1(-0.5 * np.log1p(-small)) / small, -1.0 / leverage.clip(0.5))
+    return np.where(leverage < 1.0 - 1e-10, np.expm1(-power * np.log1p(-small)) / small, -1.0 / leverage.clip(0.5))
 
 
 def _spread(kept_values: FloatArray, kept: NDArray[np.bool_]) -> FloatArray:

@@ -11,20 +11,24 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
+from causal.design.compare import Comparison, Units, compare
+from causal.design.describe import engine_model, estimand_label
 from causal.design.diagnostics.balance import BalanceRow, balance_table
-from causal.design.matching.caliper import caliper_width
-from causal.design.matching.greedy import match_greedy
-from causal.design.matching.sets import row_weights
-from causal.design.propensity.fit import Propensity, fit_propensity
-from causal.design.weighting.propensity_weights import propensity_weights
+from causal.design.frame import column_of, design_columns, numbers, treatment_of
+from causal.design.matching.pairing import Pairing
+from causal.design.propensity.fit import fit_propensity
+from causal.design.propensity.terms import model_matrix
 from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
+from causal.effect.weighted_estimates import WeightedEffect, weighted_difference
 from causal.errors import DesignError
-from causal.protocol.matching import Greedy
-from causal.protocol.study import FlatColumns, FlatTableStudy
+from causal.protocol.matching import AnyMatching
+from causal.protocol.study import FlatAnalysis, FlatColumns, FlatTableStudy
 from causal.protocol.weighting import PropensityWeighting
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
@@ -32,7 +36,7 @@ BoolArray = NDArray[np.bool_]
 class FlatResult:
     """The effect in one flat table; `n_sets` is None for weighting. `balance` is after adjustment beside before."""
 
-    effect: LinearEffect
+    effect: LinearEffect | WeightedEffect
     estimand: str
     method: str
     n_rows: int
@@ -48,106 +52,130 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
     DesignError
         A column is missing, not numeric, incomplete or constant; the treatment is not 0 and 1; no overlap.
     """
-    columns = study.columns
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _analysed(frame, study)
+
+
+def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
+    columns, analysis = study.columns, study.analysis
     _refuse_columns(frame, columns)
-    treated = _treatment(frame, columns.treatment)
-    outcome = _numbers(frame, columns.outcome)
-    covariates, names = design_columns(frame, columns)
-    propensity = fit_propensity(covariates, treated, names=names)
-    match study.analysis.design:
-        case Greedy() as matching:
-            return _matched(outcome, treated, covariates, names, propensity, matching, study)
-        case PropensityWeighting() as weighting:
-            return _weighted(outcome, treated, covariates, names, propensity, weighting, study)
-
-
-def design_columns(frame: pd.DataFrame, columns: FlatColumns) -> tuple[FloatArray, tuple[str, ...]]:
-    """Covariate matrix (n, p) and names: numbers, squares, and an indicator of every category but the first in order.
-
-    >>> frame = pd.DataFrame({"age": [30.0, 40.0], "race": ["b", "a"]})
-    >>> design_columns(frame, FlatColumns(treatment="t", outcome="y", numeric=("age",), categorical=("race",)))
-    (array([[30.,  1.],
-           [40.,  0.]]), ('age', 'race: b'))
-    """
-    named: dict[str, FloatArray] = {name: _numbers(frame, name) for name in columns.numeric}
-    named |= {f"{name} squared": named[name] ** 2 for name in columns.squared}
-    for name in columns.categorical:
-        values = frame[name]
-        if values.isna().any():
-            raise _missing(name, int(values.isna().sum()))
-        for category in sorted(values.unique())[1:]:
-            named[f"{name}: {category}"] = (values == category).to_numpy(dtype=np.float64)
-    if not named:
-        raise DesignError("flat.no_covariates", "the study names no covariate", fix="list them under columns")
-    return np.column_stack(list(named.values())), tuple(named)
-
-
-def _matched(
-    outcome: FloatArray,
-    treated: BoolArray,
-    covariates: FloatArray,
-    names: tuple[str, ...],
-    propensity: Propensity,
-    matching: Greedy,
-    study: FlatTableStudy,
-) -> FlatResult:
-    caliper = matching.caliper
-    width = caliper_width(propensity.logit, treated, width=caliper.width, sd=caliper.sd) if caliper else None
-    sets = match_greedy(propensity.logit, treated, ratio=matching.ratio, caliper=width, order=matching.order)
-    level = study.analysis.level
-    if study.analysis.standard_error == "paired":
-        effect = paired_difference(outcome[sets.row], sets.is_treated, sets=sets.set_id, level=level)
-    else:
-        effect = weighted_ancova(
-            outcome[sets.row], sets.is_treated, None, weights=sets.weight, clusters=sets.set_id, level=level
-        )
+    treated = treatment_of(frame, columns.treatment)
+    outcome = numbers(frame, columns.outcome)
+    covariates, names = design_columns(
+        frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
+    )
+    clusters = None if analysis.cluster is None else _codes(frame, analysis.cluster)
+    model = engine_model(analysis.propensity)
+    rng = None if analysis.propensity.seed is None else np.random.default_rng(analysis.propensity.seed)
+    propensity = fit_propensity(covariates, treated, names=names, model=model, clusters=clusters, rng=rng)
+    wants_matrix = analysis.standard_error == "estimated_weights"
+    is_model = isinstance(analysis.design, PropensityWeighting) and analysis.propensity.model == "logistic"
+    compared = compare(
+        analysis.design,
+        Units(
+            treated=treated,
+            covariates=covariates,
+            names=names,
+            tiers=(1,) * len(names),
+            logit=propensity.logit,
+            keys={name: _codes(frame, name) for name in (*columns.numeric, *columns.categorical, *columns.keys)},
+            pairing=Pairing(exact=_joint(frame, analysis.exact)),
+            design_matrix=model_matrix(covariates, names, model, clusters)[0]
+            if wants_matrix and is_model
+            else (covariates if wants_matrix and not isinstance(analysis.design, PropensityWeighting) else None),
+        ),
+    )
     return FlatResult(
-        effect=effect,
-        estimand="ATT" if sets.n_unmatched_treated == 0 else "ATT among the matched",
-        method=f"greedy 1:{matching.ratio} on the logit, {matching.order} first",
+        effect=_effect(outcome, treated, compared, clusters, analysis),
+        estimand=estimand_label(compared, left_out=_left_out(treated, compared)),
+        method=flat_method(analysis),
         n_rows=outcome.size,
-        n_sets=int(sets.is_treated.sum()),
+        n_sets=int(np.unique(compared.set_id).size) if isinstance(analysis.design, AnyMatching) else None,
         balance=balance_table(
-            covariates, names, [1] * len(names), treated, row_weights(sets, outcome.size), estimand="ATT"
+            covariates, names, [1] * len(names), treated, compared.weight, estimand=compared.estimand
         ),
     )
 
 
-def _weighted(
-    outcome: FloatArray,
-    treated: BoolArray,
-    covariates: FloatArray,
-    names: tuple[str, ...],
-    propensity: Propensity,
-    weighting: PropensityWeighting,
-    study: FlatTableStudy,
-) -> FlatResult:
-    if study.analysis.standard_error == "paired":
-        raise DesignError("flat.paired_weights", "weighting has no pairs", fix="set standard_error to robust")
-    weights = propensity_weights(
-        propensity.probability, treated, estimand=weighting.estimand, stabilised=weighting.stabilised
-    )
-    effect = weighted_ancova(
-        outcome,
-        treated,
+def _left_out(treated: BoolArray, compared: Comparison) -> int:
+    """Units of the population the effect is meant for that are not in the comparison."""
+    focal = {"ATT": treated, "ATC": ~treated}.get(compared.estimand, np.ones(treated.size, dtype=np.bool_))
+    return int((focal & (compared.weight == 0)).sum())
+
+
+def _effect(
+    outcome: FloatArray, treated: BoolArray, compared: Comparison, clusters: IntArray | None, analysis: FlatAnalysis
+) -> LinearEffect | WeightedEffect:
+    """The contrast with the standard error that is asked for."""
+    row, level = compared.row, analysis.level
+    if compared.weights is not None:
+        if analysis.standard_error == "paired":
+            raise DesignError("flat.paired_weights", "weighting has no pairs", fix="set standard_error to robust")
+        if analysis.standard_error == "estimated_weights":
+            return weighted_difference(outcome, treated, compared.weights, clusters=clusters, level=level)
+        own = np.arange(outcome.size, dtype=np.int64)
+        return weighted_ancova(
+            outcome,
+            treated,
+            None,
+            weights=compared.weight,
+            clusters=own if clusters is None else clusters,
+            level=level,
+            kind="CR0" if clusters is None else "CR2",
+        )
+    if analysis.standard_error == "estimated_weights":
+        raise DesignError(
+            "flat.estimated_weights", "matched sets are not weights with a model", fix="set standard_error to robust"
+        )
+    if analysis.standard_error == "paired":
+        return paired_difference(outcome[row], treated[row], sets=compared.set_id, level=level)
+    reused = np.unique(row).size < row.size
+    if clusters is None and reused:
+        raise DesignError(
+            "flat.reused",
+            "a unit used in several matched sets makes the sets depend on one another",
+            fix="name a cluster column that holds them together, or match without replacement",
+        )
+    return weighted_ancova(
+        outcome[row],
+        treated[row],
         None,
-        weights=weights,
-        clusters=np.arange(outcome.size, dtype=np.int64),
-        level=study.analysis.level,
-        kind="CR0",
+        weights=compared.row_weight,
+        clusters=compared.set_id if clusters is None else clusters[row],
+        level=level,
     )
-    return FlatResult(
-        effect=effect,
-        estimand=weighting.estimand,
-        method=f"inverse probability of treatment, {'stabilised' if weighting.stabilised else 'not stabilised'}",
-        n_rows=outcome.size,
-        n_sets=None,
-        balance=balance_table(covariates, names, [1] * len(names), treated, weights, estimand=weighting.estimand),
-    )
+
+
+def flat_method(analysis: FlatAnalysis) -> str:
+    """The method in a few words."""
+    design = analysis.design
+    words = design.method.replace("_", " ")
+    if isinstance(design, PropensityWeighting):
+        return f"inverse probability of treatment, {'stabilised' if design.stabilised else 'not stabilised'}"
+    if ratio := getattr(design, "ratio", None):
+        words += f" 1:{ratio}"
+    if isinstance(order := getattr(design, "order", None), str):
+        words += f", {order} first" if order != "random" else ", by lot"
+    return words
+
+
+def _codes(frame: pd.DataFrame, name: str) -> IntArray:
+    return np.asarray(pd.factorize(column_of(frame, name), use_na_sentinel=False)[0], dtype=np.int64)
+
+
+def _joint(frame: pd.DataFrame, names: tuple[str, ...]) -> IntArray | None:
+    """One code (n,) per combination of the columns' values."""
+    if not names:
+        return None
+    joint = np.zeros(len(frame), dtype=np.int64)
+    for name in names:
+        codes = _codes(frame, name)
+        joint = joint * (int(codes.max()) + 1) + codes
+    return joint
 
 
 def _refuse_columns(frame: pd.DataFrame, columns: FlatColumns) -> None:
-    wanted = (columns.treatment, columns.outcome, *columns.numeric, *columns.categorical)
+    wanted = (columns.treatment, columns.outcome, *columns.numeric, *columns.categorical, *columns.keys)
     absent = [name for name in wanted if name not in frame.columns]
     if absent:
         raise DesignError("flat.no_column", f"the table has no column {', '.join(map(repr, absent))}")
@@ -157,28 +185,3 @@ def _refuse_columns(frame: pd.DataFrame, columns: FlatColumns) -> None:
         raise DesignError("flat.column_twice", "a column is named twice under columns", fix="name each column once")
     if not set(columns.squared) <= set(columns.numeric):
         raise DesignError("flat.squared", "a squared column must also be listed as numeric")
-
-
-def _treatment(frame: pd.DataFrame, name: str) -> BoolArray:
-    values = _numbers(frame, name)
-    if not np.isin(values, (0.0, 1.0)).all():
-        raise DesignError("flat.treatment", f"treatment '{name}' holds values other than 0 and 1")
-    return np.equal(values, 1.0)
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> FloatArray:
-    if not pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
-        raise DesignError("flat.not_numeric", f"column '{name}' is declared a number and holds text")
-    values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
-    if not np.isfinite(values).all():
-        raise _missing(name, int((~np.isfinite(values)).sum()))
-    return values
-
-
-def _missing(name: str, count: int) -> DesignError:
-    few = "fewer than 11" if count < 11 else str(count)
-    return DesignError(
-        "flat.missing",
-        f"column '{name}' is missing in {few} rows",
-        fix="a flat table has no missing-data plan: deliver complete rows",
-    )

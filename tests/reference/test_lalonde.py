@@ -245,7 +245,7 @@ def test_weighting(
     ess_treated: float,
 ) -> None:
     """Effect, HC0 error (each row a cluster) and effective sample sizes agree with R."""
-    weights = propensity_weights(scores.probability, lalonde.treated, estimand=estimand)
+    weights = propensity_weights(lalonde.treated, logit=scores.logit, estimand=estimand).weight
     fit = cluster_robust(
         np.column_stack([np.ones(614), lalonde.treated]),
         lalonde.outcome,
@@ -262,6 +262,6 @@ def test_weighting(
 
 def test_overlap_weights_balance_exactly(lalonde: Lalonde, scores: Propensity) -> None:
     """Overlap weights from a logistic maximum make every covariate's weighted means equal (Li, Morgan & Zaslavsky)."""
-    weights = propensity_weights(scores.probability, lalonde.treated, estimand="ATO")
+    weights = propensity_weights(lalonde.treated, logit=scores.logit, estimand="ATO").weight
     rows = balance_table(lalonde.covariates, lalonde.names, [1] * 8, lalonde.treated, weights, estimand="ATO")
     assert max(abs(row.smd_after) for row in rows) < 1e-9

@@ -54,7 +54,7 @@ def test_model_of_quitting(quitting: Propensity) -> None:
 def test_stabilised_weights(nhefs: pd.DataFrame, quitting: Propensity) -> None:
     """Stabilised weights have mean .9988 and run from .33 to 4.30 (book, section 12.3)."""
     treated = nhefs["qsmk"].astype(int).to_numpy() == 1
-    weights = propensity_weights(quitting.probability, treated, estimand="ATE", stabilised=True)
+    weights = propensity_weights(treated, logit=quitting.logit, estimand="ATE", stabilised=True).weight
     summary = (weights.mean(), weights.min(), weights.max())
     assert summary == pytest.approx((0.998844349931932, 0.331248928997336, 4.29766157299529), rel=1e-6)
 
@@ -66,7 +66,7 @@ def test_effect_of_quitting_on_weight(nhefs: pd.DataFrame, quitting: Propensity,
     fit = cluster_robust(
         np.column_stack([np.ones(treated.size), treated]),
         nhefs["wt82_71"].to_numpy(dtype=float),
-        weights=propensity_weights(quitting.probability, treated, estimand="ATE", stabilised=stabilised),
+        weights=propensity_weights(treated, logit=quitting.logit, estimand="ATE", stabilised=stabilised).weight,
         clusters=np.arange(treated.size),
         contrast=np.array([0.0, 1.0]),
         kind="CR0",

@@ -51,7 +51,7 @@ class Weights:
         Whose effect the weighted contrast estimates, after all that was done: ``ATT``, or ``ATT, trimmed`` when
         occasions were set aside or weights truncated (`estimand_note` says how).
     estimand_note
-        What trimming or truncation changed, in words; empty where nothing was.
+        What stabilising, trimming or truncation changed, in words; empty where nothing was.
     method
         How the weights were made, in words.
     nuisance
