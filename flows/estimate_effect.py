@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from causal.effect.estimate import estimate_effects, primary_estimand, without_excluded
+from causal.effect.estimate import estimate_effects, primary_estimand, target_population, without_excluded
 from causal.effect.outcomes import apply_estimand, facts_after, primary_window
 from causal.errors import EstimationError
 from causal.protocol.approval import Approval
@@ -93,7 +93,8 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Ou
     members = judged.design.members
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
         tables = attach(connection, judged.extract.files)
-        matched = connection.create_table("members", members[["ta_id", "person_id", "clinician_id", "time_zero"]])
+        once = members[["ta_id", "person_id", "clinician_id", "time_zero"]].drop_duplicates("ta_id")
+        matched = connection.create_table("members", once)
         facts = keep(
             connection, "facts", facts_after(matched, tables, ws.study, ws.instruments[ws.study.outcome.instrument])
         ).to_pandas()
@@ -126,7 +127,7 @@ def release(
 
 
 def _truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes) -> TrueEffect | None:
-    """The known effect among the treated occasions of the estimate, when a synthetic extract's truth file was given.
+    """The known effect among the occasions the estimate speaks of, when a synthetic extract's truth file was given.
 
     Raises
     ------
@@ -147,6 +148,5 @@ def _truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes) -> TrueEffec
             f"counted as {FLOOR:g}; this study asks for another",
             fix="run without the truth file",
         )
-    members = judged.design.members
-    kept, _ = without_excluded(judged.design, outcomes.excluded)
-    return true_effect(pd.read_parquet(ws.truth), members.loc[members["treated"] & kept, "ta_id"])
+    kept, weights = without_excluded(judged.design, outcomes.excluded)
+    return true_effect(pd.read_parquet(ws.truth), *target_population(judged.design, kept, weights))

@@ -45,6 +45,8 @@ def judge_method(
         Names of the keys that rules on pairs may use.
     """
     problems = [*_names(method, propensity, covariates, keys), *_settings(method), *_model(propensity)]
+    if propensity.sampling_fraction is not None and estimand_of(method) not in ("ATT", "ATC"):
+        problems.append("with a sample of the untreated only the effect in one group can be weighted for")
     yield holds("protocol.method", "; ".join(problems), "the way groups are made comparable holds together")
     if isinstance(method, Greedy | Optimal | FineBalance | Cardinality):
         sentence = "comparison occasions for each treated one; more would add bias faster than information"
@@ -64,7 +66,7 @@ def _names(
     if isinstance(method, FineBalance):
         named_keys += method.balance
     if isinstance(method, CoarsenedExact):
-        named_covariates += [bins.covariate for bins in method.bins]
+        named_covariates += [*method.covariates, *(bins.covariate for bins in method.bins)]
     for named, known, what in ((named_covariates, covariates, "confounder"), (named_keys, keys, "key to match on")):
         if unknown := sorted(set(named) - set(known)):
             near = listed(f"{name}{did_you_mean(name, known)}" for name in unknown)

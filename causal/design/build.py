@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.cohort.catalogue import EXACT_KEYS
-from causal.design.compare import Comparison, Units, compare
+from causal.design.compare import Comparison, Units, compare, engine_model
 from causal.design.covariates import CovariateMatrix, covariate_matrix
 from causal.design.describe import estimand_label, estimand_sentence, method_sentence
 from causal.design.diagnostics.balance import balance_table, standardised_mean_difference
@@ -110,7 +110,18 @@ def _key(occasions: pd.DataFrame, key: str) -> IntArray:
 def _propensity(
     occasions: pd.DataFrame, treated: BoolArray, matrix: CovariateMatrix, study: OccasionStudy
 ) -> Propensity:
-    return fit_propensity(matrix.values, treated, names=matrix.names)
+    declared = study.propensity
+    cluster = {"clinic": "clinic_id", "clinician": "clinician_id", None: "clinician_id"}[declared.cluster_means]
+    sampled = declared.sampling_fraction
+    return fit_propensity(
+        matrix.values,
+        treated,
+        names=matrix.names,
+        model=engine_model(declared),
+        clusters=codes(occasions[cluster]),
+        offset=None if sampled is None else np.full(treated.size, -np.log(sampled)),
+        rng=None if declared.seed is None else np.random.default_rng(declared.seed),
+    )
 
 
 def _support(propensity: Propensity, treated: BoolArray, exact: IntArray, study: OccasionStudy) -> BoolArray:

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from causal.design.matching.caliper import caliper_width
 from causal.design.matching.pairing import Pairing
 from causal.design.matching.sets import MatchedSets, on_rows, row_weights
-from causal.design.weighting.weights import WeightEstimand
+from causal.design.memory import MEMORY
+from causal.design.propensity.model import PropensityModel
+from causal.design.weighting.weights import WeightEstimand, Weights
 from causal.errors import DesignError
-from causal.protocol.matching import AnyMatching, Caliper, Greedy
-from causal.protocol.weighting import AnyWeighting
+from causal.protocol.design import PropensityModel as DeclaredModel
+from causal.protocol.matching import (
+    AnyMatching,
+    Caliper,
+    Cardinality,
+    CoarsenedExact,
+    CovariateDistance,
+    Distance,
+    FineBalance,
+    Full,
+    GeneralisedFull,
+    Greedy,
+    Optimal,
+    PairRules,
+    Subclassification,
+)
+from causal.protocol.weighting import AnyWeighting, CovariateBalancing, EntropyBalancing, PropensityWeighting
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -38,6 +56,11 @@ class Units:
         (n,) codes by name of every key that rules may name (clinic, clinician, regime).
     pairing
         The rules that hold whatever the method: exact keys, calendar window, persons.
+    design_matrix
+        (n, k) of the logistic model behind `logit`, its intercept included: lets weights say how they were estimated.
+        None where it is not a logistic model or nobody will ask.
+    memory
+        Gigabytes a method may take.
     """
 
     treated: BoolArray
@@ -47,6 +70,8 @@ class Units:
     logit: FloatArray
     keys: Mapping[str, IntArray]
     pairing: Pairing
+    design_matrix: FloatArray | None = None
+    memory: float = MEMORY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +91,8 @@ class Comparison:
         occasion with weight is its own.
     caliper
         Largest distance allowed on the score, or None.
+    weights
+        Under weighting, the weights with how they were estimated.
     """
 
     grouping: Grouping
@@ -76,6 +103,7 @@ class Comparison:
     row: IntArray
     row_weight: FloatArray
     caliper: float | None
+    weights: Weights | None = None
 
 
 def compare(method: AnyMatching | AnyWeighting, units: Units, *, among: BoolArray | None = None) -> Comparison:
@@ -90,23 +118,275 @@ def compare(method: AnyMatching | AnyWeighting, units: Units, *, among: BoolArra
     """
     rows = np.arange(units.treated.size) if among is None else np.flatnonzero(among)
     if isinstance(method, AnyMatching):
-        sets = on_rows(_sets(method, units, rows), rows)
-        return Comparison(
-            grouping="matched set",
-            estimand="ATT",
-            note="",
-            weight=row_weights(sets, units.treated.size),
-            set_id=sets.set_id,
-            row=sets.row,
-            row_weight=sets.weight,
-            caliper=sets.caliper,
-        )
-    raise DesignError("design.method", "weighting")
+        return _from_sets(method, on_rows(_sets(method, units, rows), rows), units.treated.size)
+    return _from_weights(_weights(method, units, rows), rows, units.treated.size)
+
+
+def engine_model(declared: DeclaredModel) -> PropensityModel:
+    """The propensity model a study declares, in the engine's words."""
+    return PropensityModel(
+        kind=declared.model,
+        splines=declared.splines,
+        knots=declared.knots,
+        mundlak=declared.cluster_means is not None,
+        cross_fit=declared.cross_fit,
+    )
 
 
 def score_of(caliper: Caliper | None, logit: FloatArray) -> FloatArray:
-    """The scale on which closeness is measured: the caliper's, the log odds where there is none."""
-    return 1 / (1 + np.exp(-logit)) if caliper is not None and caliper.scale == "probability" else logit
+    """The scale on which closeness is measured (n,): the caliper's, the log odds where there is none."""
+    return expit(logit) if caliper is not None and caliper.scale == "probability" else logit
+
+
+def _from_sets(method: AnyMatching, sets: MatchedSets, n: int) -> Comparison:
+    return Comparison(
+        grouping="stratum" if isinstance(method, CoarsenedExact | Subclassification) else "matched set",
+        estimand=getattr(method, "estimand", "ATT"),
+        note="",
+        weight=row_weights(sets, n),
+        set_id=sets.set_id,
+        row=sets.row,
+        row_weight=sets.weight,
+        caliper=sets.caliper,
+    )
+
+
+def _from_weights(weights: Weights, rows: IntArray, n: int) -> Comparison:
+    inside = weights.weight > 0
+    weight = np.zeros(n)
+    weight[rows] = weights.weight
+    letters: WeightEstimand = weights.estimand[:3]  # type: ignore[assignment]  # the letters come first
+    return Comparison(
+        grouping="weight",
+        estimand=letters,
+        note=weights.estimand_note,
+        weight=weight,
+        set_id=np.arange(int(inside.sum())),
+        row=rows[inside],
+        row_weight=weights.weight[inside],
+        caliper=None,
+        weights=weights,
+    )
+
+
+def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
+    """Matched sets whose `row` counts among `rows`. Each engine is imported where it is asked for."""
+    treated, logit = units.treated[rows], units.logit[rows]
+    match method:
+        case Greedy(distance=CovariateDistance() as distance):
+            from causal.design.matching.covariate_nearest import match_nearest
+
+            return match_nearest(
+                _coordinates(distance, units)[rows],
+                treated,
+                score=score_of(method.caliper, units.logit)[rows],
+                caliper=_width(method.caliper, units),
+                ratio=method.ratio,
+                order="data" if method.order == "earliest" else method.order,
+                pairing=_pairing(method, units).rows(rows),
+                replacement=method.replacement,
+                most_uses=method.most_uses,
+                rng=_lot(method),
+                memory=units.memory,
+            )
+        case Greedy():
+            from causal.design.matching.greedy import match_greedy
+
+            return match_greedy(
+                score_of(method.caliper, logit),
+                treated,
+                ratio=method.ratio,
+                caliper=_width(method.caliper, units),
+                pairing=_pairing(method, units).rows(rows),
+                order="data" if method.order == "earliest" else method.order,
+                replacement=method.replacement,
+                most_uses=method.most_uses,
+                rng=_lot(method),
+                memory=units.memory,
+            )
+        case Optimal():
+            from causal.design.matching.optimal import match_optimal
+
+            place, caliper, pairing = _place(method, method.distance, units)
+            return match_optimal(
+                place[rows],
+                treated,
+                ratio=method.ratio,
+                caliper=caliper,
+                pairing=pairing.rows(rows),
+                memory=units.memory,
+            )
+        case Full():
+            from causal.design.matching.full import match_full
+
+            place, caliper, pairing = _place(method, method.distance, units)
+            return match_full(
+                place[rows],
+                treated,
+                caliper=caliper,
+                min_controls=0 if method.most_treated is None else 1 / method.most_treated,
+                max_controls=np.inf if method.most_comparisons is None else method.most_comparisons,
+                pairing=pairing.rows(rows),
+                estimand=method.estimand,
+                memory=units.memory,
+            )
+        case FineBalance():
+            from causal.design.matching.fine_balance import match_fine_balance
+
+            place, caliper, pairing = _place(method, method.distance, units)
+            return match_fine_balance(
+                place[rows],
+                treated,
+                ratio=method.ratio,
+                caliper=caliper,
+                balance=np.column_stack([units.keys[key] for key in method.balance])[rows],
+                pairing=pairing.rows(rows),
+                memory=units.memory,
+            )
+        case GeneralisedFull():
+            from causal.design.matching.generalised_full import match_generalised_full
+
+            return match_generalised_full(
+                score_of(method.caliper, logit),
+                treated,
+                caliper=_width(method.caliper, units),
+                pairing=units.pairing.rows(rows),
+                estimand=method.estimand,
+            )
+        case Cardinality():
+            from causal.design.matching.cardinality import match_cardinality
+
+            return match_cardinality(
+                units.covariates[rows],
+                treated,
+                names=units.names,
+                tolerance=method.tolerance,
+                ratio=method.ratio,
+                pairing=units.pairing.rows(rows),
+                pair_on=logit,
+                memory=units.memory,
+            ).sets
+        case CoarsenedExact():
+            from causal.design.matching.coarsened import match_coarsened
+
+            wanted = _columns(method.covariates, units)
+            bins = {limit.covariate: limit.number for limit in method.bins}
+            return match_coarsened(
+                units.covariates[rows][:, wanted],
+                treated,
+                cutpoints=[bins.get(units.names[j], "sturges") for j in wanted],
+                estimand=method.estimand,
+                pairing=units.pairing.rows(rows),
+            )
+        case Subclassification():
+            from causal.design.matching.subclass import match_subclass
+
+            return match_subclass(
+                logit,
+                treated,
+                subclasses=method.subclasses,
+                estimand=method.estimand,
+                pairing=units.pairing.rows(rows),
+            )
+
+
+def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
+    treated, covariates = units.treated[rows], units.covariates[rows]
+    wanted = units.design_matrix is not None
+    match method:
+        case PropensityWeighting():
+            from causal.design.weighting.propensity_weights import propensity_weights
+
+            return propensity_weights(
+                treated,
+                logit=units.logit[rows],
+                estimand=method.estimand,
+                stabilised=method.stabilised,
+                trim=(method.trim.lower, method.trim.upper) if method.trim else None,
+                truncate=(method.truncate.lower, method.truncate.upper) if method.truncate else None,
+                design_matrix=None if units.design_matrix is None else units.design_matrix[rows],
+                memory=units.memory,
+            )
+        case EntropyBalancing():
+            from causal.design.weighting.entropy import entropy_weights
+
+            return entropy_weights(
+                covariates,
+                treated,
+                names=units.names,
+                estimand=method.estimand,
+                moments=method.moments,
+                nuisance=wanted,
+                memory=units.memory,
+            )
+        case CovariateBalancing():
+            from causal.design.weighting.cbps import cbps_weights
+
+            return cbps_weights(
+                covariates, treated, names=units.names, estimand=method.estimand, nuisance=wanted, memory=units.memory
+            )
+
+
+def _place(rules: PairRules, distance: Distance, units: Units) -> tuple[FloatArray, float | None, Pairing]:
+    """Where units lie, the caliper there, and the rules on pairs.
+
+    On covariates the propensity's caliper is one more rule on pairs: it limits the score, not the distance.
+    """
+    pairing = _pairing(rules, units)
+    if not isinstance(distance, CovariateDistance):
+        return score_of(rules.caliper, units.logit), _width(rules.caliper, units), pairing
+    if rules.caliper is not None:
+        limits = [(score_of(rules.caliper, units.logit), _width(rules.caliper, units) or 0.0)]
+        pairing = _with_calipers(pairing, limits)
+    return _coordinates(distance, units), None, pairing
+
+
+def _pairing(rules: PairRules, units: Units) -> Pairing:
+    limits = []
+    for limit in rules.calipers:
+        if limit.covariate not in units.names:
+            raise DesignError(
+                "design.no_column", f"a caliper is set on '{limit.covariate}', which is no covariate or never varies"
+            )
+        values = units.covariates[:, units.names.index(limit.covariate)]
+        unit = caliper_width(values, units.treated, width=1.0, sd=limit.sd) if limit.sd else 1.0
+        limits.append((values, limit.width * unit * (1 if limit.side == "within" else -1)))
+    pairing = _with_calipers(units.pairing, limits)
+    if rules.differ:
+        pairing = replace(pairing, differ=np.column_stack([units.keys[key] for key in rules.differ]))
+    if rules.prefer:
+        pairing = replace(
+            pairing,
+            prefer=np.column_stack([units.keys[preference.key] for preference in rules.prefer]),
+            penalty=np.array([preference.penalty for preference in rules.prefer]),
+        )
+    return pairing
+
+
+def _with_calipers(pairing: Pairing, limits: list[tuple[FloatArray, float]]) -> Pairing:
+    if not limits:
+        return pairing
+    values, widths = zip(*limits, strict=True)
+    columns, known = np.column_stack(values), np.array(widths)
+    if pairing.calipers is not None and pairing.widths is not None:
+        columns, known = np.column_stack([pairing.calipers, columns]), np.r_[pairing.widths, known]
+    return replace(pairing, calipers=columns, widths=known)
+
+
+def _coordinates(distance: CovariateDistance, units: Units) -> FloatArray:
+    from causal.design.matching.distance import mahalanobis_coordinates, rank_mahalanobis_coordinates
+
+    values = units.covariates[:, _columns(distance.covariates, units)]
+    if distance.kind == "mahalanobis":
+        return mahalanobis_coordinates(values, units.treated)
+    return rank_mahalanobis_coordinates(values)
+
+
+def _columns(named: tuple[str, ...], units: Units) -> list[int]:
+    """Places of the named covariates; of tier 1 where none is named. A constant one has no column and is left out."""
+    if named:
+        return [j for j, name in enumerate(units.names) if name in named]
+    return [j for j, tier in enumerate(units.tiers) if tier == 1]
 
 
 def _width(caliper: Caliper | None, units: Units) -> float | None:
@@ -115,18 +395,5 @@ def _width(caliper: Caliper | None, units: Units) -> float | None:
     return caliper_width(score_of(caliper, units.logit), units.treated, width=caliper.width, sd=caliper.sd)
 
 
-def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
-    from causal.design.matching.greedy import match_greedy
-
-    assert isinstance(method, Greedy)
-    return match_greedy(
-        units.logit[rows],
-        units.treated[rows],
-        ratio=method.ratio,
-        caliper=_width(method.caliper, units),
-        exact=units.pairing.exact[rows],
-        time_days=units.pairing.time[rows],
-        window_days=units.pairing.window,
-        person=units.pairing.person[rows],
-        order=method.order,
-    )
+def _lot(method: Greedy) -> np.random.Generator | None:
+    return None if method.seed is None else np.random.default_rng(method.seed)

@@ -41,7 +41,7 @@ ORDERS = {
 
 def estimand_label(compared: Comparison, *, left_out: int) -> str:
     """Letters for tables: the estimand, and what became of it."""
-    parts = [compared.estimand]
+    parts: list[str] = [compared.estimand]
     if left_out:
         parts.append("in the weighted" if compared.grouping == "weight" else "in the matched")
     if compared.note:
@@ -115,8 +115,8 @@ def _matching(method: AnyMatching) -> str:
             )
         case CoarsenedExact():
             return (
-                "Occasions alike in every fact, numbers coarsened into equally wide bins, form a stratum; strata "
-                "without both groups left."
+                f"Occasions alike in {', '.join(method.covariates) or 'all tier-1 facts'}, numbers coarsened into "
+                "equally wide bins, form a stratum; strata without both groups left."
             )
         case Subclassification():
             return f"Occasions were divided into {method.subclasses} strata of the estimated probability."
@@ -171,7 +171,7 @@ def _weighting(method: AnyWeighting) -> str:
                     f"; truncated at quantiles {method.truncate.lower:g} and {method.truncate.upper:g}"
                     if method.truncate
                     else "",
-                    f"; occasions with a probability below {method.trim.lower:g} or above {method.trim.upper:g} left out"
+                    f"; probabilities below {method.trim.lower:g} or above {method.trim.upper:g} left out"
                     if method.trim
                     else "",
                 )

@@ -84,6 +84,18 @@ def without_excluded(design: Design, excluded: BoolArray) -> tuple[BoolArray, Fl
     return kept, set_weights(sets[kept], treated[kept], estimand=estimand)
 
 
+def target_population(design: Design, kept: BoolArray, weights: FloatArray) -> tuple[list[str], FloatArray]:
+    """Ids of the occasions whose average effect the estimate speaks of, and what each counts for.
+
+    `kept` (n,) and `weights` (n_kept,) are those of `without_excluded`. For the ATT these are the treated, for the ATC
+    the comparisons; for the others both arms, each of which is weighted to the same population.
+    """
+    treated = design.members["treated"].to_numpy(dtype=np.bool_)[kept]
+    arms = {"ATT": treated, "ATC": ~treated}.get(design.estimand, np.ones(treated.size, dtype=np.bool_))
+    total = np.where(treated, weights[treated].sum(), weights[~treated].sum())
+    return design.members.loc[kept, "ta_id"][arms].tolist(), (weights / total)[arms]
+
+
 def _cluster_column(estimator: Estimator) -> str:
     return {"clinician": "clinician_id", "clinic": "clinic_id"}[estimator.cluster]
 

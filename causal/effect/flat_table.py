@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from causal.design.compare import Comparison, Units, compare
-from causal.design.describe import engine_model, estimand_label
+from causal.design.compare import Comparison, Units, compare, engine_model
+from causal.design.describe import estimand_label
 from causal.design.diagnostics.balance import BalanceRow, balance_table
 from causal.design.frame import column_of, design_columns, numbers, treatment_of
 from causal.design.matching.pairing import Pairing

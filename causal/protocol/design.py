@@ -67,7 +67,7 @@ class PropensityModel(Part):
     knots: int = Field(default=4, ge=3, le=7)
     """Knots of each spline."""
     cluster_means: Literal["clinic", "clinician"] | None = None
-    """Add each covariate's mean in the clinic or clinician (Mundlak terms)."""
+    """Add each covariate's mean in the clinic or clinician (Mundlak terms); in a flat table, in the cluster column."""
     cross_fit: int | None = Field(default=None, ge=2, le=20)
     """Folds of whole clusters; each occasion is scored by a model that never saw its cluster."""
     sampling_fraction: float | None = Field(default=None, gt=0, le=1)

@@ -173,6 +173,8 @@ class CoarsenedExact(Part):
     """Coarsened exact matching."""
     estimand: SetsEstimand = "ATT"
     """Effect in the treated, in the untreated, or in everyone matched."""
+    covariates: tuple[ColumnName, ...] = ()
+    """The covariates to be alike in; all tier-1 confounders where none is named."""
     bins: tuple[Bins, ...] = ()
     """Numbers of bins; Sturges' rule for covariates not named."""
 

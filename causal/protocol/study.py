@@ -238,8 +238,8 @@ class FlatAnalysis(Part):
     """Columns on which compared rows agree exactly."""
     cluster: ColumnName | None = None
     """Column whose rows may resemble each other: the unit of cluster-robust errors, cluster means and cross-fitting."""
-    standard_error: Literal["paired", "robust"]
-    """From the differences within pairs, or robust to unequal variances and weights."""
+    standard_error: Literal["paired", "robust", "estimated_weights"]
+    """From the differences within pairs; robust; or robust and aware that the weights were estimated."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence level of the interval."""
 

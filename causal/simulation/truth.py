@@ -163,8 +163,10 @@ def select_rating(days: NDArray[np.int64], available: NDArray[np.bool_]) -> NDAr
     return np.where(inside.any(axis=1), nearest, np.where(after.any(axis=1), last, -1))
 
 
-def true_effect(truth: pd.DataFrame, ta_ids: Iterable[str]) -> TrueEffect:
-    """Average the effect over the given occasions of a truth table.
+def true_effect(
+    truth: pd.DataFrame, ta_ids: Iterable[str], weights: NDArray[np.float64] | None = None
+) -> TrueEffect:
+    """Average the effect over the given occasions of a truth table, weighted where weights (one an occasion) are given.
 
     Raises
     ------
@@ -172,9 +174,12 @@ def true_effect(truth: pd.DataFrame, ta_ids: Iterable[str]) -> TrueEffect:
         An id that is no candidate occasion of this truth.
     """
     chosen = truth.set_index("ta_id").loc[list(ta_ids)]
+    share = np.ones(len(chosen)) if weights is None else weights
 
     def difference(outcome: str) -> float:
-        return float((chosen[f"{outcome}_1"].astype(float) - chosen[f"{outcome}_0"].astype(float)).mean())
+        each = (chosen[f"{outcome}_1"].astype(float) - chosen[f"{outcome}_0"].astype(float)).to_numpy()
+        known = ~np.isnan(each)  # who dies under either choice has no outcome of this kind
+        return float(np.average(each[known], weights=share[known]))
 
     return TrueEffect(
         termination_rd=difference("terminated"),

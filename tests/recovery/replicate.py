@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from naive import ever_warned_contrast
@@ -15,11 +16,11 @@ from naive import ever_warned_contrast
 from causal import tables as declared
 from causal.cohort.build import build_cohort
 from causal.design.build import build_design
-from causal.effect.estimate import estimate_effects, primary_estimand
+from causal.effect.estimate import estimate_effects, primary_estimand, target_population
 from causal.effect.outcomes import apply_estimand, facts_after, primary_window
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import Rating
-from causal.records import Design, Estimate, Outcomes
+from causal.records import Cohort, Design, Estimate, Outcomes
 from causal.simulation import AS_OF, SimulationParameters, simulate, true_effect
 from flows.engine import engine
 from flows.simulate_extract import arrow_schema
@@ -97,16 +98,33 @@ def run_replicate(bench: Bench, parameters: SimulationParameters, *, patients: i
     simulated = simulate(parameters, patients, seed)
     tables = bench.load(simulated.tables)
     cohort = build_cohort(tables, bench.study, bench.instruments, bench.keep, as_of=AS_OF)
-    design = build_design(cohort, bench.study)
-    effects = estimate_effects(design, open_outcomes(bench, tables, design), bench.study)
-    truth = true_effect(simulated.truth, design.members.loc[design.members["treated"], "ta_id"])
+    naive = ever_warned_contrast(simulated.tables)
+    return answer(bench, bench.study, cohort, tables, simulated.truth, naive=naive)
+
+
+def answer(
+    bench: Bench,
+    study: OccasionStudy,
+    cohort: Cohort,
+    tables: dict[str, ir.Table],
+    truth: pd.DataFrame,
+    *,
+    naive: float,
+) -> Replicate:
+    """One study's answer from a cohort, beside the truth of the population its design speaks of."""
+    design = build_design(cohort, study)
+    outcomes = open_outcomes(bench, tables, design)
+    effects = estimate_effects(design, outcomes, study)
+    everyone = np.ones(len(design.members), dtype=np.bool_)
+    weights = design.members["weight"].to_numpy(dtype=np.float64)
+    true = true_effect(truth, *target_population(design, everyone, weights))
     return Replicate(
         answers={
-            "termination": _answer(effects.termination, truth.termination_rd),
-            "composite": _answer(effects.composite, truth.composite_difference),
+            "termination": _answer(effects.termination, true.termination_rd),
+            "composite": _answer(effects.composite, true.composite_difference),
         },
-        n_sets=design.n_sets,
-        naive=ever_warned_contrast(simulated.tables),
+        n_sets=design.n_treated,
+        naive=naive,
     )
 
 
@@ -114,8 +132,8 @@ def open_outcomes(bench: Bench, tables: dict[str, ir.Table], design: Design) -> 
     """Outcomes of the design's members, in their order."""
     outcome = bench.study.outcome
     assert isinstance(outcome, Rating)
-    columns = ["ta_id", "person_id", "clinician_id", "time_zero"]
-    bench.connection.con.register("members", pa.Table.from_pandas(design.members[columns], preserve_index=False))
+    once = design.members[["ta_id", "person_id", "clinician_id", "time_zero"]].drop_duplicates("ta_id")
+    bench.connection.con.register("members", pa.Table.from_pandas(once, preserve_index=False))
     members = bench.connection.table("members")
     kept = bench.keep("facts", facts_after(members, tables, bench.study, bench.instruments[outcome.instrument]))
     facts = kept.to_pyarrow().to_pandas().set_index("ta_id").loc[design.members["ta_id"]].reset_index()

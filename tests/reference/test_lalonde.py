@@ -16,6 +16,7 @@ import pytest
 from causal.design.diagnostics.balance import Estimand, balance_table
 from causal.design.matching.caliper import caliper_width
 from causal.design.matching.greedy import match_greedy
+from causal.design.matching.pairing import Pairing
 from causal.design.matching.sets import MatchedSets, row_weights
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.weighting.propensity_weights import propensity_weights
@@ -146,7 +147,7 @@ def test_total_distance_is_that_of_optimal_matching(lalonde: Lalonde, scores: Pr
 
 def test_exact_matching_on_race(lalonde: Lalonde, scores: Propensity) -> None:
     """With race exact, MatchIt matches 116 of 185 and finds 1472.687 on the same score."""
-    sets = match_greedy(scores.logit, lalonde.treated, exact=lalonde.race)
+    sets = match_greedy(scores.logit, lalonde.treated, pairing=Pairing(exact=lalonde.race))
     assert sets.n_sets == 116
     assert (lalonde.race[sets.row] == lalonde.race[sets.row[sets.is_treated]][sets.set_id]).all()
     means = weighted_means(lalonde.outcome[sets.row], sets.is_treated, weights=sets.weight)

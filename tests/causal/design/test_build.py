@@ -194,5 +194,5 @@ def test_exact_codes_tell_combinations_apart() -> None:
 
 def test_unknown_exact_key() -> None:
     """A key that is not in the catalogue is refused by name."""
-    with pytest.raises(DesignError, match=r"^\[design\.exact_key\] 'sex' is not an exact key"):
+    with pytest.raises(DesignError, match=r"^\[design\.exact_key\] 'sex' is not a key to match on"):
         exact_codes(pd.DataFrame({"sex": ["F"]}), ("sex",))

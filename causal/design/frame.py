@@ -1,0 +1,99 @@
+"""From a table people hold to the arrays an engine takes, with a plain refusal for everything that is not a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from causal.errors import DesignError
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+FEW = 11
+
+
+def treatment_of(frame: pd.DataFrame, name: str) -> BoolArray:
+    """Arm (n,) from a column of 0 and 1.
+
+    Raises
+    ------
+    DesignError
+        ``flat.treatment`` and those of `numbers`.
+    """
+    values = numbers(frame, name)
+    if not np.isin(values, (0.0, 1.0)).all():
+        raise DesignError("flat.treatment", f"treatment '{name}' holds values other than 0 and 1")
+    return np.equal(values, 1.0)
+
+
+def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
+    """A column (n,) of finite numbers.
+
+    Raises
+    ------
+    DesignError
+        ``flat.no_column``, ``flat.not_numeric``, ``flat.missing``.
+
+    >>> numbers(pd.DataFrame({"age": [30, 40]}), "age").tolist()
+    [30.0, 40.0]
+    """
+    column = column_of(frame, name)
+    if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        raise DesignError(
+            "flat.not_numeric", f"column '{name}' is declared a number and holds text", fix="declare it categorical"
+        )
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if not np.isfinite(values).all():
+        raise missing(name, int((~np.isfinite(values)).sum()))
+    return values
+
+
+def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
+    """The one column of that name."""
+    if name not in frame.columns:
+        raise DesignError("flat.no_column", f"the table has no column '{name}'")
+    column = frame[name]
+    if isinstance(column, pd.DataFrame):
+        raise DesignError("flat.duplicate_column", "two columns of the table have the same name")
+    return column
+
+
+def design_columns(
+    frame: pd.DataFrame, *, numeric: Sequence[str], categorical: Sequence[str] = (), squared: Sequence[str] = ()
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Covariate matrix (n, p) and names: numbers, squares, and an indicator of every category but the first in order.
+
+    Raises
+    ------
+    DesignError
+        ``flat.no_covariates`` and those of `numbers`.
+
+    >>> frame = pd.DataFrame({"age": [30.0, 40.0], "race": ["b", "a"]})
+    >>> design_columns(frame, numeric=["age"], categorical=["race"])
+    (array([[30.,  1.],
+           [40.,  0.]]), ('age', 'race: b'))
+    """
+    named: dict[str, FloatArray] = {name: numbers(frame, name) for name in numeric}
+    named |= {f"{name} squared": named[name] ** 2 for name in squared}
+    for name in categorical:
+        values = column_of(frame, name)
+        if values.isna().any():
+            raise missing(name, int(values.isna().sum()))
+        for category in sorted(values.unique())[1:]:
+            named[f"{name}: {category}"] = (values == category).to_numpy(dtype=np.float64)
+    if not named:
+        raise DesignError("flat.no_covariates", "the study names no covariate", fix="list them under columns")
+    return np.column_stack(list(named.values())), tuple(named)
+
+
+def missing(name: str, count: int) -> DesignError:
+    """The refusal of a column with gaps; a small count is not told."""
+    few = f"fewer than {FEW}" if count < FEW else str(count)
+    return DesignError(
+        "flat.missing",
+        f"column '{name}' is missing in {few} rows",
+        fix="a flat table has no missing-data plan: deliver complete rows",
+    )
