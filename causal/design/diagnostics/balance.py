@@ -114,7 +114,7 @@ def standardised_mean_difference(
     >>> round(standardised_mean_difference(x, treated, sd=None), 4)  # (2 - 2.5) / sqrt(2)
     -0.3536
     """
-    column = _column(x, "the covariate")
+    column = finite_column(x, "the covariate")
     after = arms_of(treated, weights)
     found = _moments(column, after)
     if sd is None:
@@ -154,7 +154,7 @@ def fixed_sd(
     [0.5]
     """
     before, after = arms_of(treated, None), arms_of(treated, weights)
-    columns = (_column(x, f"covariate {j}") for j, x in enumerate(covariates.T))
+    columns = (finite_column(x, f"covariate {j}") for j, x in enumerate(covariates.T))
     return np.array([_sd(_moments(x, before), before, _moments(x, after), after, estimand) for x in columns])
 
 
@@ -166,6 +166,7 @@ def balance_table(
     weights: FloatArray,
     *,
     estimand: Estimand = "ATT",
+    sd: FloatArray | None = None,
 ) -> tuple[BalanceRow, ...]:
     """Balance of every covariate, before and after adjustment, in the order given.
 
@@ -181,6 +182,8 @@ def balance_table(
         (n,) weights of the design, 0 for occasions it leaves out (`causal.design.matching.sets.row_weights`).
     estimand
         Sets the denominator of the standardised mean differences (`fixed_sd`).
+    sd
+        (p,) denominators to use instead: those of everyone, where the rows are only some of them.
 
     Raises
     ------
@@ -201,9 +204,10 @@ def balance_table(
     """
     before, after = arms_of(treated, None), arms_of(treated, weights)
     room = np.empty((2, before.treated.size), dtype=np.uint64)
+    scales = [None] * len(names) if sd is None else sd.tolist()
     return tuple(
-        balance_row(_column(x, name), before, after, room, name=name, tier=tier, estimand=estimand)
-        for x, name, tier in zip(np.asarray(covariates).T, names, tiers, strict=True)
+        balance_row(finite_column(x, name), before, after, room, name=name, tier=tier, estimand=estimand, sd=scale)
+        for x, name, tier, scale in zip(np.asarray(covariates).T, names, tiers, scales, strict=True)
     )
 
 
@@ -268,8 +272,8 @@ def arms_of(treated: BoolArray, weights: FloatArray | None) -> Arms:
     )
 
 
-def _column(x: FloatArray, name: str) -> FloatArray:
-    """One covariate, contiguous; refused where a value is missing or infinite."""
+def finite_column(x: FloatArray, name: str) -> FloatArray:
+    """One covariate (n,), contiguous; refused where a value is missing or infinite."""
     column = np.ascontiguousarray(x, dtype=np.float64)
     if not np.isfinite(column).all():
         raise DesignError("design.not_finite", f"{name} has missing or infinite values: its balance is undefined")

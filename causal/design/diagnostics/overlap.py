@@ -153,3 +153,42 @@ def preference_score(probability: FloatArray, treated: BoolArray) -> FloatArray:
         raise DesignError("design.empty_arm", "the preference score needs both arms")
     odds = probability * (1 - share)
     return np.asarray(odds / (odds + (1 - probability) * share), dtype=np.float64)
+
+
+def equipoise_share(
+    probability: FloatArray, treated: BoolArray, weights: FloatArray | None = None, *, low: float = 0.3
+) -> tuple[float, float]:
+    """Shares of treated and of comparison occasions on which either choice was open.
+
+    Parameters
+    ----------
+    probability, treated
+        (n,) propensity score and arm, everyone eligible.
+    weights
+        (n,) weights of the design; None for all 1.
+    low
+        Either choice is open where the preference score lies from this to one minus this.
+
+    Returns
+    -------
+    Shares of the treated and of the comparisons' weight. Both at .5 or more is Walker's mark of arms fit to compare.
+
+    Raises
+    ------
+    DesignError
+        ``design.empty_arm``.
+
+    Notes
+    -----
+    Walker et al. (2013), Comp Eff Res 3:11-20.
+
+    >>> equipoise_share(np.array([0.5, 0.9, 0.5, 0.1]), np.array([True, True, False, False]))
+    (0.5, 0.5)
+    """
+    preference = preference_score(probability, treated)
+    open_choice = (preference >= low) & (preference <= 1 - low)
+    w = np.ones(treated.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    totals = [float(w[arm].sum()) for arm in (treated, ~treated)]
+    if not min(totals) > 0:
+        raise DesignError("design.empty_arm", "one arm has no occasion with weight: nobody is in equipoise")
+    return float(w[treated & open_choice].sum()) / totals[0], float(w[~treated & open_choice].sum()) / totals[1]
