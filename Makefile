@@ -8,7 +8,7 @@ DEMO_PATIENTS ?= 20000
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort bench-core schema docs lock clean
+.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort bench-core bench-design schema docs lock clean
 
 help:            ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -43,8 +43,10 @@ lint: setup      ## Ruff, mypy --strict, import contracts
 test-slow: setup ## The slow studies: coverage, recovery, large extracts
 	$(BIN)/python -m pytest -q -m slow
 
-recovery: setup  ## 400 replicates with a known truth: bias, coverage, type I error
+recovery: setup  ## Replicates with a known truth: bias, coverage, type I error; the pipeline, every family, the weights
 	$(BIN)/python tests/recovery/recover.py --replicates 400 --settings base null immortal --jobs 2
+	$(BIN)/python tests/recovery/families.py --replicates 200 --jobs 2
+	$(BIN)/python tests/recovery/weighting_se.py --replicates 1000 --jobs 2
 
 examples: setup  ## LaLonde and NHEFS beside their published values
 	$(BIN)/rapport run configs/studies/examples/lalonde.yaml
@@ -53,8 +55,11 @@ examples: setup  ## LaLonde and NHEFS beside their published values
 bench-cohort: setup ## A million patients: cohort and validation beside a plain scan
 	$(BIN)/python benchmarks/cohort.py
 
-bench-core: setup ## Matching, CR2 and propensity beside named peers
+bench-core: setup ## CR2 and propensity beside named peers
 	$(BIN)/python benchmarks/core.py
+
+bench-design: setup ## Every matching and weighting method beside a sort of the same numbers
+	$(BIN)/python benchmarks/design/run.py
 
 schema: setup-run ## Write the JSON Schema of study files
 	$(BIN)/rapport schema --out configs/schema/study.schema.json
