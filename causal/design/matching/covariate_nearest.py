@@ -1,0 +1,302 @@
+"""Nearest-neighbour matching on covariate distances, inside a caliper on the score where one is given.
+
+Each treated occasion takes the nearest comparison the rules admit. Trees over the comparisons (`tree`) find it; the
+matches are those of a scan of every pair.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.design.matching import tree
+from causal.design.matching.compiled import compiled
+from causal.design.matching.pairing import (
+    PairArrays,
+    Pairing,
+    nothing_matched,
+    refuse_arms,
+)
+from causal.design.matching.sets import MatchedSets, sets_from_choices
+from causal.design.matching.tree import Tree, apart, nearest
+from causal.design.memory import MEMORY, require_memory
+from causal.errors import DesignError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Order = Literal["data", "highest", "lowest", "closest", "random"]
+
+UNLIMITED = int(np.iinfo(np.int64).max)
+
+
+def match_nearest(
+    coordinates: FloatArray,
+    treated: BoolArray,
+    *,
+    score: FloatArray | None = None,
+    caliper: float | None = None,
+    ratio: int = 1,
+    order: Order = "data",
+    pairing: Pairing | None = None,
+    replacement: bool = False,
+    most_uses: int | None = None,
+    rng: np.random.Generator | None = None,
+    memory: float = MEMORY,
+) -> MatchedSets:
+    """Give each treated occasion its nearest free comparison, in rounds.
+
+    The cost of a pair is the Euclidean distance of its coordinates plus the penalties of the preferences it breaks.
+    A treated occasion takes the admissible comparison of smallest cost, ties by row. With ``ratio > 1`` round r gives
+    its r-th comparison to every treated occasion that got one in round r - 1: all have a first before any has a second.
+
+    Parameters
+    ----------
+    coordinates
+        (n, q) finite: from `mahalanobis_coordinates`, `rank_mahalanobis_coordinates` or any scale.
+    treated
+        (n,) true for treated occasions.
+    score, caliper
+        (n,) finite score, usually the logit of the propensity score, and the largest difference allowed on it, in its
+        own units, inclusive. The score may be given without a caliper, for the order.
+    ratio
+        Most comparisons a treated occasion may get, 1 or more.
+    order
+        Who chooses first: ``highest`` or ``lowest`` score, ties by row; ``data``: by row; ``random``: a permutation
+        drawn from ``rng`` once, kept in every round; ``closest``: in each round always the pair of smallest cost among
+        all that are still possible, ties by treated, then comparison row.
+    pairing
+        Further rules on pairs; all are honoured, persons across a set included.
+    replacement, most_uses
+        Whether a comparison may serve several treated occasions, never one twice; and if so at most how many.
+    memory
+        Gigabytes allowed.
+
+    Returns
+    -------
+    The sets; `distance` is the Euclidean distance of the coordinates (not squared, no penalty), `caliper` that on the
+    score.
+
+    Raises
+    ------
+    DesignError
+        ``design.nothing_matched``, ``design.no_treated``, ``design.no_comparison``, ``design.ratio``,
+        ``design.caliper``, ``design.not_finite``, ``design.most_uses``, ``design.memory``.
+
+    Notes
+    -----
+    Rosenbaum & Rubin (1985), Am Stat 39:33-38: nearest Mahalanobis distance within a caliper on the propensity score.
+    Rubin (1980), Biometrics 36:293-298, on the order. Closest first: Rosenbaum (1989), JASA 84:1024-1032, "greedy".
+
+    >>> z = np.array([[0.0, 0.0], [5.0, 5.0], [1.0, 1.0], [3.0, 4.0]])
+    >>> sets = match_nearest(z, np.array([True, False, True, False]))
+    >>> sets.row.tolist(), sets.set_id.tolist(), sets.distance.round(4).tolist()
+    ([0, 3, 2, 1], [0, 0, 1, 1], [0.0, 5.0, 0.0, 5.6569])
+    """
+    z, case = np.asarray(coordinates, dtype=np.float64), np.asarray(treated, dtype=np.bool_)
+    heights = None if score is None else np.asarray(score, dtype=np.float64)
+    _refuse_arguments(z, case, heights, caliper=caliper, ratio=ratio, most_uses=most_uses, replacement=replacement)
+    require_memory(
+        float(z.shape[0] * (20 * z.shape[1] + 150)), limit=memory, work="the coordinates and trees", instead="memory"
+    )
+    cases = _turns(case, heights, order, rng)
+    rules = _with_caliper(pairing or Pairing(), heights, caliper).arrays(case.size)
+    points, widths = _with_limits(z, rules)
+    pool = np.flatnonzero(~case)
+    pool = pool[np.argsort(rules.exact[pool], kind="stable")]
+    strata, first = np.unique(rules.exact[pool], return_index=True)
+    home = np.searchsorted(strata, rules.exact[cases])
+    home[home == strata.size] = 0
+    home[strata[home] != rules.exact[cases]] = -1
+    centre = (z.min(axis=0) + z.max(axis=0)) / 2
+    size = float(np.abs(z - centre).max())
+    grown = _build()(
+        pool, np.r_[first, pool.size], points, _units(z, widths, pool.size), z.shape[1], centre, size or 1.0, tree.LEAF
+    )
+    chosen, distance = (_closest() if order == "closest" else _in_order())(
+        grown, points, widths, rules, z.shape[1], cases, home, ratio,
+        (most_uses or UNLIMITED) if replacement else 1,
+    )  # fmt: skip
+    if not (chosen >= 0).any():
+        raise nothing_matched()
+    return sets_from_choices(cases, chosen, distance, caliper=caliper)
+
+
+def _refuse_arguments(
+    z: FloatArray,
+    case: BoolArray,
+    score: FloatArray | None,
+    *,
+    caliper: float | None,
+    ratio: int,
+    most_uses: int | None,
+    replacement: bool,
+) -> None:
+    if z.ndim != 2 or not z.shape[1] or z.shape[0] != case.size or (score is not None and score.shape != case.shape):
+        raise ValueError(f"coordinates {z.shape} and the score do not fit {case.size} occasions")
+    if caliper is not None and score is None:
+        raise ValueError("a caliper needs a score")
+    if most_uses is not None and not replacement:
+        raise ValueError("most_uses is for matching with replacement")
+    if caliper is not None and not 0 < caliper < np.inf:
+        raise DesignError("design.caliper", f"the caliper must be above 0, got {caliper:g}")
+    if most_uses is not None and most_uses < 1:
+        raise DesignError("design.most_uses", f"a comparison must be usable once or more, got {most_uses}")
+    if not np.isfinite(z).all() or (score is not None and not np.isfinite(score).all()):
+        raise DesignError("design.not_finite", "the score or a coordinate of some occasion is missing or infinite")
+    refuse_arms(case)
+    pool = int((~case).sum())
+    if not 1 <= ratio <= pool:
+        raise DesignError("design.ratio", f"the ratio must be from 1 to the {pool} comparison occasions, got {ratio}")
+
+
+def _turns(case: BoolArray, score: FloatArray | None, order: Order, rng: np.random.Generator | None) -> IntArray:
+    """Treated rows in the order in which they choose."""
+    cases = np.flatnonzero(case)
+    if order in {"highest", "lowest"}:
+        if score is None:
+            raise ValueError(f"order {order!r} needs a score")
+        return cases[np.argsort(-score[cases] if order == "highest" else score[cases], kind="stable")]
+    if order == "random":
+        if rng is None:
+            raise ValueError("order 'random' needs rng")
+        return rng.permutation(cases)
+    return cases
+
+
+def _with_caliper(pairing: Pairing, score: FloatArray | None, caliper: float | None) -> Pairing:
+    """The rules with the score's caliper before the other calipers."""
+    if caliper is None or score is None:
+        return pairing
+    if pairing.calipers is None or pairing.widths is None:
+        return replace(pairing, calipers=score[:, None], widths=np.array([caliper]))
+    return replace(pairing, calipers=np.column_stack([score, pairing.calipers]), widths=np.r_[caliper, pairing.widths])
+
+
+def _with_limits(z: FloatArray, rules: PairArrays) -> tuple[FloatArray, FloatArray]:
+    """Coordinates beside the variables that limit pairs by a width (n, q + c), and the widths (c,)."""
+    near = rules.widths > 0
+    columns, widths = [z, rules.calipers[:, near]], rules.widths[near]
+    if np.isfinite(rules.window):
+        columns.append(rules.time[:, None])
+        widths = np.r_[widths, rules.window]
+    return np.ascontiguousarray(np.hstack(columns)), widths
+
+
+def _units(z: FloatArray, widths: FloatArray, m: int) -> FloatArray:
+    """Spread worth halving in each variable: the distance of near neighbours among m, and each limit's width."""
+    q = z.shape[1]
+    near = float(np.sqrt(z.var(axis=0).sum())) * m ** (-1 / q)
+    return np.concatenate([np.full(q, near or 1.0), np.where(widths > 0, widths, 1.0)])
+
+
+@cache
+def _build() -> Callable[..., Tree]:
+    return compiled(tree.build, *tree.BUILDING)
+
+
+@cache
+def _in_order() -> Callable[..., tuple[IntArray, FloatArray]]:
+    return compiled(_choose_in_order, *tree.SEARCHING, _take, _as_rows)
+
+
+@cache
+def _closest() -> Callable[..., tuple[IntArray, FloatArray]]:
+    return compiled(_choose_closest, *tree.SEARCHING, _take, _as_rows)
+
+
+def _take(grown: Tree, used: IntArray, most_uses: int, position: int) -> None:
+    """Count a use; a comparison used up is no longer free in any node above it."""
+    used[position] += 1
+    if used[position] == most_uses:
+        node = grown.leaf[position]
+        while node >= 0:
+            grown.free[node] -= 1
+            node = grown.parent[node]
+
+
+def _as_rows(grown: Tree, points: FloatArray, q: int, cases: IntArray, chosen: IntArray) -> tuple[IntArray, FloatArray]:
+    """Rows and distances of the positions chosen (n1, ratio), -1 and 0 where none."""
+    distance = np.zeros(chosen.shape)
+    for a in range(chosen.shape[0]):
+        for turn in range(chosen.shape[1]):
+            if chosen[a, turn] >= 0:
+                chosen[a, turn] = grown.row[chosen[a, turn]]
+                distance[a, turn] = apart(points, q, cases[a], chosen[a, turn])
+    return chosen, distance
+
+
+def _choose_in_order(
+    grown: Tree,
+    points: FloatArray,
+    widths: FloatArray,
+    rules: PairArrays,
+    q: int,
+    cases: IntArray,
+    home: IntArray,
+    ratio: int,
+    most_uses: int,
+) -> tuple[IntArray, FloatArray]:
+    """Rows chosen by each case (n1, ratio), -1 where none, and their distances; cases in choosing order.
+
+    ``home[a]`` is the root of the tree case a looks in, -1 where its stratum has no comparison.
+    """
+    used = np.zeros(grown.row.size, dtype=np.int64)
+    chosen = np.full((cases.size, ratio), -1, dtype=np.int64)
+    for turn in range(ratio):
+        for a in range(cases.size):
+            if home[a] < 0 or (turn > 0 and chosen[a, turn - 1] < 0):
+                continue
+            position, _ = nearest(grown, used, most_uses, points, widths, rules, q, cases[a], home[a], chosen[a, :turn])
+            if position >= 0:
+                chosen[a, turn] = position
+                _take(grown, used, most_uses, position)
+    return _as_rows(grown, points, q, cases, chosen)
+
+
+def _choose_closest(
+    grown: Tree,
+    points: FloatArray,
+    widths: FloatArray,
+    rules: PairArrays,
+    q: int,
+    cases: IntArray,
+    home: IntArray,
+    ratio: int,
+    most_uses: int,
+) -> tuple[IntArray, FloatArray]:
+    """As `_choose_in_order`, the pair of smallest cost first; cases by row.
+
+    A heap holds each case's nearest comparison. Costs only rise as comparisons are used up, so that the top of the
+    heap is the closest pair if its comparison is still free, and is looked up afresh if it is not.
+    """
+    used = np.zeros(grown.row.size, dtype=np.int64)
+    chosen = np.full((cases.size, ratio), -1, dtype=np.int64)
+    for turn in range(ratio):
+        waiting = [(np.inf, cases.size, -1)]  # behind all others: the heap never runs empty
+        for a in range(cases.size):
+            if home[a] >= 0 and (turn == 0 or chosen[a, turn - 1] >= 0):
+                position, cost = nearest(
+                    grown, used, most_uses, points, widths, rules, q, cases[a], home[a], chosen[a, :turn]
+                )
+                if position >= 0:
+                    waiting.append((cost, a, position))
+        heapq.heapify(waiting)
+        while waiting[0][1] < cases.size:
+            _, a, position = heapq.heappop(waiting)
+            if used[position] < most_uses:
+                chosen[a, turn] = position
+                _take(grown, used, most_uses, position)
+                continue
+            position, cost = nearest(
+                grown, used, most_uses, points, widths, rules, q, cases[a], home[a], chosen[a, :turn]
+            )
+            if position >= 0:
+                heapq.heappush(waiting, (cost, a, position))
+    return _as_rows(grown, points, q, cases, chosen)
