@@ -23,6 +23,7 @@ def propensity_weights(
     logit: FloatArray,
     estimand: WeightEstimand,
     stabilised: bool = False,
+    inside: BoolArray | None = None,
     trim: tuple[float, float] | None = None,
     truncate: tuple[float, float] | float | None = None,
     design_matrix: FloatArray | None = None,
@@ -42,6 +43,9 @@ def propensity_weights(
         Multiply by the arm's share (ATE), or the weighted arm by the odds of standing in it (ATT, ATC), so that the
         mean weight is near 1. Weighted means within an arm do not change. Not defined for ATO and ATM, whose weights
         are bounded.
+    inside
+        (n,) false for occasions the model was fitted on and another rule has set aside (stratum by stratum common
+        support): they get weight 0, and `nuisance` still covers them. None for everyone.
     trim
         Lowest and highest probability kept, both kept (see `causal.design.weighting.trimming`). Occasions beyond get
         weight 0 and the effect is that of the others. The scores are those given: whether to fit them again on who is
@@ -87,7 +91,7 @@ def propensity_weights(
             "some propensity scores are 0, 1 or missing: no weight exists there",
             fix="restrict to the common support first",
         )
-    kept = _inside(eta, arm, trim)
+    kept = _kept(eta, arm, inside, trim)
     if stabilised:
         factor = _shares(arm, kept, estimand)
         weight, slope = weight * factor, slope * factor
@@ -154,18 +158,18 @@ def truncated(
     return np.where(beyond, np.clip(weight, low, high), weight), beyond
 
 
-def _inside(eta: FloatArray, arm: BoolArray, trim: tuple[float, float] | None) -> BoolArray:
-    """Occasions with a probability within the bounds; refuses when an arm has none."""
-    if trim is None:
-        return np.ones(eta.size, dtype=np.bool_)
-    low, high = trim
-    if not 0 <= low < high <= 1:
-        raise DesignError("design.trim", f"trimming bounds must rise within 0 and 1, got {low:g}, {high:g}")
-    probability = expit(eta)
-    kept = np.asarray((probability >= low) & (probability <= high), dtype=np.bool_)
+def _kept(eta: FloatArray, arm: BoolArray, inside: BoolArray | None, trim: tuple[float, float] | None) -> BoolArray:
+    """Occasions inside, with a probability within the bounds; refuses when an arm has none."""
+    kept = np.ones(eta.size, dtype=np.bool_) if inside is None else np.asarray(inside, dtype=np.bool_)
+    if trim is not None:
+        low, high = trim
+        if not 0 <= low < high <= 1:
+            raise DesignError("design.trim", f"trimming bounds must rise within 0 and 1, got {low:g}, {high:g}")
+        probability = expit(eta)
+        kept = kept & (probability >= low) & (probability <= high)
     for rows, code, who in ((arm, "design.no_treated", "treated"), (~arm, "design.no_comparison", "comparison")):
         if not (kept & rows).any():
-            raise DesignError(code, f"zero {who} occasions lie within the trimming bounds", fix="widen the bounds")
+            raise DesignError(code, f"zero {who} occasions lie within the bounds", fix="widen the bounds")
     return kept
 
 

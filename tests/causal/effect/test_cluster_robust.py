@@ -51,19 +51,22 @@ def by_definition(s: Sample, clusters: np.ndarray, kind: Kind) -> tuple[np.ndarr
     for g in np.unique(clusters):
         rows = np.flatnonzero(clusters == g)
         values, vectors = np.linalg.eigh(identity_less_hat[np.ix_(rows, rows)])
-        root = np.array([v**-0.5 if v > 1e-9 else 0.0 for v in values])
-        adjust = vectors @ np.diag(root) @ vectors.T if kind == "CR2" else np.eye(rows.size)
+        power = {"CR2": -0.5, "CR3": -1.0}.get(kind, 0.0)
+        root = np.array([v**power if v > 1e-9 else 0.0 for v in values])
+        adjust = vectors @ np.diag(root) @ vectors.T if power else np.eye(rows.size)
         score = x[rows].T @ adjust @ residual[rows]
         meat += np.outer(score, score)
         columns.append(identity_less_hat[:, rows] @ adjust @ x[rows] @ bread @ s.contrast)
-    if kind == "CR1":
+    if kind in {"CR1", "CR1S"}:
         meat *= len(columns) / (len(columns) - 1)
+    if kind == "CR1S":
+        meat *= (y.size - 1) / (y.size - np.linalg.matrix_rank(x))
     products = np.column_stack(columns).T @ np.column_stack(columns)
     return bread @ meat @ bread, float(np.trace(products) ** 2 / (products**2).sum())
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**31), st.sampled_from(["CR0", "CR1", "CR2"]), st.integers(2, 5), st.booleans())
+@given(st.integers(0, 2**31), st.sampled_from(["CR0", "CR1", "CR1S", "CR2", "CR3"]), st.integers(2, 5), st.booleans())
 def test_agrees_with_the_definition(seed: int, kind: Kind, columns: int, fixed_effects: bool) -> None:
     """Low-rank algebra gives the textbook matrices, with weights, unequal clusters and cluster fixed effects."""
     s = sample(seed, columns=columns, fixed_effects=fixed_effects)
@@ -87,6 +90,19 @@ def test_two_way_is_inclusion_and_exclusion(seed: int) -> None:
     assert fit.std_error == pytest.approx(np.sqrt(s.contrast @ clipped @ s.contrast), rel=1e-6)
     assert fit.df == pytest.approx(min(parts[0][1], parts[1][1]), rel=1e-6)
     assert fit.clipped == bool(values[0] < -1e-12 * values[-1])
+
+
+def test_cr3_is_the_jackknife_of_clusters() -> None:
+    """CR3 is the sum of squared changes of the coefficient when each cluster in turn is left out."""
+    s = sample(4)
+    full = cluster_robust(s.design, s.outcome, weights=s.weights, clusters=s.clusters, contrast=s.contrast, kind="CR3")
+    squares = 0.0
+    for g in np.unique(s.clusters):
+        rest = s.clusters != g
+        root = np.sqrt(s.weights[rest])
+        without = np.linalg.lstsq(s.design[rest] * root[:, None], s.outcome[rest] * root)[0]
+        squares += float(s.contrast @ without - full.coefficient) ** 2
+    assert full.std_error == pytest.approx(np.sqrt(squares), rel=1e-10)
 
 
 def test_nested_clusters_reduce_to_the_coarser() -> None:

@@ -53,7 +53,7 @@ def test_log_odds_keep_their_digits() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(-8, 8), st.booleans(), st.sampled_from(ESTIMANDS))
-def test_slope_is_the_derivative(eta: float, arm: bool, estimand: WeightEstimand) -> None:  # noqa: FBT001
+def test_slope_is_the_derivative(eta: float, arm: bool, estimand: WeightEstimand) -> None:
     """Central differences of every weight agree with its slope, away from the kink of the matching weights."""
     if estimand == "ATM" and abs(eta) < 1e-3:
         return
@@ -196,7 +196,7 @@ def test_gradient_is_zero_where_weights_were_set() -> None:
 
 
 def test_firth_scores_have_firths_equations() -> None:
-    """Log odds from Firth's likelihood are recognised: his estimating functions sum to 0 where the plain ones do not."""
+    """Log odds from Firth's likelihood are recognised: his estimating functions sum to 0, the plain ones do not."""
     x, treated = sample(9, n=30)
     design = np.column_stack([np.ones(30), x])
     beta = np.zeros(3)
