@@ -143,7 +143,7 @@ def match(
         Pairs and 1:k sets stand for the treated (ATT) or the untreated (ATC); full matching and strata also for all.
     distance, link, mahvars
         Closeness on the log odds of treatment (``glm``; ``link="logit"`` for the probability), or Mahalanobis distance
-        on `mahvars` (all covariates where none is named), plain or on ranks.
+        on `mahvars` (all covariates where none is named), plain or on ranks. ``cem`` coarsens `mahvars`.
     ratio, replace, reuse_max
         Comparisons per treated unit; whether and how often one may be reused.
     m_order, seed
@@ -178,6 +178,8 @@ def match(
     }  # fmt: skip
     closeness = {"kind": "score"} if distance == "glm" else {"kind": DISTANCES[distance], "covariates": tuple(mahvars)}
     swap = estimand == "ATC" and method in {"nearest", "optimal", "fine", "cardinality"}
+    if (m_order == "random") != (seed is not None):
+        raise DesignError("design.seed", "a random order needs a seed, and no other order takes one", fix="give seed=1")
     if estimand == "ATE" and method in {"nearest", "optimal", "fine", "cardinality"}:
         raise DesignError(
             "design.estimand", f"'{method}' makes sets for one group: ATT or ATC", fix="use full, cem or subclass"
@@ -194,6 +196,7 @@ def match(
             "cardinality": {"ratio": ratio, "tolerance": tols},
             "cem": {
                 "estimand": estimand,
+                "covariates": tuple(mahvars),
                 "bins": tuple({"covariate": n, "number": k} for n, k in (cutpoints or {}).items()),
             },
             "subclass": {"estimand": estimand, "subclasses": subclass},

@@ -226,7 +226,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
                 caliper=caliper,
                 min_controls=0 if method.most_treated is None else 1 / method.most_treated,
                 max_controls=np.inf if method.most_comparisons is None else method.most_comparisons,
-                pairing=pairing.rows(rows),
+                pairing=_between_arms(pairing).rows(rows),
                 estimand=method.estimand,
                 memory=units.memory,
             )
@@ -250,7 +250,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
                 score_of(method.caliper, logit),
                 treated,
                 caliper=_width(method.caliper, units),
-                pairing=units.pairing.rows(rows),
+                pairing=_in_periods(units.pairing).rows(rows),
                 estimand=method.estimand,
             )
         case Cardinality():
@@ -262,7 +262,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
                 names=units.names,
                 tolerance=method.tolerance,
                 ratio=method.ratio,
-                pairing=units.pairing.rows(rows),
+                pairing=_in_periods(units.pairing).rows(rows),
                 pair_on=logit,
                 memory=units.memory,
             ).sets
@@ -276,7 +276,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
                 treated,
                 cutpoints=[bins.get(units.names[j], "sturges") for j in wanted],
                 estimand=method.estimand,
-                pairing=units.pairing.rows(rows),
+                pairing=_in_periods(units.pairing).rows(rows),
             )
         case Subclassification():
             from causal.design.matching.subclass import match_subclass
@@ -286,7 +286,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
                 treated,
                 subclasses=method.subclasses,
                 estimand=method.estimand,
-                pairing=units.pairing.rows(rows),
+                pairing=_in_periods(units.pairing).rows(rows),
             )
 
 
@@ -361,6 +361,34 @@ def _pairing(rules: PairRules, units: Units) -> Pairing:
             penalty=np.array([preference.penalty for preference in rules.prefer]),
         )
     return pairing
+
+
+def _between_arms(pairing: Pairing) -> Pairing:
+    """The rules for sets of any size: no treated beside a comparison of the same person.
+
+    Several comparisons of one person may share a set, as inference by set or by patient allows; forbidding it would
+    leave no optimum to find.
+    """
+    if pairing.person is None:
+        return pairing
+    known = np.empty((pairing.person.size, 0), dtype=np.int64) if pairing.differ is None else pairing.differ
+    return replace(pairing, person=None, differ=np.column_stack([known, pairing.person]))
+
+
+def _in_periods(pairing: Pairing) -> Pairing:
+    """The rules for strata and samples, which know no pairs: the calendar is cut into periods one window long.
+
+    Occasions of one period are at most the window apart. Whether a person may stand in a stratum twice is for
+    inference to deal with (it is clustered on the patient).
+    """
+    if pairing.time is None or pairing.window is None:
+        return Pairing(exact=pairing.exact)
+    if pairing.window > 0:
+        period = np.floor((pairing.time - pairing.time.min()) / pairing.window).astype(np.int64)
+    else:
+        period = np.unique(pairing.time, return_inverse=True)[1]
+    exact = np.zeros_like(period) if pairing.exact is None else pairing.exact
+    return Pairing(exact=exact * (int(period.max()) + 1) + period)
 
 
 def _with_calipers(pairing: Pairing, limits: list[tuple[FloatArray, float]]) -> Pairing:

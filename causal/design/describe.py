@@ -65,12 +65,17 @@ def estimand_sentence(compared: Comparison, *, left_out: int) -> str:
 def method_sentence(method: AnyMatching | AnyWeighting, assignment: Assignment) -> str:
     """How the groups were made comparable, with every standard deviation named."""
     if isinstance(method, AnyMatching):
-        return f"{_matching(method)} {_held_fixed(assignment)}".strip()
+        return f"{_matching(method)} {_held_fixed(method, assignment)}".strip()
     return _weighting(method)
 
 
-def _held_fixed(assignment: Assignment) -> str:
+def _held_fixed(method: AnyMatching, assignment: Assignment) -> str:
     exact = ", ".join(EXACT_KEYS[key] for key in assignment.exact) or "nothing"
+    if isinstance(method, GeneralisedFull | Cardinality | CoarsenedExact | Subclassification):
+        return (
+            f"They are of the same period of {assignment.calendar_days} days and the same in: {exact}. A person can "
+            "stand among them more than once."
+        )
     return f"Compared occasions are at most {assignment.calendar_days} days apart and the same in: {exact}."
 
 
