@@ -1,0 +1,140 @@
+"""Optimal pair and 1:k matching: the closest sets there are, found exactly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.design.matching.candidates import reach, refuse_distances
+from causal.design.matching.optimal_graph import graph_choices
+from causal.design.matching.optimal_line import line_choices
+from causal.design.matching.pairing import Pairing, nothing_matched
+from causal.design.matching.sets import MatchedSets, sets_from_choices
+from causal.design.memory import MEMORY, require_memory
+from causal.errors import DesignError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+def match_optimal(
+    coordinates: FloatArray,
+    treated: BoolArray,
+    *,
+    ratio: int = 1,
+    caliper: float | None = None,
+    pairing: Pairing,
+    memory: float = MEMORY,
+) -> MatchedSets:
+    """Give each treated occasion `ratio` comparisons, none twice, at the least total distance.
+
+    Of all matchings in which no treated occasion has more than `ratio` comparisons, those with the most pairs are
+    kept, and of these the one whose distances, with the penalties of preferences not met, add up to least. So every
+    treated occasion gets `ratio` comparisons if that is possible for all at once. Otherwise some get fewer or none,
+    whichever is cheapest: the number of pairs counts, not the number of treated occasions that have one.
+
+    Parameters
+    ----------
+    coordinates
+        (n,) score, the distance being the absolute difference; or (n, q) coordinates, the distance being Euclidean
+        (see `causal.design.matching.distance`). Finite.
+    treated
+        (n,) true for treated occasions.
+    ratio
+        Most comparisons a treated occasion may get, 1 or more.
+    caliper
+        Largest distance allowed, inclusive, before penalties; None for no limit.
+    pairing
+        Rules on pairs; all are honoured. With ``ratio > 1`` nobody may appear twice among the comparisons of a set
+        either; no efficient exact method keeps that rule, so it is refused when the optimum without it breaks it.
+    memory
+        Gigabytes allowed.
+
+    Returns
+    -------
+    The sets, each one's comparisons nearest first (ties by row). `MatchedSets.distance` excludes penalties.
+
+    Raises
+    ------
+    DesignError
+        ``design.no_treated``, ``design.no_comparison``, ``design.not_finite``, ``design.caliper``, ``design.ratio``,
+        ``design.penalty``, ``design.nothing_matched``, ``design.memory``; ``design.rule_unsupported``, see `pairing`.
+
+    Notes
+    -----
+    Rosenbaum (1989), J Am Stat Assoc 84:1024-1032; Hansen & Klopfer (2006), J Comput Graph Stat 15:609-627. Distances
+    are not rounded. A score with exact strata and a caliper only is matched on the line (`optimal_line`), anything else
+    on the graph of admissible pairs (`optimal_graph`). The optimum is unique but for ties between totals. On the line
+    these go to the lowest comparisons in (score, row), or the lowest treated where not all can be matched, and sets
+    keep the order of the score: of equal totals the one with the smallest largest distance. On the graph they go to
+    the pairs that come first by (cost, row) as treated occasions enter by row. Either is a function of values and
+    order.
+
+    >>> score = np.array([0.0, 1.0, 0.9, 5.0])
+    >>> sets = match_optimal(score, np.array([True, True, False, False]), pairing=Pairing())
+    >>> sets.row.tolist(), sets.distance.round(1).tolist()
+    ([0, 2, 1, 3], [0.0, 0.9, 0.0, 4.0])
+    """
+    z = np.asarray(coordinates, dtype=np.float64)
+    z = np.ascontiguousarray(z.reshape(z.shape[0], -1))
+    case = np.asarray(treated, dtype=np.bool_)
+    refuse_distances(z, case, caliper=caliper, pairing=pairing)
+    if not 1 <= ratio <= (~case).sum():
+        raise DesignError("design.ratio", f"the ratio must be from 1 to the number of comparisons, got {ratio}")
+    cases, given = _choices(z, case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
+    if not (given >= 0).any():
+        raise nothing_matched()
+    apart = np.sqrt(((z[given] - z[cases][:, None]) ** 2).sum(axis=2)) if z.shape[1] > 1 else _gaps(z, cases, given)
+    nearest_first = np.lexsort((given, np.where(given >= 0, apart, np.inf)), axis=1)
+    given, apart = (np.take_along_axis(values, nearest_first, axis=1) for values in (given, apart))
+    return sets_from_choices(cases, given, apart, caliper=caliper)
+
+
+def _gaps(z: FloatArray, cases: IntArray, given: IntArray) -> FloatArray:
+    """Absolute differences of a single coordinate (n1, ratio), without the rounding of squares and roots."""
+    return np.asarray(np.abs(z[given, 0] - z[cases]), dtype=np.float64)
+
+
+def _choices(
+    z: FloatArray, case: BoolArray, *, ratio: int, caliper: float | None, pairing: Pairing, memory: float
+) -> tuple[IntArray, IntArray]:
+    """Treated rows (n1,) and the rows of their comparisons (n1, ratio), -1 where none."""
+    if z.shape[1] == 1 and replace(pairing, person=None).only_exact:
+        cases, given = _on_the_line(z[:, 0], case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
+        if pairing.person is None or not _meets_itself(pairing.person, np.column_stack([cases, given])):
+            return cases, given  # the optimum without the rule on persons keeps it, so it is the optimum with it
+    near = reach(z, case, caliper=caliper, pairing=pairing, nearest_first=z.shape[1] == 1)
+    chosen = graph_choices(near, ratio=ratio, memory=memory)
+    cases, pool = np.flatnonzero(case), np.flatnonzero(~case)
+    given = np.where(chosen >= 0, pool[chosen], -1)
+    if pairing.person is not None and ratio > 1 and _meets_itself(pairing.person, given):
+        raise DesignError(
+            "design.rule_unsupported",
+            "optimal 1:k matching put two occasions of one person into a set: it cannot keep that rule exactly",
+            fix="match pairs (ratio 1), keep one comparison occasion of each person, or match greedily",
+        )
+    return cases, given
+
+
+def _on_the_line(
+    score: FloatArray, case: BoolArray, *, ratio: int, caliper: float | None, pairing: Pairing, memory: float
+) -> tuple[IntArray, IntArray]:
+    slots = ratio * int(case.sum())
+    require_memory(
+        200.0 * (slots + case.size),
+        limit=memory,
+        work=f"optimal matching of {case.size:,} occasions with {slots:,} comparisons wanted",
+        instead="lower the ratio",
+    )
+    stratum = np.zeros(case.size, np.int64) if pairing.exact is None else np.asarray(pairing.exact, np.int64)
+    return line_choices(score, stratum, case, ratio=ratio, caliper=np.inf if caliper is None else float(caliper))
+
+
+def _meets_itself(person: IntArray, rows: IntArray) -> bool:
+    """Whether any person has two rows in one line of `rows` (m, k); negative rows are empty."""
+    who = np.unique(person, return_inverse=True)[1]
+    who = np.sort(np.where(rows >= 0, who[rows], -1 - np.arange(rows.shape[1])), axis=1)
+    return bool((who[:, 1:] == who[:, :-1]).any())

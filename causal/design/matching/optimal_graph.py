@@ -1,0 +1,311 @@
+"""Optimal matching under any rules on pairs: shortest augmenting paths over few candidate pairs, certified over all.
+
+*Objective.* Cost has two levels, compared in this order: comparisons wanted but not given, then distance. A treated
+occasion that wants k comparisons has k slots; a slot left empty costs (1, 0), a pair (0, cost). Two numbers instead of
+one large penalty keep the precision of the distances.
+
+*Paths.* Slots enter one by one along a shortest augmenting path (Dijkstra with dual prices; Kuhn 1955; Jonker &
+Volgenant 1987, Computing 38:325-340), which ends at a free comparison or, none being within reach, at the slot best
+left empty.
+
+*Pricing.* The search starts with each treated occasion's cheapest candidates. Its dual prices tell of every other
+admissible pair whether it could improve the matching (linear programming duality); those that could are added, and the
+search is repeated, until none is left: the matching is then optimal over all admissible pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from heapq import heappop, heappush, heapreplace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.design.matching.candidates import BYTES_PER_EDGE, Edges, Reach, distance, sort_edges
+from causal.design.matching.compiled import compiled
+from causal.design.matching.pairing import admissible, reluctance
+from causal.design.memory import require_memory
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+FIRST_CANDIDATES = 8  # candidates of each slot to begin with; each round allows twice as many new ones
+ROUNDING = 1e-12  # of the largest price: pairs that would improve the matching by less differ by rounding
+
+
+class Assignment(NamedTuple):
+    """A matching and the dual prices that prove it optimal, in two levels: empty slots, then distance.
+
+    Attributes
+    ----------
+    given
+        (n1 * ratio,) comparison in each treated occasion's slots, counted in row order; -1 where empty.
+    slot_level, slot_price
+        (n1 * ratio,) prices of the slots.
+    level, price
+        (n0,) prices of the comparisons: (0, 0) where unused, at most that where used.
+    """
+
+    given: IntArray
+    slot_level: IntArray
+    slot_price: FloatArray
+    level: IntArray
+    price: FloatArray
+
+
+class Search(NamedTuple):
+    """What a search for an augmenting path remembers of each comparison (n0,): its slot, distance, and slot before."""
+
+    holder: IntArray
+    reached_level: IntArray
+    reached: FloatArray
+    via: IntArray
+
+
+def graph_choices(near: Reach, *, ratio: int, memory: float) -> IntArray:
+    """Comparisons (n1, ratio) of each treated occasion, both counted in row order, -1 where none.
+
+    As many pairs as possible, then the least total cost, over all pairs that the rules and the caliper admit.
+    """
+    n1, n0 = near.begin.size, near.comparison.size
+    edges = Edges(np.zeros(n1 + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
+    best = assignment(edges, ratio, n0)
+    most = FIRST_CANDIDATES * ratio
+    while True:
+        room = memory * 1e9 / (2 * BYTES_PER_EDGE) - edges.cost.size  # twice, for the lists before and after joining
+        most = min(most, n0, max(int(room / n1), 1))
+        require_memory(
+            2.0 * (edges.cost.size + n1 * most) * BYTES_PER_EDGE,
+            limit=memory,
+            work=f"optimal matching with up to {edges.cost.size + n1 * most:,} candidate pairs",
+            instead="give a caliper, or a narrower one, or match exactly on more variables",
+        )
+        added = _improving_kernel()(near, edges, best, ratio, most)
+        if added.cost.size == 0:
+            return best.given.reshape(n1, ratio)
+        edges = _joining_kernel()(edges, added)
+        best = assignment(edges, ratio, n0)
+        most *= 2
+
+
+def assignment(edges: Edges, ratio: int, n0: int) -> Assignment:
+    """Optimal matching over the listed pairs (see `candidate_edges`): most pairs, then the least total cost.
+
+    >>> pairs = Edges(np.array([0, 2, 3]), np.array([0, 1, 0], dtype=np.int32), np.array([1.0, 3.0, 1.5]))
+    >>> assignment(pairs, 1, 2).given.tolist()
+    [1, 0]
+    """
+    return Assignment(*_assigning_kernel()(edges, ratio, n0))
+
+
+@cache
+def _assigning_kernel() -> Callable[..., Assignment]:
+    return compiled(_assign, _begin, _augment, _reprice, _exchange)
+
+
+@cache
+def _improving_kernel() -> Callable[..., Edges]:
+    return compiled(_improving, admissible, reluctance, distance)
+
+
+@cache
+def _joining_kernel() -> Callable[..., Edges]:
+    return compiled(_join, sort_edges)
+
+
+def _assign(edges: Edges, ratio: int, n0: int) -> Assignment:
+    """Let the slots enter one by one."""
+    slots = (edges.indptr.size - 1) * ratio
+    best = Assignment(
+        np.full(slots, -1, dtype=np.int64),
+        np.zeros(slots, dtype=np.int64),
+        np.zeros(slots),
+        np.zeros(n0, dtype=np.int64),
+        np.zeros(n0),
+    )
+    search = Search(
+        np.full(n0, -1, dtype=np.int64),
+        np.full(n0, 2, dtype=np.int64),
+        np.full(n0, np.inf),
+        np.full(n0, -1, dtype=np.int64),
+    )
+    _begin(edges, best, search, ratio)
+    for s in range(slots):
+        if best.given[s] < 0 and best.slot_level[s] == 0:
+            _augment(edges, best, search, s, ratio)
+    return best
+
+
+def _begin(edges: Edges, best: Assignment, search: Search, ratio: int) -> None:
+    """Price each slot at its cheapest pair and match it where that comparison is still free."""
+    for s in range(best.given.size):
+        begin, end = edges.indptr[s // ratio], edges.indptr[s // ratio + 1]
+        if begin == end:
+            best.slot_level[s] = 1
+            continue
+        best.slot_price[s] = edges.cost[begin]
+        for e in range(begin, end):
+            j = edges.comparison[e]
+            if edges.cost[e] > best.slot_price[s]:
+                break
+            if search.holder[j] < 0:
+                best.given[s] = j
+                search.holder[j] = s
+                break
+
+
+def _augment(  # noqa: PLR0912 - one search, compiled as a whole
+    edges: Edges, best: Assignment, search: Search, start: int, ratio: int
+) -> None:
+    """Match one more slot along the shortest augmenting path, or leave empty whichever slot costs least; reprice."""
+    level, length, at = 0, 0.0, start  # of the path so far, and the slot it has come to
+    end_level, end_length, end_slot, end_comparison = 2, np.inf, -1, -1
+    heap = [(0, 0.0, 0)]
+    heap.pop()
+    touched, scanned = [0], [0]
+    touched.pop()
+    scanned.pop()
+    while True:
+        slot_level, slot_price = best.slot_level[at], best.slot_price[at]
+        if (level + 1 - slot_level, length - slot_price) < (end_level, end_length):
+            end_level, end_length, end_slot, end_comparison = level + 1 - slot_level, length - slot_price, at, -1
+        for e in range(edges.indptr[at // ratio], edges.indptr[at // ratio + 1]):
+            so_far = length + edges.cost[e] - slot_price
+            if slot_level == 0 and end_level == level and so_far >= end_length:
+                break  # no price is above 0 here, and the remaining pairs cost more
+            j = int(np.int64(edges.comparison[e]))  # int alone keeps 32 bits under numba
+            next_level, next_length = level - slot_level - best.level[j], so_far - best.price[j]
+            if next_level == level:
+                next_length = max(next_length, length)  # rounding must not make a path shorter than its beginning
+            if (next_level, next_length) >= (end_level, end_length):
+                continue
+            if (next_level, next_length) < (search.reached_level[j], search.reached[j]):
+                if search.reached_level[j] == 2:
+                    touched.append(j)
+                search.reached_level[j], search.reached[j], search.via[j] = next_level, next_length, at
+                if search.holder[j] < 0:
+                    end_level, end_length, end_slot, end_comparison = next_level, next_length, -1, j
+                else:
+                    heappush(heap, (next_level, next_length, j))
+        at = -1
+        while at < 0 and len(heap) > 0:
+            level, length, j = heappop(heap)
+            if (level, length) >= (end_level, end_length):
+                break
+            if (level, length) == (search.reached_level[j], search.reached[j]):
+                at = search.holder[j]
+                scanned.append(j)
+        if at < 0:
+            break
+    _reprice(best, search, start, scanned, end_level, end_length)
+    for j in touched:
+        search.reached_level[j], search.reached[j] = 2, np.inf
+    _exchange(best, search, end_slot, end_comparison)
+
+
+def _reprice(
+    best: Assignment, search: Search, start: int, scanned: list[int], end_level: int, end_length: float
+) -> None:
+    """Raise the prices of slots nearer than the path's end and lower those of their comparisons by as much."""
+    best.slot_level[start] += end_level
+    best.slot_price[start] += end_length
+    for j in scanned:
+        nearer_level, nearer = end_level - search.reached_level[j], end_length - search.reached[j]
+        best.slot_level[search.holder[j]] += nearer_level
+        best.slot_price[search.holder[j]] += nearer
+        best.level[j] -= nearer_level
+        best.price[j] -= nearer
+
+
+def _exchange(best: Assignment, search: Search, end_slot: int, end_comparison: int) -> None:
+    """Hand the comparisons on along the path, from its end back to its start."""
+    passed_on = end_comparison
+    if end_slot >= 0:  # this slot is left empty and hands on its comparison, if it has one
+        passed_on = best.given[end_slot]
+        best.given[end_slot] = -1
+    while passed_on >= 0:
+        slot = search.via[passed_on]
+        search.holder[passed_on] = slot
+        passed_on, best.given[slot] = best.given[slot], passed_on
+
+
+def _improving(  # noqa: PLR0912 - one search, compiled as a whole
+    near: Reach, edges: Edges, best: Assignment, ratio: int, most: int
+) -> Edges:
+    """Admissible pairs, not listed yet, whose prices say that they might improve the matching.
+
+    Of each treated occasion the `most` promising (least reduced cost). Candidates are visited outwards from its key;
+    where the key bounds the distance, until none farther out can be promising.
+    """
+    n1 = near.begin.size
+    largest = max(np.abs(best.slot_price).max(), np.abs(best.price).max())
+    indptr = np.zeros(n1 + 1, dtype=np.int64)
+    comparison = np.empty(n1 * most, dtype=np.int32)
+    cost = np.empty(n1 * most, dtype=np.float64)
+    e = 0
+    for i in range(n1):
+        level, price = best.slot_level[i * ratio], best.slot_price[i * ratio]
+        for s in range(i * ratio + 1, (i + 1) * ratio):
+            if (best.slot_level[s], best.slot_price[s]) > (level, price):  # noqa: PLR1730 - numba has no max of pairs
+                level, price = best.slot_level[s], best.slot_price[s]
+        kept = [(0, 0.0, 0, 0.0)]  # heap, least promising first: minus (reduced level, reduced cost, comparison), cost
+        kept.pop()
+        bar_level, bar = 0, -ROUNDING * largest  # to be undercut
+        key = near.key[i]
+        right = near.begin[i] + np.searchsorted(near.key[n1 + near.begin[i] : n1 + near.end[i]], key)
+        left = right - 1
+        while left >= near.begin[i] or right < near.end[i]:
+            ahead = near.key[n1 + right] - key if right < near.end[i] else np.inf
+            behind = key - near.key[n1 + left] if left >= near.begin[i] else np.inf
+            p = right if ahead <= behind else left
+            gap = min(ahead, behind) if near.key_bounds_distance else 0.0
+            if (-level, gap - price) >= (bar_level, bar):
+                break
+            if p == right:
+                right += 1
+            else:
+                left -= 1
+            j = near.comparison[p]
+            reduced_level = -level - best.level[j]
+            apart = distance(near.coordinates, i, n1 + p)
+            if apart > near.caliper or (reduced_level, apart - price - best.price[j]) >= (bar_level, bar):
+                continue
+            if not admissible(near.rules, i, n1 + p):
+                continue
+            total = apart + reluctance(near.rules, i, n1 + p)
+            reduced = total - price - best.price[j]
+            listed = (reduced_level, reduced) >= (bar_level, bar)
+            for known in range(edges.indptr[i], edges.indptr[i + 1]):
+                listed = listed or edges.comparison[known] == j
+            if listed:
+                continue
+            entry = (-reduced_level, -reduced, -j, total)
+            if len(kept) < most:
+                heappush(kept, entry)
+            else:
+                heapreplace(kept, entry)
+            if len(kept) == most:
+                bar_level, bar = -kept[0][0], -kept[0][1]
+        for entry in kept:
+            comparison[e], cost[e] = -entry[2], entry[3]
+            e += 1
+        indptr[i + 1] = e
+    return Edges(indptr, comparison[:e].copy(), cost[:e].copy())
+
+
+def _join(edges: Edges, added: Edges) -> Edges:
+    """Both lists of pairs in one."""
+    indptr = edges.indptr + added.indptr
+    comparison = np.empty(indptr[-1], dtype=np.int32)
+    cost = np.empty(indptr[-1], dtype=np.float64)
+    for i in range(indptr.size - 1):
+        begin, end = indptr[i], indptr[i + 1]
+        middle = begin + edges.indptr[i + 1] - edges.indptr[i]
+        comparison[begin:middle] = edges.comparison[edges.indptr[i] : edges.indptr[i + 1]]
+        comparison[middle:end] = added.comparison[added.indptr[i] : added.indptr[i + 1]]
+        cost[begin:middle] = edges.cost[edges.indptr[i] : edges.indptr[i + 1]]
+        cost[middle:end] = added.cost[added.indptr[i] : added.indptr[i + 1]]
+        sort_edges(cost[begin:end], comparison[begin:end])
+    return Edges(indptr, comparison, cost)
