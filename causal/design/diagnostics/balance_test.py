@@ -103,6 +103,8 @@ def balance_test(
     >>> found.d2, found.df, found.max_smd
     (0.0, 1, 0.0)
     """
+    if not np.shape(covariates)[0] == np.size(treated) == np.size(set_id) == np.size(unit):
+        raise ValueError("covariates, arms, sets and units do not have one row per member")
     _refuse(covariates, unit, draws)
     order = np.argsort(set_id, kind="stable")
     x, arm = np.asarray(covariates, dtype=np.float64)[order], np.asarray(treated, dtype=np.bool_)[order]

@@ -64,7 +64,7 @@ def generalisability(
     Parameters
     ----------
     covariates, names, tiers
-        (n, p), p and p: everyone eligible, of both arms (comparisons are not looked at).
+        (n, p), p and p: everyone eligible, of both arms, so that denominators are those of the balance table.
     treated, weights
         (n,) arm and weights of the design, 0 for occasions it leaves out.
     score

@@ -5,7 +5,7 @@ Every count here is 0 or at least the smallest that may be shown, and none follo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -166,7 +166,7 @@ def support_rules(
         else Feature(below=f"{name} at most ", above=f"{name} above ", thresholds=_thresholds(column))
         for column, name, words in zip(x.T, names, labels or [(f"not {name}", name) for name in names], strict=True)
     ]
-    rules = _grow(x, features, out, (), depth, minimum)
+    rules = _grow(x, features, out, {}, depth, minimum)
     return tuple(sorted(rules, key=lambda rule: -rule.n_outside / rule.n))
 
 
@@ -182,28 +182,32 @@ def _thresholds(x: FloatArray) -> FloatArray:
     """Tenths of the distribution, rounded to a tenth of the SD's order of magnitude."""
     spread = float(x.std())
     decimals = 1 - int(np.floor(np.log10(spread))) if spread > 0 else 0
-    return np.unique(np.round(np.quantile(x, QUANTILES), decimals))
+    return np.unique(np.round(np.quantile(x, QUANTILES, method="inverted_cdf"), decimals)) + 0.0  # no minus zero
 
 
 def _grow(
     x: FloatArray,
     features: Sequence[Feature],
     outside: BoolArray,
-    conditions: tuple[str, ...],
+    conditions: Mapping[tuple[int, bool], str],
     depth: int,
     minimum: int,
 ) -> list[SupportRule]:
-    """Rules of one branch of the tree."""
+    """Rules of one branch of the tree; a narrower condition on a covariate takes the place of a wider one."""
     split = _best_split(x, features, outside, minimum) if depth else None
     if split is None:
-        return [SupportRule(conditions=conditions, n=outside.size, n_outside=int(outside.sum()))]
-    feature, threshold = features[split[0]], split[1]
-    value = f"{threshold:.10g}" if feature.below.endswith(" ") else ""
-    above = x[:, split[0]] > threshold
+        said = tuple(conditions.values())
+        return [SupportRule(conditions=said, n=outside.size, n_outside=int(outside.sum()))]
+    j, threshold = split
+    value = f"{threshold:.10g}" if features[j].below.endswith(" ") else ""
+    above = x[:, j] > threshold
+    branches = ((True, above, features[j].above), (False, ~above, features[j].below))
     return [
         rule
-        for side, words in ((above, feature.above), (~above, feature.below))
-        for rule in _grow(x[side], features, outside[side], (*conditions, words + value), depth - 1, minimum)
+        for is_above, side, words in branches
+        for rule in _grow(
+            x[side], features, outside[side], {**conditions, (j, is_above): words + value}, depth - 1, minimum
+        )
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from causal.design.diagnostics.overlap import common_support, overlap_bins, preference_score
+from causal.design.diagnostics.overlap import common_support, equipoise_share, overlap_bins, preference_score
 from causal.errors import DesignError
 
 
@@ -93,3 +93,19 @@ def test_preference_score_needs_both_arms() -> None:
     """Without treated occasions there is no marginal odds."""
     with pytest.raises(DesignError, match="empty_arm"):
         preference_score(np.array([0.5]), np.array([False]))
+
+
+def test_equipoise_by_hand() -> None:
+    """A quarter treated: preference .5 is a probability of .25; weights count, and both ends of .3 to .7 belong."""
+    treated = np.array([True, False, False, False])
+    ends = [0.3 * 0.25 / (0.3 * 0.25 + 0.7 * 0.75), 0.7 * 0.25 / (0.7 * 0.25 + 0.3 * 0.75)]
+    probability = np.array([0.25, 0.9, ends[0] + 1e-9, ends[1] - 1e-9])
+    assert equipoise_share(probability, treated) == pytest.approx((1.0, 2 / 3))
+    assert equipoise_share(probability, treated, np.array([1.0, 2.0, 1.0, 1.0])) == pytest.approx((1.0, 0.5))
+    assert equipoise_share(probability, treated, low=0.45) == pytest.approx((1.0, 0.0))
+
+
+def test_equipoise_needs_weight_in_both_arms() -> None:
+    """Nobody weighted, nobody in equipoise."""
+    with pytest.raises(DesignError, match="empty_arm"):
+        equipoise_share(np.array([0.5, 0.5]), np.array([True, False]), np.array([1.0, 0.0]))
