@@ -269,12 +269,10 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
         case CoarsenedExact():
             from causal.design.matching.coarsened import match_coarsened
 
-            wanted = _columns(method.covariates, units)
-            bins = {limit.covariate: limit.number for limit in method.bins}
             return match_coarsened(
-                units.covariates[rows][:, wanted],
+                {units.names[j]: units.covariates[rows, j] for j in _columns(method.covariates, units)},
                 treated,
-                cutpoints=[bins.get(units.names[j], "sturges") for j in wanted],
+                cutpoints={bins.covariate: bins.number for bins in method.bins},
                 estimand=method.estimand,
                 pairing=_in_periods(units.pairing).rows(rows),
             )
