@@ -69,6 +69,14 @@ PACKAGES = (
     "great-expectations",
     "prefect",
 )
+DIVISORS: dict[str, str] = {
+    "ATT": "the standard deviation among all eligible warned occasions, before matching",
+    "ATC": "the standard deviation among all eligible occasions without a warning, before adjustment",
+    "ATE": "the root of the mean of both groups' variances among all eligible occasions, before adjustment",
+    "ATO": "the standard deviation among all weighted occasions of both groups",
+    "ATM": "the standard deviation among all weighted occasions of both groups",
+}
+"""What `causal.design.diagnostics.balance.fixed_sd` divides by, for each estimand."""
 VERSION_LABELS = {
     "recipient": {
         "warn_victim": "the person at risk",
@@ -148,7 +156,7 @@ def _dossier(
         n_treated=n_treated,
         n_comparison=n_comparison,
         balance=balance,
-        balance_denominator="the standard deviation among all eligible warned occasions, before matching",
+        balance_denominator=DIVISORS[design.estimand],
         overlap=_overlap(design),
         versions=_versions(ws, design, threshold),
         verdicts=(

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from worlds import SETS, THRESHOLD, World, after, before
 
+from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
-from flows.report.disclosed import extract_verdicts, quality_lines
+from flows.report.disclosed import DIVISORS, extract_verdicts, quality_lines
 from flows.report.dossier import Dossier, to_json
 from flows.report.printed import printed
 from validation.verdict import at_least, at_most
@@ -163,3 +164,9 @@ def test_rows_go_with_the_rows_set_aside() -> None:
         (verdict,) = extract_verdicts((rows,), ROWS, reasons, THRESHOLD)
         assert line.rows == verdict.measured == told
         assert line.set_aside == (None if told is None else aside)
+
+
+def test_the_divisor_is_said_for_every_estimand() -> None:
+    """Standardised differences are divided by something else under each estimand, and the page says by what."""
+    assert set(DIVISORS) == set(get_args(WeightEstimand))
+    assert before(World()).balance_denominator == DIVISORS["ATT"]
