@@ -44,8 +44,9 @@ class Problem:
         return sorted(rows.tolist(), key=lambda i: (sign * self.score[i], i))
 
     def distance(self, i: int, j: int) -> float:
-        """Euclidean distance, summed from the first coordinate."""
-        return float(np.sqrt(sum((a - b) ** 2 for a, b in zip(self.coordinates[i], self.coordinates[j], strict=True))))
+        """Euclidean distance, summed from the first coordinate; products, since pow(x, 2) may round otherwise."""
+        differences = (self.coordinates[i] - self.coordinates[j]).tolist()
+        return float(np.sqrt(sum(d * d for d in differences)))
 
 
 def reference(p: Problem) -> dict[int, list[int]]:
