@@ -16,7 +16,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity.fit import REFUSE_BELOW, expit, firth_logistic, independent_columns
+from causal.design.propensity.columns import independent_columns
+from causal.design.propensity.firth import firth_logistic
+from causal.design.propensity.fit import REFUSE_BELOW
+from causal.design.propensity.logistic import expit
 from causal.effect.matched_estimates import LinearEffect, weighted_ancova
 from causal.errors import EstimationError
 

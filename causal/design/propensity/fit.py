@@ -1,57 +1,76 @@
-"""The probability of treatment given what was known before time zero: logistic regression, unpenalised or Firth.
+"""The probability of treatment given what was known before time zero: one function for every way of modelling it.
 
-With ten or more events per parameter the scores are plain maximum likelihood (they agree with R's ``glm``). Below ten
-the likelihood is biased and Firth's correction takes over; below three nothing is fitted. Separation, a covariate that
-tells the arms apart with certainty, is a finding about positivity and is never smoothed away by a penalty.
+With ten or more events per parameter logistic scores are plain maximum likelihood (they agree with R's ``glm``). Below
+ten the likelihood is biased and Firth's correction takes over; below three nothing is fitted. Separation, covariates
+that tell the arms apart with certainty, is a finding about positivity: it is named whatever the model, and never
+smoothed away by a penalty.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.design.propensity.boosting import boosted
+from causal.design.propensity.calibration import c_statistic
+from causal.design.propensity.columns import Moments, kept_columns, moments, refuse_unusable
+from causal.design.propensity.cross_fit import cluster_folds
+from causal.design.propensity.elastic_net import elastic_net
+from causal.design.propensity.firth import penalised_likelihood
+from causal.design.propensity.logistic import Climb, Regression, expit, log_odds, maximum_likelihood
+from causal.design.propensity.model import PropensityModel
+from causal.design.propensity.separation import alone, separating_covariates, separation
+from causal.design.propensity.terms import LOGISTIC, model_columns
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Method = Literal["maximum likelihood", "Firth", "elastic net", "boosting"]
 
 FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
 REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
-LONGEST_STEP = 5.0  # no occasion's log odds moves by more in one Newton step
-SETTLED = 1e-9  # largest last change of a log odds at a maximum
-LBFGS_FROM = 2_000_000  # values in the design from which scikit-learn finds the neighbourhood of the maximum
-ROWS_PER_BLOCK = 65_536  # rows whose share of the information matrix is formed at once, to bound memory
+TUNING_FOLDS = 5  # folds in which a penalty is chosen and boosted scores are calibrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Propensity:
-    """Fitted propensity scores of n occasions on the k covariates that were kept.
+    """Fitted propensity scores of n occasions on the k columns that were kept.
 
     Attributes
     ----------
     names
-        Covariates in the model, in the caller's order (k of them).
+        Columns in the model: covariates in the caller's order, then what the model adds (k of them).
     aliased
-        Covariates left out because the ones before them determine them exactly.
+        Columns left out because the ones before them determine them exactly.
     separated
-        Covariates that alone tell the arms apart. Empty under maximum likelihood (which refuses them); under Firth
-        the scores are finite all the same, so this is where the reader learns of it.
+        Covariates that tell the arms apart, alone or, where none does alone, together. Empty under maximum likelihood
+        (which refuses them); every other model gives finite scores all the same, so this is where the reader learns of
+        it.
     coefficients, intercept
-        (k,) and scalar, on the scale of the covariates as given: log odds per unit.
+        (k,) and scalar, on the scale of the columns as given: log odds per unit. Boosting has none: (0,) and NaN.
+    covariance
+        (k + 1, k + 1) inverse information of intercept and coefficients at the estimates, for maximum likelihood and
+        Firth; otherwise None.
     logit, probability
-        (n,) each: log odds and probability of treatment.
+        (n,) each: log odds, offset included, and probability of treatment. Cross-fitted where the model asks for it;
+        names, coefficients and covariance are then those of the model of all rows.
     c_statistic
         Probability that a treated occasion scores above a comparison one, ties counted half. Not a measure of
         success: above about .85 it announces thin overlap.
     events_per_parameter
-        Occasions in the smaller arm per kept covariate.
+        Occasions in the smaller arm per kept column.
     method
-        Which likelihood was maximised.
+        How the model of all rows was estimated.
+    penalty
+        Strength of the elastic net's penalty; None for other models.
+    fold
+        (n,) fold whose model, fitted to the other folds, scored the row; None without cross-fitting.
     """
 
     names: tuple[str, ...]
@@ -59,15 +78,62 @@ class Propensity:
     separated: tuple[str, ...]
     coefficients: FloatArray
     intercept: float
+    covariance: FloatArray | None
     logit: FloatArray
     probability: FloatArray
     c_statistic: float
     events_per_parameter: float
-    method: Literal["maximum likelihood", "Firth"]
+    method: Method
+    penalty: float | None
+    fold: IntArray | None
 
 
-def fit_propensity(covariates: FloatArray, treated: BoolArray, *, names: Sequence[str]) -> Propensity:
-    """Fit the log odds of treatment as a linear function of the covariates.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Rows:
+    """Rows a model is fitted to or scores: columns (n, q), arms (n,), offset (n,) or (0,), tuning folds (n,)."""
+
+    x: FloatArray
+    treated: BoolArray
+    offset: FloatArray
+    clusters: IntArray | None
+
+    def take(self, rows: BoolArray) -> _Rows:
+        return _Rows(
+            x=self.x[rows],
+            treated=self.treated[rows],
+            offset=self.offset[rows] if self.offset.size else self.offset,
+            clusters=None if self.clusters is None else self.clusters[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Fitted:
+    """A model of some rows: what `Propensity` says of it, its log odds there, and how it scores others."""
+
+    names: tuple[str, ...]
+    aliased: tuple[str, ...]
+    separated: tuple[str, ...]
+    coefficients: FloatArray
+    intercept: float
+    covariance: FloatArray | None
+    events_per_parameter: float
+    method: Method
+    penalty: float | None
+    logit: FloatArray
+    score: Callable[[_Rows], FloatArray]
+
+
+def fit_propensity(
+    covariates: FloatArray,
+    treated: BoolArray,
+    *,
+    names: Sequence[str],
+    model: PropensityModel = LOGISTIC,
+    clusters: IntArray | None = None,
+    offset: FloatArray | None = None,
+    rng: np.random.Generator | None = None,
+) -> Propensity:
+    """Fit the probability of treatment given the covariates.
 
     Parameters
     ----------
@@ -77,20 +143,35 @@ def fit_propensity(covariates: FloatArray, treated: BoolArray, *, names: Sequenc
         (n,) true where the occasion was treated.
     names
         p names, used in the result and in refusals.
+    model
+        How it is modelled; plain logistic regression unless said otherwise.
+    clusters
+        (n,) codes of clinics or clinicians: for cluster means, and kept whole by every fold.
+    offset
+        (n,) added to the log odds: ``logit = offset + x'b``. Where comparisons were sampled with known fraction f,
+        every row has the offset ``-log f``, which is positive: sampling raises the odds of treatment in the extract by
+        1/f, and b then speaks of the population (King & Zeng 2001, Polit Anal 9:137-163). `logit` is that of the
+        extract; the population's is ``logit - offset``.
+    rng
+        Seeds the trees of ``boosting``; no other model draws.
 
     Raises
     ------
     DesignError
         ``design.no_treated``, ``design.no_comparison``, ``design.not_finite``, ``design.constant_covariate``,
-        ``design.too_few_events`` (fewer than 3 events per parameter), ``design.separation`` (with 10 or more),
-        ``design.not_converged``.
+        ``design.too_few_events`` (fewer than 3 events per parameter), ``design.separation`` (logistic, with 10 or
+        more), ``design.not_converged``, ``design.rule_unsupported`` (boosting with an offset),
+        ``design.too_few_clusters``, and those of `model_columns`.
 
     Notes
     -----
-    Columns are standardised for the fit and the coefficients returned on the original scale. The scores are summed
-    column by column, so occasions with equal covariates have exactly equal scores wherever they stand.
-    Firth: Firth (1993), Biometrika 80:27-38; Heinze & Schemper (2002), Stat Med 21:2409-2419. Rule of ten: Peduzzi
-    et al. (1996), J Clin Epidemiol 49:1373-1379.
+    Columns are standardised for the fit and the coefficients returned on the original scale. A row's log odds is summed
+    column by column, so occasions with equal covariates (and offsets) have exactly equal scores wherever they stand.
+    A pooled logistic regression of person-months with a spline of the month is this function too: its probabilities are
+    discrete hazards, and the product of ``1 - p`` over a person's months is the probability of remaining untreated.
+    Rule of ten: Peduzzi et al. (1996), J Clin Epidemiol 49:1373-1379. An elastic net and boosting are refused below
+    three events per column offered; trees need far more (van der Ploeg et al. 2014, BMC Med Res Methodol 14:137).
+    Cross-fitting: Chernozhukov et al. (2018), Econom J 21:C1-C68.
 
     >>> rng = np.random.default_rng(1)
     >>> severity = rng.normal(size=(400, 1))
@@ -98,318 +179,188 @@ def fit_propensity(covariates: FloatArray, treated: BoolArray, *, names: Sequenc
     >>> fit = fit_propensity(severity, warned, names=["severity"])
     >>> fit.method, fit.names, fit.aliased
     ('maximum likelihood', ('severity',), ())
+    >>> curve = PropensityModel(splines=("severity",), cross_fit=5)
+    >>> fit_propensity(severity, warned, names=["severity"], model=curve).names
+    ('severity', 'severity, bend 1', 'severity, bend 2')
     """
-    x = np.asarray(covariates, dtype=np.float64)
-    y = np.asarray(treated, dtype=np.bool_)
     labels = tuple(names)
-    if x.ndim != 2 or x.shape != (y.size, len(labels)):
-        raise ValueError(f"covariates {x.shape} do not fit {y.size} occasions and {len(labels)} names")
-    _refuse_unusable(x, y, labels)
-
-    centre, scale = x.mean(axis=0), x.std(axis=0)
-    z = np.asfortranarray((x - centre) / scale)
-    kept = independent_columns(z)
-    z = z if kept.all() else np.asfortranarray(z[:, kept])
-    used = tuple(name for name, keep in zip(labels, kept, strict=True) if keep)
-
-    per_parameter = min(int(y.sum()), int((~y).sum())) / max(len(used), 1)
-    if per_parameter < REFUSE_BELOW:
-        raise DesignError(
-            "design.too_few_events",
-            f"the smaller arm has fewer than {REFUSE_BELOW:g} occasions for each of the {len(used)} covariates",
-            fix="declare fewer covariates, or wait for more occasions",
-        )
-    separated = _separating(x, y, labels)
-    if per_parameter < FIRTH_BELOW:
-        method: Literal["maximum likelihood", "Firth"] = "Firth"
-        beta = firth_logistic(np.column_stack([np.ones(y.size), z]), y)
-    else:
-        method = "maximum likelihood"
-        if separated:
-            raise _separation(separated)
-        beta = _maximum_likelihood(z, y, used)
-
-    coefficients = beta[1:] / scale[kept]
-    logit = np.full(y.size, beta[0])
-    for slope, column in zip(beta[1:], z.T, strict=True):
-        logit += slope * column
+    rows = _checked(covariates, treated, labels, clusters, offset, model, rng)
+    seed = 0 if rng is None else int(rng.integers(2**31))
+    found = moments(rows.x, rows.treated)
+    refuse_unusable(found, labels)
+    columns, column_names = model_columns(rows.x, labels, model, rows.clusters)
+    if model.adds_terms:
+        found = moments(columns, rows.treated)
+    whole = _fitted(replace(rows, x=columns), found, column_names, model, seed)
+    separated, logit, fold = whole.separated, whole.logit, None
+    if model.cross_fit is not None:
+        fold = cluster_folds(rows.treated.size, model.cross_fit, rows.clusters)
+        logit, elsewhere = _cross_fitted(rows, fold, labels, model, seed)
+        separated = (*separated, *(name for name in elsewhere if name not in separated))
     return Propensity(
-        names=used,
-        aliased=tuple(name for name, keep in zip(labels, kept, strict=True) if not keep),
+        names=whole.names,
+        aliased=whole.aliased,
         separated=separated,
-        coefficients=coefficients,
-        intercept=float(beta[0] - coefficients @ centre[kept]),
+        coefficients=whole.coefficients,
+        intercept=whole.intercept,
+        covariance=whole.covariance,
         logit=logit,
         probability=expit(logit),
-        c_statistic=c_statistic(logit, y),
-        events_per_parameter=per_parameter,
-        method=method,
+        c_statistic=c_statistic(logit, rows.treated),
+        events_per_parameter=whole.events_per_parameter,
+        method=whole.method,
+        penalty=whole.penalty,
+        fold=fold,
     )
 
 
-def firth_logistic(design: FloatArray, treated: BoolArray) -> FloatArray:
-    """Coefficients maximising Firth's penalised likelihood, log L + log|X'WX|/2.
-
-    Parameters
-    ----------
-    design
-        (n, k) of full column rank, its intercept included; columns best near unit scale.
-    treated
-        (n,) true for an event.
-
-    Returns
-    -------
-    (k,) coefficients solving ``X'(y - p + h(1/2 - p)) = 0``, where h are the leverages of ``W^(1/2) X`` and
-    ``W = p(1 - p)``. Finite under separation.
-
-    Raises
-    ------
-    DesignError
-        ``design.not_converged``.
-
-    >>> none_of_twenty = firth_logistic(np.ones((20, 1)), np.zeros(20, dtype=bool))
-    >>> round(float(none_of_twenty[0]), 6)  # log((0 + 1/2) / (20 - 0 + 1/2))
-    -3.713572
-    """
-    try:
-        return _maximise_penalised(design, np.asarray(treated, dtype=np.float64))
-    except np.linalg.LinAlgError as singular:
-        raise _not_converged() from singular
-
-
-def independent_columns(x: FloatArray, *, tolerance: float = 1e-7) -> BoolArray:
-    """Which columns are not linear combinations of the columns before them.
-
-    Parameters
-    ----------
-    x
-        (n, k) finite values.
-    tolerance
-        A column is dropped when, scaled to length one, less than this is left of it outside the span of the kept
-        columns to its left: the limited pivoting of R's ``lm`` and ``glm``, so that the first declared stays.
-
-    Returns
-    -------
-    (k,) true for the columns that stay.
-
-    >>> independent_columns(np.array([[1.0, 2, 0], [1, 2, 1], [1, 2, 5]])).tolist()
-    [True, False, True]
-    """
-    lengths = np.linalg.norm(x, axis=0)
-    unit = x / np.where(lengths > 0, lengths, 1.0)
-    if x.shape[1] and np.linalg.eigvalsh(unit.T @ unit)[0] > 1e-8:
-        return np.ones(x.shape[1], dtype=np.bool_)  # plainly independent: spare the factorisation
-    triangle = np.asarray(np.linalg.qr(unit, mode="r"))
-    kept = np.zeros(x.shape[1], dtype=np.bool_)
-    basis = np.zeros((triangle.shape[0], 0))
-    for j, column in enumerate(triangle.T):
-        rest = column - basis @ (basis.T @ column)
-        rest -= basis @ (basis.T @ rest)  # twice is enough
-        if (length := float(np.linalg.norm(rest))) > tolerance:
-            kept[j] = True
-            basis = np.column_stack([basis, rest / length])
-    return kept
-
-
-def c_statistic(score: FloatArray, treated: BoolArray) -> float:
-    """Share of (treated, comparison) pairs in which the treated one scores higher, ties counted half.
-
-    >>> c_statistic(np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, True, False, False]))
-    0.625
-    """
-    _, code, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[code]
-    n1, n0 = int(treated.sum()), int((~treated).sum())
-    return float((rank[treated].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
-
-
-def _maximise_penalised(design: FloatArray, y: FloatArray) -> FloatArray:
-    """Scoring on Firth's objective, and Newton's method once scoring slows down (as it does under separation).
-
-    The penalty does not depend on how the columns are combined, so the search runs on orthonormal ones.
-    """
-    orthonormal, triangle = np.linalg.qr(design)
-    size = np.sqrt(y.size)
-    design = orthonormal * size
-    share = (y.sum() + 0.5) / (y.size + 1)
-    beta, last = orthonormal.T @ np.full(y.size, np.log(share / (1 - share))) / size, np.inf
-    value, score, information = _penalised_likelihood(design, y, beta)
-    slow = False
-    for _ in range(100):
-        curvature = _curvature(design, information, expit(design @ beta)) if slow else information
-        step = np.linalg.solve(curvature, score)
-        moved = float(np.abs(design @ step).max())
-        slow = slow or moved > last / 2
-        step /= max(1.0, moved / LONGEST_STEP)
-        trial = _penalised_likelihood(design, y, beta + step)
-        while trial[0] < value - 1e-9 * abs(value):
-            step /= 2
-            trial = _penalised_likelihood(design, y, beta + step)
-        beta, last = beta + step, moved
-        value, score, information = trial
-        if moved < SETTLED:
-            return np.asarray(np.linalg.solve(triangle, beta * size), dtype=np.float64)
-    raise _not_converged()
-
-
-def _not_converged() -> DesignError:
-    return DesignError(
-        "design.not_converged",
-        "the propensity model did not converge: its covariates nearly repeat one another or nearly separate the arms",
-        fix="drop covariates that repeat one another; cross-tabulate the others with treatment",
-    )
-
-
-def _refuse_unusable(x: FloatArray, y: BoolArray, names: tuple[str, ...]) -> None:
-    """Refuse an empty arm and columns that are not finite or do not vary."""
+def _checked(
+    covariates: FloatArray,
+    treated: BoolArray,
+    names: tuple[str, ...],
+    clusters: IntArray | None,
+    offset: FloatArray | None,
+    model: PropensityModel,
+    rng: np.random.Generator | None,
+) -> _Rows:
+    """The arguments as arrays that fit one another."""
+    x = np.require(covariates, dtype=np.float64, requirements=["C", "W"])
+    y = np.asarray(treated)
+    if y.dtype != np.bool_:
+        raise ValueError(f"treated holds {y.dtype}, not true and false")
+    if x.ndim != 2 or x.shape != (y.size, len(names)):
+        raise ValueError(f"covariates {x.shape} do not fit {y.size} occasions and {len(names)} names")
+    if model.kind == "boosting" and rng is None:
+        raise ValueError("boosted trees draw: pass rng")
+    by_row = {"clusters": clusters, "offset": offset}
+    for name, values in by_row.items():
+        if values is not None and np.shape(values) != y.shape:
+            raise ValueError(f"{name} {np.shape(values)} does not fit {y.size} occasions")
     if not y.any():
         raise DesignError("design.no_treated", "zero treated occasions", fix="check eligibility and the exposure")
     if y.all():
         raise DesignError("design.no_comparison", "zero comparison occasions", fix="check the comparator pool")
-    with np.errstate(over="ignore", invalid="ignore"):
-        usable = np.isfinite(x.std(axis=0))  # also catches values too large to square
-        constant = usable & ((x.max(axis=0) == x.min(axis=0)) | (x.std(axis=0) == 0))
-    if not usable.all():
-        listed = ", ".join(name for name, ok in zip(names, usable, strict=True) if not ok)
-        raise DesignError(
-            "design.not_finite",
-            f"covariates hold missing or infinite values: {listed}",
-            fix="declare how missing values of these covariates are handled",
+    shift = np.empty(0) if offset is None else np.require(offset, dtype=np.float64, requirements=["C", "W"])
+    if not np.isfinite(shift).all():
+        raise DesignError("design.not_finite", "the offset holds missing or infinite values")
+    if shift.size and model.kind == "boosting":
+        raise DesignError("design.rule_unsupported", "boosting takes no offset", fix="use kind logistic or elastic_net")
+    return _Rows(x=x, treated=y, offset=shift, clusters=None if clusters is None else np.asarray(clusters))
+
+
+def _cross_fitted(
+    rows: _Rows, fold: IntArray, names: tuple[str, ...], model: PropensityModel, seed: int
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Log odds (n,) of every row by a model of the other folds, and the covariates that separate the arms in one."""
+    logit = np.empty(rows.treated.size)
+    separated: dict[str, None] = {}
+    for held_out in range(int(fold.max()) + 1):
+        seen, unseen = fold != held_out, fold == held_out
+        if not 0 < int(rows.treated[seen].sum()) < int(seen.sum()):
+            raise _too_few("outside one of the folds an arm is empty", fix="fewer folds")
+        columns, labels = model_columns(rows.x, names, model, rows.clusters, learned_from=seen)
+        everyone = replace(rows, x=columns)
+        training = everyone.take(seen)
+        fitted = _fitted(training, moments(training.x, training.treated), labels, model, seed)
+        logit[unseen] = fitted.score(everyone.take(unseen))
+        separated |= dict.fromkeys(fitted.separated)
+    return logit, tuple(separated)
+
+
+def _fitted(rows: _Rows, found: Moments, names: tuple[str, ...], model: PropensityModel, seed: int) -> _Fitted:
+    """One model of the rows; columns that do not vary or repeat earlier ones are left out by name."""
+    kept = kept_columns(rows.x, found)
+    x = rows.x if kept.all() else np.ascontiguousarray(rows.x[:, kept])
+    used = tuple(name for name, keep in zip(names, kept, strict=True) if keep)
+    regression = Regression(
+        x=x,
+        centre=found.centre[kept],
+        scale=found.scale[kept],
+        outcome=rows.treated.astype(np.float64),
+        offset=rows.offset,
+    )
+    n1 = int(rows.treated.sum())
+    per_parameter = min(n1, rows.treated.size - n1) / max(len(used), 1)
+    if per_parameter < REFUSE_BELOW:
+        raise _too_few(
+            f"the smaller arm has fewer than {REFUSE_BELOW:g} occasions for each of the {len(used)} covariates",
+            fix="declare fewer covariates, or wait for more occasions",
         )
-    if constant.any():
-        listed = ", ".join(name for name, flat in zip(names, constant, strict=True) if flat)
-        raise DesignError(
-            "design.constant_covariate",
-            f"covariates have one value only: {listed}",
-            fix="remove them from the confounders, or check that they were extracted",
+    separated = alone(found, names)
+    unpenalised = None if separated else maximum_likelihood(regression)
+    if unpenalised is not None:
+        separated = separating_covariates(regression, unpenalised, used)
+    describe = partial(
+        _Fitted,
+        names=used,
+        aliased=tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
+        separated=separated,
+        events_per_parameter=per_parameter,
+    )
+    if model.kind == "boosting":
+        folds = cluster_folds(rows.treated.size, TUNING_FOLDS, rows.clusters)
+        score = boosted(x, rows.treated, model, folds=folds, seed=seed)
+        return describe(
+            coefficients=np.empty(0),
+            intercept=float("nan"),
+            covariance=None,
+            method="boosting",
+            penalty=None,
+            logit=score(x),
+            score=lambda others: score(others.x[:, kept]),
         )
+    climbed, method, penalty = _climbed(rows, regression, model, per_parameter, unpenalised, separated)
+    to_original = _to_original_scale(regression)
+    original = to_original @ climbed.beta
 
+    def score_others(others: _Rows) -> FloatArray:
+        unseen = replace(
+            regression,
+            x=np.ascontiguousarray(others.x[:, kept]),
+            outcome=others.treated.astype(np.float64),
+            offset=others.offset,
+        )
+        return log_odds(unseen, climbed.beta, slice(None))
 
-def _separating(x: FloatArray, y: BoolArray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the covariates one of whose cut points leaves an arm entirely on one side (ties at the cut allowed)."""
-    above = x[y].min(axis=0) >= x[~y].max(axis=0)
-    below = x[y].max(axis=0) <= x[~y].min(axis=0)
-    return tuple(name for name, found in zip(names, above | below, strict=True) if found)
-
-
-def _separation(names: tuple[str, ...]) -> DesignError:
-    which = f"covariate {names[0]} tells" if len(names) == 1 else f"covariates {', '.join(names)} tell"
-    return DesignError(
-        "design.separation",
-        f"{which} treated and comparison occasions apart with certainty: no propensity score exists",
-        fix="restrict eligibility to where both arms occur, match exactly on it, or remove it",
+    return describe(
+        coefficients=original[1:],
+        intercept=float(original[0]),
+        covariance=None
+        if method == "elastic net"
+        else to_original @ np.linalg.inv(climbed.sums.information) @ to_original.T,
+        method=method,
+        penalty=penalty,
+        logit=climbed.logit,
+        score=score_others,
     )
 
 
-def _maximum_likelihood(z: FloatArray, y: BoolArray, names: tuple[str, ...]) -> FloatArray:
-    """Intercept and slopes (k + 1,) of the unpenalised fit on standardised columns z (n, k).
-
-    Newton's steps shrink quadratically towards a maximum. Under separation they keep their size and settle on a
-    direction along which the likelihood rises for ever: a direction that lifts every treated occasion at least as high
-    as every comparison proves that there is no maximum.
-    """
-    design = np.asfortranarray(np.column_stack([np.ones(y.size), z]))
-    beta = _starting_values(z, y)
-    for _ in range(50):
-        p = expit(design @ beta)
-        try:
-            step = np.asarray(np.linalg.solve(_information(design, p * (1 - p)), design.T @ (y - p)), dtype=np.float64)
-        except np.linalg.LinAlgError:
-            break  # some direction has no information left
-        moved = float(np.abs(design @ step).max())
-        step /= max(1.0, moved / LONGEST_STEP)
-        beta = beta + step
-        if moved < SETTLED:
-            return beta
-        if _apart(z @ step[1:], y):
-            raise _separation(_needed(z, y, step[1:], names))
-    raise _not_converged()
+def _climbed(
+    rows: _Rows,
+    regression: Regression,
+    model: PropensityModel,
+    per_parameter: float,
+    unpenalised: Climb | None,
+    separated: tuple[str, ...],
+) -> tuple[Climb, Method, float | None]:
+    """The estimates of a linear model, how they were found, and the strength of their penalty."""
+    if model.kind == "elastic_net":
+        folds = cluster_folds(rows.treated.size, TUNING_FOLDS, rows.clusters)
+        net = elastic_net(regression, l1_ratio=model.l1_ratio, penalty=model.penalty, folds=folds)
+        return net.climbed, "elastic net", net.penalty
+    if per_parameter < FIRTH_BELOW:
+        return penalised_likelihood(regression), "Firth", None
+    if unpenalised is None or separated:
+        raise separation(separated)
+    return unpenalised, "maximum likelihood", None
 
 
-def _apart(score: FloatArray, y: BoolArray) -> bool:
-    """Whether no comparison scores above any treated occasion, to rounding."""
-    return bool(score[y].min() - score[~y].max() >= -1e-9 * np.ptp(score)) and float(np.ptp(score)) > 0
+def _to_original_scale(regression: Regression) -> FloatArray:
+    """The map (k + 1, k + 1) from intercept and slopes of standardised columns to those of the columns as given."""
+    back = np.diag(np.concatenate([[1.0], 1 / regression.scale]))
+    back[0, 1:] = -regression.centre / regression.scale
+    return back
 
 
-def _needed(z: FloatArray, y: BoolArray, direction: FloatArray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the covariates a separating direction cannot do without, the least weighty tried first."""
-    kept = direction.copy()
-    for j in np.argsort(np.abs(direction)):
-        without = kept.copy()
-        without[j] = 0.0
-        if _apart(z @ without, y):
-            kept = without
-    return tuple(name for name, weight in zip(names, kept, strict=True) if weight != 0)
-
-
-def _starting_values(z: FloatArray, y: BoolArray) -> FloatArray:
-    """Intercept and slopes to start Newton's method from: the share treated, or on large data nearly the maximum."""
-    if z.size < LBFGS_FROM:
-        intercept = float(np.log(y.sum() / (~y).sum()))
-        return np.concatenate([[intercept], np.zeros(z.shape[1])])
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=np.inf, solver="lbfgs", tol=1e-8, max_iter=1000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the Newton steps that follow judge convergence
-        model.fit(z, y)
-    return np.concatenate([model.intercept_, model.coef_[0]]).astype(np.float64)
-
-
-def _information(design: FloatArray, weight: FloatArray) -> FloatArray:
-    """``X'WX`` (k, k), summed over blocks of rows."""
-    total = np.zeros((design.shape[1], design.shape[1]))
-    for start in range(0, design.shape[0], ROWS_PER_BLOCK):
-        rows = slice(start, start + ROWS_PER_BLOCK)
-        root = np.sqrt(weight[rows])[:, None] * design[rows]
-        total += root.T @ root
-    return total
-
-
-def _penalised_likelihood(design: FloatArray, y: FloatArray, beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Firth's objective at beta, its gradient (k,), and the information (k, k)."""
-    eta = design @ beta
-    p = expit(eta)
-    w = p * (1 - p)
-    information = _information(design, w)
-    value = float(y @ eta - np.logaddexp(0, eta).sum() + np.linalg.slogdet(information)[1] / 2)
-    leverage = w * (_whitened(design, information) ** 2).sum(axis=1)
-    return value, design.T @ (y - p + leverage * (0.5 - p)), information
-
-
-def _curvature(design: FloatArray, information: FloatArray, p: FloatArray) -> FloatArray:
-    """Minus the second derivative (k, k) of Firth's objective, made positive definite.
-
-    ``I - [tr(I^-1 I_jl) - tr(I^-1 I_j I^-1 I_l)] / 2`` with I_j and I_jl the derivatives of the information I. Relative
-    to I its eigenvalues are taken as they are above 1/100, otherwise by size and no less than that: far from the
-    maximum the objective is not concave.
-    """
-    k = design.shape[1]
-    w = p * (1 - p)
-    white = _whitened(design, information)
-    first = np.zeros((k, k * k))
-    for start in range(0, design.shape[0], block := max(1, ROWS_PER_BLOCK // k)):
-        rows = slice(start, start + block)
-        pairs = (white[rows, :, None] * white[rows, None, :]).reshape(-1, k * k)
-        first += (design[rows] * (w * (1 - 2 * p))[rows, None]).T @ pairs
-    second = design.T @ (design * (w * (1 - 6 * w) * (white**2).sum(axis=1))[:, None])
-    root = np.linalg.cholesky(information)
-    relative = np.linalg.solve(root, np.linalg.solve(root, (second - first @ first.T) / 2).T)
-    values, vectors = np.linalg.eigh(np.eye(k) - (relative + relative.T) / 2)
-    half = root @ vectors * np.sqrt(np.maximum(np.abs(values), 0.01))
-    return np.asarray(half @ half.T, dtype=np.float64)
-
-
-def _whitened(design: FloatArray, information: FloatArray) -> FloatArray:
-    """Rows u (n, k) with ``u'u = x' I^-1 x``."""
-    return np.asarray(np.linalg.solve(np.linalg.cholesky(information), design.T).T, dtype=np.float64)
-
-
-def expit(eta: FloatArray) -> FloatArray:
-    """Probability from log odds, elementwise.
-
-    >>> expit(np.array([0.0, np.log(3.0)])).tolist()
-    [0.5, 0.75]
-    """
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * eta)), dtype=np.float64)
+def _too_few(message: str, *, fix: str) -> DesignError:
+    return DesignError("design.too_few_events", message, fix=fix)

@@ -1,0 +1,390 @@
+"""Logistic regression by Newton's method, its sums formed by compiled loops in one pass over the rows.
+
+Each pass centres a row as it is read and adds to the score and to the information, so nothing of the size of the data
+is allocated but the log odds. The order of every sum is fixed by the order of the rows: results do not depend on
+threads, and equal rows get equal log odds wherever they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.design.matching.compiled import compiled
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+SETTLED = 1e-10  # largest change of a log odds still possible at a maximum
+LONGEST_STEP = 5.0  # no row's log odds moves by more in one step
+CLOSE = 1e-5  # change of a log odds that leaves the information as it is
+PATIENCE = 3  # steps before slow progress is looked into
+START_ROWS = 20_000  # rows from which a start for large data is found
+BLOCK = 8_192  # rows summed at a time: they stay in the processor's cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Regression:
+    """A logistic regression of n outcomes on k columns.
+
+    Attributes
+    ----------
+    x
+        (n, k) columns as given, rows contiguous, without an intercept.
+    centre, scale
+        (k,) each: the columns enter as ``(x - centre) / scale``.
+    outcome
+        (n,) between 0 and 1.
+    offset
+        (n,) added to every log odds, or (0,) for none.
+    intercept
+        Whether a column of ones comes first: q = k + 1 coefficients, otherwise q = k.
+    """
+
+    x: FloatArray
+    centre: FloatArray
+    scale: FloatArray
+    outcome: FloatArray
+    offset: FloatArray
+    intercept: bool = True
+
+    @property
+    def unit(self) -> FloatArray:
+        """What the centred columns (q,) are multiplied with, that of the intercept included."""
+        return np.concatenate([np.ones(int(self.intercept)), 1 / self.scale])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sums:
+    """What one pass over the rows knows about some coefficients.
+
+    Attributes
+    ----------
+    value
+        Log likelihood, penalties included.
+    score, information
+        (q,) and (q, q): its gradient, and ``X'WX`` with ``W = p(1 - p)``.
+    moved
+        Largest change of a log odds since the pass before.
+    least
+        Smallest ``p(1 - p)`` of a row.
+    """
+
+    value: float
+    score: FloatArray
+    information: FloatArray
+    moved: float
+    least: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Climb:
+    """Where a climb ended.
+
+    Attributes
+    ----------
+    beta, logit
+        (q,) coefficients of the standardised columns, and (n,) log odds, offset included.
+    sums
+        The last pass.
+    settled
+        Whether it is a maximum: no log odds would move by more than `SETTLED`.
+    direction
+        (q,) a direction along which the likelihood rises for ever, if one was met: there is no maximum.
+    """
+
+    beta: FloatArray
+    logit: FloatArray
+    sums: Sums
+    settled: bool
+    direction: FloatArray | None
+
+
+Evaluate = Callable[[FloatArray, FloatArray, FloatArray | None], Sums]
+Step = Callable[[FloatArray, FloatArray, Sums, bool], FloatArray]
+
+
+def maximum_likelihood(regression: Regression) -> Climb:
+    """The unpenalised maximum, or a direction that proves there is none.
+
+    Large data start from the maximum on every m-th row; what has converged is judged on all rows.
+    """
+    y = regression.outcome
+    arms = y > 0.5 if ((y == 0) | (y == 1)).all() else None  # nothing separates outcomes between 0 and 1
+    return climb(partial(sums, regression), newton_step, _start(regression), y.size, treated=arms)
+
+
+def climb(
+    evaluate: Evaluate,
+    step_from: Step,
+    beta: FloatArray,
+    n: int,
+    *,
+    treated: BoolArray | None = None,
+    settled: float = SETTLED,
+    rounds: int = 100,
+) -> Climb:
+    """Climb from `beta` by the steps of `step_from` until no log odds of the n rows moves any more.
+
+    Parameters
+    ----------
+    evaluate
+        From coefficients (q,) and the last log odds (n,), which it overwrites, to the sums there; near the end also
+        the information of the pass before, which it may use again.
+    step_from
+        The next step (q,) from coefficients, log odds, sums and whether progress is slow.
+    beta
+        (q,) where to begin.
+    treated
+        (n,) arms. If given, slow progress is searched for a separating direction.
+
+    Notes
+    -----
+    A row's leverage ``w x'I^-1 x`` is at most 1, so a step s moves a log odds by at most ``sqrt(s'Is / least w)``: the
+    climb can end without a further pass. Under separation the bound stays near 1, as the steps do.
+    """
+    logit = np.full(n, np.inf)
+    here = evaluate(beta, logit, None)
+    slow, direction = False, None
+    for taken in range(rounds):
+        try:
+            step = step_from(beta, logit, here, slow)
+        except np.linalg.LinAlgError:
+            break  # some direction has no information left
+        ahead = float(step @ here.information @ step)
+        if here.moved <= settled or ahead <= settled**2 * here.least:
+            return Climb(beta=beta, logit=logit, sums=here, settled=True, direction=None)
+        before = logit.copy()
+        known = here.information if ahead <= CLOSE**2 * here.least else None
+        last, (step, here) = here.moved, _advance(evaluate, beta, step, logit, before, here, known)
+        beta = beta + step
+        slow = slow or (taken >= PATIENCE and here.moved > last / 2)
+        if treated is not None and slow and apart(logit - before, treated):
+            direction = step
+            break
+    return Climb(beta=beta, logit=logit, sums=here, settled=False, direction=direction)
+
+
+def _advance(
+    evaluate: Evaluate,
+    beta: FloatArray,
+    step: FloatArray,
+    logit: FloatArray,
+    before: FloatArray,
+    here: Sums,
+    known: FloatArray | None,
+) -> tuple[FloatArray, Sums]:
+    """The step, shortened until no log odds moves too far and the value does not fall, and the sums after it."""
+    there = evaluate(beta + step, logit, known)
+    if there.moved > LONGEST_STEP:
+        step = step * (LONGEST_STEP / there.moved)
+        logit[:] = before
+        there = evaluate(beta + step, logit, known)
+    while not there.value >= here.value - 1e-9 * abs(here.value) and step.any():
+        step = step / 2
+        logit[:] = before
+        there = evaluate(beta + step, logit, known)
+    return step, there
+
+
+def newton_step(beta: FloatArray, logit: FloatArray, here: Sums, slow: bool) -> FloatArray:  # noqa: ARG001 - a Step
+    """``I^-1`` times the score."""
+    return np.asarray(np.linalg.solve(here.information, here.score), dtype=np.float64)
+
+
+def apart(score: FloatArray, treated: BoolArray) -> bool:
+    """Whether no comparison scores above any treated occasion, to rounding, and not all score the same."""
+    spread = float(np.ptp(score))
+    return spread > 0 and bool(score[treated].min() - score[~treated].max() >= -1e-9 * spread)
+
+
+def null_start(regression: Regression) -> FloatArray:
+    """Coefficients (q,) without slopes; an intercept gives the share of events."""
+    n, k = regression.x.shape
+    beta = np.zeros(k + regression.intercept)
+    if regression.intercept:
+        share = float(np.clip(regression.outcome.mean(), 0.5 / n, 1 - 0.5 / n))
+        beta[0] = np.log(share / (1 - share)) - (regression.offset.mean() if regression.offset.size else 0.0)
+    return beta
+
+
+def _start(regression: Regression) -> FloatArray:
+    """Coefficients (q,) near the maximum of large data, found on every m-th row and then by passes of the score alone.
+
+    The information of the m-th rows, times m, is nearly that of all: steps by it close in at a small part of the cost.
+    """
+    n, k = regression.x.shape
+    null = null_start(regression)
+    stride = n // max(START_ROWS, 500 * k)
+    if stride < 4:
+        return null
+    some = replace(
+        regression,
+        x=np.ascontiguousarray(regression.x[::stride]),
+        outcome=regression.outcome[::stride].copy(),
+        offset=regression.offset[::stride].copy(),
+    )
+    found = climb(partial(sums, some), newton_step, null, some.outcome.size, settled=1e-3, rounds=12)
+    if not found.settled:
+        return null
+    return _closed_in(regression, found.beta, found.sums.information * stride)
+
+
+def _closed_in(regression: Regression, beta: FloatArray, information: FloatArray) -> FloatArray:
+    """Coefficients (q,) nearer the maximum by passes of the score alone, the information (q, q) mended after each.
+
+    Each step's change of the score corrects what the information said of that direction (the BFGS update; Nocedal &
+    Wright 2006, equation 6.19).
+    """
+    logit = np.full(regression.outcome.size, np.inf)
+    here = sums(regression, beta, logit, information)
+    for _ in range(20):
+        step = np.linalg.solve(information, here.score)
+        there = sums(regression, beta + step, logit, information)
+        change, expected = here.score - there.score, information @ step
+        if there.value < here.value or change @ step <= 0:
+            break
+        beta, here = beta + step, there
+        if here.moved <= CLOSE / 10:
+            break
+        information = information + np.outer(change, change) / (change @ step)
+        information -= np.outer(expected, expected) / (expected @ step)
+    return beta
+
+
+def sums(regression: Regression, beta: FloatArray, logit: FloatArray, known: FloatArray | None = None) -> Sums:
+    """One pass over the rows at `beta` (q,); `logit` (n,) is overwritten with the log odds there.
+
+    The information (q, q) is `known` if given.
+    """
+    q, moved, least, value = beta.size, 0.0, 0.25, 0.0
+    score, information = np.zeros(q), np.zeros((q, padded(q)))
+    for begin in range(0, logit.size, BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        eta, y = log_odds(regression, beta, rows), regression.outcome[rows]
+        moved = max(moved, float(np.abs(eta - logit[rows]).max()))
+        logit[rows] = eta
+        small = np.exp(-np.abs(eta))
+        weight = small / (1 + small) ** 2
+        least = min(least, float(weight.min()))
+        value += float((y * eta - np.maximum(eta, 0) - np.log(1 + small)).sum())
+        add_scores(regression, rows, y - np.where(eta >= 0, 1.0, small) / (1 + small), score)
+        if known is None:
+            lead = int(regression.intercept)
+            _products()(regression.x[rows], regression.centre, lead, weight, information)
+    unit = regression.unit
+    return Sums(
+        value=value,
+        score=score * unit,
+        information=information[:, :q] * np.outer(unit, unit) if known is None else known,
+        moved=moved,
+        least=least,
+    )
+
+
+def add_scores(regression: Regression, rows: slice, residual: FloatArray, score: FloatArray) -> None:
+    """Add the rows, each times its residual, to a score (q,) in the units of the columns as given."""
+    _add_residuals()(regression.x[rows], regression.centre, int(regression.intercept), residual, score)
+
+
+def log_odds(regression: Regression, beta: FloatArray, rows: slice) -> FloatArray:
+    """Log odds (m,) of some rows at `beta` (q,): equal rows have equal ones, wherever they stand."""
+    r, lead = regression, int(regression.intercept)
+    eta: FloatArray = np.empty(r.outcome[rows].size)
+    _add_up()(r.x[rows], r.centre, beta[lead:] / r.scale, beta[0] if lead else 0.0, eta)
+    if r.offset.size:
+        eta += r.offset[rows]
+    return eta
+
+
+def standardised_rows(regression: Regression, rows: slice) -> FloatArray:
+    """The rows (m, q) of the design as the regression sees them, intercept included."""
+    z = (regression.x[rows] - regression.centre) / regression.scale
+    return np.column_stack([np.ones(z.shape[0]), z]) if regression.intercept else z
+
+
+def gram(x: FloatArray, centre: FloatArray) -> FloatArray:
+    """``Z'Z / n`` (k + 1, k + 1) of the rows x (n, k) about a centre (k,), a column of ones first."""
+    n, k = x.shape
+    total = np.zeros((k + 1, padded(k + 1)))
+    _products()(np.ascontiguousarray(x), centre, 1, np.ones(n), total)
+    return np.asarray(total[:, : k + 1] / n, dtype=np.float64)
+
+
+def padded(q: int) -> int:
+    """Columns a row of q numbers is padded to: whole vectors of the processor."""
+    return (q + 15) // 16 * 16
+
+
+@cache
+def _products() -> Callable[..., Any]:
+    return compiled(products)
+
+
+@cache
+def _add_residuals() -> Callable[..., Any]:
+    return compiled(add_residuals)
+
+
+@cache
+def _add_up() -> Callable[..., Any]:
+    return compiled(add_up)
+
+
+def add_up(x: FloatArray, centre: FloatArray, slope: FloatArray, intercept: float, eta: FloatArray) -> None:
+    """``intercept + (x - centre) slope`` of every row (n,), from the first column to the last, into eta (n,)."""
+    for i in range(x.shape[0]):
+        total = intercept
+        for j in range(x.shape[1]):
+            total += slope[j] * (x[i, j] - centre[j])
+        eta[i] = total
+
+
+def add_residuals(x: FloatArray, centre: FloatArray, lead: int, residual: FloatArray, score: FloatArray) -> None:
+    """Add ``residual (x - centre)`` of every row to score (q,); with lead 1 the residual itself comes first."""
+    for i in range(x.shape[0]):
+        r = residual[i]
+        if lead:
+            score[0] += r
+        for j in range(x.shape[1]):
+            score[lead + j] += r * (x[i, j] - centre[j])
+
+
+def products(x: FloatArray, centre: FloatArray, lead: int, weight: FloatArray, total: FloatArray) -> None:
+    """Add ``weight z z'`` of every row z = x - centre, with lead 1 a one before it, to total (q, padded q).
+
+    Eight rows at a time share a visit to the matrix, and whole padded rows of it are summed although half would do:
+    both keep the processor's vectors full.
+    """
+    n, k = x.shape
+    q, width = total.shape
+    z, w = np.zeros((8, width)), np.zeros(8)
+    z[:, :lead] = 1.0
+    for begin in range(0, n, 8):
+        for s in range(8):
+            i = min(begin + s, n - 1)
+            w[s] = weight[i] if begin + s < n else 0.0
+            for j in range(k):
+                z[s, lead + j] = x[i, j] - centre[j]
+        for j in range(q):
+            a0, a1, a2, a3 = w[0] * z[0, j], w[1] * z[1, j], w[2] * z[2, j], w[3] * z[3, j]
+            a4, a5, a6, a7 = w[4] * z[4, j], w[5] * z[5, j], w[6] * z[6, j], w[7] * z[7, j]
+            for m in range(width):
+                total[j, m] += ((a0 * z[0, m] + a1 * z[1, m]) + (a2 * z[2, m] + a3 * z[3, m])) + (
+                    (a4 * z[4, m] + a5 * z[5, m]) + (a6 * z[6, m] + a7 * z[7, m])
+                )
+
+
+def expit(eta: FloatArray) -> FloatArray:
+    """Probability from log odds, elementwise; small probabilities keep their leading digits.
+
+    >>> expit(np.array([0.0, -40.0])).tolist()
+    [0.5, 4.24835425529159e-18]
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-np.asarray(eta, dtype=np.float64))), dtype=np.float64)
