@@ -31,10 +31,11 @@ def match_optimal(
 ) -> MatchedSets:
     """Give each treated occasion `ratio` comparisons, none twice, at the least total distance.
 
-    Of all matchings in which no treated occasion has more than `ratio` comparisons, those with the most pairs are
-    kept, and of these the one whose distances, with the penalties of preferences not met, add up to least. So every
-    treated occasion gets `ratio` comparisons if that is possible for all at once. Otherwise some get fewer or none,
-    whichever is cheapest: the number of pairs counts, not the number of treated occasions that have one.
+    Of all matchings in which no treated occasion has more than `ratio` comparisons and no comparison two treated
+    occasions, those with the most pairs are kept; of these, those in which the most treated occasions have a comparison
+    (one never costs the other); of these, the one whose distances, with the penalties of preferences not met, add up to
+    least. So everybody gets `ratio` comparisons if that is possible for all at once, as in optmatch and MatchIt; where
+    it is not, some get fewer.
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
 """Optimal matching under any rules on pairs: shortest augmenting paths over few candidate pairs, certified over all.
 
-*Objective.* Cost has two levels, compared in this order: comparisons wanted but not given, then distance. A treated
-occasion that wants k comparisons has k slots; a slot left empty costs (1, 0), a pair (0, cost). Two numbers instead of
-one large penalty keep the precision of the distances.
+*Objective.* A treated occasion that wants k comparisons has k slots. Cost has two levels, compared in this order: empty
+slots, the first slot of each treated occasion counted twice, then distance: the first slot left empty costs (2, 0), any
+other (1, 0), a pair (0, cost). Two numbers instead of one large penalty keep the precision of the distances. Sets of
+slots that can be filled together form a matroid, so the most pairs and the most treated occasions with a comparison can
+be had at once, whatever the two counts weigh (Edmonds & Fulkerson 1965, J Res NBS 69B:147-153).
 
 *Paths.* Slots enter one by one along a shortest augmenting path (Dijkstra with dual prices; Kuhn 1955; Jonker &
 Volgenant 1987, Computing 38:325-340), which ends at a free comparison or, none being within reach, at the slot best
@@ -32,6 +34,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 FIRST_CANDIDATES = 8  # candidates of each slot to begin with; each round allows twice as many new ones
+UNREACHED = 3  # a level above all that occur
 ROUNDING = 1e-12  # of the largest price: pairs that would improve the matching by less differ by rounding
 
 
@@ -67,11 +70,12 @@ class Search(NamedTuple):
 def graph_choices(near: Reach, *, ratio: int, memory: float) -> IntArray:
     """Comparisons (n1, ratio) of each treated occasion, both counted in row order, -1 where none.
 
-    As many pairs as possible, then the least total cost, over all pairs that the rules and the caliper admit.
+    Most pairs, most treated occasions with a comparison, then the least total cost, over all pairs that the rules and
+    the caliper admit.
     """
     n1, n0 = near.begin.size, near.comparison.size
     edges = Edges(np.zeros(n1 + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
-    best = assignment(edges, ratio, n0)
+    best = assignment(edges, ratio, n0)  # nothing matched: every pair would improve it
     most = FIRST_CANDIDATES * ratio
     while True:
         room = memory * 1e9 / (2 * BYTES_PER_EDGE) - edges.cost.size  # twice, for the lists before and after joining
@@ -91,7 +95,7 @@ def graph_choices(near: Reach, *, ratio: int, memory: float) -> IntArray:
 
 
 def assignment(edges: Edges, ratio: int, n0: int) -> Assignment:
-    """Optimal matching over the listed pairs (see `candidate_edges`): most pairs, then the least total cost.
+    """Optimal matching over the listed pairs (see `candidate_edges`): most pairs, most treated, least total cost.
 
     >>> pairs = Edges(np.array([0, 2, 3]), np.array([0, 1, 0], dtype=np.int32), np.array([1.0, 3.0, 1.5]))
     >>> assignment(pairs, 1, 2).given.tolist()
@@ -127,7 +131,7 @@ def _assign(edges: Edges, ratio: int, n0: int) -> Assignment:
     )
     search = Search(
         np.full(n0, -1, dtype=np.int64),
-        np.full(n0, 2, dtype=np.int64),
+        np.full(n0, UNREACHED, dtype=np.int64),
         np.full(n0, np.inf),
         np.full(n0, -1, dtype=np.int64),
     )
@@ -143,7 +147,7 @@ def _begin(edges: Edges, best: Assignment, search: Search, ratio: int) -> None:
     for s in range(best.given.size):
         begin, end = edges.indptr[s // ratio], edges.indptr[s // ratio + 1]
         if begin == end:
-            best.slot_level[s] = 1
+            best.slot_level[s] = 2 if s % ratio == 0 else 1
             continue
         best.slot_price[s] = edges.cost[begin]
         for e in range(begin, end):
@@ -161,7 +165,7 @@ def _augment(  # noqa: PLR0912 - one search, compiled as a whole
 ) -> None:
     """Match one more slot along the shortest augmenting path, or leave empty whichever slot costs least; reprice."""
     level, length, at = 0, 0.0, start  # of the path so far, and the slot it has come to
-    end_level, end_length, end_slot, end_comparison = 2, np.inf, -1, -1
+    end_level, end_length, end_slot, end_comparison = UNREACHED, np.inf, -1, -1
     heap = [(0, 0.0, 0)]
     heap.pop()
     touched, scanned = [0], [0]
@@ -169,8 +173,9 @@ def _augment(  # noqa: PLR0912 - one search, compiled as a whole
     scanned.pop()
     while True:
         slot_level, slot_price = best.slot_level[at], best.slot_price[at]
-        if (level + 1 - slot_level, length - slot_price) < (end_level, end_length):
-            end_level, end_length, end_slot, end_comparison = level + 1 - slot_level, length - slot_price, at, -1
+        empty_level = level + (2 if at % ratio == 0 else 1) - slot_level
+        if (empty_level, length - slot_price) < (end_level, end_length):
+            end_level, end_length, end_slot, end_comparison = empty_level, length - slot_price, at, -1
         for e in range(edges.indptr[at // ratio], edges.indptr[at // ratio + 1]):
             so_far = length + edges.cost[e] - slot_price
             if slot_level == 0 and end_level == level and so_far >= end_length:
@@ -182,7 +187,7 @@ def _augment(  # noqa: PLR0912 - one search, compiled as a whole
             if (next_level, next_length) >= (end_level, end_length):
                 continue
             if (next_level, next_length) < (search.reached_level[j], search.reached[j]):
-                if search.reached_level[j] == 2:
+                if search.reached_level[j] == UNREACHED:
                     touched.append(j)
                 search.reached_level[j], search.reached[j], search.via[j] = next_level, next_length, at
                 if search.holder[j] < 0:
@@ -201,7 +206,7 @@ def _augment(  # noqa: PLR0912 - one search, compiled as a whole
             break
     _reprice(best, search, start, scanned, end_level, end_length)
     for j in touched:
-        search.reached_level[j], search.reached[j] = 2, np.inf
+        search.reached_level[j], search.reached[j] = UNREACHED, np.inf
     _exchange(best, search, end_slot, end_comparison)
 
 

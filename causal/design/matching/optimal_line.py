@@ -2,16 +2,18 @@
 
 Two facts make the line easy.
 
-*Who must be matched.* In every largest matching the treated that an unmatched treated occasion can reach by exchanging
-comparisons (the scarce part) use up all the comparisons they can reach, and everybody else's treated are all matched
-(Dulmage & Mendelsohn 1958, Canad J Math 10:517-534). So the problem falls into two, in each of which one side *must* be
-matched completely and the other *may* be used: treated and comparisons, or comparisons and treated.
+*Who must be matched.* In every largest matching, the treated that an unmatched treated occasion can reach by exchanging
+comparisons (the scarce part) use up all the comparisons they can reach, and all other treated are matched (Dulmage &
+Mendelsohn 1958, Canad J Math 10:517-534). So the problem falls into two, in each of which one side *must* be matched
+completely and the other *may* be used: treated and comparisons, or comparisons and treated. With k comparisons wanted
+this is done twice: for one comparison each, then for k among those who are not scarce of one.
 
 *How.* The cost ``abs(difference)``, infinite beyond the caliper, is convex, so some cheapest matching keeps the order:
 the b-th of the must-side goes with the b-th used of the may-side. Sweeping up the score, let f(b) be the least cost of
 having used b so far. Between neighbouring points at distance g, with N of the must-side passed, ``g * abs(b - N)`` is
-added (that many pairs straddle the gap); a may-point replaces f(b) by ``min(f(b), f(b - 1))``; the caliper bounds b
-from both sides. All three keep f convex, so its kinks fit into two heaps and the sweep takes O(n log n).
+added (that many pairs straddle the gap); a may-point replaces f(b) by ``min(f(b), f(b - 1))``, or by ``f(b - 1)`` where
+it is forced to be used; the caliper bounds b from both sides. All keep f convex, so its kinks fit into two heaps and
+the sweep takes O(n log n).
 """
 
 from __future__ import annotations
@@ -77,22 +79,25 @@ def _match_strata(
     """Positions in the pool chosen by each case (n1, ratio); both sides sorted by stratum and score."""
     chosen = np.full((case_score.size, ratio), -1, dtype=np.int64)
     for s in range(case_begin.size):
-        x = np.repeat(case_score[case_begin[s] : case_end[s]], ratio)  # one slot for each comparison wanted
-        y = pool_score[pool_begin[s] : pool_end[s]]
-        mate = _largest(x, y, caliper)
-        x_scarce, y_scarce = _scarce(x, y, mate, caliper)
-        slots, free = np.flatnonzero(~x_scarce), np.flatnonzero(~y_scarce)
-        given = _cheapest(x[slots], y[free], caliper)
+        cases, pool = np.arange(case_begin[s], case_end[s]), np.arange(pool_begin[s], pool_end[s])
+        x, y = case_score[cases], pool_score[pool]
+        x_scarce, y_scarce = _scarce(x, y, _largest(x, y, caliper), caliper)
+        some, used = cases[x_scarce], pool[y_scarce]  # not everybody here can have even one
+        given = _cheapest(pool_score[used], case_score[some], np.zeros(some.size, dtype=np.bool_), caliper)
+        for b in range(used.size):
+            chosen[some[given[b]], 0] = used[b]
+        slots, pool = np.repeat(cases[~x_scarce], ratio), pool[~y_scarce]  # a slot for each comparison wanted
+        turn = np.arange(slots.size) % ratio
+        x, y = case_score[slots], pool_score[pool]
+        x_scarce, y_scarce = _scarce(x, y, _largest(x, y, caliper), caliper)
+        some, some_turn, used = slots[x_scarce], turn[x_scarce], pool[y_scarce]  # everybody has one, some have more
+        given = _cheapest(pool_score[used], case_score[some], some_turn == 0, caliper)
+        for b in range(used.size):
+            chosen[some[given[b]], some_turn[given[b]]] = used[b]
+        slots, turn, pool = slots[~x_scarce], turn[~x_scarce], pool[~y_scarce]  # everybody has all
+        given = _cheapest(case_score[slots], pool_score[pool], np.zeros(pool.size, dtype=np.bool_), caliper)
         for b in range(slots.size):
-            mate[slots[b]] = free[given[b]]
-        slots, free = np.flatnonzero(x_scarce), np.flatnonzero(y_scarce)
-        mate[slots] = -1
-        given = _cheapest(y[free], x[slots], caliper)
-        for b in range(free.size):
-            mate[slots[given[b]]] = free[b]
-        for b in range(x.size):
-            if mate[b] >= 0:
-                chosen[case_begin[s] + b // ratio, b % ratio] = pool_begin[s] + mate[b]
+            chosen[slots[b], turn[b]] = pool[given[b]]
     return chosen
 
 
@@ -141,40 +146,51 @@ def _scarce(x: FloatArray, y: FloatArray, mate: IntArray, caliper: float) -> tup
     return x_scarce, y_scarce
 
 
-def _cheapest(must: FloatArray, may: FloatArray, caliper: float) -> IntArray:
-    """Which of `may` each of `must` gets (both sorted): all of `must` matched within the caliper at the least cost.
+def _cheapest(must: FloatArray, may: FloatArray, forced: BoolArray, caliper: float) -> IntArray:
+    """Which of `may` each of `must` gets (both sorted), all of `must` within the caliper, at the least cost.
 
-    Among equal costs the lowest positions of `may` are used.
+    Of `may` the `forced` are used for certain. Among equal costs the lowest positions of `may` are used.
     """
     best = np.zeros(may.size + 1, dtype=np.int64)  # largest minimiser of f after each may-point
-    low, high = 0, 0  # f is finite from low to high; upper kinks stand at their position + shift
-    lower, upper = [(0, 0.0)], [(0, 0.0)]
+    low, high = 0, 0  # f is finite from low to high
+    lower, upper = [(0, 0.0)], [(0, 0.0)]  # kinks stand at position + drift and position + shift
     lower.pop()
     upper.pop()
+    drift = 0
     passed, reached, late = 0, 0, 0  # of must: behind the sweep; within reach of this point; out of the next one's
     for j in range(may.size if must.size > 0 else 0):
         shift = j + 1
+        drift += forced[j]
         while reached < must.size and must[reached] - may[j] <= caliper:
             reached += 1
         high = min(high + 1, reached)
-        _cut_above(lower, high)
-        passed = _add_stretches(must, may, j, passed, lower, upper, low, high)
+        _cut_above(lower, high, drift)
+        low += forced[j]
+        passed = _add_stretches(must, may, j, passed, lower, upper, low, high, drift)
         while late < must.size and (j + 1 == may.size or may[j + 1] - must[late] > caliper):
             late += 1
-        low = late
+        low = max(low, late)
         _cut_below(upper, low, shift)
         best[j + 1] = min(upper[0][0] + shift, high) if len(upper) > 0 else high
     given = np.empty(must.size, dtype=np.int64)
     b = must.size
     for j in range(may.size - 1, -1, -1):
-        if best[j] < b:
+        if forced[j] or best[j] < b:
             b -= 1
             given[b] = j
     return given
 
 
 def _add_stretches(
-    must: FloatArray, may: FloatArray, j: int, passed: int, lower: Kinks, upper: Kinks, low: int, high: int
+    must: FloatArray,
+    may: FloatArray,
+    j: int,
+    passed: int,
+    lower: Kinks,
+    upper: Kinks,
+    low: int,
+    high: int,
+    drift: int,
 ) -> int:
     """Add to f the cost of the way to the next may-point, cut at must-points; return how many of `must` are behind."""
     here = may[j]
@@ -186,21 +202,21 @@ def _add_stretches(
         there = may[j + 1]
         if passed < must.size:
             there = min(there, must[passed])
-        _rise(lower, upper, passed, there - here, low, high, j + 1)
-        _fall(lower, upper, passed, there - here, low, high, j + 1)
+        _rise(lower, upper, passed, there - here, low, high, drift, j + 1)
+        _fall(lower, upper, passed, there - here, low, high, drift, j + 1)
         here = there
         while passed < must.size and must[passed] <= here:
             passed += 1
     return passed
 
 
-def _cut_above(lower: Kinks, high: int) -> None:
+def _cut_above(lower: Kinks, high: int, drift: int) -> None:
     """Make f infinite above `high`: kinks there become one kink at `high`."""
     slope = 0.0
-    while len(lower) > 0 and -lower[0][0] > high:
+    while len(lower) > 0 and drift - lower[0][0] > high:
         slope += heappop(lower)[1]
     if slope > 0:
-        heappush(lower, (-high, slope))
+        heappush(lower, (drift - high, slope))
 
 
 def _cut_below(upper: Kinks, low: int, shift: int) -> None:
@@ -212,45 +228,45 @@ def _cut_below(upper: Kinks, low: int, shift: int) -> None:
         heappush(upper, (low - shift, slope))
 
 
-def _rise(lower: Kinks, upper: Kinks, at: int, slope: float, low: int, high: int, shift: int) -> None:
-    """Add ``slope * max(b - at, 0)`` to f: the slopes that were falling to the right of `at` become rising."""
+def _rise(lower: Kinks, upper: Kinks, at: int, slope: float, low: int, high: int, drift: int, shift: int) -> None:
+    """Add ``slope * max(b - at, 0)`` to f: slopes that were falling to the right of `at` become rising."""
     at = max(at, low)
     if at >= high:
         return
-    if len(lower) == 0 or -lower[0][0] <= at:
+    if len(lower) == 0 or drift - lower[0][0] <= at:
         heappush(upper, (at - shift, slope))
         return
     if at > low:
-        heappush(lower, (-at, slope))
+        heappush(lower, (drift - at, slope))
     while slope > 0:
-        if len(lower) == 0 or -lower[0][0] <= low:
+        if len(lower) == 0 or drift - lower[0][0] <= low:
             heappush(upper, (low - shift, slope))
             return
         kink, change = heappop(lower)
         moved = min(change, slope)
-        heappush(upper, (-kink - shift, moved))
+        heappush(upper, (drift - kink - shift, moved))
         if change > moved:
             heappush(lower, (kink, change - moved))
         slope -= moved
 
 
-def _fall(lower: Kinks, upper: Kinks, at: int, slope: float, low: int, high: int, shift: int) -> None:
+def _fall(lower: Kinks, upper: Kinks, at: int, slope: float, low: int, high: int, drift: int, shift: int) -> None:
     """Add ``slope * max(at - b, 0)`` to f, the mirror image of `_rise`."""
     at = min(at, high)
     if at <= low:
         return
     if len(upper) == 0 or upper[0][0] + shift >= at:
-        heappush(lower, (-at, slope))
+        heappush(lower, (drift - at, slope))
         return
     if at < high:
         heappush(upper, (at - shift, slope))
     while slope > 0:
         if len(upper) == 0 or upper[0][0] + shift >= high:
-            heappush(lower, (-high, slope))
+            heappush(lower, (drift - high, slope))
             return
         kink, change = heappop(upper)
         moved = min(change, slope)
-        heappush(lower, (-(kink + shift), moved))
+        heappush(lower, (drift - kink - shift, moved))
         if change > moved:
             heappush(upper, (kink, change - moved))
         slope -= moved
