@@ -199,7 +199,7 @@ def test_balance_before_matching(lalonde: Lalonde) -> None:
 
 
 def test_caliper_alone_fails_the_balance_gate(lalonde: Lalonde, scores: Propensity) -> None:
-    """After the pooled caliper married is at -.2436 and nodegree at .1907 (base R); the rest is below .1.
+    """After the pooled caliper married is at -.2436, nodegree at .1907, the logit at .1433 (base R); the rest below .1.
 
     The base R figures took sd(), which divides by n - 1, for yes-or-no covariates too: a factor sqrt(184/185).
     """
@@ -210,6 +210,8 @@ def test_caliper_alone_fails_the_balance_gate(lalonde: Lalonde, scores: Propensi
     assert smd.pop("married") * by_n_minus_one == pytest.approx(-0.2436, abs=5e-5)
     assert smd.pop("nodegree") * by_n_minus_one == pytest.approx(0.1907, abs=5e-5)
     assert max(map(abs, smd.values())) < 0.1
+    (logit,) = balance_table(scores.logit[:, None], ["logit"], [1], lalonde.treated, weights)
+    assert logit.smd_after == pytest.approx(0.1433, abs=5e-5)
 
 
 def test_balance_after_matching(lalonde: Lalonde, scores: Propensity) -> None:
