@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from causal.design.matching.greedy import match_greedy
+from causal.design.matching.pairing import Pairing
 from causal.design.propensity.fit import fit_propensity
 from causal.effect.cluster_robust import cluster_robust
 
@@ -38,13 +39,11 @@ def matching(n: int, n_treated: int, *, window: float | None) -> None:
     logit = rng.normal(size=n)
     treated = np.zeros(n, dtype=np.bool_)
     treated[rng.choice(n, n_treated, replace=False)] = True
-    exact = rng.integers(0, 200, n) if window else None
-    days = rng.integers(0, 2000, n).astype(np.float64) if window else None
+    days = rng.integers(0, 2000, n).astype(np.float64)
+    rules = Pairing(exact=rng.integers(0, 200, n), time=days, window=window) if window else Pairing()
 
     def work() -> object:
-        return match_greedy(
-            logit, treated, ratio=2 if window else 1, caliper=0.2, exact=exact, time_days=days, window_days=window
-        )
+        return match_greedy(logit, treated, ratio=2 if window else 1, caliper=0.2, pairing=rules)
 
     work()
     label = f"match {n:,} occasions, {n_treated:,} treated" + (", window and strata" if window else "")

@@ -1,73 +1,105 @@
-"""Greedy nearest-neighbour matching on the logit of the propensity score, without replacement.
+"""Greedy nearest-neighbour matching on a score.
 
-Comparisons are sorted once by (exact stratum, period, score, row). Each treated occasion looks outwards from its own
-score and steps over used comparisons in near-constant time (disjoint sets with path halving), so the whole match costs
-little more than the sort. A calendar window is served by cutting time into periods one window long: the comparisons
-within the window lie in the treated occasion's period or a neighbouring one.
+Treated occasions choose one after the other, or the closest pair anywhere is taken first; each choice is final. The
+comparisons are sorted once (`neighbours`), and used ones are stepped over in near-constant time (`nearest`), so that a
+match without further rules costs less than an argsort of the scores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching.compiled import compiled
+from causal.design.matching.nearest import (
+    Free,
+    before,
+    choose_in_turn,
+    first_free,
+    nearest,
+    position,
+    seek,
+    settle_closest,
+    take,
+)
+from causal.design.matching.neighbours import LISTED_PREFERENCES, Neighbours, list_neighbours, sort_entries
+from causal.design.matching.pairing import (
+    PairArrays,
+    Pairing,
+    admissible,
+    nothing_matched,
+    refuse_arms,
+    reluctance,
+)
 from causal.design.matching.sets import MatchedSets, sets_from_choices
+from causal.design.memory import MEMORY, require_memory
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+ShortArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
+Order = Literal["highest", "lowest", "closest", "data", "random"]
+
+NO_RULES = Pairing()
 
 
 def match_greedy(
-    logit: FloatArray,
+    score: FloatArray,
     treated: BoolArray,
     *,
     ratio: int = 1,
+    ratios: IntArray | None = None,
     caliper: float | None = None,
-    exact: IntArray | None = None,
-    time_days: FloatArray | None = None,
-    window_days: float | None = None,
-    person: IntArray | None = None,
-    order: Literal["highest", "lowest"] = "highest",
+    pairing: Pairing = NO_RULES,
+    order: Order = "highest",
+    replacement: bool = False,
+    most_uses: int | None = None,
+    rng: np.random.Generator | None = None,
+    memory: float = MEMORY,
 ) -> MatchedSets:
-    """Give each treated occasion its nearest unused comparison, in rounds.
+    """Give each treated occasion its nearest comparison still free, in rounds.
 
-    Treated occasions choose in order of logit (``order``), ties by row. The nearest comparison is the one with the
-    smallest ``abs(logit difference)``, ties by row. With ``ratio > 1`` round r gives its r-th comparison to every
-    treated occasion that got one in round r - 1: all have a first before any has a second. Rows must arrive in a
-    canonical order that does not depend on the file or on patient ids; the tie rule then makes the match reproducible.
+    The nearest comparison is the admissible one with the smallest ``abs(score difference)`` plus the penalties of
+    preferences, ties by row. With ``ratio > 1`` round r gives its r-th comparison to every treated occasion that got
+    one in round r - 1: all have a first before any has a second. Rows must arrive in a canonical order that does not
+    depend on the file or on patient ids; the tie rule then makes the match reproducible.
 
     Parameters
     ----------
-    logit
-        (n,) log odds of treatment, finite.
+    score
+        (n,) finite: the propensity score or its logit.
     treated
         (n,) true for treated occasions.
     ratio
-        Most comparisons a treated occasion may get, 1 or more.
+        Most comparisons a treated occasion may get, from 1 to the number of comparisons.
+    ratios
+        (n1,) the same for each treated occasion in row order, instead of `ratio` (see `ratio_by_score`).
     caliper
-        Largest difference allowed, in logit units (see `caliper_width`), inclusive; None for no limit.
-    exact
-        (n,) stratum codes that must be equal within a set.
-    time_days, window_days
-        (n,) time zero in days and the largest difference allowed between a treated occasion and its comparison,
-        inclusive. Given together or not at all.
-    person
-        (n,) codes of persons: nobody appears twice in one set.
+        Largest difference of scores allowed, in the score's own units (see `caliper_width`), inclusive; None for no
+        limit.
+    pairing
+        Rules on pairs, all of them honoured.
     order
-        Whether the highest or the lowest logit chooses first.
+        Who chooses first: the ``highest`` or the ``lowest`` score, ties by row; the earlier row (``data``); a
+        permutation drawn from `rng` over the treated rows (``random``); or, in each round, the ``closest`` pair left,
+        by distance with penalties, ties by treated row and then comparison row.
+    replacement, most_uses
+        Whether a comparison may serve in several sets, and in how many at most (None: no limit). Never twice in one.
+    rng
+        Draws the order ``random``; no other order uses it.
+    memory
+        Gigabytes allowed.
 
     Raises
     ------
     DesignError
         ``design.nothing_matched``, ``design.no_treated``, ``design.no_comparison``, ``design.ratio``,
-        ``design.caliper``, ``design.window``, ``design.not_finite``.
+        ``design.caliper``, ``design.not_finite``, ``design.most_uses``, ``design.memory``.
 
     Notes
     -----
@@ -78,153 +110,214 @@ def match_greedy(
     >>> sets.row.tolist(), sets.set_id.tolist(), sets.weight.tolist()
     ([0, 3, 1, 2], [0, 0, 1, 1], [1.0, 1.0, 1.0, 1.0])
     """
-    score = np.asarray(logit, dtype=np.float64)
-    case = np.asarray(treated, dtype=np.bool_)
-    _refuse_arguments(score, case, ratio=ratio, caliper=caliper, time_days=time_days, window_days=window_days)
-    n = score.size
-    window = np.inf if window_days is None else float(window_days)
-    days = np.zeros(n) if time_days is None else np.asarray(time_days, dtype=np.float64)
-    people = np.arange(n) if person is None else np.asarray(person, dtype=np.int64)
-    block, neighbours = _blocks(n, exact, days, window)
-
-    cases = np.flatnonzero(case)
-    cases = cases[_ascending(-score[cases] if order == "highest" else score[cases])]
-    pool = np.flatnonzero(~case)
-    pool = pool[_ascending(score[pool]) if block.max() == 0 else np.lexsort((score[pool], block[pool]))]
-    wanted = block[cases, None] + neighbours
-    chosen = _compiled()(
-        score[cases], days[cases], people[cases],
-        np.searchsorted(block[pool], wanted, side="left"), np.searchsorted(block[pool], wanted, side="right"),
-        score[pool], days[pool], people[pool], pool, *_tie_groups(score[pool], block[pool]),
-        ratio, np.inf if caliper is None else float(caliper), window,
-    )  # fmt: skip
-    if not (chosen >= 0).any():
-        raise DesignError(
-            "design.nothing_matched",
-            "no treated occasion has an eligible comparison within the caliper, strata and window",
-            fix="widen the caliper or the window, or match exactly on fewer variables",
+    score = np.ascontiguousarray(score, dtype=np.float64)
+    treated = np.ascontiguousarray(treated, dtype=np.bool_)
+    refuse_arms(treated)
+    _refuse_score(score, caliper)
+    by_row = np.flatnonzero(treated)
+    limits = _limits(by_row.size, score.size - by_row.size, ratio, ratios)
+    most, k = _most_uses(most_uses, replacement=replacement), int(limits.max())
+    _require_memory(score.size, by_row.size, k, pairing, memory)
+    coming = _coming(score[by_row], order, rng)
+    cases = by_row[coming]
+    near = list_neighbours(score, treated, cases, pairing)
+    slots = np.full((cases.size, k), -1, dtype=np.int32)
+    if near.row.size:
+        choose = _choose_closest if order == "closest" else _choose_in_turn
+        choose(
+            near,
+            None if pairing.only_exact else _rules(pairing, cases, near),
+            score[cases],
+            coming,
+            limits[coming],
+            np.inf if caliper is None else float(caliper),
+            most,
+            slots,
         )
-    given = np.where(chosen >= 0, pool[chosen], -1)
-    return sets_from_choices(cases, given, np.abs(score[given] - score[cases][:, None]), caliper=caliper)
+    if not (slots[:, 0] >= 0).any():
+        raise nothing_matched()
+    chosen = np.empty(slots.shape, dtype=np.int64)
+    chosen[coming] = np.where(slots >= 0, near.row[slots], -1)
+    return sets_from_choices(by_row, chosen, np.abs(score[chosen] - score[by_row][:, None]), caliper=caliper)
 
 
-def _refuse_arguments(
-    score: FloatArray,
-    case: BoolArray,
-    *,
-    ratio: int,
-    caliper: float | None,
-    time_days: FloatArray | None,
-    window_days: float | None,
-) -> None:
-    if ratio < 1:
-        raise DesignError("design.ratio", f"the ratio must be 1 or more, got {ratio}")
+def ratio_by_score(
+    score: FloatArray, treated: BoolArray, *, mean: float, least: int = 1, most: int | None = None
+) -> IntArray:
+    """Comparisons for each treated occasion (n1,), in row order: most where comparisons abound, fewest elsewhere.
+
+    Extremal matching: `least` for the treated farthest into their own end of the score, `most` for those nearest the
+    comparisons' end, and one in between, so that they add up to ``round(mean * n1)`` as a fixed ratio would. Which end
+    is whose is decided by the arms' mean scores; ties by row.
+
+    Parameters
+    ----------
+    score, treated
+        (n,) score and arm.
+    mean
+        Comparisons per treated occasion overall, between `least` and `most`, at most n0/n1.
+    least, most
+        Fewest, 1 or more, and most for one occasion; None for all that `mean` allows.
+
+    Raises
+    ------
+    DesignError
+        ``design.ratio``, ``design.no_treated``, ``design.no_comparison``, ``design.not_finite``.
+
+    Notes
+    -----
+    Ming & Rosenbaum (2000), Biometrics 56:118-124, p. 119; MatchIt's ``min.controls`` and ``max.controls``.
+
+    >>> logit = np.array([2.0, 1.0, 0.0, -1.0, -2.0, -2.0, -2.0, -2.0, -2.0])
+    >>> ratio_by_score(logit, logit > -0.5, mean=5 / 3, most=3).tolist()
+    [1, 1, 3]
+    """
+    score, treated = np.asarray(score, dtype=np.float64), np.asarray(treated, dtype=np.bool_)
+    refuse_arms(treated)
+    _refuse_score(score, None)
+    n1, total = int(treated.sum()), round(mean * int(treated.sum()))
+    most = total if most is None else most
+    if not 1 <= least <= mean <= most or total > score.size - n1:
+        raise DesignError(
+            "design.ratio",
+            f"{n1} treated occasions cannot have {mean:g} comparisons on average, from {least} to {most} each, "
+            f"out of {score.size - n1}",
+            fix="a mean between the least and the most, and no more than the comparisons allow",
+        )
+    own_end = -score[treated] if score[treated].mean() > score[~treated].mean() else score[treated]
+    full, rest = divmod(total - least * n1, max(most - least, 1))
+    ratios = np.full(n1, least)
+    by_distance = np.argsort(own_end, kind="stable")
+    ratios[by_distance[n1 - full :]] = most
+    if rest:
+        ratios[by_distance[n1 - full - 1]] += rest
+    return ratios
+
+
+def _refuse_score(score: FloatArray, caliper: float | None) -> None:
     if caliper is not None and not caliper > 0:
         raise DesignError("design.caliper", f"the caliper must be above 0, got {caliper:g}")
-    if (time_days is None) != (window_days is None):
-        raise ValueError("time_days and window_days are given together or not at all")
-    if window_days is not None and not window_days >= 0:
-        raise DesignError("design.window", f"the calendar window must be 0 days or more, got {window_days:g}")
-    if not np.isfinite(score).all() or (time_days is not None and not np.isfinite(time_days).all()):
-        raise DesignError("design.not_finite", "the score or the time of some occasion is missing or infinite")
-    if not case.any():
-        raise DesignError("design.no_treated", "zero treated occasions", fix="check eligibility and the exposure")
-    if case.all():
-        raise DesignError("design.no_comparison", "zero comparison occasions", fix="check the comparator pool")
+    if not (np.isfinite(score.min()) and np.isfinite(score.max())):
+        raise DesignError("design.not_finite", "the score of some occasion is missing or infinite")
 
 
-def _ascending(score: FloatArray) -> IntArray:
-    """Order that sorts the scores, ties by position; the quick sort serves where there are none."""
-    order = np.argsort(score)
-    ordered = score[order]
-    return order if (ordered[1:] != ordered[:-1]).all() else np.argsort(score, kind="stable")
+def _limits(n1: int, n0: int, ratio: int, ratios: IntArray | None) -> IntArray:
+    """Most comparisons for each treated occasion (n1,)."""
+    if ratios is None:
+        limits = np.full(n1, ratio, dtype=np.int64)
+    else:
+        limits = np.asarray(ratios, dtype=np.int64)
+        if ratio != 1 or limits.shape != (n1,):
+            raise ValueError("ratios hold one number for each treated occasion, and take the place of the ratio")
+    if not 1 <= limits.min() <= limits.max() <= n0:
+        raise DesignError(
+            "design.ratio",
+            f"the ratio must be from 1 to the {n0} comparison occasions there are, got {limits.min()} to {limits.max()}"
+            if ratios is not None
+            else f"the ratio must be from 1 to the {n0} comparison occasions there are, got {ratio}",
+        )
+    return limits
 
 
-def _blocks(n: int, exact: IntArray | None, days: FloatArray, window: float) -> tuple[IntArray, IntArray]:
-    """Code of each row's (stratum, period) block (n,), and which codes beside its own a treated row must look in."""
-    stratum = np.zeros(n, dtype=np.int64) if exact is None else np.unique(exact, return_inverse=True)[1]
-    if np.isinf(window):
-        return stratum.astype(np.int64), np.array([0])
-    length = max(window, 1.0) * (1 + 1e-9)  # a hair over one window, so that rounding cannot skip a period
-    period = np.floor((days - days.min()) / length).astype(np.int64) + 1
-    return stratum * (period.max() + 2) + period, np.array([-1, 0, 1])  # a gap between strata keeps neighbours apart
+def _most_uses(most_uses: int | None, *, replacement: bool) -> int:
+    """How often a comparison may be used, 0 for any number of times."""
+    if most_uses is not None and (most_uses < 1 or (most_uses > 1 and not replacement)):
+        raise DesignError(
+            "design.most_uses",
+            f"a comparison cannot be used up to {most_uses} times {'with' if replacement else 'without'} replacement",
+            fix="1 or more with replacement, 1 or none without",
+        )
+    return (most_uses or 0) if replacement else 1
 
 
-def _tie_groups(score: FloatArray, block: IntArray) -> tuple[IntArray, IntArray]:
-    """First position, and first position after, of the run of equal scores that each sorted position belongs to."""
-    first = np.flatnonzero(np.r_[True, (score[1:] != score[:-1]) | (block[1:] != block[:-1])])
-    length = np.diff(np.r_[first, score.size])
-    return np.repeat(first, length), np.repeat(first + length, length)
+def _require_memory(n: int, n1: int, k: int, pairing: Pairing, memory: float) -> None:
+    preferred = 0 if pairing.penalty is None else min(pairing.penalty.size, LISTED_PREFERENCES)
+    columns = sum(a.shape[1] for a in (pairing.differ, pairing.calipers, pairing.prefer) if a is not None)
+    rules = 0 if pairing.only_exact else 160 + 16 * columns
+    require_memory(
+        n * (48.0 * 2**preferred + rules) + 64.0 * n1 * k,
+        limit=memory,
+        work=f"matching {n1:,} treated to up to {k:,} of {n - n1:,} comparison occasions",
+        instead="a smaller ratio, or more memory",
+    )
+
+
+def _all_free(near: Neighbours) -> Free:
+    """Every comparison unused."""
+    positions = np.arange(near.row.size + 1, dtype=np.int32)
+    uses = np.zeros(near.row.size // near.floor.size, dtype=np.int32)
+    return Free(positions, positions.copy(), uses, near.start[:-1].copy())
+
+
+def _rules(pairing: Pairing, cases: IntArray, near: Neighbours) -> PairArrays:
+    """The rules for the treated occasions and, after them, the comparisons by slot: neighbours stand side by side."""
+    slots = near.row[: near.row.size // near.floor.size]
+    return pairing.rows(np.concatenate([cases, slots])).arrays(cases.size + slots.size)
+
+
+def _coming(score: FloatArray, order: Order, rng: np.random.Generator | None) -> IntArray:
+    """The treated (n1,) in the order in which they choose; in order of score where the closest pair does."""
+    if order == "random":
+        if rng is None:
+            raise ValueError("a random order needs rng")
+        return rng.permutation(score.size)
+    if order == "data":
+        return np.arange(score.size)
+    return _ascending(-score if order == "highest" else score)
+
+
+def _ascending(values: FloatArray) -> IntArray:
+    """Order that sorts finite values, ties by position."""
+    everyone, one_block = np.ones(values.size, dtype=np.bool_), np.zeros((1, 0), dtype=np.int64)
+    return sort_entries(values, everyone, one_block, 1).row.astype(np.int64)
+
+
+def _choose_in_turn(
+    near: Neighbours,
+    rules: PairArrays | None,
+    value: FloatArray,
+    rank: IntArray,  # noqa: ARG001 - ties were broken when the treated were put in order
+    limits: IntArray,
+    caliper: float,
+    most: int,
+    chosen: ShortArray,
+) -> None:
+    _loops().choose_in_turn(near, _all_free(near), rules, value, limits, caliper, most, chosen)
+
+
+def _choose_closest(
+    near: Neighbours,
+    rules: PairArrays | None,
+    value: FloatArray,
+    rank: IntArray,
+    limits: IntArray,
+    caliper: float,
+    most: int,
+    chosen: ShortArray,
+) -> None:
+    free, loops = _all_free(near), _loops()
+    for turn in range(chosen.shape[1]):
+        distance = np.empty(value.size)
+        loops.seek(near, free, rules, value, limits, caliper, turn, chosen, distance)
+        found = np.flatnonzero(chosen[:, turn] >= 0)
+        if found.size == 0:
+            break
+        found = found[np.argsort(rank[found])]
+        queue = found[_ascending(distance[found])]
+        loops.settle_closest(near, free, rules, value, caliper, most, turn, queue, rank, chosen, distance)
+
+
+class _Loops(NamedTuple):
+    choose_in_turn: Callable[..., None]
+    seek: Callable[..., None]
+    settle_closest: Callable[..., None]
 
 
 @cache
-def _compiled() -> Callable[..., IntArray]:
-    return compiled(_choose, _first_free)
-
-
-def _first_free(link: IntArray, i: int) -> int:
-    """Follow links to the first free position, halving the path on the way."""
-    while link[i] != i:
-        link[i] = link[link[i]]
-        i = link[i]
-    return i
-
-
-def _choose(  # noqa: PLR0912 - one loop nest, compiled as a whole
-    case_score: FloatArray,
-    case_days: FloatArray,
-    case_person: IntArray,
-    begin: IntArray,
-    end: IntArray,
-    score: FloatArray,
-    days: FloatArray,
-    person: IntArray,
-    row: IntArray,
-    group_begin: IntArray,
-    group_end: IntArray,
-    ratio: int,
-    caliper: float,
-    window: float,
-) -> IntArray:
-    """Positions in the sorted pool chosen by each case (n1, ratio), -1 where none; cases in choosing order.
-
-    ``begin[i, b]:end[i, b]`` is the b-th block case i may look in. A run of equal scores is visited as one, from its
-    earliest row, and the search in a block stops at the first run farther away than the best found so far.
-    """
-    n = score.size
-    ahead = np.arange(n + 1)  # ahead[j]: leads to the first free position at or after j
-    behind = np.arange(n + 1)  # behind[j + 1]: leads to 1 + the last free position at or before j
-    chosen = np.full((case_score.size, ratio), -1, dtype=np.int64)
-    for turn in range(ratio):
-        for i in range(case_score.size):
-            if turn > 0 and chosen[i, turn - 1] < 0:
-                continue
-            best, nearest = -1, caliper
-            for b in range(begin.shape[1]):
-                low, high = begin[i, b], end[i, b]
-                if low == high:
-                    continue
-                start = low + np.searchsorted(score[low:high], case_score[i])
-                for side in range(2):
-                    j = _first_free(ahead, start) if side == 0 else _first_free(behind, start) - 1
-                    while low <= j < high:
-                        distance = abs(score[j] - case_score[i])
-                        if distance > nearest:
-                            break
-                        first, stop = group_begin[j], group_end[j]
-                        j = _first_free(ahead, first)
-                        while j < stop:
-                            allowed = abs(days[j] - case_days[i]) <= window and person[j] != case_person[i]
-                            for earlier in range(turn):
-                                allowed = allowed and person[j] != person[chosen[i, earlier]]
-                            if allowed:
-                                if best < 0 or distance < nearest or row[j] < row[best]:
-                                    best, nearest = j, distance
-                                break
-                            j = _first_free(ahead, j + 1)
-                        j = _first_free(ahead, stop) if side == 0 else _first_free(behind, first) - 1
-            if best >= 0:
-                chosen[i, turn] = best
-                ahead[best] = best + 1
-                behind[best + 1] = best
-    return chosen
+def _loops() -> _Loops:
+    search = (nearest, position, first_free, admissible, reluctance)
+    return _Loops(
+        compiled(choose_in_turn, take, *search),
+        compiled(seek, *search),
+        compiled(settle_closest, before, take, *search),
+    )

@@ -1,100 +1,182 @@
-"""Greedy matching against a plain reference, and the properties every match must have."""
+"""Greedy matching against a plain reference under every rule and order, and the properties every match must have."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causal.design.matching import greedy
-from causal.design.matching.caliper import caliper_width
-from causal.design.matching.greedy import match_greedy
+from causal.design.matching import greedy, neighbours
+from causal.design.matching.greedy import Order, match_greedy, ratio_by_score
+from causal.design.matching.nearest import choose_in_turn, seek, settle_closest
+from causal.design.matching.pairing import Pairing
 from causal.design.matching.sets import MatchedSets, row_weights
 from causal.errors import DesignError
+
+ORDERS: tuple[Order, ...] = ("highest", "lowest", "closest", "data", "random")
+Sets = dict[int, list[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Everything `match_greedy` is asked, with infinite limits for none."""
+    """Everything `match_greedy` is asked."""
 
-    logit: np.ndarray
+    score: np.ndarray
     treated: np.ndarray
-    ratio: int
-    caliper: float
-    exact: np.ndarray
-    time_days: np.ndarray
-    window_days: float
-    person: np.ndarray
-    order: Literal["highest", "lowest"]
+    limits: np.ndarray
+    caliper: float | None
+    pairing: Pairing
+    order: Order
+    most_uses: int | None  # 1: without replacement
 
-    def allows(self, a: int, b: int) -> bool:
-        """Tell whether b may be compared with a."""
-        near = abs(self.logit[b] - self.logit[a]) <= self.caliper
-        timely = abs(self.time_days[b] - self.time_days[a]) <= self.window_days
-        return bool(near and timely and self.exact[a] == self.exact[b] and self.person[a] != self.person[b])
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self.score.size
 
 
-def reference(p: Problem) -> dict[int, list[int]]:
-    """Match as one would tell it: each case in turn takes its nearest eligible comparison."""
-    sign = -1 if p.order == "highest" else 1
-    cases = sorted(np.flatnonzero(p.treated).tolist(), key=lambda a: (sign * p.logit[a], a))
-    sets: dict[int, list[int]] = {a: [] for a in cases}
-    free = set(np.flatnonzero(~p.treated).tolist())
-    for turn in range(p.ratio):
-        for a in (a for a in cases if len(sets[a]) == turn):
-            eligible = [b for b in free if p.allows(a, b) and all(p.person[b] != p.person[c] for c in sets[a])]
-            if eligible:
-                nearest = min(eligible, key=lambda b: (abs(p.logit[b] - p.logit[a]), b))
-                sets[a].append(nearest)
-                free.remove(nearest)
+def allows(rules: Pairing, a: int, b: int) -> bool:
+    """Tell whether the rules let comparison b stand with treated a."""
+    if rules.exact is not None and rules.exact[a] != rules.exact[b]:
+        return False
+    if rules.differ is not None and (rules.differ[a] == rules.differ[b]).any():
+        return False
+    if rules.person is not None and rules.person[a] == rules.person[b]:
+        return False
+    if rules.window is not None and abs(rules.time[a] - rules.time[b]) > rules.window:
+        return False
+    if rules.at_risk is not None and not rules.at_risk[b, 0] <= rules.time[a] < rules.at_risk[b, 1]:
+        return False
+    for x, width in zip(rules.calipers.T, rules.widths, strict=True) if rules.calipers is not None else ():
+        if (width > 0 and abs(x[a] - x[b]) > width) or (width < 0 and abs(x[a] - x[b]) < -width):
+            return False
+    return True
+
+
+def cost(p: Problem, a: int, b: int) -> float:
+    """Tell what a pair costs: the score distance and the penalties of the preferences that disagree."""
+    if p.pairing.prefer is None:
+        return abs(p.score[a] - p.score[b])
+    disagree = p.pairing.prefer[a] != p.pairing.prefer[b]
+    return abs(p.score[a] - p.score[b]) + sum(p.pairing.penalty[disagree].tolist(), 0.0)
+
+
+def reference(p: Problem, permutation: np.ndarray) -> Sets:
+    """Match as one would tell it: take the best admissible comparison that may still be used, in rounds."""
+    cases = np.flatnonzero(p.treated).tolist()
+    limit = dict(zip(cases, p.limits.tolist(), strict=True))
+    uses = dict.fromkeys(np.flatnonzero(~p.treated).tolist(), 0)
+    most = np.inf if p.most_uses is None else p.most_uses
+    sets: Sets = {a: [] for a in cases}
+
+    def options(a: int) -> list[tuple[float, int, int]]:
+        """List what a may still take, best first."""
+        near = [b for b in uses if uses[b] < most and (p.caliper is None or abs(p.score[a] - p.score[b]) <= p.caliper)]
+        near = [b for b in near if b not in sets[a] and allows(p.pairing, a, b)]
+        if p.pairing.person is not None:
+            near = [b for b in near if all(p.pairing.person[b] != p.pairing.person[c] for c in sets[a])]
+        return sorted((cost(p, a, b), a, b) for b in near)
+
+    for turn in range(max(limit.values())):
+        waiting = [a for a in cases if len(sets[a]) == turn < limit[a]]
+        if p.order == "random":
+            waiting = [cases[i] for i in permutation if cases[i] in waiting]
+        elif p.order in {"highest", "lowest"}:
+            waiting.sort(key=lambda a: (-p.score[a] if p.order == "highest" else p.score[a], a))
+        while waiting:
+            offers = [options(a)[0] for a in (waiting if p.order == "closest" else waiting[:1]) if options(a)]
+            if offers:
+                _, a, b = min(offers)
+                sets[a].append(b)
+                uses[b] += 1
+                waiting.remove(a)
+            else:
+                waiting = [] if p.order == "closest" else waiting[1:]
     return {a: found for a, found in sets.items() if found}
 
 
-def as_dict(sets: MatchedSets) -> dict[int, list[int]]:
+def as_dict(sets: MatchedSets) -> Sets:
     """Return the sets as {treated row: comparison rows in the order they came}."""
     heads = sets.row[sets.is_treated]
     return {int(heads[s]): sets.row[(sets.set_id == s) & ~sets.is_treated].tolist() for s in range(sets.n_sets)}
 
 
+def whole(n: int, *, low: int = 0, high: int = 3) -> st.SearchStrategy[np.ndarray]:
+    """Draw n whole numbers."""
+    return st.lists(st.integers(low, high), min_size=n, max_size=n).map(np.array)
+
+
+def table(n: int, columns: int, *, low: int = 0, high: int = 3) -> st.SearchStrategy[np.ndarray]:
+    """Draw n rows of whole numbers."""
+    return whole(n * columns, low=low, high=high).map(lambda x: x.reshape(n, columns))
+
+
 @st.composite
-def problems(draw: st.DrawFn) -> Problem:
-    """Draw small matching problems, most of them with tied scores, tied distances and scarce comparisons."""
-    n = draw(st.integers(2, 36))
+def pairings(draw: st.DrawFn, n: int) -> Pairing:
+    """Draw rules, each with even odds, small numbers of codes and times so that they bind."""
+    rules: dict[str, Any] = {}
+    if draw(st.booleans()):
+        wide = draw(st.sampled_from([1, 10**15]))  # codes far apart are numbered anew
+        rules["exact"] = draw(whole(n, high=2)) * wide
+    if draw(st.booleans()):
+        rules["differ"] = draw(table(n, draw(st.integers(1, 2)), high=4))
+    if draw(st.booleans()):
+        width = st.sampled_from([-3.0, -1.0, 0.1, 1.0, 4.0])
+        rules["widths"] = np.array(draw(st.lists(width, min_size=1, max_size=2)))
+        rules["calipers"] = draw(table(n, rules["widths"].size, high=9)) * draw(st.sampled_from([1.0, 0.1]))
+    if draw(st.booleans()):
+        rules["time"] = draw(whole(n, high=40)) * draw(st.sampled_from([1.0, 0.1]))
+        if draw(st.booleans()):
+            rules["window"] = draw(st.sampled_from([0.0, 0.3, 3.0, 7.0, 1e9]))
+        if draw(st.booleans()):
+            entry = draw(whole(n, low=-10, high=40)).astype(float)
+            length = np.array(draw(st.lists(st.sampled_from([0.0, 1, 5, 9, 30, np.inf]), min_size=n, max_size=n)))
+            rules["at_risk"] = np.column_stack([np.where(entry < 0, -np.inf, entry), entry + length])
+    if draw(st.booleans()):
+        rules["person"] = draw(whole(n, high=9))
+    if draw(st.booleans()):
+        penalty = st.sampled_from([0.0, 0.1, 0.25, 2.0])
+        rules["penalty"] = np.array(draw(st.lists(penalty, min_size=1, max_size=4)))
+        rules["prefer"] = draw(table(n, rules["penalty"].size))
+    return Pairing(**rules)
+
+
+@st.composite
+def problems(draw: st.DrawFn, *, ruled: bool = True) -> Problem:
+    """Draw small problems, most of them with tied scores, tied distances and scarce comparisons."""
+    n = draw(st.integers(2, 30))
     score = st.one_of(st.integers(-4, 4).map(lambda v: v / 4), st.floats(-3, 3), st.sampled_from([0.1, 0.3, 1e-17]))
-    treated = draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(lambda t: any(t) and not all(t)))
-    whole = draw(st.booleans())
-    day = st.integers(0, 40).map(float) if whole else st.floats(0, 40)
+    treated = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(lambda t: any(t) and not all(t))))
+    limit = st.integers(1, min(4, int((~treated).sum())))
+    n1 = int(treated.sum())
     return Problem(
-        logit=np.array(draw(st.lists(score, min_size=n, max_size=n))),
-        treated=np.array(treated),
-        ratio=draw(st.integers(1, 4)),
-        caliper=draw(st.sampled_from([np.inf, 0.0625, 0.25, 1.0])),
-        exact=np.array(draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))),
-        time_days=np.array(draw(st.lists(day, min_size=n, max_size=n))),
-        window_days=draw(st.sampled_from([np.inf, 0.0, 0.5, 3.0, 7.0])),
-        person=np.array(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n))),
-        order=draw(st.sampled_from(["highest", "lowest"])),
+        score=np.array(draw(st.lists(score, min_size=n, max_size=n))),
+        treated=treated,
+        limits=np.array(draw(st.one_of(limit.map(lambda k: [k] * n1), st.lists(limit, min_size=n1, max_size=n1)))),
+        caliper=draw(st.sampled_from([None, 0.0625, 0.25, 1.0])),
+        pairing=draw(pairings(n)) if ruled else Pairing(exact=draw(st.one_of(st.none(), whole(n, high=2)))),
+        order=draw(st.sampled_from(ORDERS)),
+        most_uses=draw(st.sampled_from([1, 1, 2, None])),
     )
 
 
 def run(p: Problem) -> MatchedSets | None:
     """Match, or return None where nothing can be matched."""
-    windowed = np.isfinite(p.window_days)
     try:
         return match_greedy(
-            p.logit,
+            p.score,
             p.treated,
-            ratio=p.ratio,
-            caliper=p.caliper if np.isfinite(p.caliper) else None,
-            exact=p.exact,
-            time_days=p.time_days if windowed else None,
-            window_days=p.window_days if windowed else None,
-            person=p.person,
+            ratios=p.limits,
+            caliper=p.caliper,
+            pairing=p.pairing,
             order=p.order,
+            replacement=p.most_uses != 1,
+            most_uses=p.most_uses,
+            rng=np.random.default_rng(6) if p.order == "random" else None,
         )
     except DesignError as refusal:
         if refusal.code != "design.nothing_matched":
@@ -102,55 +184,124 @@ def run(p: Problem) -> MatchedSets | None:
         return None
 
 
-@settings(max_examples=400, deadline=None)
-@given(problems())
+def drawn(p: Problem) -> np.ndarray:
+    """Return the permutation that the order 'random' draws."""
+    return np.random.default_rng(6).permutation(int(p.treated.sum()))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(problems(), problems(ruled=False)))
 def test_agrees_with_the_reference(problem: Problem) -> None:
-    """The compiled search finds exactly the sets of the rule written out in a few lines."""
+    """The compiled search finds exactly the sets of the rule written out in a few lines, in every order."""
     sets = run(problem)
-    assert (as_dict(sets) if sets else {}) == reference(problem)
+    assert (as_dict(sets) if sets else {}) == reference(problem, drawn(problem))
 
 
 @settings(max_examples=200, deadline=None)
 @given(problems())
 def test_promises_hold(problem: Problem) -> None:
-    """Caliper, strata, window and persons are respected, nobody is reused, weights and counts add up."""
+    """Caliper, rules and persons are respected, nobody is used too often, weights and counts add up."""
     sets = run(problem)
     if sets is None:
         return
-    head = sets.row[sets.is_treated][sets.set_id]
-    others = ~sets.is_treated
-    assert np.unique(sets.row).size == sets.row.size
+    heads = sets.row[sets.is_treated]
+    head, others = heads[sets.set_id], ~sets.is_treated
     assert (problem.treated[sets.row] == sets.is_treated).all()
-    assert (sets.distance == np.abs(problem.logit[sets.row] - problem.logit[head])).all()
-    assert (sets.distance <= problem.caliper).all()
-    assert (problem.exact[sets.row] == problem.exact[head]).all()
-    assert (np.abs(problem.time_days[sets.row] - problem.time_days[head]) <= problem.window_days).all()
-    members = np.column_stack([sets.set_id, problem.person[sets.row]])
+    assert (sets.distance == np.abs(problem.score[sets.row] - problem.score[head])).all()
+    assert problem.caliper is None or (sets.distance <= problem.caliper).all()
+    assert all(allows(problem.pairing, a, b) for a, b in zip(head[others], sets.row[others], strict=True))
+    uses = np.bincount(sets.row)
+    assert uses.max() <= (np.inf if problem.most_uses is None else problem.most_uses)
+    assert uses[heads].max() == 1
+    person = np.arange(problem.n) if problem.pairing.person is None else problem.pairing.person
+    members = np.column_stack([sets.set_id, person[sets.row]])
     assert np.unique(members, axis=0).shape == members.shape
-    assert np.bincount(sets.set_id[others]).max() <= problem.ratio
+    limit = problem.limits[np.isin(np.flatnonzero(problem.treated), heads)]
+    assert (np.bincount(sets.set_id[others]) <= limit).all()
     np.testing.assert_allclose(np.bincount(sets.set_id[others], weights=sets.weight[others]), 1.0)
     assert sets.n_sets + sets.n_unmatched_treated == problem.treated.sum()
-    assert (np.diff(sets.row[sets.is_treated]) > 0).all()
+    assert (np.diff(heads) > 0).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems(), st.integers(-8, 8))
+def test_rescaling_changes_nothing(problem: Problem, power: int) -> None:
+    """Scores, caliper and penalties in units of a power of two, which rounds the same, give the same sets."""
+    unit = 2.0**power
+    penalty = None if problem.pairing.penalty is None else problem.pairing.penalty * unit
+    other = replace(
+        problem,
+        score=problem.score * unit,
+        caliper=None if problem.caliper is None else problem.caliper * unit,
+        pairing=replace(problem.pairing, penalty=penalty),
+    )
+    one, two = run(problem), run(other)
+    assert (one is None) == (two is None)
+    assert one is None or two is None or as_dict(one) == as_dict(two)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(0, 2**31), st.integers(1, 3))
-def test_row_order_does_not_matter_without_ties(seed: int, ratio: int) -> None:
-    """With distinct scores any order of the rows gives the same sets of occasions."""
-    rng = np.random.default_rng(seed)
-    logit, treated, exact = rng.normal(size=40), np.arange(40) < 12, rng.integers(0, 2, 40)
-    shuffle = rng.permutation(40)
-    one = match_greedy(logit, treated, ratio=ratio, exact=exact)
-    other = match_greedy(logit[shuffle], treated[shuffle], ratio=ratio, exact=exact[shuffle])
-    renamed = {int(shuffle[a]): [int(shuffle[b]) for b in found] for a, found in as_dict(other).items()}
-    assert renamed == as_dict(one)
+@given(problems(), st.randoms(use_true_random=False))
+def test_order_of_rows_does_not_matter_to_keyed_rows(problem: Problem, random: Any) -> None:
+    """Rows shuffled and put back in order of a key give the same sets, and so do rows whose scores all differ."""
+    if problem.order in {"data", "random"}:
+        return
+    rng = np.random.default_rng(random.randrange(2**32))
+    p = replace(problem, score=rng.permutation(problem.n) + rng.random(problem.n) / 2, caliper=None)
+    shuffle = rng.permutation(p.n)
+    position = np.argsort(shuffle)
+    limits = np.zeros(p.n, dtype=np.int64)
+    limits[p.treated] = p.limits
+    other = replace(
+        p,
+        score=p.score[shuffle],
+        treated=p.treated[shuffle],
+        limits=limits[shuffle][p.treated[shuffle]],
+        pairing=p.pairing.rows(shuffle),
+    )
+    one, two = run(p), run(other)
+    if one is None or two is None:
+        assert one is two
+        return
+    assert {int(position[a]): [int(position[b]) for b in found] for a, found in as_dict(one).items()} == as_dict(two)
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_doubling_everybody_doubles_the_match(problem: Problem) -> None:
+    """With every row twice, side by side, each pair is found twice: first with first, second with second."""
+    if problem.order == "random" or problem.pairing.person is not None:
+        return
+    p = replace(problem, limits=np.ones_like(problem.limits))
+    twice = np.repeat(np.arange(p.n), 2)
+    double = replace(
+        p, score=p.score[twice], treated=p.treated[twice], limits=p.limits[0].repeat(2 * p.limits.size),
+        pairing=p.pairing.rows(twice),
+    )  # fmt: skip
+    one, two = run(p), run(double)
+    if one is None or two is None:
+        assert one is two
+        return
+    copies = (0, 1) if p.most_uses == 1 else (0, 0)  # reused comparisons: the first copy serves both
+    expected = {2 * a + c: [2 * b + copies[c]] for a, (b,) in as_dict(one).items() for c in (0, 1)}
+    if p.most_uses in {1, None}:
+        assert as_dict(two) == expected
+    np.testing.assert_array_equal(two.distance[~two.is_treated], one.distance[~one.is_treated].repeat(2))
 
 
 def test_first_row_wins_ties() -> None:
-    """Equal distances, equal scores and equal choosers all go to the earlier row."""
-    logit = np.array([0.0, 0.0, 0.25, -0.25, -0.25, 0.25])
-    sets = match_greedy(logit, np.array([True, True, False, False, False, False]))
-    assert as_dict(sets) == {0: [2], 1: [3]}
+    """Equal distances, equal scores and equal choosers all go to the earlier row, in every order."""
+    score = np.array([0.0, 0.0, 0.25, -0.25, -0.25, 0.25])
+    treated = np.array([True, True, False, False, False, False])
+    for order in ("highest", "lowest", "closest", "data"):
+        assert as_dict(match_greedy(score, treated, order=order)) == {0: [2], 1: [3]}
+
+
+def test_rounding_ties_go_to_the_earlier_row() -> None:
+    """Different scores at the same distance once rounded are as near as each other."""
+    score = np.array([1.0, 1e-17, 0.0])
+    assert as_dict(match_greedy(score, np.array([True, False, False]))) == {0: [1]}
+    assert as_dict(match_greedy(score[[0, 2, 1]], np.array([True, False, False]))) == {0: [1]}
 
 
 def test_rounds_serve_everyone_once_before_anyone_twice() -> None:
@@ -160,10 +311,32 @@ def test_rounds_serve_everyone_once_before_anyone_twice() -> None:
 
 
 def test_who_chooses_first_matters() -> None:
-    """The highest score takes the shared comparison under 'highest', the lowest under 'lowest'."""
-    logit, treated = np.array([1.0, 0.0, 0.5]), np.array([True, True, False])
-    assert as_dict(match_greedy(logit, treated, order="highest")) == {0: [2]}
-    assert as_dict(match_greedy(logit, treated, order="lowest")) == {1: [2]}
+    """Worked by hand: four orders, four answers to who takes the comparison at 0.5."""
+    score, treated = np.array([0.2, 1.0, 0.55, 0.0, 0.5]), np.array([True, True, True, True, False])
+    found = {order: as_dict(match_greedy(score, treated, order=order)) for order in ("highest", "lowest", "closest")}
+    assert found == {"highest": {1: [4]}, "lowest": {3: [4]}, "closest": {2: [4]}}
+    assert as_dict(match_greedy(score, treated, order="data")) == {0: [4]}
+    first = int(np.random.default_rng(1).permutation(4)[0])
+    assert as_dict(match_greedy(score, treated, order="random", rng=np.random.default_rng(1))) == {first: [4]}
+
+
+def test_a_comparison_serves_as_often_as_allowed() -> None:
+    """With replacement everyone takes the nearest; up to two uses, the third chooser takes the next; no set twice."""
+    score, treated = np.array([0.3, 0.2, 0.1, 0.0, -1.0]), np.array([True, True, True, False, False])
+    assert as_dict(match_greedy(score, treated, replacement=True)) == {0: [3], 1: [3], 2: [3]}
+    assert as_dict(match_greedy(score, treated, replacement=True, most_uses=2)) == {0: [3], 1: [3], 2: [4]}
+    assert as_dict(match_greedy(score, treated, replacement=True, ratio=2)) == {a: [3, 4] for a in range(3)}
+
+
+def test_a_preference_costs_its_penalty_and_no_caliper() -> None:
+    """The same clinician's comparison wins up to the penalty; the caliper applies to the score alone."""
+    score, treated = np.array([0.0, 0.4, 0.1]), np.array([True, False, False])
+    clinician = np.array([[7], [7], [8]])
+    for penalty, nearest in ((0.29, 2), (0.31, 1)):
+        rules = Pairing(prefer=clinician, penalty=np.array([penalty]))
+        assert as_dict(match_greedy(score, treated, pairing=rules)) == {0: [nearest]}
+    strong = Pairing(prefer=clinician, penalty=np.array([50.0]))
+    assert as_dict(match_greedy(score, treated, caliper=0.2, pairing=strong)) == {0: [2]}
 
 
 def test_window_edge_is_inclusive() -> None:
@@ -172,9 +345,21 @@ def test_window_edge_is_inclusive() -> None:
     for days in (180.0, -180.0):
         time = np.array([1000.1, 1000.1 + days])
         window = abs(time[1] - time[0])
-        assert match_greedy(np.zeros(2), treated, time_days=time, window_days=window).n_sets == 1
+        assert match_greedy(np.zeros(2), treated, pairing=Pairing(time=time, window=window)).n_sets == 1
         with pytest.raises(DesignError, match="nothing_matched"):
-            match_greedy(np.zeros(2), treated, time_days=time, window_days=window - 1e-6)
+            match_greedy(np.zeros(2), treated, pairing=Pairing(time=time, window=window - 1e-6))
+
+
+def test_risk_begins_with_its_first_moment_and_ends_before_its_last() -> None:
+    """A comparison is at risk from its entry, inclusive, to its exit, exclusive."""
+    treated, time = np.array([True, False]), np.array([10.0, 0.0])
+    for entry, exit_, open_ in ((10, 11, True), (9, 10, False), (10.5, 20, False), (-np.inf, np.inf, True)):
+        rules = Pairing(time=time, at_risk=np.array([[0, 0], [entry, exit_]], dtype=float))
+        if open_:
+            assert match_greedy(np.zeros(2), treated, pairing=rules).n_sets == 1
+        else:
+            with pytest.raises(DesignError, match="nothing_matched"):
+                match_greedy(np.zeros(2), treated, pairing=rules)
 
 
 def test_caliper_edge_is_inclusive() -> None:
@@ -184,53 +369,131 @@ def test_caliper_edge_is_inclusive() -> None:
         match_greedy(np.array([0.5, 0.0]), np.array([True, False]), caliper=0.499)
 
 
+def test_sorts_scores_that_share_a_grid_cell() -> None:
+    """An outlier crowds all other scores into one cell of the sorting grid; ranks then sort them, ties by row."""
+    rng = np.random.default_rng(3)
+    score = np.r_[rng.normal(size=3000).round(2), 1e300]
+    block = rng.integers(0, 3, (1, 3001))
+    everyone, counts = np.ones(3001, dtype=np.bool_), np.bincount(block[0], minlength=4)
+    found = neighbours.sort_entries(score, everyone, block, 4)
+    expected = np.lexsort((score, block[0]))
+    np.testing.assert_array_equal(found.row, expected)
+    np.testing.assert_array_equal(found.score, score[expected])
+    np.testing.assert_array_equal(np.diff(found.start), counts)
+    assert found.tied
+
+
+@pytest.mark.parametrize("order", ["highest", "closest"])
+@pytest.mark.parametrize("kind", ["none", "exact", "window", "at risk", "caliper", "prefer"])
+def test_agrees_with_the_reference_at_length(order: Order, kind: str) -> None:
+    """On 500 rows, where searches meet many blocks and long chains of used comparisons, the reference still agrees."""
+    rng = np.random.default_rng(12)
+    n = 500
+    time, entry = rng.uniform(0, 900, n), rng.uniform(-200, 900, n)
+    rules = {
+        "none": Pairing(),
+        "exact": Pairing(exact=rng.integers(0, 20, n), person=rng.integers(0, 200, n)),
+        "window": Pairing(time=time, window=40.0),
+        "at risk": Pairing(time=time, window=300.0, at_risk=np.column_stack([entry, entry + rng.exponential(90, n)])),
+        "caliper": Pairing(calipers=rng.normal(size=(n, 2)), widths=np.array([0.1, -0.2])),
+        "prefer": Pairing(prefer=rng.integers(0, 9, (n, 2)), penalty=np.array([0.5, 0.1]), person=np.arange(n) // 2),
+    }[kind]
+    treated = rng.random(n) < 0.3
+    problem = Problem(
+        score=rng.normal(size=n).round(2), treated=treated, limits=np.full(int(treated.sum()), 2), caliper=0.4,
+        pairing=rules, order=order, most_uses=1,
+    )  # fmt: skip
+    sets = run(problem)
+    assert sets is not None
+    assert as_dict(sets) == reference(problem, drawn(problem))
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         ({"ratio": 0}, "design.ratio"),
+        ({"ratio": 3}, "design.ratio"),
+        ({"ratios": np.array([1, 0])}, "design.ratio"),
         ({"caliper": 0.0}, "design.caliper"),
         ({"caliper": -1.0}, "design.caliper"),
         ({"caliper": np.nan}, "design.caliper"),
-        ({"window_days": -1.0, "time_days": np.zeros(4)}, "design.window"),
-        ({"window_days": np.nan, "time_days": np.zeros(4)}, "design.window"),
-        ({"window_days": 9.0, "time_days": np.array([0, 1, np.nan, 2])}, "design.not_finite"),
-        ({"logit": np.array([0, 1, np.nan, 2])}, "design.not_finite"),
+        ({"score": np.array([0, 1, np.nan, 2])}, "design.not_finite"),
+        ({"score": np.array([0, 1, -np.inf, 2])}, "design.not_finite"),
         ({"treated": np.zeros(4, dtype=bool)}, "design.no_treated"),
         ({"treated": np.ones(4, dtype=bool)}, "design.no_comparison"),
-        ({"exact": np.array([0, 0, 1, 1])}, "design.nothing_matched"),
+        ({"pairing": Pairing(exact=np.array([0, 0, 1, 1]))}, "design.nothing_matched"),
+        ({"pairing": Pairing(time=np.arange(4.0), at_risk=np.zeros((4, 2)))}, "design.nothing_matched"),
+        ({"most_uses": 2}, "design.most_uses"),
+        ({"most_uses": 0, "replacement": True}, "design.most_uses"),
+        ({"memory": 1e-9}, "design.memory"),
     ],
 )
 def test_refusals(change: dict[str, Any], code: str) -> None:
     """Impossible requests are refused by code."""
-    arguments = {"logit": np.arange(4.0), "treated": np.array([True, True, False, False])} | change
+    arguments = {"score": np.arange(4.0), "treated": np.array([True, True, False, False])} | change
     with pytest.raises(DesignError) as caught:
-        match_greedy(arguments.pop("logit"), arguments.pop("treated"), **arguments)
+        match_greedy(arguments.pop("score"), arguments.pop("treated"), **arguments)
     assert caught.value.code == code
-
-
-def test_caliper_width_by_hand() -> None:
-    """Pooled within-arm and whole-sample widths of four scores, worked by hand."""
-    logit, treated = np.array([1.0, 3.0, 0.0, 4.0]), np.array([True, True, False, False])
-    assert caliper_width(logit, treated, width=0.2) == pytest.approx(0.2 * np.sqrt((2 + 8) / 2))
-    assert caliper_width(logit, treated, width=0.2, sd="whole") == pytest.approx(0.2 * np.sqrt(10 / 3))
 
 
 @pytest.mark.parametrize(
-    ("logit", "width", "code"),
-    [([1, 2, 3, 4], 0.0, "design.caliper"), ([1, 1, 1, 1], 0.2, "design.no_spread")],
+    "change", [{"order": "random"}, {"ratios": np.array([1, 1, 1])}, {"ratios": np.array([1, 1]), "ratio": 2}]
 )
-def test_caliper_width_refusals(logit: list[float], width: float, code: str) -> None:
-    """A width of zero and a score without spread have no caliper."""
+def test_arguments_that_contradict_each_other(change: dict[str, Any]) -> None:
+    """A caller's mistakes are told apart from a study that cannot be matched."""
+    with pytest.raises(ValueError, match=r"rng|ratio"):
+        match_greedy(np.arange(4.0), np.array([True, True, False, False]), **change)
+
+
+def test_ratio_by_score_adds_up_as_in_matchit() -> None:
+    """Mean 2, from 1 to 5, for 12 treated: 9 of one comparison each, 3 of five, as MatchIt's rule gives."""
+    score = np.r_[np.arange(12.0), np.full(40, -5.0)]
+    treated = np.arange(52) < 12
+    assert ratio_by_score(score, treated, mean=2, most=5).tolist() == [5, 5, 5] + [1] * 9
+    assert ratio_by_score(-score, treated, mean=2, most=5).tolist() == [5, 5, 5] + [1] * 9
+    assert ratio_by_score(score, treated, mean=2.5, least=2, most=5).tolist() == [5, 5] + [2] * 10
+    assert ratio_by_score(score, treated, mean=2.75, most=5).tolist() == [5] * 5 + [2] + [1] * 6
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 6), st.floats(0, 1), st.integers(0, 99))
+def test_ratio_by_score_is_extremal(n1: int, least: int, extra: int, share: float, seed: int) -> None:
+    """The ratios add up, lie between their limits, all but one at a limit, and fall with the score."""
+    score = np.random.default_rng(seed).normal(size=n1 * 11)
+    treated = np.arange(n1 * 11) < n1
+    score[treated] += 9
+    mean = least + share * extra
+    ratios = ratio_by_score(score, treated, mean=mean, least=least, most=least + extra)
+    assert ratios.sum() == round(mean * n1)
+    assert ratios.min() >= least
+    assert ratios.max() <= least + extra
+    assert ((ratios > least) & (ratios < least + extra)).sum() <= 1
+    assert (np.diff(ratios[np.argsort(score[treated])]) <= 0).all()
+
+
+@pytest.mark.parametrize("change", [{"mean": 0.5}, {"mean": 4.0}, {"mean": 2.0, "most": 1}, {"mean": 2.0, "least": 0}])
+def test_ratio_by_score_refusals(change: dict[str, Any]) -> None:
+    """Ratios that cannot add up, or need more comparisons than there are, are refused."""
     with pytest.raises(DesignError) as caught:
-        caliper_width(np.array(logit, dtype=float), np.array([True, True, False, False]), width=width)
-    assert caught.value.code == code
+        ratio_by_score(np.arange(8.0), np.arange(8) < 2, **change)
+    assert caught.value.code == "design.ratio"
+
+
+def test_variable_ratio_uses_its_allowance() -> None:
+    """Matching with the ratios of `ratio_by_score` gives every treated occasion as many as it was allotted."""
+    rng = np.random.default_rng(5)
+    treated = np.arange(300) < 40
+    score = rng.normal(size=300) + treated
+    ratios = ratio_by_score(score, treated, mean=3.0, most=8)
+    sets = match_greedy(score, treated, ratios=ratios)
+    assert np.bincount(sets.set_id[~sets.is_treated]).tolist() == ratios.tolist()
 
 
 def test_row_weights_cover_everybody() -> None:
     """Weights by row sum to the number of sets in each arm and are zero for the unmatched."""
     rng = np.random.default_rng(4)
-    logit, treated = rng.normal(size=60), np.arange(60) < 15
-    sets = match_greedy(logit, treated, ratio=2, caliper=0.2)
+    score, treated = rng.normal(size=60), np.arange(60) < 15
+    sets = match_greedy(score, treated, ratio=2, caliper=0.2)
     weights = row_weights(sets, 60)
     assert weights.size == 60
     assert weights[treated].sum() == pytest.approx(sets.n_sets)
@@ -238,28 +501,34 @@ def test_row_weights_cover_everybody() -> None:
     assert set(np.flatnonzero(weights)) == set(sets.row)
 
 
-def test_same_function_without_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search gives the same sets interpreted as compiled."""
+@pytest.mark.parametrize("order", ["highest", "closest"])
+def test_same_function_without_the_compiler(monkeypatch: pytest.MonkeyPatch, order: Order) -> None:
+    """The loops give the same sets interpreted as compiled."""
     rng = np.random.default_rng(8)
-    logit, treated, day = rng.normal(size=120).round(1), np.arange(120) < 40, rng.uniform(0, 900, 120)
-    compiled = match_greedy(logit, treated, ratio=2, caliper=0.3, time_days=day, window_days=180.0)
-    monkeypatch.setattr(greedy, "_compiled", lambda: greedy._choose)
-    assert as_dict(match_greedy(logit, treated, ratio=2, caliper=0.3, time_days=day, window_days=180.0)) == as_dict(
-        compiled
+    score, treated = rng.normal(size=120).round(1), np.arange(120) < 40
+    rules = Pairing(
+        time=rng.uniform(0, 900, 120), window=180.0, prefer=rng.integers(0, 3, (120, 1)), penalty=np.ones(1)
     )
+    expected = [as_dict(match_greedy(score, treated, caliper=0.3, pairing=p, order=order)) for p in (Pairing(), rules)]
+    plain = greedy._Loops(choose_in_turn, seek, settle_closest)
+    sorting = (neighbours._pack, neighbours._settle, neighbours._runs, neighbours._places)
+    monkeypatch.setattr(greedy, "_loops", lambda: plain)
+    monkeypatch.setattr(neighbours, "_compiled", lambda: neighbours._Kernels(*sorting))
+    found = [as_dict(match_greedy(score, treated, caliper=0.3, pairing=p, order=order)) for p in (Pairing(), rules)]
+    assert found == expected
 
 
 def test_matches_where_the_compiler_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a place for numba's cache the search is compiled afresh and finds the same sets."""
+    """Without a place for numba's cache the loops are compiled afresh and find the same sets."""
     import numba
 
     def unwritable(*, cache: bool) -> None:
         raise RuntimeError(f"no locator available, cache={cache}")
 
-    logit, treated = np.random.default_rng(5).normal(size=60), np.arange(60) < 20
-    expected = as_dict(match_greedy(logit, treated))
+    score, treated = np.random.default_rng(5).normal(size=60), np.arange(60) < 20
+    expected = as_dict(match_greedy(score, treated))
     plain = numba.njit
     monkeypatch.setattr(numba, "njit", lambda *search, **options: plain(*search) if search else unwritable(**options))
-    greedy._compiled.cache_clear()
-    assert as_dict(match_greedy(logit, treated)) == expected
-    greedy._compiled.cache_clear()
+    greedy._loops.cache_clear()
+    assert as_dict(match_greedy(score, treated)) == expected
+    greedy._loops.cache_clear()
