@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.compare import Grouping
+from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.overlap import OverlapBin
 from causal.errors import DesignError
@@ -107,6 +108,7 @@ class Design:
     n_unmatched_treated: int
     pretrend_smd: float | None
     ended_in_grace_share: float
+    diagnostics: Diagnostics
 
     @property
     def n_sets(self) -> int:
@@ -140,7 +142,7 @@ class Design:
         columns += ["set_id", "treated", "weight"]
         h.update(self.members[columns].to_csv(index=False, float_format="%.17g").encode())
         h.update(np.ascontiguousarray(self.covariates).tobytes())
-        h.update(repr((self.balance, self.overlap, self.caliper)).encode())
+        h.update(repr((self.balance, self.overlap, self.caliper, self.diagnostics)).encode())
         return h.hexdigest()
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
+from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.overlap import OverlapBin
 from causal.errors import DesignError
 from causal.records import AttritionStep, Cohort, Design
 
+DIAGNOSTICS = TypeAdapter(Diagnostics)
 FRAMES = ("members", "covariates")
 
 
@@ -42,6 +45,7 @@ def write_design(design: Design, folder: Path) -> None:
     }
     for name in ("attrition", "balance", "overlap"):
         facts[name] = [dataclasses.asdict(row) for row in facts[name]]
+    facts["diagnostics"] = DIAGNOSTICS.dump_python(design.diagnostics, mode="json")
     _write_json(folder / "design.json", {"digest": design.digest, "design": facts})
 
 
@@ -52,6 +56,7 @@ def read_design(folder: Path) -> Design:
     facts["attrition"] = tuple(AttritionStep(**row) for row in facts["attrition"])
     facts["balance"] = tuple(BalanceRow(**row) for row in facts["balance"])
     facts["overlap"] = tuple(OverlapBin(**row) for row in facts["overlap"])
+    facts["diagnostics"] = DIAGNOSTICS.validate_python(facts["diagnostics"])
     for name in ("covariate_names", "aliased", "separated"):
         facts[name] = tuple(facts[name])
     design = Design(

@@ -7,17 +7,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from causal.cohort.catalogue import EXACT_KEYS
+from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
 from causal.design.compare import Comparison, Units, compare, engine_model
-from causal.design.covariates import CovariateMatrix, covariate_matrix
+from causal.design.covariates import MISSING_SUFFIX, CovariateMatrix, covariate_matrix
 from causal.design.describe import estimand_label, estimand_sentence, method_sentence
+from causal.design.diagnose import Eligible, diagnose
 from causal.design.diagnostics.balance import balance_table, standardised_mean_difference
 from causal.design.diagnostics.overlap import common_support, overlap_bins
+from causal.design.diagnostics.power import OutcomePlan
 from causal.design.matching.pairing import Pairing
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.matching import AnyMatching
+from causal.protocol.outcome import Rating
 from causal.protocol.weighting import AnyWeighting
 from causal.records import AttritionStep, Cohort, Design, codes
 
@@ -89,7 +92,58 @@ def _design(cohort: Cohort, study: OccasionStudy) -> Design:
         n_unmatched_treated=n_unmatched,
         pretrend_smd=_pretrend(occasions, treated, compared.weight),
         ended_in_grace_share=float(occasions["ended_in_grace"].mean()),
+        diagnostics=diagnose(
+            Eligible(
+                treated=treated,
+                matrix=matrix,
+                labels=tuple(_labels(name) for name in matrix.names),
+                propensity=propensity,
+                supported=supported,
+                exact=exact,
+                clinician=codes(occasions["clinician_id"]),
+                clinic=codes(occasions["clinic_id"]),
+            ),
+            compared,
+            outcome_plans(study),
+            proxy=NEAREST_LAGS[0],
+            minimum=study.governance.small_cells.threshold,
+        ),
     )
+
+
+def outcome_plans(study: OccasionStudy) -> tuple[OutcomePlan, ...]:
+    """What is assumed of every outcome of the study: who left, the composite, and the rating at each of its days."""
+    p = study.planning
+    days = [window.day for window in study.outcome.windows] if isinstance(study.outcome, Rating) else []
+    ratings = [
+        OutcomePlan(
+            name=f"rating at day {day}",
+            sd=p.rating_sd,
+            r2=p.rating_r2,
+            attrition_treated=p.rating_missing_treated,
+            attrition_comparison=p.rating_missing_comparison,
+            icc=p.icc,
+        )
+        for day in days
+    ]
+    missing = p.composite_missing
+    composite = OutcomePlan(
+        name="composite",
+        sd=p.composite_sd,
+        r2=p.composite_r2,
+        attrition_treated=missing,
+        attrition_comparison=missing,
+        icc=p.icc,
+    )
+    return (OutcomePlan(name="termination", risk=p.ended, icc=p.icc), composite, *ratings)
+
+
+def _labels(name: str) -> tuple[str, str]:
+    """What a column is called at 0 and at 1."""
+    base = COVARIATES[name.removesuffix(MISSING_SUFFIX)].label.lower()
+    if name not in COVARIATES:
+        return f"{base} recorded", f"{base} not recorded"
+    return f"no {base}", base
 
 
 def exact_codes(occasions: pd.DataFrame, keys: tuple[str, ...]) -> IntArray:

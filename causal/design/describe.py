@@ -85,12 +85,12 @@ def _matching(method: AnyMatching) -> str:
             reuse = "none used twice" if not method.replacement else _uses(method.most_uses)
             return (
                 f"Each warned occasion, {ORDERS[method.order]}, was given up to {method.ratio} unwarned occasions of "
-                f"other people, {reuse}: the nearest {_on(method.distance)}, {_near(method.caliper)}.{_rules(method)}"
+                f"other people, {reuse}: the nearest {_on(method.distance, method.caliper)}, {_near(method.caliper)}.{_rules(method)}"
             )
         case Optimal():
             return (
                 f"As many warned occasions as possible were given {method.ratio} unwarned occasions of other people "
-                f"each, none used twice, so that the total distance {_on(method.distance)} is the smallest possible, "
+                f"each, none used twice, so that the total distance {_on(method.distance, method.caliper)} is the smallest possible, "
                 f"{_near(method.caliper)}.{_rules(method)}"
             )
         case FineBalance():
@@ -98,14 +98,14 @@ def _matching(method: AnyMatching) -> str:
             return (
                 f"Warned occasions were given {method.ratio} unwarned occasions of other people each, none used "
                 f"twice, so that first the groups' distributions of {keys} agree as closely as possible and then the "
-                f"total distance {_on(method.distance)} is the smallest possible, {_near(method.caliper)}."
+                f"total distance {_on(method.distance, method.caliper)} is the smallest possible, {_near(method.caliper)}."
                 f"{_rules(method)}"
             )
         case Full():
             return (
                 "Every occasion with a possible partner is in one set of one warned and one or more unwarned "
                 "occasions, or of several warned and one unwarned, so that the total distance "
-                f"{_on(method.distance)} is the smallest possible, {_near(method.caliper)}.{_rules(method)}"
+                f"{_on(method.distance, method.caliper)} is the smallest possible, {_near(method.caliper)}.{_rules(method)}"
             )
         case GeneralisedFull():
             return (
@@ -131,9 +131,9 @@ def _uses(most: int | None) -> str:
     return "any of them as often as it is nearest" if most is None else f"none used more than {most} times"
 
 
-def _on(distance: Distance) -> str:
+def _on(distance: Distance, caliper: Caliper | None) -> str:
     if not isinstance(distance, CovariateDistance):
-        return "on the estimated probability's scale named below"
+        return f"on {_scale(caliper)}"
     of = ", ".join(distance.covariates) or "all tier-1 facts"
     ranks = "the ranks of " if distance.kind == "rank_mahalanobis" else ""
     return f"in Mahalanobis distance on {ranks}{of}"
@@ -141,9 +141,13 @@ def _on(distance: Distance) -> str:
 
 def _near(caliper: Caliper | None) -> str:
     if caliper is None:
-        return "with no limit on the distance in the logit of that probability"
-    scale = "logit of that probability" if caliper.scale == "logit" else "probability"
-    return f"within {caliper.width:g} {SD_WORDS[caliper.sd]} of the {scale}"
+        return "with no limit on the distance"
+    return f"within {caliper.width:g} {SD_WORDS[caliper.sd]} of {_scale(caliper)}"
+
+
+def _scale(caliper: Caliper | None) -> str:
+    of = "the estimated probability of a warning"
+    return of if caliper is not None and caliper.scale == "probability" else f"the logit of {of}"
 
 
 def _rules(rules: PairRules) -> str:

@@ -85,6 +85,29 @@ class Support(Part):
     """Above this estimated probability nearly every clinician would have treated; no fair comparison exists."""
 
 
+class Planning(Part):
+    """What is assumed of the outcomes so as to say, before they are opened, how small an effect would be found."""
+
+    rating_sd: float = Field(default=0.70, gt=0)
+    """Standard deviation of a rating, in points."""
+    rating_r2: float = Field(default=0.50, ge=0, lt=1)
+    """Share of its variance that the adjustment explains."""
+    rating_missing_treated: float = Field(default=0.35, ge=0, lt=1)
+    """Share of treated occasions without a rating at the day, endings included."""
+    rating_missing_comparison: float = Field(default=0.25, ge=0, lt=1)
+    """The same among comparison occasions."""
+    composite_sd: float = Field(default=1.24, gt=0)
+    """Standard deviation of the composite, in points."""
+    composite_r2: float = Field(default=0.10, ge=0, lt=1)
+    """Share of its variance that the adjustment explains."""
+    composite_missing: float = Field(default=0.10, ge=0, lt=1)
+    """Share of occasions without a composite."""
+    ended: float = Field(default=0.22, gt=0, lt=1)
+    """Share of comparison occasions whose relationship the patient ends by the primary day."""
+    icc: float = Field(default=0.05, ge=0, le=1)
+    """Correlation of outcomes of one clinician's occasions."""
+
+
 class Gates(Part):
     """Limits set before outcomes are seen. A design that breaks one is FAIL and stops, unless the approval names it."""
 

@@ -15,6 +15,7 @@ from causal.protocol.design import (
     DeclaredCovariate,
     Gates,
     NegativeControls,
+    Planning,
     PropensityModel,
     Support,
 )
@@ -84,6 +85,8 @@ class OccasionStudy(Part):
     """Effects that cannot exist and must not be found."""
     gates: Gates = Gates()
     """Limits set before outcomes are seen."""
+    planning: Planning = Planning()
+    """What is assumed of the outcomes so as to say how small an effect would be found."""
     levels: tuple[Name, ...] = ("patient", "clinician", "clinic")
     """Who belongs to whom, from the person upwards."""
     actors: tuple[Name, ...] = ("patient", "clinician")

@@ -41,6 +41,7 @@ from flows.report.dossier import (
     VerdictLine,
     VersionLine,
 )
+from flows.report.looked_at import looked_at
 from flows.report.printed import printed, rounded_share
 from flows.report.quality_page import render_quality_page
 from validation.disclosure import (
@@ -158,6 +159,7 @@ def _dossier(
         balance=balance,
         balance_denominator=DIVISORS[design.estimand],
         overlap=_overlap(design),
+        looked_at=looked_at(design, frozenset(line.name for line in balance if line.smd_after is None)),
         versions=_versions(ws, design, threshold),
         verdicts=(
             *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),

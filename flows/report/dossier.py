@@ -146,6 +146,14 @@ class ResponseLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """Something else that was looked at before outcomes were opened: a question and a sentence of disclosed values."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionLine:
     """How one version of the exposure is distributed among the matched treated, in percent; None is withheld."""
 
@@ -249,6 +257,7 @@ class Dossier:
     balance: tuple[BalanceLine, ...]
     balance_denominator: str
     overlap: tuple[OverlapBin, ...]
+    looked_at: tuple[LookedAt, ...] = ()
     versions: tuple[VersionLine, ...]
     verdicts: tuple[VerdictLine, ...]
     identification: tuple[str, ...]

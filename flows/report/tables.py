@@ -11,6 +11,7 @@ from flows.report.dossier import (
     Dossier,
     EffectLine,
     FlowStep,
+    LookedAt,
     QualityLine,
     Results,
     TruthLine,
@@ -18,7 +19,7 @@ from flows.report.dossier import (
     VersionLine,
 )
 from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, percent, signed
-from flows.report.sentences import Groups, groups_of, is_share, level_of, scaled, withheld_note
+from flows.report.sentences import Groups, groups_of, is_share, level_of, scaled, stop, withheld_note
 from validation.verdict import Verdict
 
 WEIGHT = {"FAIL": 0, "NOT EVALUATED": 1, "PASS": 2}
@@ -46,6 +47,15 @@ def _by_group(step: FlowStep) -> tuple[str, str]:
     if step.treated is None and step.comparison is None:
         return NONE, NONE
     return count(step.treated), count(step.comparison)
+
+
+def looked_at_table(lines: Sequence[LookedAt]) -> Table:
+    """What else was looked at, a question and what was found."""
+    return Table(
+        caption="What else was looked at before the outcomes were opened",
+        columns=(Column(title="Question"), Column(title="What was found", width=2)),
+        rows=tuple((line.question, stop(capitalised(line.answer))) for line in lines),
+    )
 
 
 def by_tier(balance: tuple[BalanceLine, ...]) -> tuple[BalanceLine, ...]:

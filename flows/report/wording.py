@@ -28,6 +28,7 @@ from flows.report.sentences import (
 from flows.report.tables import (
     balance_table,
     flow_table,
+    looked_at_table,
     pairs_table,
     quality_table,
     verdict_table,
@@ -205,6 +206,7 @@ def _alike(dossier: Dossier) -> Section:
             Paragraph(text=stop(capitalised(dossier.method_sentence))),
             *(_balance_blocks(dossier) if dossier.balance else ()),
             *(_overlap_blocks(dossier) if dossier.overlap else ()),
+            *([looked_at_table(dossier.looked_at)] if dossier.looked_at else ()),
         ),
     )
 

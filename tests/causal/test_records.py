@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from causal.cohort.catalogue import COVARIATES
+from causal.design.diagnose import Diagnostics
 from causal.errors import DesignError
 from causal.records import OCCASION_COLUMNS, AttritionStep, Cohort, Design, canonical, codes
 
@@ -63,6 +64,7 @@ def design(**changed: Any) -> Design:
         n_unmatched_treated=0,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
+        diagnostics=Diagnostics(**dict.fromkeys(field.name for field in dataclasses.fields(Diagnostics))),
     )
     return dataclasses.replace(whole, **changed)
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from causal.design.diagnose import Diagnostics
 from causal.effect.cluster_robust import cluster_robust
 from causal.effect.estimate import detectable, estimate_effects, without_excluded
 from causal.errors import EstimationError
@@ -70,6 +71,7 @@ def design_of(n_sets: int, *, clinicians: int = 50, seed: int = 4) -> Design:
         n_unmatched_treated=0,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
+        diagnostics=Diagnostics(**dict.fromkeys(field.name for field in dataclasses.fields(Diagnostics))),
     )
 
 

@@ -12,9 +12,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from causal.design.compare import Comparison
+from causal.design.covariates import CovariateMatrix
+from causal.design.diagnose import Diagnostics, Eligible, diagnose
 from causal.design.diagnostics.balance import balance_table
 from causal.design.diagnostics.overlap import overlap_bins
+from causal.design.diagnostics.power import OutcomePlan
 from causal.effect.estimate import estimate_effects
 from causal.records import AttritionStep, Design, Effects, Outcomes
 from flows.report.disclosed import design_dossier, release_dossier
@@ -118,6 +123,44 @@ def design_of(world: World) -> Design:
         n_unmatched_treated=lost - world.unsupported,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
+        diagnostics=diagnostics_of(world, treated, flag, by_bin, matched, weights),
+    )
+
+
+def diagnostics_of(
+    world: World,
+    treated: NDArray[np.bool_],
+    flag: NDArray[np.float64],
+    score: NDArray[np.float64],
+    matched: NDArray[np.int64],
+    weights: NDArray[np.float64],
+) -> Diagnostics:
+    """Everything else a design is asked, of the same occasions."""
+    nobody = np.zeros(treated.size, dtype=np.int64)
+    return diagnose(
+        Eligible(
+            treated=treated,
+            matrix=CovariateMatrix(values=flag[:, None], names=("hospitalised_365d",), tiers=(2,), constant=()),
+            labels=(("no inpatient", "inpatient"),),
+            propensity=SimpleNamespace(logit=np.log(score / (1 - score))),
+            supported=np.ones(treated.size, dtype=np.bool_),
+            exact=nobody,
+            clinician=np.arange(treated.size) % 57,
+            clinic=nobody,
+        ),
+        Comparison(
+            grouping="matched set",
+            estimand="ATT",
+            note="",
+            weight=weights,
+            set_id=np.tile(np.arange(world.sets), 2),
+            row=matched,
+            row_weight=np.ones(matched.size),
+            caliper=0.2,
+        ),
+        (OutcomePlan(name="composite", sd=1.24),),
+        proxy=None,
+        minimum=THRESHOLD,
     )
 
 

@@ -1,0 +1,163 @@
+"""What else was looked at before outcomes were opened: one question and one sentence each, from disclosed values.
+
+Differences are told to one decimal, shares in steps that fit several counts, and nothing is said of a fact whose
+balance is withheld: each of these figures rests on the same people as the tables beside it.
+"""
+
+from __future__ import annotations
+
+from causal.cohort.catalogue import COVARIATES
+from causal.design.covariates import MISSING_SUFFIX
+from causal.design.diagnose import Diagnostics
+from causal.design.diagnostics.positivity import SupportRule
+from causal.design.diagnostics.power import DetectableEffect
+from causal.records import Design
+from flows.report.dossier import LookedAt
+from validation.disclosure import disclose_percent
+
+RATING_UNIT = "points"
+
+
+def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
+    """All of them, in the order a reader asks; `withheld` names the covariates nothing may be said about."""
+    found = design.diagnostics
+    answers = {
+        "How many equally weighted cases is the comparison worth?": _worth(design, found),
+        "Do squares and products of the most important facts agree too?": _terms(found, withheld),
+        "How unlike would a lottery have left the groups?": _lottery(found),
+        "Do the groups agree in the trust expected of them?": _prognostic(found),
+        "Are they alike inside clinics?": _within(found, withheld),
+        "How well does what is recorded tell the two choices apart?": _separation(found),
+        "How often was either choice open?": _equipoise(design, found),
+        "Which cases of the first group have no counterpart?": _outside(design, found),
+        "Is there a combination of exact keys with one choice only?": _positivity(design, found),
+        "How well do the compared stand for all eligible cases of the first group?": _kept(found, withheld),
+        "How small an effect would be found, four times in five?": _detectable(found.detectable),
+    }
+    return tuple(LookedAt(question=question, answer=answer) for question, answer in answers.items() if answer)
+
+
+def _worth(design: Design, found: Diagnostics) -> str:
+    if design.grouping == "matched set":
+        return ""
+    first, second = _coarse(found.size.ess_treated), _coarse(found.size.ess_comparison)
+    return f"About {first} in the first group and {second} in the second"
+
+
+def _terms(found: Diagnostics, withheld: frozenset[str]) -> str:
+    shown = [row for row in found.terms if not any(name in row.name for name in withheld)]
+    if not shown:
+        return ""
+    largest, name = abs(shown[0].smd_after), _words(shown[0].name)
+    return f"The largest standardised difference is about {largest:.1f} ({name})"
+
+
+def _lottery(found: Diagnostics) -> str:
+    test = found.lottery
+    if test is None:
+        return ""
+    return (
+        "Had a lottery decided within each set, the largest difference would have stayed below "
+        f"{test.max_smd_by_chance:.1f} in 95 of 100 draws; {100 * test.p_max_smd:.0f} of 100 draws leave the groups at "
+        "least as unlike as they are. This excuses no failed limit"
+    )
+
+
+def _prognostic(found: Diagnostics) -> str:
+    score = found.prognostic
+    if score is None:
+        return "Not evaluated: too few occasions outside the comparison to learn an expectation from"
+    return (
+        "The last rating before time zero, predicted from the other facts by occasions outside the comparison, differs "
+        f"by about {abs(score.row.smd_after):.1f} standard deviations; the prediction explains {max(score.r2, 0):.0%} "
+        "of the ratings"
+    )
+
+
+def _within(found: Diagnostics, withheld: frozenset[str]) -> str:
+    clinics = found.within_clinics
+    if clinics.worst is None or clinics.worst_name in withheld:
+        return "Not evaluated: no clinic alone has enough cases in both groups"
+    return (
+        f"In {clinics.n_evaluated} of {clinics.n_groups} clinics there are enough cases to tell; the largest "
+        f"difference there is about {abs(clinics.worst):.1f} ({_words(clinics.worst_name)})"
+    )
+
+
+def _separation(found: Diagnostics) -> str:
+    fit = found.calibration
+    thin = ". That is high: few occasions are comparable" if fit.warning else ""
+    return (
+        f"A case of the first group has the higher estimated probability {fit.c_statistic:.0%} of the time (c "
+        f"statistic){thin}"
+    )
+
+
+def _equipoise(design: Design, found: Diagnostics) -> str:
+    fit = found.calibration
+    first = disclose_percent(fit.equipoise_treated, design.n_treated)
+    second = disclose_percent(fit.equipoise_comparison, design.n_comparison)
+    return (
+        f"About {first}% of the eligible of the first group, and {second}% of the second, have a preference score "
+        "between .3 and .7"
+    )
+
+
+def _outside(design: Design, found: Diagnostics) -> str:
+    return "; ".join(_rule(rule, design.n_treated) for rule in found.outside if rule.n_outside > 0)
+
+
+def _rule(rule: SupportRule, n: int) -> str:
+    who = " and ".join(rule.conditions) or "all of them together"
+    return f"{who}: about {disclose_percent(rule.n_outside / rule.n, min(rule.n, n))}%"
+
+
+def _positivity(design: Design, found: Diagnostics) -> str:
+    strata = found.positivity
+    if not strata.n_one_armed:
+        return "None"
+    share = disclose_percent(strata.share_one_armed, min(design.attrition[-3].occasions, design.n_comparison))
+    return f"{strata.n_one_armed} of {strata.n_strata} combinations, with about {share}% of the eligible occasions"
+
+
+def _kept(found: Diagnostics, withheld: frozenset[str]) -> str:
+    rows = [row for row in found.kept.rows if row.name not in withheld]
+    worst = max(rows, key=lambda row: abs(row.smd), default=None)
+    if worst is None:
+        return ""
+    return (
+        f"The largest difference is about {abs(worst.smd):.1f} standard deviations ({_words(worst.name)}); Tipton's "
+        f"index of generalisability, 1 for a perfect likeness, is {found.kept.index:.1f}"
+    )
+
+
+def _detectable(effects: tuple[DetectableEffect, ...]) -> str:
+    told = [sentence for effect in effects if (sentence := _size(effect))]
+    return f"{'; '.join(told)}, if the outcomes are as the study file assumes" if told else ""
+
+
+def _size(effect: DetectableEffect) -> str:
+    if effect.in_units is None:
+        return ""
+    if effect.name == "termination":
+        return f"{100 * effect.in_units:.0f} points in 100 more who end treatment"
+    return f"{effect.in_units:.2f} {RATING_UNIT} ({effect.name})"
+
+
+def _coarse(n: float) -> int:
+    """Two significant digits."""
+    step = 10 ** max(len(str(round(n))) - 2, 0)
+    return int(step * round(n / step))
+
+
+def _words(name: str) -> str:
+    """A column, a square or a product in words."""
+    parts = name.split(" x ")
+    return " and ".join(_label(part.removesuffix(" squared")) for part in parts) + (
+        ", squared" if name.endswith(" squared") else ""
+    )
+
+
+def _label(name: str) -> str:
+    label = COVARIATES[name.removesuffix(MISSING_SUFFIX)].label.lower()
+    return label if name in COVARIATES else f"{label} not recorded"
