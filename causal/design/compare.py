@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from causal.design.matching.caliper import caliper_width
-from causal.design.matching.pairing import Pairing
-from causal.design.matching.sets import MatchedSets, on_rows, row_weights
+from causal.design.matching.pairing import Pairing, nothing_matched
+from causal.design.matching.sets import MatchedSets, SetEstimand, on_rows, row_weights, sets_from_labels
 from causal.design.memory import MEMORY
 from causal.design.propensity.model import PropensityModel
 from causal.design.weighting.weights import WeightEstimand, Weights
@@ -279,13 +279,28 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
         case Subclassification():
             from causal.design.matching.subclass import match_subclass
 
-            return match_subclass(
-                logit,
-                treated,
-                subclasses=method.subclasses,
-                estimand=method.estimand,
-                pairing=_in_periods(units.pairing).rows(rows),
-            )
+            sets = match_subclass(logit, treated, subclasses=method.subclasses, estimand=method.estimand)
+            return _divided(sets, treated, _in_periods(units.pairing).rows(rows).exact, method.estimand)
+
+
+def _divided(sets: MatchedSets, treated: BoolArray, exact: IntArray | None, estimand: SetEstimand) -> MatchedSets:
+    """Strata of the score cut further by the exact keys; cells with one arm leave.
+
+    The score is cut first, over everyone: cutting it anew in every combination of keys would need many occasions of
+    both arms in each.
+    """
+    if exact is None:
+        return sets
+    label = np.full(treated.size, -1, dtype=np.int64)
+    label[sets.row] = sets.set_id * (int(exact.max()) + 1) + exact[sets.row]
+    cells, code = np.unique(label, return_inverse=True)
+    both = (np.bincount(code[treated], minlength=cells.size) > 0) & (
+        np.bincount(code[~treated], minlength=cells.size) > 0
+    )
+    kept = both[code] & (label >= 0)
+    if not kept.any():
+        raise nothing_matched()
+    return sets_from_labels(np.where(kept, code, -1), treated, estimand=estimand)
 
 
 def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
