@@ -23,17 +23,16 @@ def sample(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_by_hand() -> None:
-    """The means of 1, 3, 5 and, weighted, of 0, 2, 4 (2/3), over the SD each estimand names."""
+    """The means of 1, 3, 5 and, weighted, of 0, 2, 7 (1), over the SD each estimand names."""
     x, treated = np.array([1.0, 3.0, 5.0, 0.0, 2.0, 7.0]), np.arange(6) < 3
-    weights = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 0.0])
-    difference = 3 - 2 / 3
-    mean = (3 * 3 + 3 * 2 / 3) / 6
-    joint = (1 + 9 + 25 + 0 + 4) / 6 - mean**2
+    weights = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 0.0])
+    difference = 3.0 - 1.0
+    joint = (1 + 9 + 25 + 2 * 0 + 2 * 4) / 7 - ((9 + 4) / 7) ** 2
     expected = {
         "ATT": 2.0,  # of 1, 3, 5
         "ATC": np.sqrt(13.0),  # of 0, 2, 7
         "ATE": np.sqrt((4 + 13) / 2),
-        "ATO": np.sqrt(joint / (1 - 8 / 36)),  # weights 1, 1, 1, 2, 1 of 6
+        "ATO": np.sqrt(joint / (1 - 11 / 49)),  # weights 1, 1, 1, 2, 2 of 7
     }
     for estimand, sd in expected.items():
         found = standardised_mean_difference(x, treated, weights=weights, sd=None, estimand=estimand)
