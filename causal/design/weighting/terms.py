@@ -74,23 +74,25 @@ def balance_terms(
     rows = _standardised(x, tuple(names))
     labels = ["(weight)", *names]
     extra: list[FloatArray] = []
-    for power in range(2, moments + 1):
-        extra += [rows[:, j] ** power for j in range(1, p + 1)]
-        labels += [f"{name}^{power}" for name in names]
+    power = rows[:, 1:]
+    for exponent in range(2, moments + 1):
+        power = power * rows[:, 1:]
+        extra.append(power)
+        labels += [f"{name}^{exponent}" for name in names]
     if interactions:
         for j, k in combinations(range(p), 2):
-            extra.append(rows[:, j + 1] * rows[:, k + 1])
+            extra.append(rows[:, [j + 1]] * rows[:, [k + 1]])
             labels.append(f"{names[j]} x {names[k]}")
-    extra += [np.asarray(clusters == code, dtype=np.float64) for code in codes[1:]]
+    extra += [np.asarray(clusters == code, dtype=np.float64)[:, None] for code in codes[1:]]
     labels += [f"(cluster {number})" for number in range(2, codes.size + 1)]
     if not extra:
         return Terms(rows=rows, names=tuple(labels))
-    more = np.column_stack(extra)
-    spread = more.std(axis=0)
-    varies = spread > 1e-9 * np.abs(more).max(axis=0)
-    more = (more[:, varies] - more[:, varies].mean(axis=0)) / spread[varies]
+    more = np.hstack(extra)
+    mean, sd, low, high = _summary()(more)
+    varies = sd > 1e-9 * np.maximum(np.abs(low), np.abs(high))
+    more = _scaled()(np.ascontiguousarray(more[:, varies]), mean[varies], sd[varies])
     kept = [*labels[: p + 1], *(label for label, keep in zip(labels[p + 1 :], varies, strict=True) if keep)]
-    return Terms(rows=np.ascontiguousarray(np.column_stack([rows, more])), names=tuple(kept))
+    return Terms(rows=np.hstack([rows, more[:, 1:]]), names=tuple(kept))
 
 
 def checked_arms(treated: BoolArray) -> BoolArray:
