@@ -124,7 +124,10 @@ def _matching(method: AnyMatching) -> str:
                 "equally wide bins, form a stratum; strata without both groups left."
             )
         case Subclassification():
-            return f"Occasions were divided into {method.subclasses} strata of the estimated probability."
+            return (
+                f"Occasions were divided into {method.subclasses} strata of the estimated probability, and these by the "
+                "keys named below; parts without both groups left."
+            )
 
 
 def _uses(most: int | None) -> str:
