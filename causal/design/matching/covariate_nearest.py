@@ -34,6 +34,8 @@ BoolArray = NDArray[np.bool_]
 Order = Literal["data", "highest", "lowest", "closest", "random"]
 
 UNLIMITED = int(np.iinfo(np.int64).max)
+LARGEST = 1e150
+"""Coordinates beyond this have no square."""
 
 
 def match_nearest(
@@ -107,7 +109,7 @@ def match_nearest(
     )
     cases = _turns(case, heights, order, rng)
     rules = _with_caliper(pairing or Pairing(), heights, caliper).arrays(case.size)
-    points, widths = _with_limits(z, rules)
+    points, widths, units = _with_limits(z, case, rules)
     pool = np.flatnonzero(~case)
     pool = pool[np.argsort(rules.exact[pool], kind="stable")]
     strata, first = np.unique(rules.exact[pool], return_index=True)
@@ -116,9 +118,7 @@ def match_nearest(
     home[strata[home] != rules.exact[cases]] = -1
     centre = (z.min(axis=0) + z.max(axis=0)) / 2
     size = float(np.abs(z - centre).max())
-    grown = _build()(
-        pool, np.r_[first, pool.size], points, _units(z, widths, pool.size), z.shape[1], centre, size or 1.0, tree.LEAF
-    )
+    grown = _build()(pool, np.r_[first, pool.size], points, units, z.shape[1], centre, size or 1.0, tree.LEAF)
     chosen, distance = (_closest() if order == "closest" else _in_order())(
         grown, points, widths, rules, z.shape[1], cases, home, ratio,
         (most_uses or UNLIMITED) if replacement else 1,
@@ -148,9 +148,13 @@ def _refuse_arguments(
         raise DesignError("design.caliper", f"the caliper must be above 0, got {caliper:g}")
     if most_uses is not None and most_uses < 1:
         raise DesignError("design.most_uses", f"a comparison must be usable once or more, got {most_uses}")
-    if not np.isfinite(z).all() or (score is not None and not np.isfinite(score).all()):
-        raise DesignError("design.not_finite", "the score or a coordinate of some occasion is missing or infinite")
+    if score is not None and not np.isfinite(score).all():
+        raise DesignError("design.not_finite", "the score of some occasion is missing or infinite")
     refuse_arms(case)
+    if not np.abs(z).max() < LARGEST:
+        raise DesignError(
+            "design.not_finite", "a coordinate of some occasion is missing, infinite or too large to square"
+        )
     pool = int((~case).sum())
     if not 1 <= ratio <= pool:
         raise DesignError("design.ratio", f"the ratio must be from 1 to the {pool} comparison occasions, got {ratio}")
@@ -179,21 +183,31 @@ def _with_caliper(pairing: Pairing, score: FloatArray | None, caliper: float | N
     return replace(pairing, calipers=np.column_stack([score, pairing.calipers]), widths=np.r_[caliper, pairing.widths])
 
 
-def _with_limits(z: FloatArray, rules: PairArrays) -> tuple[FloatArray, FloatArray]:
-    """Coordinates beside the variables that limit pairs by a width (n, q + c), and the widths (c,)."""
+def _with_limits(z: FloatArray, case: BoolArray, rules: PairArrays) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Coordinates beside the variables that limit pairs (n, q + c), how far, and the spread of each worth halving.
+
+    A comparison's value may exceed a treated row's by the first of the two widths (2, c) and fall short of it by the
+    second: the same for calipers and the window, 0 and any for a comparison's entry into risk and the treated row's
+    time, any and 0 for its exit.
+    """
     near = rules.widths > 0
-    columns, widths = [z, rules.calipers[:, near]], rules.widths[near]
+    columns, widths = [*rules.calipers[:, near].T], [(width, width) for width in rules.widths[near]]
+    units = [*rules.widths[near]]
     if np.isfinite(rules.window):
-        columns.append(rules.time[:, None])
-        widths = np.r_[widths, rules.window]
-    return np.ascontiguousarray(np.hstack(columns)), widths
-
-
-def _units(z: FloatArray, widths: FloatArray, m: int) -> FloatArray:
-    """Spread worth halving in each variable: the distance of near neighbours among m, and each limit's width."""
+        columns.append(rules.time)
+        widths.append((rules.window, rules.window))
+        units.append(rules.window)
+    if np.isfinite(rules.entry).any() or np.isfinite(rules.exit).any():
+        times = rules.time[case]
+        entry, leaving = (np.clip(limit, times.min(), times.max() + 1) for limit in (rules.entry, rules.exit))
+        columns += [np.where(case, rules.time, limit) for limit in (entry, leaving)]
+        widths += [(0.0, np.inf), (np.inf, 0.0)]
+        units += [np.abs(leaving - entry)[~case].mean()] * 2
     q = z.shape[1]
-    near = float(np.sqrt(z.var(axis=0).sum())) * m ** (-1 / q)
-    return np.concatenate([np.full(q, near or 1.0), np.where(widths > 0, widths, 1.0)])
+    near_by = np.sqrt(z.var(axis=0).sum()) * (~case).sum() ** (-1 / q)  # distance of near neighbours, roughly
+    spread = np.array([near_by] * q + units, dtype=np.float64)
+    points = np.ascontiguousarray(np.column_stack([z, *columns]))
+    return points, np.array(widths).reshape(-1, 2).T.copy(), np.where(spread > 0, spread, 1.0)
 
 
 @cache

@@ -1,9 +1,10 @@
 """Trees of comparison occasions that find the nearest free one whom the rules admit.
 
-The comparisons of each exact stratum form a k-d tree over their coordinates and over whatever limits pairs by width
-(score caliper, calendar window, calipers): boxes out of reach, or without a free occasion, are passed over whole. In
-twelve dimensions boxes exclude little, so a leaf is wide and its distances are taken all at once in single precision;
-only those that could be the nearest, error bounds included, are taken exactly. The answer is that of a plain scan.
+The comparisons of each exact stratum form a k-d tree over their coordinates and over whatever limits pairs to a range
+(score caliper, calendar window, time at risk, calipers): boxes out of reach, or without a free occasion, are passed
+over whole. In twelve dimensions boxes exclude little, so a leaf is wide and its distances are taken all at once in
+single precision; only those that could be the nearest, error bounds included, are taken exactly. The answer is that of
+a plain scan.
 """
 
 from __future__ import annotations
@@ -159,9 +160,9 @@ def _reach(tree: Tree, node: int, points: FloatArray, widths: FloatArray, q: int
     """
     if tree.free[node] == 0:
         return np.inf
-    for c in range(widths.size):
+    for c in range(widths.shape[1]):
         value = points[i, q + c]
-        if tree.low[node, q + c] - value > widths[c] or value - tree.high[node, q + c] > widths[c]:
+        if tree.low[node, q + c] - value > widths[0, c] or value - tree.high[node, q + c] > widths[1, c]:
             return np.inf
     total = 0.0
     for k in range(q):
@@ -185,7 +186,8 @@ def nearest(
 ) -> tuple[int, float]:
     """Position and cost (distance + reluctance) of the nearest free occasion admitted with row i; -1 where none.
 
-    `widths` (c,) are those of the limited variables; `earlier` positions in the set so far, -1 for none. Ties by row.
+    `widths` (2, c): how far a limited variable may exceed row i's, and fall short of it. `earlier`: positions in the
+    set so far, -1 for none. Ties by row.
     """
     best, cost = -1, np.inf
     here, squares = np.empty(q, dtype=np.float32), np.empty(1, dtype=np.float32)

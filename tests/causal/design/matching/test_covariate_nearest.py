@@ -108,7 +108,9 @@ def pairings(draw: st.DrawFn, n: int) -> Pairing:
         widths=None if calipers is None else np.array([2.0, draw(st.sampled_from([1.0, -1.0]))]),
         time=None if time is None else time.astype(float),
         window=None if time is None else perhaps(st.sampled_from([0.0, 2.0, 5.0])),
-        at_risk=None if time is None or risk is None else np.column_stack([risk - 1.0, risk + 9.0]),
+        at_risk=None
+        if time is None or risk is None
+        else np.column_stack([risk - 1.0, np.where(risk == 3, np.inf, risk + 4.0)]),
         person=perhaps(codes(n, 12)),
         prefer=None if prefer is None else np.column_stack([prefer, prefer]),
         penalty=None if prefer is None else np.array([draw(st.sampled_from([0.0, 0.5, 100.0])), 0.25]),
@@ -324,6 +326,7 @@ def test_random_order_is_that_of_the_generator() -> None:
         ({"caliper": np.nan}, "design.caliper"),
         ({"caliper": 1e-9}, "design.nothing_matched"),
         ({"coordinates": np.array([[0.0], [1.0], [np.nan], [2.0]])}, "design.not_finite"),
+        ({"coordinates": np.array([[0.0], [1.0], [1e200], [2.0]])}, "design.not_finite"),
         ({"score": np.array([0.0, 1.0, np.inf, 2.0])}, "design.not_finite"),
         ({"treated": np.zeros(4, dtype=bool)}, "design.no_treated"),
         ({"treated": np.ones(4, dtype=bool)}, "design.no_comparison"),
