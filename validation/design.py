@@ -50,14 +50,15 @@ def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:
     if not rows:
         return not_evaluated(code, f"no covariate of tier {tier} varies")
     worst = max(rows, key=lambda row: abs(row.smd_after))
-    sentence = f"largest standardised difference of a tier-{tier} covariate after matching ({_label(worst.name)})"
+    made = "weighting" if design.grouping == "weight" else "matching"
+    sentence = f"largest standardised difference of a tier-{tier} covariate after {made} ({_label(worst.name)})"
     return at_most(code, abs(worst.smd_after), limit, sentence)
 
 
 def _pretrend(design: Design, limit: float) -> Verdict:
     code = "design.pretrend"
     if design.pretrend_smd is None:
-        return not_evaluated(code, "too few matched occasions have two ratings before time zero")
+        return not_evaluated(code, "too few compared occasions have two ratings before time zero")
     sentence = (
         "standardised difference in how trust moved before time zero (a negative control; matching on its two ratings "
         "makes it small by design, so it can warn but hardly reassure)"

@@ -17,6 +17,7 @@ from causal.design.diagnostics.overlap import common_support, overlap_bins
 from causal.design.diagnostics.power import OutcomePlan
 from causal.design.matching.pairing import Pairing
 from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.matching import AnyMatching
@@ -90,7 +91,7 @@ def _design(cohort: Cohort, study: OccasionStudy) -> Design:
         caliper=compared.caliper,
         n_eligible_treated=n_treated,
         n_unmatched_treated=n_unmatched,
-        pretrend_smd=_pretrend(occasions, treated, compared.weight),
+        pretrend_smd=_pretrend(occasions, treated, compared.weight, compared.estimand),
         ended_in_grace_share=float(occasions["ended_in_grace"].mean()),
         diagnostics=diagnose(
             Eligible(
@@ -237,7 +238,9 @@ def _design_steps(
     )  # type: ignore[return-value]  # two steps
 
 
-def _pretrend(occasions: pd.DataFrame, treated: BoolArray, weights: FloatArray) -> float | None:
+def _pretrend(
+    occasions: pd.DataFrame, treated: BoolArray, weights: FloatArray, estimand: WeightEstimand
+) -> float | None:
     """SMD of the change in alliance from lag 2 to lag 1 among matched occasions that have both (a negative control)."""
     change = (occasions["alliance_lag1"] - occasions["alliance_lag2"]).to_numpy(dtype=np.float64)
     known = ~np.isnan(change)
@@ -245,5 +248,6 @@ def _pretrend(occasions: pd.DataFrame, treated: BoolArray, weights: FloatArray) 
         return None
     if not (weights[known & ~treated] > 0).any():
         return None
-    spread = float(change[known & treated].std(ddof=1))
-    return standardised_mean_difference(change[known], treated[known], weights=weights[known], sd=spread)
+    return standardised_mean_difference(
+        change[known], treated[known], weights=weights[known], sd=None, estimand=estimand
+    )

@@ -53,12 +53,12 @@ def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
     """The one column of that name."""
-    if name not in frame.columns:
+    held = int((frame.columns == name).sum())
+    if held == 0:
         raise DesignError("flat.no_column", f"the table has no column '{name}'")
-    column = frame[name]
-    if isinstance(column, pd.DataFrame):
+    if held > 1:
         raise DesignError("flat.duplicate_column", "two columns of the table have the same name")
-    return column
+    return frame[name]
 
 
 def design_columns(

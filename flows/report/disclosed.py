@@ -71,7 +71,7 @@ PACKAGES = (
     "prefect",
 )
 DIVISORS: dict[str, str] = {
-    "ATT": "the standard deviation among all eligible warned occasions, before matching",
+    "ATT": "the standard deviation among all eligible warned occasions, before adjustment",
     "ATC": "the standard deviation among all eligible occasions without a warning, before adjustment",
     "ATE": "the root of the mean of both groups' variances among all eligible occasions, before adjustment",
     "ATO": "the standard deviation among all weighted occasions of both groups",
@@ -153,6 +153,7 @@ def _dossier(
         scale=_scale(ws),
         estimand_sentence=design.estimand_sentence,
         method_sentence=design.method_sentence,
+        adjustment="weighting" if design.grouping == "weight" else "matching",
         n_sets=design.n_sets if design.grouping == "matched set" else None,
         n_treated=n_treated,
         n_comparison=n_comparison,

@@ -250,6 +250,8 @@ class Dossier:
     """Lowest and highest answer to an item of the trust scale."""
     estimand_sentence: str
     method_sentence: str
+    adjustment: str = "matching"
+    """What made the groups alike: matching or weighting."""
     n_sets: int | None
     """Matched sets; None where groups are compared by strata or weights."""
     n_treated: int

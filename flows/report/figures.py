@@ -121,14 +121,14 @@ def _left_out(step: FlowStep, following: FlowStep) -> Count:
 
 
 def love_plot(dossier: Dossier) -> Figure:
-    """|SMD| before (open circle) and after (filled diamond) matching; tier 1 first, a line at each tier's limit."""
+    """|SMD| before (open circle) and after (filled diamond) adjustment; tier 1 first, a line at each tier's limit."""
     lines = by_tier(dossier.balance)
     rows = _love_rows(lines)
     marked = [(y, row) for y, row in rows if isinstance(row, BalanceLine)]
     labels = [_lines(line.label, width=42, most=1) for _, line in marked]
     left = 0.4 + 0.058 * max(len(label) for label in labels)
     figure, axes = _plot(height=0.19 * len(rows) + 0.95, left=left, right=0.12, top=0.3, bottom=0.48)
-    _love_marks(axes, marked)
+    _love_marks(axes, marked, dossier.adjustment)
     axes.set_yticks([y for y, _ in marked], labels, fontsize=7.5)
     for y, heading in rows:
         if isinstance(heading, str):
@@ -156,7 +156,7 @@ def _love_rows(lines: Sequence[BalanceLine]) -> list[tuple[int, BalanceLine | st
     return list(enumerate(rows))
 
 
-def _love_marks(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
+def _love_marks(axes: Axes, rows: Sequence[tuple[int, BalanceLine]], adjustment: str) -> None:
     shown = [
         (place, abs(line.smd_before), abs(line.smd_after))
         for place, line in rows
@@ -167,8 +167,8 @@ def _love_marks(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
         blank = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         axes.text(0, place, f" {WITHHELD}", fontsize=7, va="center", ha="left", color=QUIET, bbox=blank, zorder=3)
     axes.hlines(y, before, after, color=FAINT, lw=1.4, zorder=1)
-    axes.scatter(before, y, s=26, fc="white", ec=BEFORE, lw=1.3, label="before matching", zorder=3, clip_on=False)
-    axes.scatter(after, y, s=26, marker="D", color=AFTER, label="after matching", zorder=4, clip_on=False)
+    axes.scatter(before, y, s=26, fc="white", ec=BEFORE, lw=1.3, label=f"before {adjustment}", zorder=3, clip_on=False)
+    axes.scatter(after, y, s=26, marker="D", color=AFTER, label=f"after {adjustment}", zorder=4, clip_on=False)
 
 
 def _love_limit(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:

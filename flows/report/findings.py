@@ -144,12 +144,12 @@ def _response_blocks(results: Results, groups: Groups) -> tuple[Block, ...]:
 def _death_blocks(results: Results) -> tuple[Block, ...]:
     """Who left after matching. A set that loses its treated occasion, or all its others, leaves whole."""
     if results.excluded == 0:
-        text = "No matched occasion left this comparison because a patient died."
+        text = "No occasion left this comparison because a patient died."
     else:
         number = "A number of" if results.excluded is None else count(results.excluded)
         withheld = " (how many is withheld)" if results.excluded is None else ""
         text = (
-            f"{number} matched occasions{withheld} left this comparison because a patient died before day "
+            f"{number} occasions{withheld} left this comparison because a patient died before day "
             f"{results.day}: the patient's own, and those that death left with nobody to stand beside. A death is an "
             "outcome of its own; it is counted neither as an ending nor as a rating."
         )

@@ -187,7 +187,7 @@ def in_brackets(effect: EffectLine) -> str:
     )
 
 
-def balance_sentence(balance: tuple[BalanceLine, ...]) -> str:
+def balance_sentence(balance: tuple[BalanceLine, ...], adjustment: str) -> str:
     """How unlike the groups were, and are; `balance` is not empty."""
     before = [(abs(line.smd_before), line.label) for line in balance if line.smd_before is not None]
     after = [(abs(line.smd_after), line.label) for line in balance if line.smd_after is not None]
@@ -197,8 +197,8 @@ def balance_sentence(balance: tuple[BalanceLine, ...]) -> str:
     (most_before, fact_before), (most_after, fact_after) = (max(sizes, key=itemgetter(0)) for sizes in (before, after))
     shown = " shown" if len(after) < len(balance) else ""
     return (
-        f"Before matching, the largest standardised difference{shown} was {fixed(most_before)} ({fact_before}). "
-        f"After matching it is {fixed(most_after)} ({fact_after}); {inside}"
+        f"Before {adjustment}, the largest standardised difference{shown} was {fixed(most_before)} ({fact_before}). "
+        f"After {adjustment} it is {fixed(most_after)} ({fact_after}); {inside}"
     )
 
 

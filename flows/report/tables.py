@@ -59,7 +59,7 @@ def looked_at_table(lines: Sequence[LookedAt]) -> Table:
 
 
 def by_tier(balance: tuple[BalanceLine, ...]) -> tuple[BalanceLine, ...]:
-    """Tier 1 first; within a tier the most unlike before matching first, the withheld last."""
+    """Tier 1 first; within a tier the most unlike before adjustment first, the withheld last."""
     return tuple(
         sorted(
             balance,
@@ -71,7 +71,7 @@ def by_tier(balance: tuple[BalanceLine, ...]) -> tuple[BalanceLine, ...]:
 def balance_table(dossier: Dossier, groups: Groups) -> Table:
     """Means and standardised differences of each fact."""
     return Table(
-        caption="Means of each fact in both groups, before and after matching",
+        caption=f"Means of each fact in both groups, before and after {dossier.adjustment}",
         columns=(
             Column(title="Fact", width=3),
             Column(title="Tier", role="number", width=0.65),
@@ -113,7 +113,7 @@ def _mean(mean: float | None, *, binary: bool) -> str:
 def version_table(versions: tuple[VersionLine, ...], threshold: int) -> Table:
     """How the exposure was carried out."""
     return Table(
-        caption="How the first choice was carried out, among the matched",
+        caption="How the first choice was carried out, among the compared",
         columns=(
             Column(title="Version", width=2),
             Column(title="Value", width=2),

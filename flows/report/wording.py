@@ -212,14 +212,14 @@ def _alike(dossier: Dossier) -> Section:
 
 
 def _balance_blocks(dossier: Dossier) -> tuple[Block, ...]:
-    found = balance_sentence(dossier.balance)
+    found = balance_sentence(dossier.balance, dossier.adjustment)
     caption = (
-        "How unlike the groups were before and after matching, fact by fact: standardised differences without their "
-        f"sign. The divisor is {stop(dossier.balance_denominator)}"
+        f"How unlike the groups were before and after {dossier.adjustment}, fact by fact: standardised differences "
+        f"without their sign. The divisor is {stop(dossier.balance_denominator)}"
     )
     alt = (
-        f"Dot plot of {len(dossier.balance)} facts, before and after matching, with the limit of each tier as a line. "
-        f"{found} The table after it gives every number."
+        f"Dot plot of {len(dossier.balance)} facts, before and after {dossier.adjustment}, with the limit of each tier "
+        f"as a line. {found} The table after it gives every number."
     )
     return (
         Paragraph(text=found),

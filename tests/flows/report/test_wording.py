@@ -107,9 +107,9 @@ def test_a_fact_beyond_its_limit_is_marked_in_words() -> None:
 @pytest.mark.parametrize(
     ("excluded", "said"),
     [
-        (0, "No matched occasion left this comparison because a patient died."),
-        (14, "14 matched occasions left this comparison because a patient died before day 90"),
-        (None, "A number of matched occasions (how many is withheld) left this comparison because a patient died"),
+        (0, "No occasion left this comparison because a patient died."),
+        (14, "14 occasions left this comparison because a patient died before day 90"),
+        (None, "A number of occasions (how many is withheld) left this comparison because a patient died"),
     ],
 )
 def test_deaths_are_reported(excluded: int | None, said: str) -> None:
