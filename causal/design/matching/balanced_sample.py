@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.matching.programme import Programme, solve
+from causal.design.matching.programme import Programme, Solution, attempt, solve
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
@@ -25,8 +25,12 @@ SLACK = 1e-9
 """Standard deviations by which rounding may carry a difference past its tolerance."""
 MARGIN = 2e-6
 """What a rule is tightened by when the solver's own tolerance, 1e-6, let a sample past it."""
-BYTES = 300.0
-"""Memory HiGHS takes per coefficient of a programme, measured."""
+CORES = 400, 3200
+"""Groups left free in the first attempts at a large programme."""
+CORE_NODES = 500
+"""Branches such an attempt may take."""
+BYTES, BYTES_PER_PAIR = 300.0, 2000.0
+"""Memory HiGHS takes per coefficient, and per admissible pair; measured, and rounded up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,7 +158,7 @@ def largest_sample(problem: SampleProblem, names: Sequence[str], *, gap: float, 
     work = f"the largest balanced sample of {int(problem.groups.size.sum()):,} occasions"
     most = None
     while True:
-        found = solve(_programme(problem, margin), gap=gap, nodes=nodes, work=work)
+        found = _search(_programme(problem, margin), problem.groups.size.size, gap=gap, nodes=nodes, work=work)
         if found is None:
             raise _infeasible(problem, names)
         most = int(np.floor(1e-6 - found.bound)) if most is None else most
@@ -163,6 +167,32 @@ def largest_sample(problem: SampleProblem, names: Sequence[str], *, gap: float, 
         if not past.any():
             return kept, _occasions(problem, most)
         margin = np.where(past, margin + MARGIN, margin)
+
+
+def _search(whole: Programme, g: int, *, gap: float, nodes: int, work: str) -> Solution | None:
+    """The best solution, sought where it is quickly found before it is sought everywhere.
+
+    Fractions of occasions are quickly chosen, and all but a few are whole in the largest sample of them. Those few, and
+    some occasions spread evenly over the rest, nearly always make a whole sample as large as any can be.
+    """
+    parts = solve(replace(whole, integral=np.zeros_like(whole.integral)), work=work)
+    if parts is None:
+        return None
+    bound = float(np.ceil(parts.cost - 1e-6))
+    for size in CORES:
+        if 2 * size < g:
+            found = attempt(_core(whole, parts.x, g, size), gap=gap, nodes=CORE_NODES)
+            if found is not None and found.cost - bound <= gap * -found.cost + 1e-6:
+                return replace(found, bound=bound)
+    return solve(whole, gap=gap, nodes=nodes, work=work)
+
+
+def _core(whole: Programme, parts: FloatArray, g: int, size: int) -> Programme:
+    """The programme with all but the fractions and about `size` other groups fixed as they are in `parts`."""
+    near = np.round(parts)
+    fixed = (np.abs(parts - near) < 1e-9) & (np.arange(parts.size) < g)
+    fixed[: g : max(1, g // size)] = False
+    return replace(whole, lower=np.where(fixed, near, whole.lower), upper=np.where(fixed, near, whole.upper))
 
 
 def _occasions(problem: SampleProblem, aim: int) -> int:

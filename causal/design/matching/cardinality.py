@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.diagnostics.balance import fixed_sd
-from causal.design.matching.balanced_sample import BYTES, Profile, SampleProblem, group_rows, largest_sample
+from causal.design.matching.balanced_sample import (
+    BYTES,
+    BYTES_PER_PAIR,
+    Profile,
+    SampleProblem,
+    group_rows,
+    largest_sample,
+)
 from causal.design.matching.candidates import candidate_edges
 from causal.design.matching.pairing import Pairing, nothing_matched, refuse_arms
 from causal.design.matching.programme import NODES
@@ -209,7 +216,7 @@ def _pairs(pair_on: FloatArray, case: BoolArray, rules: Pairing, memory: float) 
     if not edges.cost.size:
         raise nothing_matched()
     require_memory(
-        BYTES * 2 * edges.cost.size,
+        BYTES_PER_PAIR * edges.cost.size,
         limit=memory,
         work=f"the programme over {edges.cost.size:,} admissible pairs",
         instead="narrow the calipers or the window, or match exactly on more variables",

