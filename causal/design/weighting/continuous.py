@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.memory import MEMORY
+from causal.design.memory import MEMORY, require_memory
 from causal.design.weighting.propensity_weights import truncated
 from causal.design.weighting.terms import balance_terms, checked_base
 from causal.design.weighting.tilting import determined, tilt, tilt_nuisance
@@ -143,6 +143,10 @@ def entropy_weights_continuous(
     base = checked_base(base_weights, a.size)
     terms = balance_terms(covariates, names, moments=moments, interactions=interactions, memory=memory)
     doses = balance_terms(a[:, None], ["exposure"], moments=exposure_moments, memory=memory)
+    columns = (len(terms.names) + 1) * len(doses.names)
+    require_memory(
+        32.0 * a.size * columns, limit=memory, work=f"balancing {columns} terms", instead="balance fewer terms"
+    )
     alone = np.column_stack([terms.rows, doses.rows[:, 1:]])
     crossed = [dose[:, None] * terms.rows[:, 1:] for dose in doses.rows[:, 1:].T]
     labels = [f"{dose} x {term}" for dose in doses.names[1:] for term in terms.names[1:]]
@@ -210,16 +214,16 @@ def _normal_model(a: FloatArray, mean_terms: FloatArray, spread_terms: FloatArra
 
     Fisher scoring: b by weighted least squares, then g by ``(2 V'V)^-1 V'(r^2/s^2 - 1)`` added, until g settles.
     """
-    residual = a - mean_terms @ np.linalg.lstsq(mean_terms, a, rcond=None)[0]
+    residual = a - mean_terms @ (mean_terms.T @ a)  # the columns are orthonormal
     if not residual.std() > 1e-8 * a.std():
         raise DesignError("design.determined_exposure", "the covariates determine the exposure: no weight removes that")
     inverse = np.linalg.inv(spread_terms.T @ spread_terms)
     spread = inverse @ spread_terms.sum(axis=0) * np.log(residual.std())  # the same for everyone, to begin with
     for _ in range(200):
-        root = np.exp(-(spread_terms @ spread))
-        b = np.linalg.lstsq(mean_terms * root[:, None], a * root, rcond=None)[0]
+        precision = np.exp(-2 * (spread_terms @ spread))
+        b = np.linalg.solve((mean_terms * precision[:, None]).T @ mean_terms, mean_terms.T @ (a * precision))
         residual = a - mean_terms @ b
-        step = inverse @ (spread_terms.T @ ((residual * root) ** 2 - 1)) / 2
+        step = inverse @ (spread_terms.T @ (residual**2 * precision - 1)) / 2
         spread = spread + step
         if np.abs(step).max() < SETTLED:
             return residual, spread_terms @ spread

@@ -48,8 +48,8 @@ def balance_terms(
     """Covariates, their powers up to `moments`, their pairwise products, and an indicator of every cluster but one.
 
     Powers and products are of the standardised covariate: balanced together with the lower powers they mean the same
-    as those of the covariate itself, and the equations stay well conditioned. A power or product that is the same for
-    everyone (the square of a balanced indicator) is left out.
+    as those of the covariate itself, and the equations stay well conditioned. Powers of covariates with two values, and
+    products that are the same for everyone, are left out: they are balanced already.
 
     Raises
     ------
@@ -69,23 +69,26 @@ def balance_terms(
     codes = np.empty(0, dtype=np.int64) if clusters is None else np.unique(clusters)
     count = 1 + p * moments + (p * (p - 1) // 2 if interactions else 0) + max(codes.size - 1, 0)
     require_memory(
-        8.0 * x.shape[0] * count * 4, limit=memory, work=f"balancing {count} terms", instead="balance fewer terms"
+        8.0 * x.shape[0] * count * 6, limit=memory, work=f"balancing {count} terms", instead="balance fewer terms"
     )
     rows = _standardised(x, tuple(names))
     labels = ["(weight)", *names]
     extra: list[FloatArray] = []
-    power = rows[:, 1:]
-    for exponent in range(2, moments + 1):
-        power = power * rows[:, 1:]
-        extra.append(power)
-        labels += [f"{name}^{exponent}" for name in names]
+    if moments > 1:
+        low, high = rows.min(axis=0), rows.max(axis=0)
+        several = np.flatnonzero(~((rows == low) | (rows == high)).all(axis=0)).tolist()
+        power = first = rows[:, several]
+        for exponent in range(2, moments + 1):
+            power = power * first
+            extra.append(power)
+            labels += [f"{names[j - 1]}^{exponent}" for j in several]
     if interactions:
         for j, k in combinations(range(p), 2):
             extra.append(rows[:, [j + 1]] * rows[:, [k + 1]])
             labels.append(f"{names[j]} x {names[k]}")
     extra += [np.asarray(clusters == code, dtype=np.float64)[:, None] for code in codes[1:]]
     labels += [f"(cluster {number})" for number in range(2, codes.size + 1)]
-    if not extra:
+    if len(labels) == rows.shape[1]:
         return Terms(rows=rows, names=tuple(labels))
     more = np.hstack(extra)
     mean, sd, low, high = _summary()(more)

@@ -245,23 +245,26 @@ def _log_range(weight: FloatArray) -> float:
 
 
 def _blocking(rows: FloatArray, target: FloatArray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the covariates without which a solution would exist; empty where one exists.
+    """Names of the covariates that rule a solution out; empty where one exists.
 
-    None exists exactly when some direction d has ``r_i'd <= 0`` for every row and ``target'd >= 0``, not all zero:
-    F never rises along it. Terms are dropped from d, the least weighty first, for as long as some d remains.
+    None exists exactly when some direction d has ``r_i'd <= 0`` for every row and ``target'd >= 0``, not all zero: F
+    never rises along it. A direction is reduced to the covariates it cannot do without, these are set aside, and the
+    search begins again until no direction is left.
     """
+    covariate = np.array([not name.startswith("(") for name in names])
     allowed = np.ones(len(names), dtype=np.bool_)
-    direction = _direction(rows, target, allowed)
-    if direction is None:
-        return ()
-    for j in np.argsort(np.abs(direction), kind="stable"):
-        if names[j].startswith("("):
-            continue
-        allowed[j] = False
-        without = _direction(rows, target, allowed)
-        if without is None:
-            allowed[j] = True
-    return tuple(name for name, keep in zip(names, allowed, strict=True) if keep and not name.startswith("("))
+    found = np.zeros(len(names), dtype=np.bool_)
+    while (direction := _direction(rows, target, allowed)) is not None:
+        needed = allowed.copy()
+        for j in np.argsort(np.abs(direction), kind="stable"):
+            needed[j] = not covariate[j]
+            needed[j] = needed[j] or (allowed[j] and _direction(rows, target, needed) is None)
+        blocking = needed & covariate
+        if not blocking.any():  # the numbers of rows, or clusters, alone rule it out
+            break
+        found |= blocking
+        allowed &= ~blocking
+    return tuple(name for name, named in zip(names, found, strict=True) if named)
 
 
 def _direction(rows: FloatArray, target: FloatArray, allowed: BoolArray) -> FloatArray | None:

@@ -205,12 +205,13 @@ def test_large_samples_start_from_a_part() -> None:
 
 
 def test_names_what_cannot_be_balanced() -> None:
-    """Only the covariate without overlap is named: beyond the comparisons' range, or constant among the treated."""
+    """Those without overlap are named, no others: beyond the comparisons' range, constant in the treated, or both."""
     x, treated = sample(11)
     beyond, constant = x.copy(), x.copy()
     beyond[treated, 1] += 100
     constant[treated, 2] = 1.0
-    for covariates, name in ((beyond, "b"), (constant, "c")):
+    both = np.column_stack([x[:, 0], beyond[:, 1], constant[:, 2]])
+    for covariates, name in ((beyond, "b"), (constant, "c"), (both, "b, c")):
         with pytest.raises(DesignError, match=rf"design\.cannot_balance.*do not overlap in {name}\. Fix"):
             entropy_weights(covariates, treated, names=NAMES)
 

@@ -12,7 +12,6 @@ from scipy.special import expit, logit
 
 from causal.design.propensity.fit import fit_propensity
 from causal.design.weighting.propensity_weights import propensity_weights, truncated, weight_and_slope
-from causal.design.weighting.trimming import crump_bounds, preference_bounds, support_bounds
 from causal.design.weighting.weights import WeightEstimand, effective_sample_size
 from causal.errors import DesignError
 
@@ -134,21 +133,19 @@ def test_trimming_sets_aside_by_probability() -> None:
     assert "from 0.25 to 0.6" in trimmed.estimand_note
 
 
-def test_bounds_of_trimming() -> None:
-    """Common support keeps the occasions that define it; preference 0.5 is the share treated; Crump solves his rule."""
-    x, treated = sample(5)
+def test_occasions_set_aside_elsewhere() -> None:
+    """Occasions another rule set aside get weight 0, and the model they were fitted in is still accounted for."""
+    x, treated = sample(6)
     eta = fit_propensity(x, treated, names=["a", "b"]).logit
-    low, high = support_bounds(treated, logit=eta)
-    kept = propensity_weights(treated, logit=eta, estimand="ATT", trim=(low, high)).weight > 0
-    assert eta[kept].min() == max(eta[treated].min(), eta[~treated].min())
-    assert eta[kept].max() == min(eta[treated].max(), eta[~treated].max())
-    assert preference_bounds(treated, lowest=0.5 - 1e-9, highest=0.5 + 1e-9)[0] == pytest.approx(treated.mean())
-    wide = 3 * eta
-    a, b = crump_bounds(logit=wide)
-    g = 1 / (expit(wide) * expit(-wide))
-    assert a + b == pytest.approx(1.0)
-    assert 1 / (a * (1 - a)) == pytest.approx(2 * g[g <= 1 / (a * (1 - a))].mean(), rel=1e-12)
-    assert crump_bounds(logit=eta / 10) == (0.0, 1.0)
+    design = np.column_stack([np.ones(treated.size), x])
+    inside = x[:, 0] < 1
+    found = propensity_weights(treated, logit=eta, estimand="ATT", inside=inside, design_matrix=design)
+    plain = propensity_weights(treated, logit=eta, estimand="ATT", design_matrix=design)
+    np.testing.assert_array_equal(found.weight, plain.weight * inside)
+    assert found.nuisance is not None
+    assert plain.nuisance is not None
+    np.testing.assert_array_equal(found.nuisance.psi, plain.nuisance.psi)
+    np.testing.assert_array_equal(found.nuisance.gradient, plain.nuisance.gradient * inside[:, None])
 
 
 @pytest.mark.parametrize("estimand", ESTIMANDS)
@@ -235,14 +232,6 @@ def test_refusals(change: dict[str, Any], code: str) -> None:
     with pytest.raises(DesignError) as caught:
         propensity_weights(**given_)
     assert caught.value.code == code
-
-
-def test_refusals_of_bounds() -> None:
-    """Groups that do not overlap have no common support, and preference bounds lie inside 0 and 1."""
-    with pytest.raises(DesignError, match=r"design\.no_overlap"):
-        support_bounds(W, logit=np.array([2.0, 3, 0, 1]))
-    with pytest.raises(DesignError, match=r"design\.trim"):
-        preference_bounds(W, lowest=0.0)
 
 
 def test_no_truncation_changes_nothing() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from causal.design.weighting.terms import balance_terms, scaled_loop, summary_loop
 from causal.design.weighting.tilting import determined, linear_loop, squares_loop, sums_loop, tilt
 from causal.errors import DesignError
 
@@ -17,9 +16,6 @@ def test_loops_uncompiled() -> None:
     np.testing.assert_allclose(linear_loop(rows, beta), rows @ beta, rtol=1e-12)
     np.testing.assert_allclose(sums_loop(rows, w), rows.T @ w, rtol=1e-12)
     np.testing.assert_allclose(squares_loop(rows, w), (rows * w[:, None]).T @ rows, rtol=1e-12)
-    mean, sd, low, high = summary_loop(rows)
-    np.testing.assert_allclose([mean, sd, low, high], [f(axis=0) for f in (rows.mean, rows.std, rows.min, rows.max)])
-    np.testing.assert_allclose(scaled_loop(rows, mean, sd)[:, 1:], (rows - mean) / sd, rtol=1e-12)
 
 
 def test_start_does_not_matter() -> None:
@@ -50,16 +46,3 @@ def test_varying_combinations_are_orthonormal() -> None:
     x = np.random.default_rng(3).normal(size=(100, 2))
     found = determined(np.column_stack([np.ones(100), x, x[:, 0] - 2 * x[:, 1], 3 * x[:, 0]]))
     np.testing.assert_allclose(found.T @ found, np.eye(3), atol=1e-12)
-
-
-def test_terms() -> None:
-    """Powers and products are standardised, constant ones are left out, clusters get all indicators but one."""
-    x = np.column_stack([np.tile([0.0, 1.0], 10), np.arange(20.0)])
-    terms = balance_terms(x, ["even", "b"], moments=3, interactions=True, clusters=np.arange(20) % 3, memory=1.0)
-    assert terms.names == (
-        *("(weight)", "even", "b", "b^2", "even^3", "b^3", "even x b", "(cluster 2)", "(cluster 3)"),
-    )
-    np.testing.assert_allclose(terms.rows[:, 1:].mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(terms.rows[:, 1:].std(axis=0), 1)
-    with pytest.raises(ValueError, match="do not fit"):
-        balance_terms(x, ["a"], memory=1.0)
