@@ -26,7 +26,8 @@ from causal.design.matching.nearest import (
     settle_closest,
     take,
 )
-from causal.design.matching.neighbours import LISTED_PREFERENCES, Neighbours, list_neighbours, sort_entries
+from causal.design.matching.neighbours import LISTED_PREFERENCES, Neighbours, list_neighbours
+from causal.design.matching.packed_sort import sort_entries
 from causal.design.matching.pairing import (
     PairArrays,
     Pairing,
@@ -197,7 +198,7 @@ def ratio_by_score(
 def _refuse_score(score: FloatArray, caliper: float | None) -> None:
     if caliper is not None and not caliper > 0:
         raise DesignError("design.caliper", f"the caliper must be above 0, got {caliper:g}")
-    if not (np.isfinite(score.min()) and np.isfinite(score.max())):
+    if not np.isfinite(float(score.max()) - float(score.min())):
         raise DesignError("design.not_finite", "the score of some occasion is missing or infinite")
 
 
@@ -303,7 +304,7 @@ def _choose_closest(
         if found.size == 0:
             break
         found = found[np.argsort(rank[found])]
-        queue = found[_ascending(distance[found])]
+        queue = found[_ascending(np.minimum(distance[found], np.finfo(np.float64).max))]  # a penalty may be infinite
         loops.settle_closest(near, free, rules, value, caliper, most, turn, queue, rank, chosen, distance)
 
 

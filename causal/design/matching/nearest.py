@@ -62,7 +62,7 @@ def position(score: FloatArray, low: int, high: int, value: float, guess: int) -
     return low
 
 
-def nearest(  # noqa: PLR0912 - one loop nest, compiled as a whole
+def nearest(  # noqa: PLR0912, PLR0915 - one loop nest, compiled as a whole
     near: Neighbours,
     free: Free,
     rules: PairArrays | None,
@@ -82,21 +82,24 @@ def nearest(  # noqa: PLR0912 - one loop nest, compiled as a whole
     n1 = chosen.shape[0]
     lists = near.floor.size
     best, best_row, least = -1, -1, np.inf
-    levels = frequency.size
     for s in range(lists):
         floor = near.floor[s]
         key = near.key[s, i] if near.key.shape[1] else 0
-        for b in range(max(2 * levels, 1)):
+        for b in range(max(2 * frequency.size, 1)):
             block = key
-            if levels:
+            if frequency.size:  # a period, then the one before, on each level
                 block += offset[b // 2] + int((near.at[i] - near.origin) * frequency[b // 2]) + 1 - b % 2
             low, high = start[block], start[block + 1]
             if low == high:
                 continue
             middle = position(score, low, high, value, guess[block])
             guess[block] = middle
+            left, right = middle - 1, middle
+            if near.gap > 0:
+                left = position(score, low, high, value - near.gap, middle) - 1
+                right = position(score, low, high, value + near.gap, middle)
             for side in range(2):
-                edge = middle if side == 0 else middle - 1
+                edge = right if side == 0 else left
                 while low <= edge < high:
                     apart = abs(score[edge] - value)
                     if apart > caliper or (best >= 0 and apart + floor > least):

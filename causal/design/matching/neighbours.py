@@ -4,13 +4,9 @@ A block holds comparisons that share the exact key and a period. Two devices kee
 
 - A comparison open only along part of a line (a calendar window, a time at risk, a caliper on another variable) stands
   once: on the level whose periods are just longer than that part, in the period where it begins. Those open at a point
-  lie, on each level, in that point's period or the one before, and are about a quarter or more of what stands there
-  (a hierarchical index for intervals; Christodoulou, Bouros & Mamoulis 2022, SIGMOD).
+  lie, on each level, in that point's period or the one before, and are about a quarter or more of what stands there.
 - Preferred keys are listed for each combination that may agree: the nearest comparison of the same clinician is the
   nearest in the clinician's list, however far away.
-
-Sorting packs (block, score on a grid, row) into one 64-bit integer each, sorts those, and puts right the few whose
-scores share a grid cell. That costs a fraction of an argsort and gives the same order.
 """
 
 from __future__ import annotations
@@ -23,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching.compiled import compiled
+from causal.design.matching.packed_sort import sort_entries
 from causal.design.matching.pairing import Pairing
 
 FloatArray = NDArray[np.float64]
@@ -34,15 +31,6 @@ LISTED_PREFERENCES = 3
 """Preferred keys with lists of their own; further ones are weighed comparison by comparison."""
 SLACK = 1e-6
 """Relative excess of a period over its nominal length, so that rounding never carries an interval past two periods."""
-
-
-class Sorted(NamedTuple):
-    """e entries in order of (block, score, row): scores (e,), rows (e,), where each block begins (b + 1,)."""
-
-    score: FloatArray
-    row: ShortArray
-    start: IntArray
-    tied: bool
 
 
 class Neighbours(NamedTuple):
@@ -66,6 +54,8 @@ class Neighbours(NamedTuple):
         (n1,) where on the line each treated occasion stands; (0,) where there is none.
     origin, frequency, offset
         Where the line begins; (l,) periods per unit on each level; (l,) the level's first block within a key.
+    gap
+        No admissible comparison's score is nearer than this (a negative caliper on the score itself).
     """
 
     score: FloatArray
@@ -80,6 +70,7 @@ class Neighbours(NamedTuple):
     origin: float
     frequency: FloatArray
     offset: IntArray
+    gap: float
 
 
 class Line(NamedTuple):
@@ -98,7 +89,7 @@ def list_neighbours(score: FloatArray, treated: BoolArray, cases: IntArray, pair
     n = score.size
     key, n_keys, floor = _keys(pairing, n)
     block, n_blocks, line = key, n_keys, narrowest_line(pairing, treated)
-    at = origin = frequency = offset = None
+    at, origin, frequency, offset = np.zeros(0), 0.0, np.zeros(0), np.zeros(0, dtype=np.int64)
     if line is not None:
         at = line.value[cases]
         origin = float(at.min())
@@ -107,7 +98,6 @@ def list_neighbours(score: FloatArray, treated: BoolArray, cases: IntArray, pair
         block, n_blocks = np.where(period >= 0, key + period, -1), n_keys * n_periods
     entries = sort_entries(score, ~treated, block, n_blocks)
     kernels = _compiled()
-    none = np.zeros(0)
     begin, end = kernels.runs(entries.score, entries.start) if entries.tied else (entries.row[:0], entries.row[:0])
     return Neighbours(
         score=entries.score,
@@ -118,10 +108,11 @@ def list_neighbours(score: FloatArray, treated: BoolArray, cases: IntArray, pair
         start=entries.start,
         key=np.ascontiguousarray(key[:, cases]) if key.shape[1] else key,
         floor=floor,
-        at=none if at is None else at,
-        origin=0.0 if origin is None else origin,
-        frequency=none if frequency is None else frequency,
-        offset=none.astype(np.int64) if offset is None else offset,
+        at=at,
+        origin=origin,
+        frequency=frequency,
+        offset=offset,
+        gap=_gap(score, pairing),
     )
 
 
@@ -198,6 +189,18 @@ def narrowest_line(pairing: Pairing, treated: BoolArray) -> Line | None:
     return best
 
 
+def _gap(score: FloatArray, pairing: Pairing) -> float:
+    """How near no admissible score is, a hair less than rounding could take away; 0 where closeness is allowed."""
+    if pairing.calipers is None or pairing.widths is None:
+        return 0.0
+    forbidden = [
+        -float(width)
+        for x, width in zip(pairing.calipers.T, pairing.widths, strict=True)
+        if width < 0 and np.array_equal(x, score)
+    ]
+    return max(max(forbidden, default=0.0) * (1 - 1e-9) - 4 * float(np.spacing(np.abs(score).max())), 0.0)
+
+
 def _periods(
     line: Line, at: FloatArray, comparison: BoolArray, *, most: int
 ) -> tuple[FloatArray, IntArray, IntArray, int]:
@@ -224,117 +227,14 @@ def _periods(
     return frequency, offset[:-1], period, int(offset[-1])
 
 
-def sort_entries(score: FloatArray, among: BoolArray, block: IntArray, n_blocks: int) -> Sorted:
-    """The rows `among` (n,) in order of (block, score, row), once for each row of `block`.
-
-    Parameters
-    ----------
-    score
-        (n,) finite.
-    block
-        (s, n) block of each row in each list, below `n_blocks`, or -1 to leave it out; (1, 0) for one block.
-    """
-    sorted_ = _sort_on_grid(score, among, block, n_blocks, patience=16 * score.size)
-    if sorted_ is None:  # so many scores in one cell of the grid (an outlier far away) that their ranks serve better
-        rank = np.unique(score, return_inverse=True)[1].astype(np.float64)
-        sorted_ = _sort_on_grid(rank, among, block, n_blocks, patience=-1)
-        assert sorted_ is not None
-        sorted_ = sorted_._replace(score=score[sorted_.row])
-    return sorted_
-
-
-def _sort_on_grid(
-    score: FloatArray, among: BoolArray, block: IntArray, n_blocks: int, *, patience: int
-) -> Sorted | None:
-    kernels = _compiled()
-    row_bits, block_bits = max(int(score.size - 1).bit_length(), 1), int(n_blocks - 1).bit_length()
-    score_bits = min(63 - row_bits - block_bits, 40)
-    low, high = float(score.min()), float(score.max())
-    scale = (2**score_bits - 1) / (high - low) if 0 < high - low < np.inf else 0.0
-    packed = np.empty(block.shape[0] * score.size, dtype=np.uint64)
-    scale = scale if np.isfinite(scale) else 0.0
-    packed = packed[: kernels.pack(score, among, block, low, scale, score_bits, row_bits, packed)]
-    packed.sort()
-    ordered, row = np.empty(packed.size), np.empty(packed.size, dtype=np.int32)
-    start = np.zeros(n_blocks + 1, dtype=np.int64)
-    done, tied = kernels.settle(packed, score, score_bits, row_bits, patience, ordered, row, start)
-    return Sorted(ordered, row, start, tied) if done else None
-
-
 class _Kernels(NamedTuple):
-    pack: Callable[..., int]
-    settle: Callable[..., tuple[bool, bool]]
     runs: Callable[..., tuple[ShortArray, ShortArray]]
     places: Callable[..., ShortArray]
 
 
 @cache
 def _compiled() -> _Kernels:
-    return _Kernels(compiled(_pack), compiled(_settle), compiled(_runs), compiled(_places))
-
-
-def _pack(
-    score: FloatArray,
-    among: BoolArray,
-    block: IntArray,
-    low: float,
-    scale: float,
-    score_bits: int,
-    row_bits: int,
-    packed: NDArray[np.uint64],
-) -> int:
-    """Block, cell of the score on a grid, and row of every entry, in the bits of one integer each; how many."""
-    n, blocks = score.size, block.shape[1]
-    count = 0
-    for s in range(block.shape[0]):
-        for j in range(n):
-            b = block[s, j] if blocks else 0
-            if among[j] and b >= 0:
-                cell = np.uint64((score[j] - low) * scale)
-                packed[count] = (
-                    (np.uint64(b) << np.uint64(score_bits + row_bits)) | (cell << np.uint64(row_bits)) | np.uint64(j)
-                )
-                count += 1
-    return count
-
-
-def _settle(
-    packed: NDArray[np.uint64],
-    score: FloatArray,
-    score_bits: int,
-    row_bits: int,
-    patience: int,
-    ordered: FloatArray,
-    row: ShortArray,
-    start: IntArray,
-) -> tuple[bool, bool]:
-    """Unpack sorted entries, order those of one cell by insertion, and mark where blocks start.
-
-    Equal scores share a cell, and its entries arrive in row order: inserting behind equals keeps that. Says whether it
-    was done before its patience (moves; negative: no end) ran out, and whether any two scores of a block are equal.
-    """
-    mask, to_block = np.uint64((1 << row_bits) - 1), np.uint64(score_bits + row_bits)
-    for p in range(packed.size):  # on its own, so that many scores are fetched at once
-        j = np.int64(packed[p] & mask)
-        row[p], ordered[p] = j, score[j]
-    begin, before, moved, tied = 0, -1, 0, False
-    for p in range(packed.size):
-        b = int(np.int64(packed[p] >> to_block))
-        if b != before:
-            start[before + 1 : b + 1] = p
-            begin, before = p, b
-        elif ordered[p - 1] >= ordered[p]:
-            value, moving, q = ordered[p], row[p], p
-            while q > begin and ordered[q - 1] > value:
-                ordered[q], row[q] = ordered[q - 1], row[q - 1]
-                q -= 1
-            ordered[q], row[q] = value, moving
-            tied = tied or bool(q > begin and ordered[q - 1] == value)
-            moved += p - q
-            if 0 <= patience < moved:
-                return False, tied
-    start[before + 1 :] = packed.size
-    return True, tied
+    return _Kernels(compiled(_runs), compiled(_places))
 
 
 def _runs(score: FloatArray, start: IntArray) -> tuple[ShortArray, ShortArray]:
