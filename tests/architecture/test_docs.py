@@ -245,12 +245,13 @@ def rapport(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def folders() -> set[str]:
-    """Folders people look for: at the top, and one level down in the packages and in configs."""
+    """Folders people look for: at the top, every package, and one level down in configs."""
     top = [path for path in ROOT.iterdir() if path.is_dir() and path.name not in PRODUCTS]
-    inner = [path for name in (*PACKAGES, "configs") for path in (ROOT / name).iterdir() if path.is_dir()]
+    packages = [path.parent for name in PACKAGES for path in (ROOT / name).rglob("__init__.py")]
+    configs = [path for path in (ROOT / "configs").iterdir() if path.is_dir()]
     return {
         f"{name_of(path)}/"
-        for path in (*top, *inner)
+        for path in (*top, *packages, *configs)
         if not path.name.startswith((".", "__")) and not path.name.endswith(".egg-info") and any(path.rglob("*.*"))
     }
 
