@@ -104,25 +104,18 @@ def match_nearest(
     z, case = np.asarray(coordinates, dtype=np.float64), np.asarray(treated, dtype=np.bool_)
     heights = None if score is None else np.asarray(score, dtype=np.float64)
     _refuse_arguments(z, case, heights, caliper=caliper, ratio=ratio, most_uses=most_uses, replacement=replacement)
-    require_memory(
-        float(z.shape[0] * (20 * z.shape[1] + 150)), limit=memory, work="the coordinates and trees", instead="memory"
-    )
-    cases = _turns(case, heights, order, rng)
     rules = _with_caliper(pairing or Pairing(), heights, caliper).arrays(case.size)
+    cases, (strata, first, pool) = _turns(case, heights, order, rng), _by_stratum(rules.exact, ~case)
+    _require(z, strata.size, rules, memory)
     points, widths, units = _with_limits(z, case, rules)
-    pool = np.flatnonzero(~case)
-    pool = pool[np.argsort(rules.exact[pool], kind="stable")]
-    strata, first = np.unique(rules.exact[pool], return_index=True)
-    home = np.searchsorted(strata, rules.exact[cases])
-    home[home == strata.size] = 0
-    home[strata[home] != rules.exact[cases]] = -1
     centre = (z.min(axis=0) + z.max(axis=0)) / 2
-    size = float(np.abs(z - centre).max())
-    grown = _build()(pool, np.r_[first, pool.size], points, units, z.shape[1], centre, size or 1.0, tree.LEAF)
-    chosen, distance = (_closest() if order == "closest" else _in_order())(
-        grown, points, widths, rules, z.shape[1], cases, home, ratio,
-        (most_uses or UNLIMITED) if replacement else 1,
-    )  # fmt: skip
+    size = float(np.abs(z - centre).max()) or 1.0
+    grown = _build()(pool, np.r_[first, pool.size], points, units, z.shape[1], centre, size, tree.LEAF)
+    home = np.minimum(np.searchsorted(strata, rules.exact[cases]), strata.size - 1)
+    home[strata[home] != rules.exact[cases]] = -1
+    uses = (most_uses or UNLIMITED) if replacement else 1
+    choose = _closest() if order == "closest" else _in_order()
+    chosen, distance = choose(grown, points, widths, rules, z.shape[1], cases, home, ratio, uses)
     if not (chosen >= 0).any():
         raise nothing_matched()
     return sets_from_choices(cases, chosen, distance, caliper=caliper)
@@ -160,6 +153,25 @@ def _refuse_arguments(
         raise DesignError("design.ratio", f"the ratio must be from 1 to the {pool} comparison occasions, got {ratio}")
 
 
+def _by_stratum(exact: IntArray, pool: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Codes of the comparisons' strata, where each begins, and the comparisons' rows stratum by stratum."""
+    rows = np.flatnonzero(pool)
+    rows = rows[np.argsort(exact[rows], kind="stable")]
+    return *np.unique(exact[rows], return_index=True), rows
+
+
+def _require(z: FloatArray, strata: int, rules: PairArrays, memory: float) -> None:
+    """Refuse what takes more than the memory: copies of the coordinates, arrays of rows and the nodes' boxes."""
+    n, dims = z.shape[0], z.shape[1] + rules.widths.size + 3
+    nodes = strata + 4 * n // tree.LEAF
+    require_memory(
+        float(n * (12 * z.shape[1] + 8 * dims + 120) + 16 * dims * nodes),
+        limit=memory,
+        work=f"the trees over {n:,} occasions",
+        instead="allow more memory, or match within fewer occasions at a time",
+    )
+
+
 def _turns(case: BoolArray, score: FloatArray | None, order: Order, rng: np.random.Generator | None) -> IntArray:
     """Treated rows in the order in which they choose."""
     cases = np.flatnonzero(case)
@@ -171,6 +183,8 @@ def _turns(case: BoolArray, score: FloatArray | None, order: Order, rng: np.rand
         if rng is None:
             raise ValueError("order 'random' needs rng")
         return rng.permutation(cases)
+    if order not in {"data", "closest"}:
+        raise ValueError(f"order is data, highest, lowest, closest or random, got {order!r}")
     return cases
 
 

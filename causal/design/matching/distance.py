@@ -154,7 +154,7 @@ def _covariance(z: FloatArray, case: BoolArray, kind: Covariance) -> FloatArray:
         arms = [z[arm] - z[arm].mean(axis=0) for arm in (case, ~case)]
         scatter, df = arms[0].T @ arms[0] + arms[1].T @ arms[1], case.size - 2
     else:
-        rows = z if kind == "whole" else z[~case]
+        rows = {"whole": z, "comparison": z[~case]}[kind]
         rows = rows - rows.mean(axis=0)
         scatter, df = rows.T @ rows, rows.shape[0] - 1
     if df < 1 or not np.diag(scatter).max() > ALIASED * df:

@@ -353,6 +353,7 @@ def test_refusals(change: dict[str, Any], code: str) -> None:
         ({"caliper": 1.0}, "needs a score"),
         ({"order": "highest"}, "needs a score"),
         ({"order": "random"}, "needs rng"),
+        ({"order": "largest"}, "order is data"),
         ({"most_uses": 2}, "with replacement"),
         ({"score": np.zeros(3)}, "do not fit"),
     ],
