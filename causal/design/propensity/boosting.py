@@ -15,6 +15,7 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 SMALLEST_LEAF = 20  # rows
+ROUNDING = 1e-12  # relative spread of raw scores that are all the same
 
 
 def boosted(
@@ -75,18 +76,16 @@ def _grown(x: FloatArray, treated: BoolArray, model: PropensityModel, seed: int)
 
 def _platt(raw: FloatArray, treated: BoolArray) -> Callable[[FloatArray], FloatArray]:
     n1, n0 = int(treated.sum()), int((~treated).sum())
-    centre, spread = float(raw.mean()), float(raw.std())
-    if not spread > 0:  # no tree split: everybody has the average
-        return lambda score: np.full(score.size, np.log((n1 + 1) / (n0 + 1)))
-    curve = Regression(
-        x=raw[:, None],
-        centre=np.array([centre]),
-        scale=np.array([spread]),
-        outcome=np.where(treated, (n1 + 1) / (n1 + 2), 1 / (n0 + 2)),
-        offset=np.empty(0),
-    )
-    intercept, slope = maximum_likelihood(curve).beta
-    return lambda score: np.asarray(intercept + slope * ((score - centre) / spread), dtype=np.float64)
+    target = np.where(treated, (n1 + 1) / (n1 + 2), 1 / (n0 + 2))
+    centre, spread, share = float(raw.mean()), float(raw.std()), float(target.mean())
+    if spread > ROUNDING * (1 + abs(centre)):
+        curve = Regression(
+            x=raw[:, None], centre=np.array([centre]), scale=np.array([spread]), outcome=target, offset=np.empty(0)
+        )
+        intercept, slope = maximum_likelihood(curve).beta
+        if slope > 0:
+            return lambda score: np.asarray(intercept + slope * ((score - centre) / spread), dtype=np.float64)
+    return lambda score: np.full(score.size, np.log(share / (1 - share)))  # the trees learned nothing that holds
 
 
 def _isotonic(raw: FloatArray, treated: BoolArray) -> Callable[[FloatArray], FloatArray]:

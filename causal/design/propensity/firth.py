@@ -81,7 +81,8 @@ def penalised_likelihood(regression: Regression) -> Climb:
 
     Notes
     -----
-    Firth (1993), Biometrika 80:27-38; Heinze & Schemper (2002), Stat Med 21:2409-2419.
+    Firth (1993), Biometrika 80:27-38; Heinze & Schemper (2002), Stat Med 21:2409-2419. The objective is not concave: on
+    a handful of rows that separation splits it can have two maxima. The climb starts without slopes, as logistf does.
     """
     whitened, back = _whitened(regression)
 

@@ -21,8 +21,10 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 SETTLED = 1e-10  # largest change of a log odds still possible at a maximum
-LONGEST_STEP = 5.0  # no row's log odds moves by more in one step
-CLOSE = 1e-5  # change of a log odds that leaves the information as it is
+LONGEST_STEP = 5.0  # in one step the log odds may move by this, or the largest of them double
+CLOSE = 1e-6  # root mean square change of the log odds that leaves the information as it is
+ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of a log odds, for coefficients that add up to one
+STRIDE = 1e-3  # change of a log odds that cannot be rounding
 PATIENCE = 3  # steps before slow progress is looked into
 START_ROWS = 20_000  # rows from which a start for large data is found
 BLOCK = 8_192  # rows summed at a time: they stay in the processor's cache
@@ -71,8 +73,8 @@ class Sums:
         (q,) and (q, q): its gradient, and ``X'WX`` with ``W = p(1 - p)``.
     moved
         Largest change of a log odds since the pass before.
-    least
-        Smallest ``p(1 - p)`` of a row.
+    least, weight
+        Smallest ``p(1 - p)`` of a row, and the sum over the rows.
     """
 
     value: float
@@ -80,6 +82,7 @@ class Sums:
     information: FloatArray
     moved: float
     least: float
+    weight: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -156,15 +159,15 @@ def climb(
             step = step_from(beta, logit, here, slow)
         except np.linalg.LinAlgError:
             break  # some direction has no information left
-        ahead = float(step @ here.information @ step)
-        if here.moved <= settled or ahead <= settled**2 * here.least:
+        ahead, near = float(step @ here.information @ step), max(settled, ROUNDING * float(np.abs(beta).sum()))
+        if here.moved <= near or ahead <= near**2 * here.least:
             return Climb(beta=beta, logit=logit, sums=here, settled=True, direction=None)
         before = logit.copy()
-        known = here.information if ahead <= CLOSE**2 * here.least else None
+        known = here.information if ahead <= CLOSE**2 * here.weight else None
         last, (step, here) = here.moved, _advance(evaluate, beta, step, logit, before, here, known)
         beta = beta + step
         slow = slow or (taken >= PATIENCE and here.moved > last / 2)
-        if treated is not None and slow and apart(logit - before, treated):
+        if treated is not None and slow and here.moved > STRIDE and apart(logit - before, treated):
             direction = step
             break
     return Climb(beta=beta, logit=logit, sums=here, settled=False, direction=direction)
@@ -179,16 +182,20 @@ def _advance(
     here: Sums,
     known: FloatArray | None,
 ) -> tuple[FloatArray, Sums]:
-    """The step, shortened until no log odds moves too far and the value does not fall, and the sums after it."""
+    """The step, shortened until no log odds moves too far and the value does not fall, and the sums after it.
+
+    A step that had to be shortened says nothing about how near the maximum is: its move counts as infinite.
+    """
     there = evaluate(beta + step, logit, known)
-    if there.moved > LONGEST_STEP:
-        step = step * (LONGEST_STEP / there.moved)
+    longest = max(LONGEST_STEP, float(np.abs(before).max()))
+    if there.moved > longest:
+        step = step * (longest / there.moved)
         logit[:] = before
         there = evaluate(beta + step, logit, known)
     while not there.value >= here.value - 1e-9 * abs(here.value) and step.any():
         step = step / 2
         logit[:] = before
-        there = evaluate(beta + step, logit, known)
+        there = replace(evaluate(beta + step, logit, known), moved=np.inf)
     return step, there
 
 
@@ -250,7 +257,7 @@ def _closed_in(regression: Regression, beta: FloatArray, information: FloatArray
         if there.value < here.value or change @ step <= 0:
             break
         beta, here = beta + step, there
-        if here.moved <= CLOSE / 10:
+        if here.moved <= 10 * CLOSE:
             break
         information = information + np.outer(change, change) / (change @ step)
         information -= np.outer(expected, expected) / (expected @ step)
@@ -262,7 +269,7 @@ def sums(regression: Regression, beta: FloatArray, logit: FloatArray, known: Flo
 
     The information (q, q) is `known` if given.
     """
-    q, moved, least, value = beta.size, 0.0, 0.25, 0.0
+    q, moved, least, total, value = beta.size, 0.0, 0.25, 0.0, 0.0
     score, information = np.zeros(q), np.zeros((q, padded(q)))
     for begin in range(0, logit.size, BLOCK):
         rows = slice(begin, begin + BLOCK)
@@ -271,7 +278,7 @@ def sums(regression: Regression, beta: FloatArray, logit: FloatArray, known: Flo
         logit[rows] = eta
         small = np.exp(-np.abs(eta))
         weight = small / (1 + small) ** 2
-        least = min(least, float(weight.min()))
+        least, total = min(least, float(weight.min())), total + float(weight.sum())
         value += float((y * eta - np.maximum(eta, 0) - np.log(1 + small)).sum())
         add_scores(regression, rows, y - np.where(eta >= 0, 1.0, small) / (1 + small), score)
         if known is None:
@@ -284,6 +291,7 @@ def sums(regression: Regression, beta: FloatArray, logit: FloatArray, known: Flo
         information=information[:, :q] * np.outer(unit, unit) if known is None else known,
         moved=moved,
         least=least,
+        weight=total,
     )
 
 

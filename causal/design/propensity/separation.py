@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.propensity.columns import Moments
-from causal.design.propensity.logistic import Climb, Regression, apart, standardised_rows
+from causal.design.propensity.logistic import Climb, Regression, apart, maximum_likelihood, standardised_rows
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
@@ -39,16 +40,39 @@ def separating_covariates(regression: Regression, climbed: Climb, names: Sequenc
     There is a maximum exactly where no direction ``d`` has ``x'd >= c`` for all treated and ``x'd <= c`` for all
     comparisons, some strictly (Albert & Anderson 1984, Biometrika 71:1-10). Newton's steps shrink quadratically towards
     a maximum; under separation they keep their size and settle on such a direction, which proves itself. Where they do
-    neither, the linear programme of Konis (2007, thesis, Oxford) decides.
+    neither, the linear programme of Konis (2007, thesis, Oxford) decides. Then each covariate, the least weighty first,
+    is left out if the others still separate.
     """
     if climbed.settled:
         return ()
-    direction = climbed.direction
-    if direction is None and regression.x.size <= LARGEST_PROGRAMME:
-        direction = separating_direction(standardised_rows(regression, slice(None)), regression.outcome > 0.5)
+    direction = _direction(regression, climbed)
     if direction is None:
         raise not_converged()
-    return _needed(regression, direction[1:], names)
+    needed = np.ones(len(names), dtype=np.bool_)
+    for j in np.argsort(np.abs(direction[1:]), kind="stable"):
+        needed[j] = False
+        others = _columns(regression, needed)
+        found = maximum_likelihood(others)
+        if found.settled or _direction(others, found) is None:
+            needed[j] = True
+    return tuple(name for name, is_needed in zip(names, needed, strict=True) if is_needed)
+
+
+def _direction(regression: Regression, climbed: Climb) -> FloatArray | None:
+    """A separating direction (q,) where a climb did not settle, if there is one and the data are not too large."""
+    if climbed.direction is not None or regression.x.size > LARGEST_PROGRAMME:
+        return climbed.direction
+    return separating_direction(standardised_rows(regression, slice(None)), regression.outcome > 0.5)
+
+
+def _columns(regression: Regression, kept: BoolArray) -> Regression:
+    """The regression on some of its columns."""
+    return replace(
+        regression,
+        x=np.ascontiguousarray(regression.x[:, kept]),
+        centre=regression.centre[kept],
+        scale=regression.scale[kept],
+    )
 
 
 def separating_direction(design: FloatArray, treated: BoolArray) -> FloatArray | None:
@@ -104,21 +128,3 @@ def not_converged() -> DesignError:
         "the propensity model did not converge: its covariates nearly repeat one another or nearly separate the arms",
         fix="drop covariates that repeat one another; cross-tabulate the others with treatment",
     )
-
-
-def _needed(regression: Regression, direction: FloatArray, names: Sequence[str]) -> tuple[str, ...]:
-    """Names of the covariates a separating direction (k,) cannot do without, the least weighty tried first."""
-    treated = regression.outcome > 0.5
-    score = np.zeros(treated.size)
-    share = [
-        weight * ((regression.x[:, j] - regression.centre[j]) / regression.scale[j])
-        for j, weight in enumerate(direction)
-    ]
-    for part in share:
-        score += part
-    kept = np.ones(direction.size, dtype=np.bool_)
-    for j in np.argsort(np.abs(direction), kind="stable"):
-        without = score - share[j]
-        if apart(without, treated):
-            kept[j], score = False, without
-    return tuple(name for name, needed in zip(names, kept & (direction != 0), strict=True) if needed)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from causal.design.propensity import logistic
-from causal.design.propensity.calibration import c_statistic
-from causal.design.propensity.columns import independent_columns
-from causal.design.propensity.firth import firth_logistic
 from causal.design.propensity.fit import fit_propensity
+from causal.design.propensity.model import PropensityModel
 from causal.errors import DesignError
 
 
@@ -37,38 +33,6 @@ def test_binary_covariate_gives_the_odds_ratio_of_the_table() -> None:
     assert fit.coefficients[0] == pytest.approx(np.log((50 / 30) / (20 / 60)), rel=1e-12)
     assert fit.probability[x == 1] == pytest.approx(50 / 80, rel=1e-12)
     assert fit.probability[x == 0] == pytest.approx(20 / 80, rel=1e-12)
-
-
-@pytest.mark.parametrize(("events", "n"), [(0, 20), (3, 20), (7, 1000)])
-def test_firth_intercept_only(events: int, n: int) -> None:
-    """Firth's intercept is log((k + 1/2)/(n - k + 1/2)): half an event and half a non-event are added."""
-    beta = firth_logistic(np.ones((n, 1)), np.arange(n) < events)
-    assert beta[0] == pytest.approx(np.log((events + 0.5) / (n - events + 0.5)), rel=1e-9)
-
-
-def test_firth_two_by_two() -> None:
-    """With one binary covariate Firth adds a half to each cell of the table, a zero cell included."""
-    x = np.repeat([0.0, 0.0, 1.0, 1.0], [9, 4, 12, 0])
-    y = np.repeat([False, True, False, True], [9, 4, 12, 0])
-    beta = firth_logistic(np.column_stack([np.ones(x.size), x]), y)
-    assert beta == pytest.approx([np.log(4.5 / 9.5), np.log(0.5 / 12.5) - np.log(4.5 / 9.5)], rel=1e-9)
-
-
-def test_firth_maximises_its_penalised_likelihood() -> None:
-    """A derivative-free search of log L + log|X'WX|/2, written out here, ends at the same coefficients."""
-    from scipy.optimize import minimize
-
-    x, y = drawn(60, 2, share=0.2, seed=7)
-    design = np.column_stack([np.ones(60), x])
-
-    def objective(beta: np.ndarray) -> float:
-        p = 1 / (1 + np.exp(-design @ beta))
-        information = design.T @ (design * (p * (1 - p))[:, None])
-        return -float(np.log(np.where(y, p, 1 - p)).sum() + np.linalg.slogdet(information)[1] / 2)
-
-    options = {"xatol": 1e-9, "fatol": 1e-13, "maxiter": 5000, "maxfev": 5000}
-    searched = minimize(objective, np.zeros(3), method="Nelder-Mead", options=options).x
-    assert firth_logistic(design, y) == pytest.approx(searched, abs=1e-6)
 
 
 def test_firth_serves_rare_events_and_stays_finite_under_separation() -> None:
@@ -231,34 +195,96 @@ def test_equal_covariates_get_equal_scores() -> None:
     assert all(np.unique(fit.logit[kind == k]).size == 1 for k in range(40))
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
-def test_c_statistic_counts_pairs(rows: list[tuple[int, bool]]) -> None:
-    """The rank formula equals counting all pairs, ties half."""
-    score, treated = np.array([float(s) for s, _ in rows]), np.array([t for _, t in rows])
-    if not treated.any() or treated.all():
-        return
-    gap = score[treated][:, None] - score[~treated]
-    assert c_statistic(score, treated) == pytest.approx(((gap > 0) + (gap == 0) / 2).mean())
-
-
-@settings(max_examples=50)
-@given(st.integers(0, 2**31), st.integers(1, 6), st.integers(0, 4))
-def test_dropped_columns_are_combinations_of_earlier_ones(seed: int, independent: int, extra: int) -> None:
-    """The kept columns have full rank, the rank of all, and each dropped one lies in the span of those before it."""
-    rng = np.random.default_rng(seed)
-    base = rng.normal(size=(30, independent))
-    columns = [*base.T] + [base @ rng.integers(-2, 3, independent) for _ in range(extra)]
-    x = np.column_stack([columns[j] for j in rng.permutation(len(columns))])
-    kept = independent_columns(x)
-    assert kept.sum() == np.linalg.matrix_rank(x, tol=1e-8) == np.linalg.matrix_rank(x[:, kept], tol=1e-8)
-    for j in np.flatnonzero(~kept):
-        before = x[:, :j][:, kept[:j]]
-        assert np.linalg.norm(x[:, j] - before @ np.linalg.pinv(before) @ x[:, j]) < 1e-8
-
-
 @pytest.mark.slow
 def test_large_fits_are_exact() -> None:
     """A hundred thousand occasions by thirty covariates solve the score equations to rounding."""
     x, y = drawn(100_000, 30, share=0.05)
     fit = fit_propensity(x, y, names=[f"c{j}" for j in range(30)])
     assert np.abs(x.T @ (y - fit.probability)).max() < 1e-7
+
+
+def test_a_known_sampling_fraction_is_taken_out() -> None:
+    """With a fraction f of comparisons kept and offset -log f, the slopes and the intercept are the population's."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(200_000, 1))
+    y = rng.random(200_000) < 1 / (1 + np.exp(4 - x[:, 0]))
+    fraction = 0.05
+    kept = y | (rng.random(200_000) < fraction)
+    everyone = fit_propensity(x, y, names=["severity"])
+    sample = fit_propensity(x[kept], y[kept], names=["severity"], offset=np.full(kept.sum(), -np.log(fraction)))
+    without = fit_propensity(x[kept], y[kept], names=["severity"])
+    assert sample.intercept == pytest.approx(everyone.intercept, abs=0.06)
+    assert sample.intercept == pytest.approx(without.intercept + np.log(fraction), abs=1e-8)  # King & Zeng, equation 7
+    np.testing.assert_allclose(sample.logit, without.logit, atol=1e-8)
+
+
+def test_an_offset_by_stratum_solves_the_score_equations() -> None:
+    """Whatever the offset, residuals are orthogonal to the design and the log odds contain the offset."""
+    x, y = drawn(700, 2)
+    offset = np.random.default_rng(2).normal(size=700)
+    fit = fit_propensity(x, y, names=["a", "b"], offset=offset)
+    assert np.abs(np.column_stack([np.ones(700), x]).T @ (y - fit.probability)).max() < 1e-9
+    np.testing.assert_allclose(fit.logit, offset + fit.intercept + x @ fit.coefficients, atol=1e-10)
+
+
+def test_person_months_give_the_survival_of_kaplan_and_meier() -> None:
+    """With an indicator for every month the pooled hazards are events over those at risk, month by month."""
+    rng = np.random.default_rng(3)
+    month_of_event = np.minimum(rng.geometric(0.15, 500), 13)  # 13: none within the year
+    person, month = np.nonzero(np.arange(1, 13) <= month_of_event[:, None])
+    treated = month_of_event[person] == month + 1
+    indicators = (month[:, None] == np.arange(1, 12)).astype(float)
+    fit = fit_propensity(indicators, treated, names=[f"month {m}" for m in range(2, 13)])
+    hazard = np.array([treated[month == m].mean() for m in range(12)])
+    np.testing.assert_allclose(fit.probability, hazard[month], rtol=1e-8)
+    remaining = np.exp(np.bincount(person, weights=np.log1p(-fit.probability)))
+    np.testing.assert_allclose(remaining[month_of_event == 13], np.prod(1 - hazard), rtol=1e-8)
+
+
+def test_a_spline_of_the_month_smooths_the_hazard() -> None:
+    """A hazard that rises and falls is followed by five parameters closer than eleven indicators follow it."""
+    rng = np.random.default_rng(4)
+    truth = 0.03 + 0.1 * np.exp(-(((np.arange(12) - 5) / 3) ** 2))
+    person, month = (grid.ravel() for grid in np.meshgrid(np.arange(800), np.arange(12), indexing="ij"))
+    treated = rng.random(person.size) < truth[month]
+    at_risk = np.concatenate([np.arange(12) <= np.argmax(np.r_[t, True]) for t in treated.reshape(800, 12)])
+    model = PropensityModel(splines=("month",), knots=5)
+    fit = fit_propensity(month[at_risk, None].astype(float), treated[at_risk], names=["month"], model=model)
+    indicators = np.array([treated[at_risk & (month == m)].mean() for m in range(12)])
+    smooth = np.array([fit.probability[month[at_risk] == m][0] for m in range(12)])
+    assert np.square(smooth - truth).mean() < np.square(indicators - truth).mean()
+    assert np.abs(smooth - truth).max() < 0.03
+
+
+def test_covariance_is_the_inverse_information() -> None:
+    """For likelihood and Firth alike: (X'WX)^-1 of the design as given, written out."""
+    for share in (0.3, 0.03):
+        x, y = drawn(900, 3, share=share, seed=5)
+        x = x * [10.0, 0.1, 1.0] + [50.0, 0.0, -3.0]
+        fit = fit_propensity(x, y, names=list("abc"))
+        design = np.column_stack([np.ones(900), x])
+        weight = fit.probability * (1 - fit.probability)
+        np.testing.assert_allclose(fit.covariance, np.linalg.inv(design.T @ (design * weight[:, None])), rtol=1e-5)
+
+
+def test_arguments_that_do_not_fit_are_errors_of_the_caller() -> None:
+    """Wrong shapes and arms that are not true and false raise at once; an offset that is not finite is refused."""
+    x, y = drawn(100, 2)
+    with pytest.raises(ValueError, match="do not fit"):
+        fit_propensity(x, y, names=["a"])
+    with pytest.raises(ValueError, match="true and false"):
+        fit_propensity(x, y.astype(float), names=["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="clusters"):
+        fit_propensity(x, y, names=["a", "b"], clusters=np.arange(99))
+    with pytest.raises(DesignError) as caught:
+        fit_propensity(x, y, names=["a", "b"], offset=np.full(100, np.inf))
+    assert caught.value.code == "design.not_finite"
+
+
+def test_all_missing_is_named() -> None:
+    """A covariate without a single value is refused by name."""
+    x, y = drawn(100, 2)
+    x[:, 1] = np.nan
+    found = refusal(x, y, ["age", "severity"])
+    assert found.code == "design.not_finite"
+    assert "severity" in str(found)
