@@ -220,6 +220,7 @@ def weight(
     trim: tuple[float, float] | None = None,
     truncate: tuple[float, float] | None = None,
     moments: Literal[1, 2, 3] = 1,
+    interactions: bool = False,
     key: str | None = None,
 ) -> Designed:
     """Weighted groups.
@@ -232,12 +233,13 @@ def weight(
         ``glm`` weights from the estimated probability of treatment; ``ebal`` entropy balancing; ``cbps`` the
         covariate-balancing propensity score.
     estimand
-        ``ATT``, ``ATC``, ``ATE``, and for ``glm`` also ``ATO`` (overlap) and ``ATM`` (matching weights).
+        ``ATT``, ``ATC``, ``ATE``; for ``glm`` and ``ebal`` also ``ATO`` (overlap); for ``glm`` also ``ATM`` (matching
+        weights).
     stabilize, trim, truncate
         For ``glm``: multiply by the group's share; leave out probabilities beyond two bounds; set weights beyond two
         quantiles to them. The estimand says what was done.
-    moments
-        For ``ebal``: means (1), also variances (2), also skewness (3).
+    moments, interactions
+        For ``ebal``: means (1), also variances (2), also skewness (3); also the means of all pairwise products.
 
     Raises
     ------
@@ -256,12 +258,20 @@ def weight(
             "trim": _bounds(trim),
             "truncate": _bounds(truncate),
         },
-        "ebal": {"estimand": estimand, "moments": moments},
+        "ebal": {"estimand": estimand, "moments": moments, "interactions": interactions},
         "cbps": {"estimand": estimand},
     }
     words = _declared({"method": WEIGHTS[method]} | arguments[method], Weighting)
     return _designed(
-        table, treatment, covariates, words, exact=(), keys=(), key=key, needs_score=method != "ebal", swap=False
+        table,
+        treatment,
+        covariates,
+        words,
+        exact=(),
+        keys=(),
+        key=key,
+        needs_score=method != "ebal" or estimand == "ATO",
+        swap=False,
     )
 
 

@@ -152,18 +152,21 @@ def _from_sets(method: AnyMatching, sets: MatchedSets, n: int) -> Comparison:
 
 
 def _from_weights(weights: Weights, rows: IntArray, n: int) -> Comparison:
-    inside = weights.weight > 0
-    weight = np.zeros(n)
-    weight[rows] = weights.weight
+    """Weights of all n units, or of the `rows` among them."""
+    weight = weights.weight
+    if weight.size < n:
+        weight = np.zeros(n)
+        weight[rows] = weights.weight
+    inside = np.flatnonzero(weight > 0)
     letters: WeightEstimand = weights.estimand[:3]  # type: ignore[assignment]  # the letters come first
     return Comparison(
         grouping="weight",
         estimand=letters,
         note=weights.estimand_note,
         weight=weight,
-        set_id=np.arange(int(inside.sum())),
-        row=rows[inside],
-        row_weight=weights.weight[inside],
+        set_id=np.arange(inside.size),
+        row=inside,
+        row_weight=weight[inside],
         caliper=None,
         weights=weights,
     )
@@ -304,20 +307,23 @@ def _divided(sets: MatchedSets, treated: BoolArray, exact: IntArray | None, esti
 
 
 def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
-    treated, covariates = units.treated[rows], units.covariates[rows]
+    treated, covariates, e = units.treated[rows], units.covariates[rows], expit(units.logit[rows])
     wanted = units.design_matrix is not None
     match method:
         case PropensityWeighting():
             from causal.design.weighting.propensity_weights import propensity_weights
 
+            inside = np.zeros(units.treated.size, dtype=np.bool_)
+            inside[rows] = True
             return propensity_weights(
-                treated,
-                logit=units.logit[rows],
+                units.treated,
+                logit=units.logit,
                 estimand=method.estimand,
                 stabilised=method.stabilised,
+                inside=inside,
                 trim=(method.trim.lower, method.trim.upper) if method.trim else None,
                 truncate=(method.truncate.lower, method.truncate.upper) if method.truncate else None,
-                design_matrix=None if units.design_matrix is None else units.design_matrix[rows],
+                design_matrix=units.design_matrix,
                 memory=units.memory,
             )
         case EntropyBalancing():
@@ -329,6 +335,8 @@ def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
                 names=units.names,
                 estimand=method.estimand,
                 moments=method.moments,
+                interactions=method.interactions,
+                overlap=e * (1 - e) if method.estimand == "ATO" else None,
                 nuisance=wanted,
                 memory=units.memory,
             )

@@ -80,37 +80,38 @@ def _held_fixed(method: AnyMatching, assignment: Assignment) -> str:
 
 
 def _matching(method: AnyMatching) -> str:
+    how = _on(getattr(method, "distance", None), getattr(method, "caliper", None))
+    near = _near(getattr(method, "caliper", None))
+    rules = _rules(method) if isinstance(method, PairRules) else ""
     match method:
         case Greedy():
             reuse = "none used twice" if not method.replacement else _uses(method.most_uses)
             return (
                 f"Each warned occasion, {ORDERS[method.order]}, was given up to {method.ratio} unwarned occasions of "
-                f"other people, {reuse}: the nearest {_on(method.distance, method.caliper)}, {_near(method.caliper)}.{_rules(method)}"
+                f"other people, {reuse}: the nearest {how}, {near}.{rules}"
             )
         case Optimal():
             return (
                 f"As many warned occasions as possible were given {method.ratio} unwarned occasions of other people "
-                f"each, none used twice, so that the total distance {_on(method.distance, method.caliper)} is the smallest possible, "
-                f"{_near(method.caliper)}.{_rules(method)}"
+                f"each, none used twice, so that the total distance {how} is the smallest possible, {near}.{rules}"
             )
         case FineBalance():
             keys = ", ".join(EXACT_KEYS.get(key, key) for key in method.balance)
             return (
                 f"Warned occasions were given {method.ratio} unwarned occasions of other people each, none used "
                 f"twice, so that first the groups' distributions of {keys} agree as closely as possible and then the "
-                f"total distance {_on(method.distance, method.caliper)} is the smallest possible, {_near(method.caliper)}."
-                f"{_rules(method)}"
+                f"total distance {how} is the smallest possible, {near}.{rules}"
             )
         case Full():
             return (
                 "Every occasion with a possible partner is in one set of one warned and one or more unwarned "
-                "occasions, or of several warned and one unwarned, so that the total distance "
-                f"{_on(method.distance, method.caliper)} is the smallest possible, {_near(method.caliper)}.{_rules(method)}"
+                f"occasions, or of several warned and one unwarned, so that the total distance {how} is the smallest "
+                f"possible, {near}.{rules}"
             )
         case GeneralisedFull():
             return (
                 "Occasions were gathered into sets with both groups in each and no one far from the others on the "
-                f"logit of the estimated probability, {_near(method.caliper)}."
+                f"logit of the estimated probability, {near}."
             )
         case Cardinality():
             return (
@@ -125,8 +126,8 @@ def _matching(method: AnyMatching) -> str:
             )
         case Subclassification():
             return (
-                f"Occasions were divided into {method.subclasses} strata of the estimated probability, and these by the "
-                "keys named below; parts without both groups left."
+                f"Occasions were divided into {method.subclasses} strata of the estimated probability, and these by "
+                "the keys named below; parts without both groups left."
             )
 
 
@@ -134,7 +135,7 @@ def _uses(most: int | None) -> str:
     return "any of them as often as it is nearest" if most is None else f"none used more than {most} times"
 
 
-def _on(distance: Distance, caliper: Caliper | None) -> str:
+def _on(distance: Distance | None, caliper: Caliper | None) -> str:
     if not isinstance(distance, CovariateDistance):
         return f"on {_scale(caliper)}"
     of = ", ".join(distance.covariates) or "all tier-1 facts"

@@ -49,10 +49,12 @@ class EntropyBalancing(Part):
 
     method: Literal["entropy_balancing"]
     """Entropy balancing."""
-    estimand: Literal["ATT", "ATC", "ATE"] = "ATT"
-    """Effect in the treated, in the untreated, or in everyone."""
+    estimand: Literal["ATT", "ATC", "ATE", "ATO"] = "ATT"
+    """Effect in the treated, in the untreated, in everyone, or in those who could have gone either way."""
     moments: Literal[1, 2, 3] = 1
     """How many moments of each covariate agree: means, variances, skewness."""
+    interactions: bool = False
+    """Whether the means of all pairwise products agree too."""
 
 
 class CovariateBalancing(Part):
@@ -60,8 +62,8 @@ class CovariateBalancing(Part):
 
     method: Literal["covariate_balancing"]
     """The covariate-balancing propensity score."""
-    estimand: Literal["ATT", "ATE"] = "ATT"
-    """Effect in the treated, or in everyone."""
+    estimand: Literal["ATT", "ATC", "ATE"] = "ATT"
+    """Effect in the treated, in the untreated, or in everyone."""
 
 
 AnyWeighting = PropensityWeighting | EntropyBalancing | CovariateBalancing

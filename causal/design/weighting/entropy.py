@@ -17,7 +17,7 @@ from causal.errors import DesignError
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
-EntropyEstimand = Literal["ATT", "ATC", "ATE"]
+EntropyEstimand = Literal["ATT", "ATC", "ATE", "ATO"]
 
 
 def entropy_weights(
@@ -30,6 +30,7 @@ def entropy_weights(
     interactions: bool = False,
     base_weights: FloatArray | None = None,
     clusters: IntArray | None = None,
+    overlap: FloatArray | None = None,
     nuisance: bool = True,
     memory: float = MEMORY,
 ) -> Weights:
@@ -43,7 +44,7 @@ def entropy_weights(
         p names, for refusals.
     estimand
         ``ATT``: comparisons get the means of the treated, whose weight is 1. ``ATC``: the reverse. ``ATE``: both
-        groups get the means of everyone.
+        groups get the means of everyone. ``ATO``: both get the means of the overlap population, `overlap`.
     moments
         1 for means, 2 for variances too, 3 for skewness too.
     interactions
@@ -52,8 +53,12 @@ def entropy_weights(
         (n,) above 0: the weights to stay near in the groups that are weighted; None for equal ones.
     clusters
         (n,) codes of clinics or clinicians within which the weights of both groups sum alike; None for none.
+    overlap
+        (n,) for the ATO: ``e(1 - e)`` of estimated probabilities e, each occasion's part in the overlap population (Li,
+        Morgan & Zaslavsky 2018); needed there and nowhere else.
     nuisance
-        Whether to return the estimating functions (3 arrays as large as the terms): what a standard error needs.
+        Whether to return the estimating functions (3 arrays as large as the terms): what a standard error needs. The
+        ATO has none: its target is estimated in a first step that they do not cover.
     memory
         Gigabytes allowed.
 
@@ -99,6 +104,11 @@ def entropy_weights(
             one = _towards(terms, everyone, arm, base, "give the treated the means of everyone")
             zero = _towards(terms, everyone, ~arm, base, "give the comparisons the means of everyone")
             tilts, weight = [one, zero], one.weight + zero.weight
+        case "ATO":
+            target = _overlap(overlap, arm.size)
+            one = _towards(terms, target, arm, base, "give the treated the means of the overlap population")
+            zero = _towards(terms, target, ~arm, base, "give the comparisons the means of the overlap population")
+            tilts, weight, nuisance = [one, zero], one.weight + zero.weight, False
     return Weights(
         weight=weight,
         estimand=estimand,
@@ -108,8 +118,18 @@ def entropy_weights(
     )
 
 
-def _towards(terms: Terms, target: BoolArray, weighted: BoolArray, base: FloatArray, task: str) -> Tilt:
-    """Weights of the `weighted` rows with the sums of the `target` rows."""
+def _overlap(overlap: FloatArray | None, n: int) -> FloatArray:
+    """Each occasion's part in the overlap population, refused where it is none."""
+    if overlap is None:
+        raise ValueError("the ATO needs each occasion's part in the overlap population")
+    part = np.asarray(overlap, dtype=np.float64)
+    if part.shape != (n,) or not (np.isfinite(part).all() and (part >= 0).all() and part.sum() > 0):
+        raise DesignError("design.probability", "some parts in the overlap population are negative or missing")
+    return part
+
+
+def _towards(terms: Terms, target: BoolArray | FloatArray, weighted: BoolArray, base: FloatArray, task: str) -> Tilt:
+    """Weights of the `weighted` rows with the sums of the `target` rows, each counted with its part."""
     start = np.zeros(len(terms.names))
     used = base * weighted
     start[0] = np.log(target.sum() / used.sum())

@@ -246,3 +246,33 @@ def test_refusals(change: dict[str, Any], code: str) -> None:
     with pytest.raises(DesignError) as caught:
         entropy_weights(**({"covariates": x, "treated": treated, "names": NAMES} | change))
     assert caught.value.code == code
+
+
+def test_overlap_population_is_both_groups_target() -> None:
+    """Under the ATO both groups get the means of everyone weighted by e(1 - e); a logistic e leaves nothing to do."""
+    from causal.design.propensity.fit import fit_propensity
+    from causal.design.weighting.propensity_weights import propensity_weights
+
+    rng = np.random.default_rng(11)
+    x = rng.normal(size=(500, 3))
+    arm = rng.random(500) < 1 / (1 + np.exp(0.8 - x[:, 0]))
+    fitted = fit_propensity(x, arm, names=["a", "b", "c"])
+    part = fitted.probability * (1 - fitted.probability)
+    w = entropy_weights(x, arm, names=["a", "b", "c"], estimand="ATO", overlap=part)
+    target = np.average(x, axis=0, weights=part)
+    for side in (arm, ~arm):
+        np.testing.assert_allclose(np.average(x[side], axis=0, weights=w.weight[side]), target, atol=1e-9)
+    assert (w.estimand, w.nuisance) == ("ATO", None)
+    overlap = propensity_weights(arm, logit=fitted.logit, estimand="ATO").weight
+    between = [np.average(x[arm], axis=0, weights=v[arm]) - np.average(x[~arm], axis=0, weights=v[~arm])
+               for v in (w.weight, overlap)]  # fmt: skip
+    np.testing.assert_allclose(between, 0, atol=1e-8)
+
+
+def test_overlap_population_needs_its_parts() -> None:
+    """No parts is a mistake of the caller; negative ones are refused."""
+    x, arm = np.array([[0.0], [1], [2], [1.5]]), np.array([False, False, True, True])
+    with pytest.raises(ValueError, match="overlap population"):
+        entropy_weights(x, arm, names=["a"], estimand="ATO")
+    with pytest.raises(DesignError, match=r"^\[design\.probability\]"):
+        entropy_weights(x, arm, names=["a"], estimand="ATO", overlap=np.array([-1.0, 1, 1, 1]))
