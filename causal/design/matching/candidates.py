@@ -126,27 +126,17 @@ def candidate_edges(
     return Edges(indptr, *_filling()(near, indptr))
 
 
-def reach(
-    coordinates: FloatArray,
-    treated: BoolArray,
-    *,
-    caliper: float | None,
-    pairing: Pairing,
-    nearest_first: bool = False,
-) -> Reach:
+def reach(coordinates: FloatArray, treated: BoolArray, *, caliper: float | None, pairing: Pairing) -> Reach:
     """Sort the pool so that each treated occasion's candidates are neighbours, and find where they begin and end.
 
-    Parameters are those of `candidate_edges`. With `nearest_first` the key is a coordinate; otherwise whatever leaves
-    the fewest pairs to look at.
+    Arguments and refusals are those of `candidate_edges`. The key is whatever leaves the fewest pairs to look at.
     """
     z = np.asarray(coordinates, dtype=np.float64)
     z = np.ascontiguousarray(z.reshape(z.shape[0], -1))
     case = np.asarray(treated, dtype=np.bool_)
     refuse_distances(z, case, caliper=caliper, pairing=pairing)
     widest = z[:, int(np.argmax(np.ptp(z, axis=0)))]
-    keys = [(widest, np.inf if caliper is None else float(caliper))]
-    if not nearest_first:
-        keys += _bounded(pairing)
+    keys = [(widest, np.inf if caliper is None else float(caliper)), *_bounded(pairing)]
     stratum = (
         np.zeros(case.size, np.int64) if pairing.exact is None else np.unique(pairing.exact, return_inverse=True)[1]
     )

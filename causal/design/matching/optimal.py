@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.matching.candidates import reach, refuse_distances
+from causal.design.matching.candidates import refuse_distances
 from causal.design.matching.optimal_graph import graph_choices
 from causal.design.matching.optimal_line import line_choices
+from causal.design.matching.optimal_pricing import market
 from causal.design.matching.pairing import Pairing, nothing_matched
 from causal.design.matching.sets import MatchedSets, sets_from_choices
 from causal.design.memory import MEMORY, require_memory
@@ -107,8 +108,8 @@ def _choices(
         cases, given = _on_the_line(z[:, 0], case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
         if pairing.person is None or not _meets_itself(pairing.person, np.column_stack([cases, given])):
             return cases, given  # the optimum without the rule on persons keeps it, so it is the optimum with it
-    near = reach(z, case, caliper=caliper, pairing=pairing, nearest_first=z.shape[1] == 1)
-    chosen = graph_choices(near, ratio=ratio, memory=memory)
+    pairs = market(z, case, caliper=caliper, pairing=pairing)
+    chosen = graph_choices(pairs, ratio=ratio, memory=memory)
     cases, pool = np.flatnonzero(case), np.flatnonzero(~case)
     given = np.where(chosen >= 0, pool[chosen], -1)
     if pairing.person is not None and ratio > 1 and _meets_itself(pairing.person, given):

@@ -11,23 +11,24 @@ Volgenant 1987, Computing 38:325-340), which ends at a free comparison or, none 
 left empty.
 
 *Pricing.* The search starts with each treated occasion's cheapest candidates. Its dual prices tell of every other
-admissible pair whether it could improve the matching (linear programming duality); those that could are added, and the
-search is repeated, until none is left: the matching is then optimal over all admissible pairs.
+admissible pair whether it could improve the matching (linear programming duality); those that could are added
+(`optimal_pricing` finds them), and the search is repeated, until none is left: the matching is then optimal over all
+admissible pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from heapq import heappop, heappush, heapreplace
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.matching.candidates import BYTES_PER_EDGE, Edges, Reach, distance, sort_edges
+from causal.design.matching.candidates import BYTES_PER_EDGE, Edges, sort_edges
 from causal.design.matching.compiled import compiled
-from causal.design.matching.pairing import admissible, reluctance
+from causal.design.matching.optimal_pricing import Assignment, Market, improving
 from causal.design.memory import require_memory
 
 FloatArray = NDArray[np.float64]
@@ -35,27 +36,6 @@ IntArray = NDArray[np.int64]
 
 FIRST_CANDIDATES = 8  # candidates of each slot to begin with; each round allows twice as many new ones
 UNREACHED = 3  # a level above all that occur
-ROUNDING = 1e-12  # of the largest price: pairs that would improve the matching by less differ by rounding
-
-
-class Assignment(NamedTuple):
-    """A matching and the dual prices that prove it optimal, in two levels: empty slots, then distance.
-
-    Attributes
-    ----------
-    given
-        (n1 * ratio,) comparison in each treated occasion's slots, counted in row order; -1 where empty.
-    slot_level, slot_price
-        (n1 * ratio,) prices of the slots.
-    level, price
-        (n0,) prices of the comparisons: (0, 0) where unused, at most that where used.
-    """
-
-    given: IntArray
-    slot_level: IntArray
-    slot_price: FloatArray
-    level: IntArray
-    price: FloatArray
 
 
 class Search(NamedTuple):
@@ -67,13 +47,13 @@ class Search(NamedTuple):
     via: IntArray
 
 
-def graph_choices(near: Reach, *, ratio: int, memory: float) -> IntArray:
+def graph_choices(pairs: Market, *, ratio: int, memory: float) -> IntArray:
     """Comparisons (n1, ratio) of each treated occasion, both counted in row order, -1 where none.
 
     Most pairs, most treated occasions with a comparison, then the least total cost, over all pairs that the rules and
     the caliper admit.
     """
-    n1, n0 = near.begin.size, near.comparison.size
+    n1, n0 = pairs.root.size, pairs.comparison.size
     edges = Edges(np.zeros(n1 + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
     best = assignment(edges, ratio, n0)  # nothing matched: every pair would improve it
     most = FIRST_CANDIDATES * ratio
@@ -86,7 +66,7 @@ def graph_choices(near: Reach, *, ratio: int, memory: float) -> IntArray:
             work=f"optimal matching with up to {edges.cost.size + n1 * most:,} candidate pairs",
             instead="give a caliper, or a narrower one, or match exactly on more variables",
         )
-        added = _improving_kernel()(near, edges, best, ratio, most)
+        added = improving(pairs, edges, best, ratio=ratio, most=most)
         if added.cost.size == 0:
             return best.given.reshape(n1, ratio)
         edges = _joining_kernel()(edges, added)
@@ -101,17 +81,12 @@ def assignment(edges: Edges, ratio: int, n0: int) -> Assignment:
     >>> assignment(pairs, 1, 2).given.tolist()
     [1, 0]
     """
-    return Assignment(*_assigning_kernel()(edges, ratio, n0))
+    return _assigning_kernel()(edges, ratio, n0)
 
 
 @cache
 def _assigning_kernel() -> Callable[..., Assignment]:
     return compiled(_assign, _begin, _augment, _reprice, _exchange)
-
-
-@cache
-def _improving_kernel() -> Callable[..., Edges]:
-    return compiled(_improving, admissible, reluctance, distance)
 
 
 @cache
@@ -234,70 +209,6 @@ def _exchange(best: Assignment, search: Search, end_slot: int, end_comparison: i
         slot = search.via[passed_on]
         search.holder[passed_on] = slot
         passed_on, best.given[slot] = best.given[slot], passed_on
-
-
-def _improving(  # noqa: PLR0912 - one search, compiled as a whole
-    near: Reach, edges: Edges, best: Assignment, ratio: int, most: int
-) -> Edges:
-    """Admissible pairs, not listed yet, whose prices say that they might improve the matching.
-
-    Of each treated occasion the `most` promising (least reduced cost). Candidates are visited outwards from its key;
-    where the key bounds the distance, until none farther out can be promising.
-    """
-    n1 = near.begin.size
-    largest = max(np.abs(best.slot_price).max(), np.abs(best.price).max())
-    indptr = np.zeros(n1 + 1, dtype=np.int64)
-    comparison = np.empty(n1 * most, dtype=np.int32)
-    cost = np.empty(n1 * most, dtype=np.float64)
-    e = 0
-    for i in range(n1):
-        level, price = best.slot_level[i * ratio], best.slot_price[i * ratio]
-        for s in range(i * ratio + 1, (i + 1) * ratio):
-            if (best.slot_level[s], best.slot_price[s]) > (level, price):  # noqa: PLR1730 - numba has no max of pairs
-                level, price = best.slot_level[s], best.slot_price[s]
-        kept = [(0, 0.0, 0, 0.0)]  # heap, least promising first: minus (reduced level, reduced cost, comparison), cost
-        kept.pop()
-        bar_level, bar = 0, -ROUNDING * largest  # to be undercut
-        key = near.key[i]
-        right = near.begin[i] + np.searchsorted(near.key[n1 + near.begin[i] : n1 + near.end[i]], key)
-        left = right - 1
-        while left >= near.begin[i] or right < near.end[i]:
-            ahead = near.key[n1 + right] - key if right < near.end[i] else np.inf
-            behind = key - near.key[n1 + left] if left >= near.begin[i] else np.inf
-            p = right if ahead <= behind else left
-            gap = min(ahead, behind) if near.key_bounds_distance else 0.0
-            if (-level, gap - price) >= (bar_level, bar):
-                break
-            if p == right:
-                right += 1
-            else:
-                left -= 1
-            j = near.comparison[p]
-            reduced_level = -level - best.level[j]
-            apart = distance(near.coordinates, i, n1 + p)
-            if apart > near.caliper or (reduced_level, apart - price - best.price[j]) >= (bar_level, bar):
-                continue
-            if not admissible(near.rules, i, n1 + p):
-                continue
-            total = apart + reluctance(near.rules, i, n1 + p)
-            reduced = total - price - best.price[j]
-            listed = (reduced_level, reduced) >= (bar_level, bar)
-            for known in range(edges.indptr[i], edges.indptr[i + 1]):
-                listed = listed or edges.comparison[known] == j
-            if listed:
-                continue
-            entry = (-reduced_level, -reduced, -j, total)
-            if len(kept) < most:
-                heappush(kept, entry)
-            else:
-                heapreplace(kept, entry)
-            if len(kept) == most:
-                bar_level, bar = -kept[0][0], -kept[0][1]
-        for entry in kept:
-            comparison[e], cost[e] = -entry[2], entry[3]
-            e += 1
-        indptr[i + 1] = e
-    return Edges(indptr, comparison[:e].copy(), cost[:e].copy())
 
 
 def _join(edges: Edges, added: Edges) -> Edges:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causal.design.matching import optimal_graph
-from causal.design.matching.candidates import Edges, candidate_edges, reach
-from causal.design.matching.optimal_graph import Assignment, assignment, graph_choices
+from causal.design.matching import optimal_graph, optimal_pricing
+from causal.design.matching.candidates import Edges, candidate_edges
+from causal.design.matching.optimal_graph import assignment, graph_choices
+from causal.design.matching.optimal_pricing import Assignment, market
 from causal.design.matching.pairing import Pairing
 from causal.errors import DesignError
 
@@ -26,7 +27,11 @@ def problems(draw: st.DrawFn, most: int = 40) -> Problem:
     z = rng.integers(0, draw(st.sampled_from([4, 100])), (n, draw(st.sampled_from([1, 2])))) / 2 + treated[:, None]
     entry = rng.integers(-20, 20, n).astype(float)
     rules = Pairing(
+        exact=rng.integers(0, 3, n) if draw(st.booleans()) else None,
         differ=rng.integers(0, 4, (n, 1)) if draw(st.booleans()) else None,
+        calipers=rng.integers(0, 9, (n, 2)).astype(float),
+        widths=np.array([draw(st.sampled_from([3.0, 100.0])), -1.0]),
+        window=draw(st.sampled_from([8.0, 100.0])),
         time=rng.integers(0, 20, n).astype(float),
         at_risk=np.column_stack([entry, entry + 20]) if draw(st.booleans()) else None,
         prefer=rng.integers(0, 2, (n, 1)) if draw(st.booleans()) else np.zeros((n, 1), int),
@@ -84,17 +89,18 @@ def test_prices_prove_the_matching_optimal(problem: Problem) -> None:
 
 
 @settings(deadline=None, max_examples=200)
-@given(problem=problems(), first=st.integers(1, 3))
-def test_few_candidates_are_enough(problem: Problem, first: int) -> None:
-    """Starting from one to three candidates each, pricing ends with the worth of the full list of pairs."""
+@given(problem=problems(), first=st.integers(1, 3), leaf=st.integers(1, 8))
+def test_few_candidates_are_enough(problem: Problem, first: int, leaf: int) -> None:
+    """Starting from one to three candidates each, in boxes of any size, pricing ends with the full list's worth."""
     z, treated, caliper, rules, ratio = problem
     edges = candidate_edges(z, treated, caliper=caliper, pairing=rules)
     n0 = int((~treated).sum())
     full = assignment(edges, ratio, n0).given.reshape(-1, ratio)
-    near = reach(z, treated, caliper=caliper, pairing=rules, nearest_first=z.shape[1] == 1)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimal_pricing, "LEAF", leaf)
         patch.setattr(optimal_graph, "FIRST_CANDIDATES", first)
-        priced = graph_choices(near, ratio=ratio, memory=1.0)
+        pairs = market(z, treated, caliper=caliper, pairing=rules)
+        priced = graph_choices(pairs, ratio=ratio, memory=1.0)
     ours, theirs = worth(priced, dense(edges, n0)), worth(full, dense(edges, n0))
     assert ours[:2] == theirs[:2]
     assert ours[2] == pytest.approx(theirs[2], abs=1e-9)
@@ -125,10 +131,10 @@ def test_is_as_good_as_scipys_sparse_assignment() -> None:
     rng = np.random.default_rng(3)
     treated = np.arange(1500) < 300
     z = rng.normal(size=(1500, 2)) + 0.5 * treated[:, None]
-    near = reach(z, treated, caliper=None, pairing=Pairing())
+    pairs = market(z, treated, caliper=None, pairing=Pairing())
     cost = np.sqrt(((z[:300][:, None] - z[300:]) ** 2).sum(axis=2))
     rows, columns = min_weight_full_bipartite_matching(csr_array(cost))
-    ours = worth(graph_choices(near, ratio=1, memory=1.0), cost)
+    ours = worth(graph_choices(pairs, ratio=1, memory=1.0), cost)
     assert ours == (300, 300, pytest.approx(cost[rows, columns].sum(), rel=1e-12))
 
 
@@ -137,25 +143,26 @@ def test_is_as_good_as_scipys_sparse_assignment() -> None:
 def test_compiled_and_plain_loops_agree(problem: Problem) -> None:
     """The loops choose the same comparisons run as plain Python."""
     z, treated, caliper, rules, ratio = problem
-    near = reach(z, treated, caliper=caliper, pairing=rules, nearest_first=z.shape[1] == 1)
-    compiled = graph_choices(near, ratio=ratio, memory=1.0)
+    pairs = market(z, treated, caliper=caliper, pairing=rules)
+    compiled = graph_choices(pairs, ratio=ratio, memory=1.0)
     with pytest.MonkeyPatch.context() as patch:
-        for kernel, loop in [("_assigning", "_assign"), ("_improving", "_improving"), ("_joining", "_join")]:
-            patch.setattr(optimal_graph, f"{kernel}_kernel", lambda loop=loop: getattr(optimal_graph, loop))
-        plain = graph_choices(near, ratio=ratio, memory=1.0)
+        patch.setattr(optimal_graph, "_assigning_kernel", lambda: optimal_graph._assign)
+        patch.setattr(optimal_graph, "_joining_kernel", lambda: optimal_graph._join)
+        patch.setattr(optimal_pricing, "_improving_kernel", lambda: optimal_pricing._improving)
+        plain = graph_choices(pairs, ratio=ratio, memory=1.0)
     np.testing.assert_array_equal(compiled, plain)
 
 
 def test_tiny_distances_beside_large_ones_keep_their_precision() -> None:
     """Distances of 1e-9 decide between comparisons although another treated occasion is 1e6 away."""
     score = np.array([0.0, 1e6, 3e-9, 2e-9, 0.5])
-    near = reach(score, np.arange(5) < 2, caliper=None, pairing=Pairing(), nearest_first=True)
-    assert graph_choices(near, ratio=1, memory=1.0).tolist() == [[1], [2]]
+    pairs = market(score, np.arange(5) < 2, caliper=None, pairing=Pairing())
+    assert graph_choices(pairs, ratio=1, memory=1.0).tolist() == [[1], [2]]
 
 
 def test_memory_is_refused_before_the_search() -> None:
     """A thousand treated occasions with a candidate each need more than 10 kB."""
-    near = reach(np.arange(2000.0), np.arange(2000) < 1000, caliper=None, pairing=Pairing(), nearest_first=True)
+    pairs = market(np.arange(2000.0), np.arange(2000) < 1000, caliper=None, pairing=Pairing())
     with pytest.raises(DesignError, match="candidate pairs") as refusal:
-        graph_choices(near, ratio=1, memory=1e-5)
+        graph_choices(pairs, ratio=1, memory=1e-5)
     assert refusal.value.code == "design.memory"
