@@ -23,7 +23,7 @@ from causal.design.matching.nearest import (
     nearest,
     position,
     seek,
-    settle_closest,
+    settle,
     take,
 )
 from causal.design.matching.neighbours import LISTED_PREFERENCES, Neighbours, list_neighbours
@@ -119,22 +119,18 @@ def match_greedy(
     limits = _limits(by_row.size, score.size - by_row.size, ratio, ratios)
     most, k = _most_uses(most_uses, replacement=replacement), int(limits.max())
     _require_memory(score.size, by_row.size, k, pairing, memory)
-    coming = _coming(score[by_row], order, rng)
+    coming, rank = _coming(score[by_row], order, rng)
     cases = by_row[coming]
     near = list_neighbours(score, treated, cases, pairing)
     slots = np.full((cases.size, k), -1, dtype=np.int32)
     if near.row.size:
-        choose = _choose_closest if order == "closest" else _choose_in_turn
-        choose(
-            near,
-            None if pairing.only_exact else _rules(pairing, cases, near),
-            score[cases],
-            coming,
-            limits[coming],
-            np.inf if caliper is None else float(caliper),
-            most,
-            slots,
-        )
+        rules = None if pairing.only_exact else _rules(pairing, cases, near)
+        width = np.inf if caliper is None else float(caliper)
+        search = (near, rules, score[cases], limits[coming], width, most, slots)
+        if order in {"highest", "lowest"}:
+            _choose_in_turn(*search)
+        else:
+            _settle(*search, rank=rank, closest=order == "closest")
     if not (slots[:, 0] >= 0).any():
         raise nothing_matched()
     chosen = np.empty(slots.shape, dtype=np.int64)
@@ -256,15 +252,19 @@ def _rules(pairing: Pairing, cases: IntArray, near: Neighbours) -> PairArrays:
     return pairing.rows(np.concatenate([cases, slots])).arrays(cases.size + slots.size)
 
 
-def _coming(score: FloatArray, order: Order, rng: np.random.Generator | None) -> IntArray:
-    """The treated (n1,) in the order in which they choose; in order of score where the closest pair does."""
-    if order == "random":
-        if rng is None:
-            raise ValueError("a random order needs rng")
-        return rng.permutation(score.size)
-    if order == "data":
-        return np.arange(score.size)
-    return _ascending(-score if order == "highest" else score)
+def _coming(score: FloatArray, order: Order, rng: np.random.Generator | None) -> tuple[IntArray, IntArray]:
+    """The treated in the order in which they are looked at (n1,), and the rank of each in choosing (n1,).
+
+    All but the highest first are looked at from the lowest score, whoever chooses: neighbours then lie close together.
+    """
+    coming = _ascending(-score if order == "highest" else score)
+    if order != "random":
+        return coming, coming
+    if rng is None:
+        raise ValueError("a random order needs rng")
+    rank = np.empty(score.size, dtype=np.int64)
+    rank[rng.permutation(score.size)] = np.arange(score.size)
+    return coming, rank[coming]
 
 
 def _ascending(values: FloatArray) -> IntArray:
@@ -277,25 +277,28 @@ def _choose_in_turn(
     near: Neighbours,
     rules: PairArrays | None,
     value: FloatArray,
-    rank: IntArray,  # noqa: ARG001 - ties were broken when the treated were put in order
     limits: IntArray,
     caliper: float,
     most: int,
     chosen: ShortArray,
 ) -> None:
+    """Fill `chosen` (n1, k) with slots, round by round, everyone choosing as they come."""
     _loops().choose_in_turn(near, _all_free(near), rules, value, limits, caliper, most, chosen)
 
 
-def _choose_closest(
+def _settle(
     near: Neighbours,
     rules: PairArrays | None,
     value: FloatArray,
-    rank: IntArray,
     limits: IntArray,
     caliper: float,
     most: int,
     chosen: ShortArray,
+    *,
+    rank: IntArray,
+    closest: bool,
 ) -> None:
+    """Fill `chosen` (n1, k) with slots, round by round: all look first, then choose by rank or the closest first."""
     free, loops = _all_free(near), _loops()
     for turn in range(chosen.shape[1]):
         distance = np.empty(value.size)
@@ -303,15 +306,18 @@ def _choose_closest(
         found = np.flatnonzero(chosen[:, turn] >= 0)
         if found.size == 0:
             break
-        found = found[np.argsort(rank[found])]
-        queue = found[_ascending(np.minimum(distance[found], np.finfo(np.float64).max))]  # a penalty may be infinite
-        loops.settle_closest(near, free, rules, value, caliper, most, turn, queue, rank, chosen, distance)
+        queue = found[np.argsort(rank[found])]
+        if closest:
+            queue = queue[
+                _ascending(np.minimum(distance[queue], np.finfo(np.float64).max))
+            ]  # penalties may be infinite
+        loops.settle(near, free, rules, value, caliper, most, turn, closest, queue, rank, chosen, distance)
 
 
 class _Loops(NamedTuple):
     choose_in_turn: Callable[..., None]
     seek: Callable[..., None]
-    settle_closest: Callable[..., None]
+    settle: Callable[..., None]
 
 
 @cache
@@ -320,5 +326,5 @@ def _loops() -> _Loops:
     return _Loops(
         compiled(choose_in_turn, take, *search),
         compiled(seek, *search),
-        compiled(settle_closest, before, take, *search),
+        compiled(settle, before, take, *search),
     )

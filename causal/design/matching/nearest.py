@@ -71,10 +71,12 @@ def nearest(  # noqa: PLR0912, PLR0915 - one loop nest, compiled as a whole
     chosen: ShortArray,
     turn: int,
     caliper: float,
+    hint: int,
 ) -> tuple[int, float]:
     """Slot of the best comparison for treated occasion i, and its distance with reluctance; -1 where there is none.
 
     `rules` count the n1 treated occasions first, then the slots. `chosen` (n1, k) holds the slots of earlier turns.
+    `hint` is a position near the score, or -1.
     """
     score, rows, run_begin, run_end, start = near.score, near.row, near.run_begin, near.run_end, near.start
     ahead, behind, guess = free.ahead, free.behind, free.guess
@@ -92,7 +94,7 @@ def nearest(  # noqa: PLR0912, PLR0915 - one loop nest, compiled as a whole
             low, high = start[block], start[block + 1]
             if low == high:
                 continue
-            middle = position(score, low, high, value, guess[block])
+            middle = position(score, low, high, value, hint if low <= hint < high else guess[block])
             guess[block] = middle
             left, right = middle - 1, middle
             if near.gap > 0:
@@ -163,7 +165,7 @@ def choose_in_turn(
     for turn in range(chosen.shape[1]):
         for i in range(value.size):
             if turn < limits[i] and (turn == 0 or chosen[i, turn - 1] >= 0):
-                slot, _ = nearest(near, free, rules, i, value[i], chosen, turn, caliper)
+                slot, _ = nearest(near, free, rules, i, value[i], chosen, turn, caliper, -1)
                 if slot >= 0:
                     chosen[i, turn] = slot
                     take(near, free, slot, most)
@@ -183,7 +185,7 @@ def seek(
     """Enter each treated occasion's best comparison for this round in `chosen`, and how far it is (n1,)."""
     for i in range(value.size):
         if turn < limits[i] and (turn == 0 or chosen[i, turn - 1] >= 0):
-            chosen[i, turn], distance[i] = nearest(near, free, rules, i, value[i], chosen, turn, caliper)
+            chosen[i, turn], distance[i] = nearest(near, free, rules, i, value[i], chosen, turn, caliper, -1)
 
 
 def before(distance: FloatArray, rank: IntArray, i: int, j: int) -> bool:
@@ -191,7 +193,7 @@ def before(distance: FloatArray, rank: IntArray, i: int, j: int) -> bool:
     return bool(distance[i] < distance[j] or (distance[i] == distance[j] and rank[i] < rank[j]))
 
 
-def settle_closest(
+def settle(
     near: Neighbours,
     free: Free,
     rules: PairArrays | None,
@@ -199,15 +201,17 @@ def settle_closest(
     caliper: float,
     most: int,
     turn: int,
+    closest: bool,
     queue: IntArray,
     rank: IntArray,
     chosen: ShortArray,
     distance: FloatArray,
 ) -> None:
-    """Take the closest pair left, again and again, from what `seek` entered; the entry is -1 where none is left.
+    """Take what `seek` entered in the order of `queue`; an entry is -1 where none is left.
 
-    The treated in `queue` stand in order of (distance, rank). Comparisons only disappear, so a distance once found is
-    a lower bound: an entry whose comparison is gone is sought again and waits in a heap for its new turn.
+    Comparisons only disappear, so an entry still free is still the best, and one that is gone is sought again. Where
+    the closest pair left goes first, the queue stands in order of (distance, rank), the distance once found is a lower
+    bound, and what was sought again waits in a heap for its new turn.
     """
     heap = np.empty(queue.size, dtype=np.int64)
     size = head = 0
@@ -232,8 +236,11 @@ def settle_closest(
         if free.ahead[slot] == slot:
             take(near, free, slot, most)
             continue
-        chosen[i, turn], distance[i] = nearest(near, free, rules, i, value[i], chosen, turn, caliper)
-        if chosen[i, turn] >= 0:
+        slot, distance[i] = nearest(near, free, rules, i, value[i], chosen, turn, caliper, slot)
+        chosen[i, turn] = slot
+        if slot >= 0 and not closest:
+            take(near, free, slot, most)
+        elif slot >= 0:
             p = size
             size += 1
             while p > 0 and before(distance, rank, i, heap[(p - 1) // 2]):
