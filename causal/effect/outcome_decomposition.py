@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from causal.design.propensity.columns import independent_columns
 from causal.design.propensity.firth import firth_logistic
-from causal.design.propensity.fit import REFUSE_BELOW
+from causal.design.propensity.fitted import REFUSE_BELOW
 from causal.design.propensity.logistic import expit
 from causal.effect.matched_estimates import LinearEffect, weighted_ancova
 from causal.errors import EstimationError

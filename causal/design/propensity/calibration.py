@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.diagnostics.overlap import preference_score
-from causal.design.propensity.logistic import Regression, expit, maximum_likelihood
+from causal.design.propensity.logistic import expit, maximum_likelihood
+from causal.design.propensity.sums import Regression
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching.compiled import compiled
-from causal.design.propensity.logistic import gram
+from causal.design.propensity.sums import gram
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]

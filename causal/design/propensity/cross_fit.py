@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from causal.errors import DesignError
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+TUNING_FOLDS = 5
 
 
 def cluster_folds(n: int, folds: int, clusters: IntArray | None = None) -> IntArray:
@@ -47,6 +50,31 @@ def cluster_folds(n: int, folds: int, clusters: IntArray | None = None) -> IntAr
         fold_of[cluster] = fold
         heapq.heapreplace(heap, (rows + int(size[cluster]), fold))
     return np.asarray(fold_of[code], dtype=np.int64)
+
+
+def tuning_folds(treated: BoolArray, clusters: IntArray | None) -> IntArray:
+    """Folds (n,) in which a model is tuned: five, or as many as there are clusters; no arm is empty outside one.
+
+    Raises
+    ------
+    DesignError
+        ``design.too_few_clusters``, ``design.too_few_events``.
+    """
+    groups = treated.size if clusters is None else np.unique(clusters).size
+    fold = cluster_folds(treated.size, max(2, min(TUNING_FOLDS, groups)), clusters)
+    require_both_arms(treated, fold)
+    return fold
+
+
+def require_both_arms(treated: BoolArray, fold: IntArray) -> None:
+    """Refuse folds (n,) outside one of which all rows are treated, or none."""
+    arms = [np.bincount(fold[arm], minlength=int(fold.max()) + 1) for arm in (treated, ~treated)]
+    if any((count == count.sum()).any() for count in arms):
+        raise DesignError(
+            "design.too_few_events",
+            "one fold of clusters holds an arm alone: nothing can be learned from the others",
+            fix="fewer folds, smaller clusters, or a model that needs no folds",
+        )
 
 
 def _require(found: int, folds: int) -> None:

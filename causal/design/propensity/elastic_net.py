@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching.compiled import compiled
-from causal.design.propensity.logistic import Climb, Regression, Sums, climb, log_odds, null_start, sums
+from causal.design.propensity.cross_fit import tuning_folds
+from causal.design.propensity.logistic import Climb, climb, null_start
 from causal.design.propensity.separation import not_converged
+from causal.design.propensity.sums import Regression, Sums, log_odds, sums
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -31,7 +33,9 @@ class ElasticNet:
     penalty: float
 
 
-def elastic_net(regression: Regression, *, l1_ratio: float, penalty: float | None, folds: IntArray) -> ElasticNet:
+def elastic_net(
+    regression: Regression, *, l1_ratio: float, penalty: float | None, clusters: IntArray | None
+) -> ElasticNet:
     """Slopes of standardised columns under an elastic-net penalty; the intercept is free.
 
     Parameters
@@ -42,13 +46,13 @@ def elastic_net(regression: Regression, *, l1_ratio: float, penalty: float | Non
         Share a of the penalty on absolute values.
     penalty
         Strength; None chooses it by the deviance out of fold.
-    folds
-        (n,) fold of each row, clusters kept whole.
+    clusters
+        (n,) codes, kept whole by the folds; None makes every row its own cluster.
 
     Raises
     ------
     DesignError
-        ``design.not_converged``.
+        ``design.not_converged``, and those of `tuning_folds`.
 
     Notes
     -----
@@ -58,7 +62,7 @@ def elastic_net(regression: Regression, *, l1_ratio: float, penalty: float | Non
     equals the strongest penalty.
     """
     if penalty is None:
-        grid = penalties(regression, l1_ratio)
+        grid, folds = penalties(regression, l1_ratio), tuning_folds(regression.outcome > 0.5, clusters)
         penalty = float(grid[np.argmin(_deviance_out_of_fold(regression, l1_ratio, grid, folds))])
     climbed = penalised(regression, l1_ratio, penalty, null_start(regression))
     if not climbed.settled:

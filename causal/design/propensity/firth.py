@@ -11,20 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching.compiled import compiled
-from causal.design.propensity.logistic import (
-    BLOCK,
-    Climb,
-    Regression,
-    Sums,
-    add_scores,
-    climb,
-    expit,
-    gram,
-    null_start,
-    standardised_rows,
-    sums,
-)
+from causal.design.propensity.logistic import Climb, climb, expit, null_start
 from causal.design.propensity.separation import not_converged
+from causal.design.propensity.sums import BLOCK, Regression, Sums, add_scores, gram, standardised_rows, sums
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

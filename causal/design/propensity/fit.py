@@ -8,34 +8,24 @@ smoothed away by a penalty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity.boosting import boosted
 from causal.design.propensity.calibration import c_statistic
-from causal.design.propensity.columns import Moments, kept_columns, moments, refuse_unusable
-from causal.design.propensity.cross_fit import cluster_folds
-from causal.design.propensity.elastic_net import elastic_net
-from causal.design.propensity.firth import penalised_likelihood
-from causal.design.propensity.logistic import Climb, Regression, expit, log_odds, maximum_likelihood
+from causal.design.propensity.columns import moments, refuse_unusable
+from causal.design.propensity.cross_fit import cluster_folds, require_both_arms
+from causal.design.propensity.fitted import Method, Rows, fitted_to
+from causal.design.propensity.logistic import expit
 from causal.design.propensity.model import PropensityModel
-from causal.design.propensity.separation import alone, separating_covariates, separation
 from causal.design.propensity.terms import LOGISTIC, model_columns
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-Method = Literal["maximum likelihood", "Firth", "elastic net", "boosting"]
-
-FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
-REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
-TUNING_FOLDS = 5  # folds in which a penalty is chosen and boosted scores are calibrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,41 +76,6 @@ class Propensity:
     method: Method
     penalty: float | None
     fold: IntArray | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Rows:
-    """Rows a model is fitted to or scores: columns (n, q), arms (n,), offset (n,) or (0,), tuning folds (n,)."""
-
-    x: FloatArray
-    treated: BoolArray
-    offset: FloatArray
-    clusters: IntArray | None
-
-    def take(self, rows: BoolArray) -> _Rows:
-        return _Rows(
-            x=self.x[rows],
-            treated=self.treated[rows],
-            offset=self.offset[rows] if self.offset.size else self.offset,
-            clusters=None if self.clusters is None else self.clusters[rows],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Fitted:
-    """A model of some rows: what `Propensity` says of it, its log odds there, and how it scores others."""
-
-    names: tuple[str, ...]
-    aliased: tuple[str, ...]
-    separated: tuple[str, ...]
-    coefficients: FloatArray
-    intercept: float
-    covariance: FloatArray | None
-    events_per_parameter: float
-    method: Method
-    penalty: float | None
-    logit: FloatArray
-    score: Callable[[_Rows], FloatArray]
 
 
 def fit_propensity(
@@ -191,8 +146,8 @@ def fit_propensity(
     columns, column_names = model_columns(rows.x, labels, model, rows.clusters)
     if model.adds_terms:
         found = moments(columns, rows.treated)
-    whole = _fitted(replace(rows, x=columns), found, column_names, model, seed)
-    separated, logit, fold = whole.separated, whole.logit, None
+    whole = fitted_to(replace(rows, x=columns), found, column_names, model, seed)
+    separated, logit, fold = whole.separated, whole.estimates.logit, None
     if model.cross_fit is not None:
         fold = cluster_folds(rows.treated.size, model.cross_fit, rows.clusters)
         logit, elsewhere = _cross_fitted(rows, fold, labels, model, seed)
@@ -201,15 +156,15 @@ def fit_propensity(
         names=whole.names,
         aliased=whole.aliased,
         separated=separated,
-        coefficients=whole.coefficients,
-        intercept=whole.intercept,
-        covariance=whole.covariance,
+        coefficients=whole.estimates.coefficients,
+        intercept=whole.estimates.intercept,
+        covariance=whole.estimates.covariance,
         logit=logit,
         probability=expit(logit),
         c_statistic=c_statistic(logit, rows.treated),
         events_per_parameter=whole.events_per_parameter,
-        method=whole.method,
-        penalty=whole.penalty,
+        method=whole.estimates.method,
+        penalty=whole.estimates.penalty,
         fold=fold,
     )
 
@@ -222,7 +177,7 @@ def _checked(
     offset: FloatArray | None,
     model: PropensityModel,
     rng: np.random.Generator | None,
-) -> _Rows:
+) -> Rows:
     """The arguments as arrays that fit one another."""
     x = np.require(covariates, dtype=np.float64, requirements=["C", "W"])
     y = np.asarray(treated)
@@ -245,122 +200,22 @@ def _checked(
         raise DesignError("design.not_finite", "the offset holds missing or infinite values")
     if shift.size and model.kind == "boosting":
         raise DesignError("design.rule_unsupported", "boosting takes no offset", fix="use kind logistic or elastic_net")
-    return _Rows(x=x, treated=y, offset=shift, clusters=None if clusters is None else np.asarray(clusters))
+    return Rows(x=x, treated=y, offset=shift, clusters=None if clusters is None else np.asarray(clusters))
 
 
 def _cross_fitted(
-    rows: _Rows, fold: IntArray, names: tuple[str, ...], model: PropensityModel, seed: int
+    rows: Rows, fold: IntArray, names: tuple[str, ...], model: PropensityModel, seed: int
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Log odds (n,) of every row by a model of the other folds, and the covariates that separate the arms in one."""
+    require_both_arms(rows.treated, fold)
     logit = np.empty(rows.treated.size)
     separated: dict[str, None] = {}
     for held_out in range(int(fold.max()) + 1):
         seen, unseen = fold != held_out, fold == held_out
-        if not 0 < int(rows.treated[seen].sum()) < int(seen.sum()):
-            raise _too_few("outside one of the folds an arm is empty", fix="fewer folds")
         columns, labels = model_columns(rows.x, names, model, rows.clusters, learned_from=seen)
         everyone = replace(rows, x=columns)
         training = everyone.take(seen)
-        fitted = _fitted(training, moments(training.x, training.treated), labels, model, seed)
-        logit[unseen] = fitted.score(everyone.take(unseen))
+        fitted = fitted_to(training, moments(training.x, training.treated), labels, model, seed)
+        logit[unseen] = fitted.estimates.score(everyone.take(unseen))
         separated |= dict.fromkeys(fitted.separated)
     return logit, tuple(separated)
-
-
-def _fitted(rows: _Rows, found: Moments, names: tuple[str, ...], model: PropensityModel, seed: int) -> _Fitted:
-    """One model of the rows; columns that do not vary or repeat earlier ones are left out by name."""
-    kept = kept_columns(rows.x, found)
-    x = rows.x if kept.all() else np.ascontiguousarray(rows.x[:, kept])
-    used = tuple(name for name, keep in zip(names, kept, strict=True) if keep)
-    regression = Regression(
-        x=x,
-        centre=found.centre[kept],
-        scale=found.scale[kept],
-        outcome=rows.treated.astype(np.float64),
-        offset=rows.offset,
-    )
-    n1 = int(rows.treated.sum())
-    per_parameter = min(n1, rows.treated.size - n1) / max(len(used), 1)
-    if per_parameter < REFUSE_BELOW:
-        raise _too_few(
-            f"the smaller arm has fewer than {REFUSE_BELOW:g} occasions for each of the {len(used)} covariates",
-            fix="declare fewer covariates, or wait for more occasions",
-        )
-    separated = alone(found, names)
-    unpenalised = None if separated else maximum_likelihood(regression)
-    if unpenalised is not None:
-        separated = separating_covariates(regression, unpenalised, used)
-    describe = partial(
-        _Fitted,
-        names=used,
-        aliased=tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
-        separated=separated,
-        events_per_parameter=per_parameter,
-    )
-    if model.kind == "boosting":
-        folds = cluster_folds(rows.treated.size, TUNING_FOLDS, rows.clusters)
-        score = boosted(x, rows.treated, model, folds=folds, seed=seed)
-        return describe(
-            coefficients=np.empty(0),
-            intercept=float("nan"),
-            covariance=None,
-            method="boosting",
-            penalty=None,
-            logit=score(x),
-            score=lambda others: score(others.x[:, kept]),
-        )
-    climbed, method, penalty = _climbed(rows, regression, model, per_parameter, unpenalised, separated)
-    to_original = _to_original_scale(regression)
-    original = to_original @ climbed.beta
-
-    def score_others(others: _Rows) -> FloatArray:
-        unseen = replace(
-            regression,
-            x=np.ascontiguousarray(others.x[:, kept]),
-            outcome=others.treated.astype(np.float64),
-            offset=others.offset,
-        )
-        return log_odds(unseen, climbed.beta, slice(None))
-
-    return describe(
-        coefficients=original[1:],
-        intercept=float(original[0]),
-        covariance=None
-        if method == "elastic net"
-        else to_original @ np.linalg.inv(climbed.sums.information) @ to_original.T,
-        method=method,
-        penalty=penalty,
-        logit=climbed.logit,
-        score=score_others,
-    )
-
-
-def _climbed(
-    rows: _Rows,
-    regression: Regression,
-    model: PropensityModel,
-    per_parameter: float,
-    unpenalised: Climb | None,
-    separated: tuple[str, ...],
-) -> tuple[Climb, Method, float | None]:
-    """The estimates of a linear model, how they were found, and the strength of their penalty."""
-    if model.kind == "elastic_net":
-        folds = cluster_folds(rows.treated.size, TUNING_FOLDS, rows.clusters)
-        net = elastic_net(regression, l1_ratio=model.l1_ratio, penalty=model.penalty, folds=folds)
-        return net.climbed, "elastic net", net.penalty
-    if per_parameter < FIRTH_BELOW:
-        return penalised_likelihood(regression), "Firth", None
-    if unpenalised is None or separated:
-        raise separation(separated)
-    return unpenalised, "maximum likelihood", None
-
-
-def _to_original_scale(regression: Regression) -> FloatArray:
-    """The map (k + 1, k + 1) from intercept and slopes of standardised columns to those of the columns as given."""
-    back = np.diag(np.concatenate([[1.0], 1 / regression.scale]))
-    back[0, 1:] = -regression.centre / regression.scale
-    return back
-
-
-def _too_few(message: str, *, fix: str) -> DesignError:
-    return DesignError("design.too_few_events", message, fix=fix)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.propensity.columns import Moments
-from causal.design.propensity.logistic import Climb, Regression, apart, maximum_likelihood, standardised_rows
+from causal.design.propensity.logistic import Climb, apart, maximum_likelihood
+from causal.design.propensity.sums import Regression, standardised_rows
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causal.design.propensity.cross_fit import cluster_folds
+from causal.design.propensity.cross_fit import cluster_folds, tuning_folds
 from causal.design.propensity.fit import fit_propensity
 from causal.design.propensity.model import PropensityModel
 from causal.errors import DesignError
@@ -108,3 +110,34 @@ def test_a_category_missing_outside_a_fold_is_left_out_there() -> None:
     own_fold = fit.fold == fit.fold[only_here][0]
     without = fit_propensity(x, treated, names=list("abc"), model=PropensityModel(cross_fit=5), clusters=clusters)
     np.testing.assert_allclose(fit.logit[own_fold], without.logit[own_fold], atol=1e-9)
+
+
+def test_tuning_uses_as_many_folds_as_there_are_clusters() -> None:
+    """Five folds, or one for each of fewer clusters; one cluster alone, or one that holds an arm, is refused."""
+    treated = np.arange(60) % 3 == 0
+    assert tuning_folds(treated, None).max() == 4
+    np.testing.assert_array_equal(tuning_folds(treated, np.arange(60) // 20), np.arange(60) // 20)
+    for clusters, arm, code in (
+        (np.zeros(60, dtype=np.int64), treated, "design.too_few_clusters"),
+        (np.arange(60) // 20, np.arange(60) < 15, "design.too_few_events"),
+    ):
+        with pytest.raises(DesignError) as caught:
+            tuning_folds(arm, clusters)
+        assert caught.value.code == code
+
+
+@pytest.mark.parametrize("kind", ["elastic_net", "boosting"])
+def test_one_clinic_that_holds_all_treatments_cannot_tune_a_model(kind: Literal["elastic_net", "boosting"]) -> None:
+    """A penalty or a calibration cannot be learned without the only cluster with treatments: refused, not fitted."""
+    x, _, clusters = drawn()
+    treated = (clusters == 2) & (x[:, 0] < 1)
+    with pytest.raises(DesignError) as caught:
+        fit_propensity(
+            x,
+            treated,
+            names=list("abc"),
+            model=PropensityModel(kind=kind),
+            clusters=clusters,
+            rng=np.random.default_rng(1),
+        )
+    assert caught.value.code == "design.too_few_events"

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from causal.design.propensity.columns import moments
 from causal.design.propensity.elastic_net import descend, elastic_net, penalised, penalties
 from causal.design.propensity.fit import Propensity, fit_propensity
-from causal.design.propensity.logistic import Regression, expit, null_start, standardised_rows
+from causal.design.propensity.logistic import expit, null_start
 from causal.design.propensity.model import PropensityModel
+from causal.design.propensity.sums import Regression, standardised_rows
 from causal.errors import DesignError
 
 
@@ -110,8 +111,8 @@ def test_strength_follows_the_signal() -> None:
 def test_chosen_strength_has_the_least_deviance_out_of_fold() -> None:
     """Cross-validation written out on the same folds picks the same strength."""
     r = regression(240, 3, strength=0.8)
-    folds = np.arange(240) % 3
-    chosen = elastic_net(r, l1_ratio=0.7, penalty=None, folds=folds).penalty
+    folds = np.arange(240) % 3  # three clusters, a fold each
+    chosen = elastic_net(r, l1_ratio=0.7, penalty=None, clusters=folds).penalty
     deviance = []
     for strength in penalties(r, 0.7):
         total = 0.0

@@ -186,13 +186,26 @@ def test_swapped_arms_flip_the_score() -> None:
     assert other.c_statistic == pytest.approx(one.c_statistic, abs=1e-9)
 
 
-def test_equal_covariates_get_equal_scores() -> None:
-    """Occasions with the same covariates tie exactly wherever they stand, so the tie rule can work."""
+@pytest.mark.parametrize(
+    ("events", "model"),
+    [
+        (900, PropensityModel()),
+        (40, PropensityModel()),
+        (900, PropensityModel(kind="elastic_net", penalty=0.01)),
+        (900, PropensityModel(splines=("a", "b"), interactions=(("a", "c"),))),
+    ],
+    ids=["likelihood", "Firth", "elastic net", "terms"],
+)
+def test_order_of_rows_and_ties(events: int, model: PropensityModel) -> None:
+    """Equal covariates tie exactly wherever they stand, so the tie rule can work; shuffled rows keep their scores."""
     rng = np.random.default_rng(9)
-    kinds = rng.normal(size=(40, 7))
     kind = rng.integers(0, 40, 3001)
-    fit = fit_propensity(kinds[kind], rng.random(3001) < 0.3, names=list("abcdefg"))
+    x, y = rng.normal(size=(40, 7))[kind], rng.permutation(3001) < events
+    fit = fit_propensity(x, y, names=list("abcdefg"), model=model)
     assert all(np.unique(fit.logit[kind == k]).size == 1 for k in range(40))
+    order = rng.permutation(3001)
+    shuffled = fit_propensity(x[order], y[order], names=list("abcdefg"), model=model)
+    np.testing.assert_allclose(shuffled.logit, fit.logit[order], atol=1e-8)
 
 
 @pytest.mark.slow
@@ -288,3 +301,10 @@ def test_all_missing_is_named() -> None:
     found = refusal(x, y, ["age", "severity"])
     assert found.code == "design.not_finite"
     assert "severity" in str(found)
+
+
+def test_no_covariates_give_everybody_the_share() -> None:
+    """Without covariates the score is the share treated."""
+    fit = fit_propensity(np.empty((50, 0)), np.arange(50) < 20, names=[])
+    np.testing.assert_allclose(fit.probability, 0.4, rtol=1e-12)
+    assert fit.c_statistic == 0.5

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from causal.design.propensity import logistic
+from causal.design.propensity import sums as summing
 from causal.design.propensity.columns import moments
-from causal.design.propensity.logistic import (
+from causal.design.propensity.logistic import apart, expit, maximum_likelihood
+from causal.design.propensity.sums import (
     Regression,
     add_residuals,
     add_up,
-    apart,
-    expit,
     gram,
     log_odds,
-    maximum_likelihood,
     padded,
     products,
     standardised_rows,
@@ -56,7 +55,7 @@ def test_loops_are_matrix_products(n: int, lead: int) -> None:
 @pytest.mark.parametrize("intercept", [False, True])
 def test_sums_are_those_of_the_likelihood(monkeypatch: pytest.MonkeyPatch, *, offset: bool, intercept: bool) -> None:
     """Value, score and information equal their formulas written out, over several blocks of rows."""
-    monkeypatch.setattr(logistic, "BLOCK", 100)
+    monkeypatch.setattr(summing, "BLOCK", 100)
     r = regression(333, 3, offset=offset, intercept=intercept)
     beta = np.array([-0.5, 0.3, -0.2, 0.4])[: 3 + intercept]
     logit = np.full(333, np.inf)

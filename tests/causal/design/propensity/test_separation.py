@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from causal.design.propensity.columns import independent_columns, moments
 from causal.design.propensity.fit import fit_propensity
-from causal.design.propensity.logistic import Climb, Regression, maximum_likelihood, standardised_rows, sums
+from causal.design.propensity.logistic import Climb, maximum_likelihood
 from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.separation import separating_covariates, separating_direction
+from causal.design.propensity.sums import Regression, standardised_rows, sums
 from causal.errors import DesignError
 
 

@@ -1,0 +1,169 @@
+"""One model of some rows: which columns count, whether they separate the arms, and the estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.design.propensity.boosting import boosted
+from causal.design.propensity.columns import Moments, kept_columns
+from causal.design.propensity.elastic_net import elastic_net
+from causal.design.propensity.firth import penalised_likelihood
+from causal.design.propensity.logistic import Climb, maximum_likelihood
+from causal.design.propensity.model import PropensityModel
+from causal.design.propensity.separation import alone, separating_covariates, separation
+from causal.design.propensity.sums import Regression, log_odds
+from causal.errors import DesignError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Method = Literal["maximum likelihood", "Firth", "elastic net", "boosting"]
+
+FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
+REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """Rows a model is fitted to or scores: columns (n, q), arms (n,), offset (n,) or (0,), clusters (n,) or None."""
+
+    x: FloatArray
+    treated: BoolArray
+    offset: FloatArray
+    clusters: IntArray | None
+
+    def take(self, rows: BoolArray) -> Rows:
+        """Some of the rows."""
+        return Rows(
+            x=self.x[rows],
+            treated=self.treated[rows],
+            offset=self.offset[rows] if self.offset.size else self.offset,
+            clusters=None if self.clusters is None else self.clusters[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Estimates:
+    """Estimates of one model, their log odds (n,) on its rows, and how it scores others; see `Propensity`."""
+
+    method: Method
+    coefficients: FloatArray
+    intercept: float
+    covariance: FloatArray | None
+    penalty: float | None
+    logit: FloatArray
+    score: Callable[[Rows], FloatArray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitted:
+    """A model of some rows: estimates of the columns kept, and what was found about the columns."""
+
+    names: tuple[str, ...]
+    aliased: tuple[str, ...]
+    separated: tuple[str, ...]
+    events_per_parameter: float
+    estimates: Estimates
+
+
+def fitted_to(rows: Rows, found: Moments, names: tuple[str, ...], model: PropensityModel, seed: int) -> Fitted:
+    """One model of the rows; columns that do not vary or repeat earlier ones are left out by name.
+
+    Raises
+    ------
+    DesignError
+        As `fit_propensity`.
+    """
+    kept = kept_columns(rows.x, found)
+    used = tuple(name for name, keep in zip(names, kept, strict=True) if keep)
+    per_parameter = min(int(rows.treated.sum()), int((~rows.treated).sum())) / max(len(used), 1)
+    if per_parameter < REFUSE_BELOW:
+        raise DesignError(
+            "design.too_few_events",
+            f"the smaller arm has fewer than {REFUSE_BELOW:g} occasions for each of the {len(used)} covariates",
+            fix="declare fewer covariates, or wait for more occasions",
+        )
+    regression = _regression(rows, kept, found.centre[kept], found.scale[kept])
+    separated = alone(found, names)
+    unpenalised = None if separated else maximum_likelihood(regression)
+    if unpenalised is not None:
+        separated = separating_covariates(regression, unpenalised, used)
+    return Fitted(
+        names=used,
+        aliased=tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
+        separated=separated,
+        events_per_parameter=per_parameter,
+        estimates=_boosted(rows, kept, model, seed)
+        if model.kind == "boosting"
+        else _linear(rows, kept, regression, model, per_parameter, unpenalised, separated),
+    )
+
+
+def _regression(rows: Rows, kept: BoolArray, centre: FloatArray, scale: FloatArray) -> Regression:
+    """The regression of the arm on the columns kept."""
+    return Regression(
+        x=rows.x if kept.all() else np.ascontiguousarray(rows.x[:, kept]),
+        centre=centre,
+        scale=scale,
+        outcome=rows.treated.astype(np.float64),
+        offset=rows.offset,
+    )
+
+
+def _boosted(rows: Rows, kept: BoolArray, model: PropensityModel, seed: int) -> Estimates:
+    score = boosted(rows.x[:, kept], rows.treated, model, clusters=rows.clusters, seed=seed)
+    return Estimates(
+        method="boosting",
+        coefficients=np.empty(0),
+        intercept=float("nan"),
+        covariance=None,
+        penalty=None,
+        logit=score(rows.x[:, kept]),
+        score=lambda others: score(others.x[:, kept]),
+    )
+
+
+def _linear(
+    rows: Rows,
+    kept: BoolArray,
+    regression: Regression,
+    model: PropensityModel,
+    per_parameter: float,
+    unpenalised: Climb | None,
+    separated: tuple[str, ...],
+) -> Estimates:
+    """Estimates of a linear model on the scale of the columns as given."""
+    penalty = None
+    if model.kind == "elastic_net":
+        net = elastic_net(regression, l1_ratio=model.l1_ratio, penalty=model.penalty, clusters=rows.clusters)
+        method: Method = "elastic net"
+        climbed, penalty = net.climbed, net.penalty
+    elif per_parameter < FIRTH_BELOW:
+        method, climbed = "Firth", penalised_likelihood(regression)
+    elif unpenalised is None or separated:
+        raise separation(separated)
+    else:
+        method, climbed = "maximum likelihood", unpenalised
+    back = np.diag(np.concatenate([[1.0], 1 / regression.scale]))
+    back[0, 1:] = -regression.centre / regression.scale
+    estimates = back @ climbed.beta
+    covariance = None if penalty is not None else back @ np.linalg.inv(climbed.sums.information) @ back.T
+
+    def score(others: Rows) -> FloatArray:
+        unseen = _regression(others, kept, regression.centre, regression.scale)
+        return log_odds(unseen, climbed.beta, slice(None))
+
+    return Estimates(
+        method=method,
+        coefficients=estimates[1:],
+        intercept=float(estimates[0]),
+        covariance=covariance,
+        penalty=penalty,
+        logit=climbed.logit,
+        score=score,
+    )
