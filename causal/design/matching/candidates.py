@@ -23,6 +23,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+LARGEST = 1e150  # of a coordinate: beyond, squares are infinite
 BYTES_PER_EDGE = 12  # a 32-bit position and a cost
 
 
@@ -160,7 +161,7 @@ def reach(coordinates: FloatArray, treated: BoolArray, *, caliper: float | None,
 def refuse_distances(z: FloatArray, case: BoolArray, *, caliper: float | None, pairing: Pairing) -> None:
     """Refuse coordinates, arms, calipers and penalties that give no distances."""
     refuse_arms(case)
-    if not np.isfinite(z).all():
+    if not (np.abs(z) <= LARGEST).all():
         raise DesignError("design.not_finite", "the score or a coordinate of some occasion is missing or infinite")
     if caliper is not None and not caliper > 0:
         raise DesignError("design.caliper", f"the caliper must be above 0, got {caliper:g}")

@@ -132,6 +132,7 @@ def test_too_long_a_list_is_refused_before_it_is_made() -> None:
         ("design.no_treated", [0.0, 1.0], [0, 0], None, Pairing()),
         ("design.no_comparison", [0.0, 1.0], [1, 1], None, Pairing()),
         ("design.not_finite", [0.0, np.nan], [1, 0], None, Pairing()),
+        ("design.not_finite", [0.0, -1e200], [1, 0], None, Pairing()),
         ("design.caliper", [0.0, 1.0], [1, 0], 0.0, Pairing()),
         ("design.caliper", [0.0, 1.0], [1, 0], np.nan, Pairing()),
         ("design.penalty", [0.0, 1.0], [1, 0], None, Pairing(prefer=np.zeros((2, 1), int), penalty=np.array([np.inf]))),
