@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from causal.design.diagnostics.overlap import common_support, overlap_bins
 from causal.design.diagnostics.power import OutcomePlan
 from causal.design.matching.pairing import Pairing
 from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.propensity.logistic import expit
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
@@ -167,15 +170,21 @@ def _propensity(
 ) -> Propensity:
     declared = study.propensity
     cluster = {"clinic": "clinic_id", "clinician": "clinician_id", None: "clinician_id"}[declared.cluster_means]
-    sampled = declared.sampling_fraction
-    return fit_propensity(
+    offset = 0.0 if declared.sampling_fraction is None else -float(np.log(declared.sampling_fraction))
+    fitted = fit_propensity(
         matrix.values,
         treated,
         names=matrix.names,
         model=engine_model(declared),
         clusters=codes(occasions[cluster]),
-        offset=None if sampled is None else np.full(treated.size, -np.log(sampled)),
+        offset=None if offset == 0 else np.full(treated.size, offset),
         rng=None if declared.seed is None else np.random.default_rng(declared.seed),
+    )
+    # Support and overlap speak of the population, not of an extract in which the untreated are fewer.
+    return (
+        fitted
+        if offset == 0
+        else replace(fitted, logit=fitted.logit - offset, probability=expit(fitted.logit - offset))
     )
 
 
