@@ -8,6 +8,7 @@ match without further rules costs less than an argsort of the scores.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -113,6 +114,7 @@ def match_greedy(
     """
     score = np.ascontiguousarray(score, dtype=np.float64)
     treated = np.ascontiguousarray(treated, dtype=np.bool_)
+    _refuse_lengths(score, treated, pairing)
     refuse_arms(treated)
     _refuse_score(score, caliper)
     by_row = np.flatnonzero(treated)
@@ -191,6 +193,12 @@ def ratio_by_score(
     return ratios
 
 
+def _refuse_lengths(score: FloatArray, treated: BoolArray, pairing: Pairing) -> None:
+    by_row = (getattr(pairing, f.name) for f in fields(pairing) if f.name not in {"widths", "window", "penalty"})
+    if any(len(values) != score.size for values in (treated, *by_row) if values is not None):
+        raise ValueError("score, arm and rules need the same number of rows")
+
+
 def _refuse_score(score: FloatArray, caliper: float | None) -> None:
     if caliper is not None and not caliper > 0:
         raise DesignError("design.caliper", f"the caliper must be above 0, got {caliper:g}")
@@ -206,13 +214,10 @@ def _limits(n1: int, n0: int, ratio: int, ratios: IntArray | None) -> IntArray:
         limits = np.asarray(ratios, dtype=np.int64)
         if ratio != 1 or limits.shape != (n1,):
             raise ValueError("ratios hold one number for each treated occasion, and take the place of the ratio")
-    if not 1 <= limits.min() <= limits.max() <= n0:
-        raise DesignError(
-            "design.ratio",
-            f"the ratio must be from 1 to the {n0} comparison occasions there are, got {limits.min()} to {limits.max()}"
-            if ratios is not None
-            else f"the ratio must be from 1 to the {n0} comparison occasions there are, got {ratio}",
-        )
+    least, most = int(limits.min()), int(limits.max())
+    if not 1 <= least <= most <= n0:
+        got = f"{least}" if least == most else f"{least} to {most}"
+        raise DesignError("design.ratio", f"the ratio must be from 1 to the {n0} comparison occasions, got {got}")
     return limits
 
 
@@ -228,11 +233,12 @@ def _most_uses(most_uses: int | None, *, replacement: bool) -> int:
 
 
 def _require_memory(n: int, n1: int, k: int, pairing: Pairing, memory: float) -> None:
-    preferred = 0 if pairing.penalty is None else min(pairing.penalty.size, LISTED_PREFERENCES)
+    lists = 2 ** (0 if pairing.penalty is None else min(pairing.penalty.size, LISTED_PREFERENCES))
     columns = sum(a.shape[1] for a in (pairing.differ, pairing.calipers, pairing.prefer) if a is not None)
-    rules = 0 if pairing.only_exact else 160 + 16 * columns
+    rules = 0 if pairing.only_exact else 80 + 16 * columns
+    needed = n * (24.0 + 36.0 * lists + rules) + 64.0 * n1 * k
     require_memory(
-        n * (48.0 * 2**preferred + rules) + 64.0 * n1 * k,
+        needed if n * lists < 2**31 else np.inf,  # positions are 32-bit integers
         limit=memory,
         work=f"matching {n1:,} treated to up to {k:,} of {n - n1:,} comparison occasions",
         instead="a smaller ratio, or more memory",
@@ -308,9 +314,8 @@ def _settle(
             break
         queue = found[np.argsort(rank[found])]
         if closest:
-            queue = queue[
-                _ascending(np.minimum(distance[queue], np.finfo(np.float64).max))
-            ]  # penalties may be infinite
+            finite = np.minimum(distance[queue], np.finfo(np.float64).max)  # a penalty may be infinite
+            queue = queue[_ascending(finite)]
         loops.settle(near, free, rules, value, caliper, most, turn, closest, queue, rank, chosen, distance)
 
 

@@ -125,7 +125,8 @@ def nearest(  # noqa: PLR0912, PLR0915 - one loop nest, compiled as a whole
                             fits = admissible(rules, i, n1 + slot)
                             for earlier in range(turn):
                                 fits = fits and rules.person[n1 + slot] != rules.person[n1 + chosen[i, earlier]]
-                            total += reluctance(rules, i, n1 + slot)
+                            if fits:
+                                total += reluctance(rules, i, n1 + slot)
                         if fits:
                             row = rows[p]
                             if best < 0 or total < least or (total == least and row < best_row):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causal.design.matching.greedy import match_greedy, ratio_by_score
+from causal.design.matching.greedy import _require_memory, match_greedy, ratio_by_score
 from causal.design.matching.pairing import Pairing
 from causal.design.matching.sets import MatchedSets, row_weights
 from causal.errors import DesignError
@@ -137,6 +137,22 @@ def test_arguments_that_contradict_each_other(change: dict[str, Any]) -> None:
     """A caller's mistakes are told apart from a study that cannot be matched."""
     with pytest.raises(ValueError, match=r"rng|ratio"):
         match_greedy(np.arange(4.0), np.array([True, True, False, False]), **change)
+
+
+def test_rows_that_do_not_line_up() -> None:
+    """Arrays of different lengths are a caller's mistake, found before any loop runs over an end."""
+    score, treated = np.arange(4.0), np.array([True, True, False, False])
+    for arm, rules in ((treated[:3], Pairing()), (treated, Pairing(exact=np.zeros(3, dtype=np.int64)))):
+        with pytest.raises(ValueError, match="same number of rows"):
+            match_greedy(score, arm, pairing=rules)
+
+
+def test_more_rows_than_positions_can_count() -> None:
+    """Positions are 32-bit integers: 2^31 entries are refused whatever memory is allowed."""
+    rules = Pairing(prefer=np.zeros((1, 1), dtype=np.int64), penalty=np.ones(1))
+    with pytest.raises(DesignError, match=r"design\.memory"):
+        _require_memory(2**30, 2**20, 1, rules, memory=1e6)
+    _require_memory(2**30, 2**20, 1, Pairing(), memory=1e6)
 
 
 def test_ratio_by_score_adds_up_as_in_matchit() -> None:
