@@ -173,14 +173,13 @@ def _scott(values: FloatArray) -> int:
 
 
 def _freedman_diaconis(values: FloatArray) -> int:
-    """Bins 2 IQR n^(-1/3) wide; where the IQR is 0, an ever wider range between quantiles, rescaled; then Scott's."""
-    tail = 0.25
-    low, high = np.quantile(values, [tail, 1 - tail])
-    while high == low and tail >= 1 / 256:
-        tail /= 2
+    """Bins 2 IQR n^(-1/3) wide; where the IQR is 0 the range between quantiles further out, rescaled; then Scott's."""
+    tail, spread = 0.25, 0.0
+    while spread == 0 and tail >= 1 / 512:
         low, high = np.quantile(values, [tail, 1 - tail])
-    spread = float(high - low) / (2 * (1 - 2 * tail))
-    return _bins(values, 4 * spread * values.size ** (-1 / 3)) if spread > 0 else _scott(values)
+        spread = float(high - low) / (1 - 2 * tail)  # twice the IQR where the tail is a quarter
+        tail /= 2
+    return _bins(values, spread * values.size ** (-1 / 3)) if spread > 0 else _scott(values)
 
 
 def _bins(values: FloatArray, width: float) -> int:

@@ -103,8 +103,9 @@ def _assign(  # noqa: PLR0912, PLR0915 - one search, compiled as a whole
     degree, price, cheapest = np.zeros(columns, dtype=np.int64), first.copy(), first.min()
     far, via_row, via_edge = np.full(columns, np.inf), np.full(columns, -1), np.full(columns, -1)
     seen, settled = np.empty(columns, dtype=np.int64), np.zeros(columns, dtype=np.bool_)
+    nearest, lists = np.full(indptr.size - 1, np.inf), np.empty(indptr.size - 1, dtype=np.int64)
     for start in range(rows):
-        best, last_row, last_column, touched = stay[start], start, -1, 0
+        best, last_row, last_column, touched, visited = stay[start], start, -1, 0, 0
         heap = [(-np.inf, -1)]
         while heap:
             d, j = heapq.heappop(heap)
@@ -114,32 +115,40 @@ def _assign(  # noqa: PLR0912, PLR0915 - one search, compiled as a whole
                 if settled[j]:
                     continue
                 settled[j] = True
-                if degree[j] < capacity:
-                    whole = d + (first[j] if degree[j] < need else later) - price[j]
-                    if whole < best:
-                        best, last_row, last_column = whole, -1, j
             r = start if j < 0 else head[j]
             while r >= 0 and d < best:
                 base = 0.0 if j < 0 else d - cost[taken[r]] - price[j]
                 if base + stay[r] < best:
                     best, last_row, last_column = base + stay[r], r, -1
-                for e in range(indptr[owner[r]], indptr[owner[r] + 1]):
-                    if base + cost[e] + cheapest >= best:
-                        break
-                    k = np.int64(column[e])
-                    through = base + cost[e] + price[k]
-                    if through < far[k] and through < best and not settled[k]:
+                listed = owner[r]
+                if base < nearest[listed]:  # no row of the same list was here, nearer
+                    if np.isinf(nearest[listed]):
+                        lists[visited] = listed
+                        visited += 1
+                    nearest[listed] = base
+                    for e in range(indptr[listed], indptr[listed + 1]):
+                        if base + cost[e] + cheapest >= best:
+                            break
+                        k = np.int64(column[e])
+                        through = base + cost[e] + price[k]
+                        if through >= far[k] or through >= best or settled[k]:
+                            continue
                         if np.isinf(far[k]):
                             seen[touched] = k
                             touched += 1
                         far[k], via_row[k], via_edge[k] = through, r, e
-                        heapq.heappush(heap, (through, k))  # type: ignore[misc]  # numba knows one type of tuple
+                        if degree[k] < capacity:
+                            whole = through - price[k] + (first[k] if degree[k] < need else later)
+                            if whole < best:
+                                best, last_row, last_column = whole, -1, k
+                        if through < best:
+                            heapq.heappush(heap, (through, k))  # type: ignore[misc]  # numba knows one type of tuple
                 r = -1 if j < 0 else ahead[r]
-        for i in range(touched):
-            k = seen[i]
-            if settled[k] and far[k] < best:
-                price[k] += best - far[k]
-            far[k], settled[k] = np.inf, False
+        nearest[lists[:visited]] = np.inf
+        for c in seen[:touched]:
+            if settled[c] and far[c] < best:
+                price[c] += best - far[c]
+            far[c], settled[c] = np.inf, False
         if last_row == start:
             continue
         if last_row >= 0:

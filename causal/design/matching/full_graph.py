@@ -111,11 +111,12 @@ def cover_graph(
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     by_comparison = bounded and _comparisons_are_rows(graph, bounds)
     solved = graph.transposed() if by_comparison else graph
+    order = np.argsort(coordinates[treated != by_comparison, 0], kind="stable")  # neighbours in turn: shorter searches
     row_limit, column_limit = (bounds.shared, bounds.most) if by_comparison else (bounds.most, bounds.shared)
-    if np.isinf(row_limit) and not (by_comparison and bounds.fewest > 1):
-        row, column = _cover_free_rows(solved, column_limit)
+    if np.isinf(row_limit):
+        row, column = _cover_free_rows(solved, order, column_limit)
     else:
-        row, column = _cover_bounded(solved, row_limit, column_limit, bounds.fewest if by_comparison else 1)
+        row, column = _cover_bounded(solved, order, row_limit, column_limit, need=bounds.fewest if by_comparison else 1)
     case, comparison = (column, row) if by_comparison else (row, column)
     short = np.bincount(case, minlength=graph.near_row.size)[np.isfinite(graph.near_row)] < bounds.fewest
     if bounds.fewest > 1 and short.any():
@@ -128,43 +129,53 @@ def cover_graph(
 
 
 def _comparisons_are_rows(graph: _Graph, bounds: Bounds) -> bool:
-    """Whether comparisons look for treated occasions, which then are the columns of limited capacity."""
-    if bounds.fewest > 1 or np.isinf(bounds.shared):
+    """Whether comparisons look for treated occasions, or the other way round: whichever makes the fewer rows."""
+    if bounds.fewest > 1:
         return True
-    if np.isinf(bounds.most):
-        return False
-    return graph.near_column.size * bounds.shared < graph.near_row.size * bounds.most
+    degrees = np.diff(graph.indptr), np.bincount(graph.column, minlength=graph.near_column.size)
+    limits = bounds.most, bounds.shared
+    searching = [
+        degree.size if np.isinf(limit) else np.minimum(degree, limit).sum()
+        for degree, limit in zip(degrees, limits, strict=True)
+    ]
+    return bool(searching[1] < searching[0])
 
 
-def _cover_free_rows(graph: _Graph, column_limit: float) -> tuple[IntArray, IntArray]:
-    """Cover where a row may serve any number of columns: a column no row takes joins its nearest row."""
+def _cover_free_rows(graph: _Graph, order: IntArray, column_limit: float) -> tuple[IntArray, IntArray]:
+    """Cover where a row may serve any number of columns: a column no row takes joins its nearest row.
+
+    The rows come in the given order.
+    """
     stay = graph.near_row if np.isinf(column_limit) else np.full(graph.near_row.size, _prohibitive(graph))
+    stay = np.where(np.isfinite(graph.near_row), stay, 0.0)
     taken = assign(
-        graph.indptr, graph.column, graph.cost,
-        owner=np.arange(graph.near_row.size), stay=np.where(np.isfinite(graph.near_row), stay, 0.0),
+        graph.indptr, graph.column, graph.cost, owner=order, stay=stay[order],
         capacity=1 if np.isinf(column_limit) else int(column_limit), need=1,
         first=np.where(np.isfinite(graph.near_column), -graph.near_column, 0.0), later=0.0,
     )  # fmt: skip
-    row = np.flatnonzero(taken >= 0)
-    column = graph.column[taken[row]].astype(np.int64)
+    row, column = order[taken >= 0], graph.column[taken[taken >= 0]].astype(np.int64)
     idle = np.setdiff1d(np.flatnonzero(graph.nearest_of_column >= 0), column)
-    row, column = np.r_[row, graph.nearest_of_column[idle]], np.r_[column, idle]
+    ends = [(row, column), (graph.nearest_of_column[idle], idle)]
     if np.isinf(column_limit):
-        idle = np.flatnonzero((taken < 0) & (graph.nearest_of_row >= 0))
-        row, column = np.r_[row, idle], np.r_[column, graph.nearest_of_row[idle]]
-    return row, column
+        idle = np.setdiff1d(np.flatnonzero(graph.nearest_of_row >= 0), row)
+        ends.append((idle, graph.nearest_of_row[idle]))
+    rows, columns = zip(*ends, strict=True)
+    return np.concatenate(rows), np.concatenate(columns)
 
 
-def _cover_bounded(graph: _Graph, row_limit: float, column_limit: float, need: int) -> tuple[IntArray, IntArray]:
-    """Cover where a row serves `row_limit` columns at most: the row and copies of it, which need not serve."""
-    degree = np.diff(graph.indptr)
-    copies = np.maximum(np.minimum(degree, row_limit), 1).astype(np.int64)
-    rows = np.arange(degree.size)
-    owner = np.r_[rows, np.repeat(rows, copies - 1)]
+def _cover_bounded(
+    graph: _Graph, order: IntArray, row_limit: float, column_limit: float, *, need: int
+) -> tuple[IntArray, IntArray]:
+    """Cover where a row serves `row_limit` columns at most: the row and copies of it, which need not serve.
+
+    The rows come in the given order, then their copies.
+    """
+    copies = np.maximum(np.minimum(np.diff(graph.indptr), row_limit), 1).astype(np.int64)
+    owner = np.r_[order, np.repeat(order, copies[order] - 1)]
     dear = _prohibitive(graph)
     taken = assign(
         graph.indptr, graph.column, graph.cost,
-        owner=owner, stay=np.where(np.arange(owner.size) < rows.size, 2 * dear, dear),  # places earn `dear` in effect
+        owner=owner, stay=np.where(np.arange(owner.size) < order.size, 2 * dear, dear),  # so a place earns `dear`
         capacity=int(min(column_limit, owner.size)), need=need, first=np.zeros(graph.near_column.size), later=dear,
     )  # fmt: skip
     used = np.flatnonzero(taken >= 0)
@@ -204,12 +215,11 @@ def _useful_pairs(
     """Pairs that cost less than the nearest partners of both: no other is in a cheapest cover without bounds."""
     near = reach(coordinates, treated, caliper=None if np.isinf(caliper) else caliper, pairing=pairing)
     near_row, near_column, nearest_of_row, nearest_of_column = _compiled_nearest()(near)
-    indptr = _compiled_count()(near, near_row, near_column)
-    edges = int(indptr[-1])
-    require_memory(
-        float(BYTES * edges), limit=memory, work=f"{edges:,} useful pairs", instead="give a narrower caliper"
-    )
-    column, cost = _compiled_fill()(near, near_row, near_column, indptr)
+    most = int(memory * 1e9 / BYTES)
+    indptr, column, cost = _compiled_useful()(near, near_row, near_column, most)
+    if indptr[-1] > most:
+        found = f"more than {most:,} pairs that may be of use"
+        require_memory(float(BYTES * indptr[-1]), limit=memory, work=found, instead="give a narrower caliper")
     return _Graph(
         indptr=indptr, column=column, cost=cost, near_row=near_row, near_column=near_column,
         nearest_of_row=nearest_of_row, nearest_of_column=nearest_of_column,
@@ -222,13 +232,8 @@ def _compiled_nearest() -> Callable[..., Any]:
 
 
 @cache
-def _compiled_count() -> Callable[..., Any]:
-    return compiled(_count, distance, admissible, reluctance)
-
-
-@cache
-def _compiled_fill() -> Callable[..., Any]:
-    return compiled(_fill, distance, admissible, reluctance, sort_edges)
+def _compiled_useful() -> Callable[..., Any]:
+    return compiled(_useful, distance, admissible, reluctance, sort_edges)
 
 
 def _nearest(near: Reach) -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
@@ -238,48 +243,46 @@ def _nearest(near: Reach) -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
     nearest_of_row, nearest_of_column = np.full(rows, -1), np.full(columns, -1)
     for i in range(rows):
         for p in range(near.begin[i], near.end[i]):
+            j = near.comparison[p]
+            most = min(max(near_row[i], near_column[j]), near.caliper)
+            if near.key_bounds_distance and abs(near.key[i] - near.key[rows + p]) > most:
+                continue
             cost = distance(near.coordinates, i, rows + p)
-            if cost > near.caliper:
+            if cost > most or not admissible(near.rules, i, rows + p):
                 continue
             cost += reluctance(near.rules, i, rows + p)
-            j = near.comparison[p]
-            if (cost <= near_row[i] or cost < near_column[j]) and admissible(near.rules, i, rows + p):
-                if cost < near_row[i] or (cost == near_row[i] and j < nearest_of_row[i]):
-                    near_row[i], nearest_of_row[i] = cost, j
-                if cost < near_column[j]:
-                    near_column[j], nearest_of_column[j] = cost, i
+            if cost < near_row[i] or (cost == near_row[i] and j < nearest_of_row[i]):
+                near_row[i], nearest_of_row[i] = cost, j
+            if cost < near_column[j]:
+                near_column[j], nearest_of_column[j] = cost, i
     return near_row, near_column, nearest_of_row, nearest_of_column
 
 
-def _count(near: Reach, near_row: FloatArray, near_column: FloatArray) -> IntArray:
-    """Row pointers (n1 + 1,) of the useful pairs."""
+def _useful(
+    near: Reach, near_row: FloatArray, near_column: FloatArray, most: int
+) -> tuple[IntArray, ShortArray, FloatArray]:
+    """The useful pairs as compressed rows, cheapest first, ties by row; it stops soon after more than `most`."""
     rows = near.begin.size
     indptr = np.zeros(rows + 1, dtype=np.int64)
+    column, cost = np.empty(4 * rows, dtype=np.int32), np.empty(4 * rows)
+    e = 0
     for i in range(rows):
-        indptr[i + 1] = indptr[i]
         for p in range(near.begin[i], near.end[i]):
-            apart = distance(near.coordinates, i, rows + p)
             limit = near_row[i] + near_column[near.comparison[p]]
-            if apart <= near.caliper and apart < limit and admissible(near.rules, i, rows + p):
-                indptr[i + 1] += apart + reluctance(near.rules, i, rows + p) < limit
-    return indptr
-
-
-def _fill(
-    near: Reach, near_row: FloatArray, near_column: FloatArray, indptr: IntArray
-) -> tuple[ShortArray, FloatArray]:
-    """Comparison and cost of the useful pairs, each treated occasion's cheapest first, ties by row."""
-    rows = near.begin.size
-    column, cost = np.empty(indptr[rows], dtype=np.int32), np.empty(indptr[rows])
-    for i in range(rows):
-        e = indptr[i]
-        for p in range(near.begin[i], near.end[i]):
+            if near.key_bounds_distance and abs(near.key[i] - near.key[rows + p]) >= limit:
+                continue
             apart = distance(near.coordinates, i, rows + p)
-            limit = near_row[i] + near_column[near.comparison[p]]
-            if apart <= near.caliper and apart < limit and admissible(near.rules, i, rows + p):
-                whole = apart + reluctance(near.rules, i, rows + p)
-                if whole < limit:
-                    column[e], cost[e] = near.comparison[p], whole
-                    e += 1
+            if apart > near.caliper or apart >= limit or not admissible(near.rules, i, rows + p):
+                continue
+            whole = apart + reluctance(near.rules, i, rows + p)
+            if whole < limit:
+                if e == column.size:
+                    column, cost = np.append(column, np.empty_like(column)), np.append(cost, np.empty_like(cost))
+                column[e], cost[e] = near.comparison[p], whole
+                e += 1
         sort_edges(cost[indptr[i] : e], column[indptr[i] : e])
-    return column, cost
+        indptr[i + 1] = e
+        if e > most:
+            indptr[rows] = e
+            break
+    return indptr, column[:e], cost[:e]

@@ -75,8 +75,8 @@ def match_subclass(
                 fix="ask for fewer subclasses, or match exactly on fewer variables",
             )
         label[rows] = stratum[rows] * subclasses + _subclasses(x[rows], case[rows], subclasses, estimand, min_n)
-    arms = [np.bincount(label[(label >= 0) & arm], minlength=int(label.max()) + 1) > 0 for arm in (case, ~case)]
-    label[~(arms[0] & arms[1])[label]] = -1
+    held = [np.isin(label, label[arm]) for arm in (case, ~case)]
+    label[~(held[0] & held[1])] = -1
     if not (label >= 0).any():
         raise nothing_matched()
     return sets_from_labels(label, case, estimand=estimand)
