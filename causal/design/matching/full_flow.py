@@ -140,7 +140,7 @@ def _assign(  # noqa: PLR0912, PLR0915 - one search, compiled as a whole
                         if degree[k] < capacity:
                             whole = through - price[k] + (first[k] if degree[k] < need else later)
                             if whole < best:
-                                best, last_row, last_column = whole, -1, k
+                                best, last_row, last_column = whole, -1, int(k)
                         if through < best:
                             heapq.heappush(heap, (through, k))  # type: ignore[misc]  # numba knows one type of tuple
                 r = -1 if j < 0 else ahead[r]
@@ -152,13 +152,13 @@ def _assign(  # noqa: PLR0912, PLR0915 - one search, compiled as a whole
         if last_row == start:
             continue
         if last_row >= 0:
-            last_column = column[taken[last_row]]
+            last_column = int(column[taken[last_row]])
             _give(last_row, -1, column, taken, head, ahead, behind)
         else:
             degree[last_column] += 1
         while last_row != start:
             last_row, e = via_row[last_column], via_edge[last_column]
             if last_row != start:
-                last_column = column[taken[last_row]]
+                last_column = int(column[taken[last_row]])
             _give(last_row, e, column, taken, head, ahead, behind)
     return taken
