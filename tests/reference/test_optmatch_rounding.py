@@ -1,7 +1,7 @@
 """Why optimal designs on LaLonde's data are not R's: optmatch solves the problem in rounded costs, and solves it right.
 
-optmatch 0.10.8 (called by MatchIt 4.7.2, R 4.2.2) divides distances by a resolution and rounds up what is half a unit
-more. Its default tolerance, .001 times the number of subjects, makes that resolution .001 on the score itself. In those
+optmatch 0.10.8 (called by MatchIt 4.7.2, R 4.2.2) divides distances by a resolution, adds a half and rounds up. Its
+default tolerance, .001 times the number of subjects, makes that resolution .001 on the score itself. In those
 costs R's results are the best there are; in true distances ours are (test_matching_optimal, test_matching_strata), and
 many matches are equally good once rounded. So R's effects, errors and balance after optimal pairs and full matching
 are of one match among many, and only their sizes can be held.
@@ -104,7 +104,7 @@ def within_reach(lalonde: Lalonde) -> np.ndarray:
     """Pairs (185, 429) that MatchIt leaves to optmatch: each comparison with the trained between two bounds.
 
     Going up the sorted scores, a comparison is bound below by the lowest trained passed that bounds no earlier one, by
-    itself where there is none; above likewise, going down (Savje 2021, Stat Sci 36; MatchIt's ``preprocess_matchC``).
+    itself where there is none; above likewise, going down (Savje 2020, doi 10.1214/19-STS699; MatchIt's ``preprocess_matchC``).
     """
     order = np.argsort(lalonde.score["probability"], kind="stable")
     place = np.empty(614, dtype=np.int64)
