@@ -233,7 +233,8 @@ def everything(lalonde: Lalonde, sets: MatchedSets, scale: str | None, estimand:
 def cr2(y: np.ndarray, arm: np.ndarray, w: np.ndarray, clusters: np.ndarray, variance: np.ndarray) -> float:
     """CR2 error of the weighted difference under working variances (n,), by the definition with dense matrices.
 
-    Pustejovsky & Tipton (2018), J Bus Econ Stat 36:672-683: ``A_g = D_g B_g^(-1/2) D_g``, ``B_g = D_g ((I - H) V (I - H)')_gg D_g``.
+    Pustejovsky & Tipton (2018), J Bus Econ Stat 36:672-683: ``A_g = D_g B_g^(-1/2) D_g`` with
+    ``B_g = D_g ((I - H) V (I - H)')_gg D_g``, ``D_g^2 = V_g``.
     """
     x = np.column_stack([np.ones(y.size), arm])
     bread = np.linalg.inv(x.T @ (w[:, None] * x))

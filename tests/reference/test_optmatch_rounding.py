@@ -104,7 +104,8 @@ def within_reach(lalonde: Lalonde) -> np.ndarray:
     """Pairs (185, 429) that MatchIt leaves to optmatch: each comparison with the trained between two bounds.
 
     Going up the sorted scores, a comparison is bound below by the lowest trained passed that bounds no earlier one, by
-    itself where there is none; above likewise, going down (Savje 2020, doi 10.1214/19-STS699; MatchIt's ``preprocess_matchC``).
+    itself where there is none; above likewise, going down (MatchIt's ``preprocess_matchC``, after Savje 2020, doi
+    10.1214/19-STS699).
     """
     order = np.argsort(lalonde.score["probability"], kind="stable")
     place = np.empty(614, dtype=np.int64)
