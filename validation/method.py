@@ -15,7 +15,7 @@ from causal.protocol.matching import (
     Optimal,
     PairRules,
 )
-from causal.protocol.weighting import AnyWeighting, PropensityWeighting
+from causal.protocol.weighting import AnyWeighting, EntropyBalancing, PropensityWeighting
 from validation.verdict import Verdict, at_most
 from validation.words import did_you_mean, holds, listed
 
@@ -34,6 +34,7 @@ def judge_method(
     *,
     covariates: Collection[str],
     keys: Collection[str],
+    exact: Collection[str] = (),
 ) -> Iterator[Verdict]:
     """Verdicts on one declared method.
 
@@ -43,10 +44,17 @@ def judge_method(
         Names of the covariates the study adjusts for.
     keys
         Names of the keys that rules on pairs may use.
+    exact
+        Keys on which the study demands agreement.
     """
     problems = [*_names(method, propensity, covariates, keys), *_settings(method), *_model(propensity)]
     if propensity.sampling_fraction is not None and estimand_of(method) not in ("ATT", "ATC"):
         problems.append("with a sample of the untreated only the effect in one group can be weighted for")
+    if exact and isinstance(method, AnyWeighting) and not isinstance(method, EntropyBalancing):
+        problems.append(
+            f"these weights do not make groups agree in the exact keys ({listed(exact)}): use entropy_balancing, which "
+            "does, or drop the keys and name what they stand for as confounders"
+        )
     yield holds("protocol.method", "; ".join(problems), "the way groups are made comparable holds together")
     if isinstance(method, Greedy | Optimal | FineBalance | Cardinality):
         sentence = "comparison occasions for each treated one; more would add bias faster than information"

@@ -326,7 +326,16 @@ def _method(study: OccasionStudy, confounders: Sequence[str], keys: Collection[s
         sentence = "a study declares matching or weighting, one of the two; this one declares "
         yield holds("protocol.method", sentence + ("neither" if method is None else "both"), "")
         return
-    yield from judge_method(method, study.propensity, covariates=confounders, keys=keys)
+    exact = study.target_trial.assignment.exact
+    yield from judge_method(method, study.propensity, covariates=confounders, keys=keys, exact=exact)
+    if study.weighting:
+        yield holds(
+            "protocol.calendar",
+            "weights know no calendar window: name calendar_years among the confounders"
+            if "calendar_years" not in confounders
+            else "",
+            "calendar time is among the facts that are balanced",
+        )
     declared, made = study.target_trial.contrast.estimand, estimand_of(method)
     yield holds(
         "protocol.estimand_of_method",
@@ -446,6 +455,7 @@ def _flat(study: FlatTableStudy) -> Iterator[Verdict]:
         study.analysis.propensity,
         covariates=(*columns.numeric, *columns.categorical),
         keys=(*columns.numeric, *columns.categorical, *columns.keys),
+        exact=study.analysis.exact,
     )
 
 

@@ -336,6 +336,7 @@ def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
                 estimand=method.estimand,
                 moments=method.moments,
                 interactions=method.interactions,
+                clusters=None if units.pairing.exact is None else units.pairing.exact[rows],
                 overlap=e * (1 - e) if method.estimand == "ATO" else None,
                 nuisance=wanted,
                 memory=units.memory,

@@ -66,7 +66,14 @@ def method_sentence(method: AnyMatching | AnyWeighting, assignment: Assignment) 
     """How the groups were made comparable, with every standard deviation named."""
     if isinstance(method, AnyMatching):
         return f"{_matching(method)} {_held_fixed(method, assignment)}".strip()
-    return _weighting(method)
+    return f"{_weighting(method)} {_within(method, assignment)}".strip()
+
+
+def _within(method: AnyWeighting, assignment: Assignment) -> str:
+    if not assignment.exact or not isinstance(method, EntropyBalancing):
+        return ""
+    exact = ", ".join(EXACT_KEYS[key] for key in assignment.exact)
+    return f"Both groups weigh the same in every combination of: {exact}. Calendar time is balanced as a fact."
 
 
 def _held_fixed(method: AnyMatching, assignment: Assignment) -> str:

@@ -92,6 +92,8 @@ def studies(flagship: OccasionStudy, names: Sequence[str]) -> dict[str, Occasion
         trial = plain["target_trial"] | {
             "contrast": plain["target_trial"]["contrast"] | {"estimand": method.get("estimand", "ATT")}
         }
+        if method["method"] in ("propensity", "covariate_balancing"):  # these weights keep no exact keys
+            trial = trial | {"assignment": trial["assignment"] | {"exact": ()}}
         study = STUDY.validate_python(plain | changes | {"target_trial": trial})
         assert isinstance(study, OccasionStudy)
         made[name] = study

@@ -61,8 +61,15 @@ def test_every_matching_can_be_declared(declared: dict[str, Any], matching: dict
     ],
 )
 def test_every_weighting_can_be_declared(declared: dict[str, Any], weighting: dict[str, Any]) -> None:
-    """A study may declare weighting in the place of matching."""
-    assert verdicts_of(declared, matching=None, weighting=weighting)["protocol.method"][0] is Status.PASS
+    """A study may declare weighting in the place of matching; only entropy balancing keeps exact keys."""
+    trial = declared["target_trial"]
+    free = trial | {"assignment": trial["assignment"] | {"exact": ()}}
+    found = verdicts_of(declared, matching=None, weighting=weighting, target_trial=free)
+    assert found["protocol.method"][0] is found["protocol.calendar"][0] is Status.PASS
+    status, sentence = verdicts_of(declared, matching=None, weighting=weighting)["protocol.method"]
+    kept = weighting["method"] == "entropy_balancing"
+    assert (status is Status.PASS) == kept
+    assert ("do not make groups agree in the exact keys" in sentence) != kept
 
 
 @pytest.mark.parametrize(
