@@ -296,23 +296,24 @@ def test_doubling_everybody_doubles_the_match(problem: Problem) -> None:
 
 
 @pytest.mark.parametrize("order", ["highest", "closest"])
-@pytest.mark.parametrize("kind", ["none", "exact", "window", "at risk", "caliper", "prefer"])
+@pytest.mark.parametrize("kind", ["none", "exact", "window", "at risk", "caliper", "far", "prefer"])
 def test_agrees_with_the_reference_at_length(order: Order, kind: str) -> None:
     """On 160 rows, where searches meet many blocks and long chains of used comparisons, the reference still agrees."""
     rng = np.random.default_rng(12)
     n = 160
-    time, entry = rng.uniform(0, 900, n), rng.uniform(-200, 900, n)
+    score, time, entry = rng.normal(size=n).round(2), rng.uniform(0, 900, n), rng.uniform(-200, 900, n)
     rules = {
         "none": Pairing(),
         "exact": Pairing(exact=rng.integers(0, 6, n), person=rng.integers(0, 60, n)),
         "window": Pairing(time=time, window=90.0),
         "at risk": Pairing(time=time, window=300.0, at_risk=np.column_stack([entry, entry + rng.exponential(90, n)])),
         "caliper": Pairing(calipers=rng.normal(size=(n, 2)), widths=np.array([0.2, -0.2])),
+        "far": Pairing(calipers=np.column_stack([score, score]), widths=np.array([-0.15, -0.1])),
         "prefer": Pairing(prefer=rng.integers(0, 5, (n, 2)), penalty=np.array([0.5, 0.1]), person=np.arange(n) // 2),
     }[kind]
     treated = rng.random(n) < 0.3
     problem = Problem(
-        score=rng.normal(size=n).round(2), treated=treated, limits=np.full(int(treated.sum()), 2), caliper=0.4,
+        score=score, treated=treated, limits=np.full(int(treated.sum()), 2), caliper=0.4,
         pairing=rules, order=order, most_uses=1,
     )  # fmt: skip
     sets = run(problem)

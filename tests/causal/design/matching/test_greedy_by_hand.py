@@ -82,6 +82,16 @@ def test_window_edge_is_inclusive() -> None:
             match_greedy(np.zeros(2), treated, pairing=Pairing(time=time, window=window - 1e-6))
 
 
+def test_edges_survive_rounding() -> None:
+    """A window, and a caliper on another variable, as wide as the computed difference itself never lose a pair."""
+    rng = np.random.default_rng(2)
+    treated = np.array([True, False])
+    for value in rng.uniform(0, 1000, (100, 2)):
+        width = abs(value[0] - value[1])
+        for rules in (Pairing(time=value, window=width), Pairing(calipers=value[:, None], widths=np.array([width]))):
+            assert match_greedy(np.zeros(2), treated, pairing=rules).n_sets == 1
+
+
 def test_risk_begins_with_its_first_moment_and_ends_before_its_last() -> None:
     """A comparison is at risk from its entry, inclusive, to its exit, exclusive."""
     treated, time = np.array([True, False]), np.array([10.0, 0.0])

@@ -38,7 +38,7 @@ def test_order_is_that_of_the_values(score: np.ndarray, n_blocks: int, lists: in
     entries = np.column_stack([block[s, row][order], row[order]])
     blocks = np.repeat(np.arange(n_blocks), np.diff(start))
     np.testing.assert_array_equal(np.column_stack([blocks, found.row]), entries)
-    same = (np.diff(found.score) == 0) & (np.diff(blocks) == 0)
+    same = (found.score[1:] == found.score[:-1]) & (blocks[1:] == blocks[:-1])
     assert found.tied == same.any()
 
 
