@@ -48,3 +48,13 @@ def test_outliers_crowd_the_grid(outlier: float) -> None:
     score = np.r_[np.random.default_rng(3).normal(size=5000).round(3), outlier]
     found = sort_entries(score, np.ones(5001, dtype=np.bool_), np.zeros((1, 0), dtype=np.int64), 1)
     np.testing.assert_array_equal(found.row, np.argsort(score, kind="stable"))
+
+
+@pytest.mark.slow
+def test_rows_that_need_every_bit() -> None:
+    """Beyond 2^23 rows the bits of score and row would fill all 64 and leave none for the block: one is kept free."""
+    score = np.random.default_rng(4).normal(size=2**23 + 1)
+    found = sort_entries(score, np.ones(score.size, dtype=np.bool_), np.zeros((1, 0), dtype=np.int64), 1)
+    np.testing.assert_array_equal(found.score, np.sort(score))
+    np.testing.assert_array_equal(score[found.row], found.score)
+    assert found.start.tolist() == [0, score.size]
