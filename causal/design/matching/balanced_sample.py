@@ -287,17 +287,18 @@ def _count_rules(problem: SampleProblem) -> tuple[Any, FloatArray]:
         weights.append(np.zeros((1, case.size)))
         sizes.append(np.array([[1.0, -ratio]]))
     for column in groups.levels.T:
-        level, share = _levels(column, groups)
-        weights.append(_incidence(level, (1.0 - case) if problem.profile else 1.0 - case - ratio * case))
-        sizes.append(np.column_stack([-share if problem.profile else 0.0 * share, 0.0 * share]))
+        level, treated = _levels(column, groups)
+        all_treated = treated.sum()
+        weights.append(_incidence(level, all_treated * (1.0 - case) if problem.profile else 1.0 - case - ratio * case))
+        sizes.append(np.column_stack([-treated if problem.profile else 0.0 * treated, 0.0 * treated]))
     return sparse.vstack([sparse.csr_array(block) for block in weights]), np.vstack(sizes)
 
 
 def _levels(column: IntArray, groups: Groups) -> tuple[IntArray, FloatArray]:
-    """Each group's level as 0, 1, ..., and the share of the treated at each level."""
+    """Each group's level as 0, 1, ..., and the treated at each level: counts, which are exact where shares are not."""
     values, level = np.unique(column, return_inverse=True)
     treated = np.bincount(level, weights=groups.size * groups.treated, minlength=values.size)
-    return level.astype(np.int64), treated / treated.sum()
+    return level.astype(np.int64), treated
 
 
 def _incidence(row: IntArray, weight: FloatArray) -> Any:

@@ -331,3 +331,13 @@ def test_a_gap_is_kept_and_recorded(lalonde: tuple[np.ndarray, np.ndarray, list[
     match = match_cardinality(x, treated, names=names, tolerance=0.01, gap=0.2)
     assert 0 <= match.gap <= 0.2 + 1e-9
     assert match.largest >= 232
+
+
+@pytest.mark.parametrize("tolerance", [1.0, 0.99, 0.5])
+def test_a_third_of_the_treated_is_a_third(tolerance: float) -> None:
+    """Strata of two to one: everybody is balanced; with presolve HiGHS calls a sample of six the largest."""
+    x = np.array([[0.0], [0], [0], [0], [0], [0], [0.25], [0], [0.25]])
+    treated = np.array([0, 0, 0, 0, 1, 1, 1, 0, 0], dtype=bool)
+    strata = Pairing(exact=np.array([0, 0, 0, 0, 0, 0, 1, 1, 1]))
+    match = match_cardinality(x, treated, names=["x"], tolerance=tolerance, profile="ATT", pairing=strata)
+    assert (match.n_treated, match.n_comparison, match.largest) == (3, 6, 9)
