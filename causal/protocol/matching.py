@@ -190,9 +190,7 @@ class Subclassification(Part):
     """Number of strata."""
 
 
-AnyMatching = (
-    Greedy | Optimal | Full | GeneralisedFull | FineBalance | Cardinality | CoarsenedExact | Subclassification
-)
+AnyMatching = Greedy | Optimal | Full | GeneralisedFull | FineBalance | Cardinality | CoarsenedExact | Subclassification
 """Every way of making matched sets."""
 
 Matching = Annotated[AnyMatching, Field(discriminator="method")]

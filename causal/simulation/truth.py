@@ -163,9 +163,7 @@ def select_rating(days: NDArray[np.int64], available: NDArray[np.bool_]) -> NDAr
     return np.where(inside.any(axis=1), nearest, np.where(after.any(axis=1), last, -1))
 
 
-def true_effect(
-    truth: pd.DataFrame, ta_ids: Iterable[str], weights: NDArray[np.float64] | None = None
-) -> TrueEffect:
+def true_effect(truth: pd.DataFrame, ta_ids: Iterable[str], weights: NDArray[np.float64] | None = None) -> TrueEffect:
     """Average the effect over the given occasions of a truth table, weighted where weights (one an occasion) are given.
 
     Raises

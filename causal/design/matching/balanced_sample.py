@@ -298,7 +298,7 @@ def _levels(column: IntArray, groups: Groups) -> tuple[IntArray, FloatArray]:
     """Each group's level as 0, 1, ..., and the treated at each level: counts, which are exact where shares are not."""
     values, level = np.unique(column, return_inverse=True)
     treated = np.bincount(level, weights=groups.size * groups.treated, minlength=values.size)
-    return level.astype(np.int64), treated
+    return level.astype(np.int64), np.asarray(treated, dtype=np.float64)
 
 
 def _incidence(row: IntArray, weight: FloatArray) -> Any:
