@@ -197,8 +197,8 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             "  zzz: highest",
             "|zzz",
             (
-                "matching.zzz: unknown key 'zzz'; the keys here are caliper, calipers, differ, prefer, method, ratio, order, "
-                "seed, distance, replacement, most_uses"
+                "matching.zzz: unknown key 'zzz'; the keys here are caliper, calipers, differ, prefer, method, ratio, "
+                "order, seed, distance, replacement, most_uses"
             ),
         ),
         (
