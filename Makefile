@@ -55,7 +55,7 @@ examples: setup  ## LaLonde and NHEFS beside their published values
 bench-cohort: setup ## A million patients: cohort and validation beside a plain scan
 	$(BIN)/python benchmarks/cohort.py
 
-bench-core: setup ## CR2 and propensity beside named peers
+bench-core: setup ## CR2 beside plain least squares
 	$(BIN)/python benchmarks/core.py
 
 bench-design: setup ## Every matching and weighting method beside a sort of the same numbers

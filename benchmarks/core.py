@@ -1,4 +1,4 @@
-"""Speed of the numerical core, each figure beside a named peer in the same run.
+"""Speed of inference, each figure beside a named peer in the same run.
 
     python benchmarks/core.py
 
@@ -12,9 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from causal.design.matching.greedy import match_greedy
-from causal.design.matching.pairing import Pairing
-from causal.design.propensity.fit import fit_propensity
 from causal.effect.cluster_robust import cluster_robust
 
 
@@ -31,23 +28,6 @@ def best(work: Callable[[], object]) -> float:
 def row(name: str, ours: float, peer: str, theirs: float) -> None:
     """One line of the table."""
     print(f"{name:<58}{ours:9.3f} s {ours / theirs:8.1f} x  {peer} ({theirs:.3f} s)")
-
-
-def matching(n: int, n_treated: int, *, window: float | None) -> None:
-    """Greedy 1:2 matching in 200 strata beside a sort of the same scores."""
-    rng = np.random.default_rng(n)
-    logit = rng.normal(size=n)
-    treated = np.zeros(n, dtype=np.bool_)
-    treated[rng.choice(n, n_treated, replace=False)] = True
-    days = rng.integers(0, 2000, n).astype(np.float64)
-    rules = Pairing(exact=rng.integers(0, 200, n), time=days, window=window) if window else Pairing()
-
-    def work() -> object:
-        return match_greedy(logit, treated, ratio=2 if window else 1, caliper=0.2, pairing=rules)
-
-    work()
-    label = f"match {n:,} occasions, {n_treated:,} treated" + (", window and strata" if window else "")
-    row(label, best(work), "np.argsort", best(lambda: np.argsort(logit)))
 
 
 def inference() -> None:
@@ -69,25 +49,5 @@ def inference() -> None:
     )
 
 
-def propensity() -> None:
-    """Unpenalised logistic regression beside scikit-learn's at the tolerance that agrees with it."""
-    from sklearn.linear_model import LogisticRegression
-
-    rng = np.random.default_rng(2)
-    x = rng.normal(size=(230_000, 30))
-    treated = rng.random(230_000) < 1 / (1 + np.exp(3 - 0.3 * x[:, 0]))
-    names = [f"c{j}" for j in range(30)]
-    peer = LogisticRegression(C=np.inf, tol=1e-8, max_iter=500)
-    row(
-        "propensity, 230,000 occasions, 30 covariates",
-        best(lambda: fit_propensity(x, treated, names=names)),
-        "scikit-learn lbfgs",
-        best(lambda: peer.fit(x, treated)),
-    )
-
-
 if __name__ == "__main__":
-    matching(230_000, 12_000, window=180.0)
-    matching(1_000_000, 100_000, window=None)
     inference()
-    propensity()

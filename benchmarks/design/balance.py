@@ -2,30 +2,18 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/design/balance.py
 
-Processor seconds, best of five, beside `np.argsort` of the same columns in the same run. Compilation is not timed.
+Processor seconds, best of three, beside `np.argsort` of the same columns in the same run. Compilation is not timed.
 The target is 0.8 s; R's cobalt takes 16.6 s for such a table.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
+from timing import best
 
 from causal.design.diagnostics.balance import balance_table
 
 ROWS, COLUMNS, TARGET = 1_000_000, 12, 0.8
-
-
-def best(work: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of five runs."""
-    seconds = []
-    for _ in range(5):
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return min(seconds)
 
 
 def row(name: str, covariates: np.ndarray, treated: np.ndarray, weights: np.ndarray) -> None:

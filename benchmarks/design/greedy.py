@@ -9,26 +9,15 @@ lines give the exponent with which time grows from a million to ten million occa
 from __future__ import annotations
 
 import resource
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from timing import best
 
 from causal.design.matching.greedy import match_greedy
 from causal.design.matching.pairing import Pairing
 
 DAYS, MOST_EXPONENT, MOST_GB = 2000.0, 1.1, 3.0
-
-
-def best(work: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of three runs."""
-    seconds = []
-    for _ in range(3):
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return min(seconds)
 
 
 def sample(n: int) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:

@@ -8,11 +8,11 @@ first row and 32 s for the second.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from timing import best
 
 from causal.design.matching.caliper import caliper_width
 from causal.design.matching.covariate_nearest import Order, match_nearest
@@ -51,16 +51,6 @@ def extract(n: int, n_treated: int, p: int = 12) -> Extract:
         penalty=np.array([0.5]),
     )
     return Extract(x=x, treated=treated, score=score, caliper=caliper_width(score, treated, width=0.2), pairing=pairing)
-
-
-def best(work: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of three runs."""
-    seconds = []
-    for _ in range(3):
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return min(seconds)
 
 
 def row(name: str, data: Extract, work: Callable[[], object], target: float | None = None) -> None:

@@ -9,10 +9,10 @@ so far, so that only rows that raise it tell anything.
 from __future__ import annotations
 
 import resource
-import time
 from collections.abc import Callable
 
 import numpy as np
+from timing import best
 
 from causal.design.matching.caliper import caliper_width
 from causal.design.matching.optimal import match_optimal
@@ -50,16 +50,6 @@ def every_rule(n: int) -> Pairing:
         prefer=rng.integers(0, 12, (n, 1)),
         penalty=np.array([0.05]),
     )
-
-
-def best(work: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of three runs, or of the first if it is long."""
-    seconds: list[float] = []
-    while len(seconds) < 3 and sum(seconds) < 20:
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return min(seconds)
 
 
 def row(name: str, score: np.ndarray, work: Callable[[], object], target: float | None = None) -> None:

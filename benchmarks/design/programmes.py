@@ -8,10 +8,10 @@ one run otherwise. Compilation is not timed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
+from timing import best
 
 from causal.cohort.sequential_trials import expand_trials
 from causal.design.matching.candidates import candidate_edges
@@ -20,16 +20,6 @@ from causal.design.matching.fine_balance import imbalance, match_fine_balance
 from causal.design.matching.pairing import Pairing
 
 SIZES = (1_000, 5_000, 20_000)
-
-
-def best(work: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of three runs; of the only one where it is long."""
-    seconds: list[float] = []
-    while len(seconds) < 3 and not (seconds and seconds[0] > 1):
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return min(seconds)
 
 
 def row(name: str, n: int, work: Callable[[], object]) -> None:

@@ -2,18 +2,17 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/design/propensity.py
 
-Processor seconds, best of five, everything `fit_propensity` does included (checks, ranks, separation, convergence on
+Processor seconds, best of three, everything `fit_propensity` does included (checks, ranks, separation, convergence on
 all rows, c statistic), compilation not. scikit-learn gets the columns standardised and the tolerance at which it comes
 within 1e-6 of the maximum. R's glm takes 2.5 s for the first row.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+from timing import best
 
 from causal.design.propensity.fit import fit_propensity
 from causal.design.propensity.logistic import expit
@@ -32,16 +31,6 @@ def extract(n: int, k: int, kind: Literal["independent", "clinical"]) -> tuple[n
         x[:, k // 3 : 2 * k // 3] = x[:, k // 3 : 2 * k // 3] > 1
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     return x, rng.random(n) < expit(z @ rng.normal(size=k) * 0.2 - 3)
-
-
-def best(work: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of five runs."""
-    seconds = []
-    for _ in range(5):
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return min(seconds)
 
 
 def compare(n: int, k: int, kind: Literal["independent", "clinical"]) -> None:

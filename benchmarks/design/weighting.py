@@ -2,17 +2,17 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/design/weighting.py
 
-Processor seconds, best of five, weights with their estimating functions unless a row says otherwise. Compilation is not
-timed. The target for entropy balancing (ATT) is 0.4 s; R's WeightIt takes 11.2 s for it.
+Processor seconds, best of three, weights with their estimating functions unless a row says otherwise. Compilation is
+not timed. The target for entropy balancing (ATT) is 0.4 s; R's WeightIt takes 11.2 s for it.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 from scipy.special import expit
+from timing import best
 
 from causal.design.propensity.fit import fit_propensity
 from causal.design.weighting.cbps import cbps_weights
@@ -24,16 +24,6 @@ from causal.effect.weighted_estimates import weighted_difference
 
 ROWS, COLUMNS = 1_000_000, 12
 NAMES = [f"x{j}" for j in range(COLUMNS)]
-
-
-def best(work: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of five runs."""
-    seconds = []
-    for _ in range(5):
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return min(seconds)
 
 
 def imbalance(x: np.ndarray, treated: np.ndarray, weights: Weights) -> float:
