@@ -84,7 +84,8 @@ class Design:
     occasions of a set first; an occasion used in several sets has a row in each. Under weighting every occasion with
     weight is a row of its own and `grouping` says so. `covariates` (rows aligned with members) holds the filled
     covariate matrix, one column per name in `covariate_names`. `estimand` is whose effect the weights stand for (ATT);
-    `estimand_label` adds what was done to it (ATT in the matched), in the letters tables use.
+    `estimand_label` adds what was done to it (ATT in the matched), in the letters tables use. `lost_share` is how much
+    of the population the effect is about is not in the comparison.
     """
 
     members: pd.DataFrame
@@ -106,6 +107,7 @@ class Design:
     caliper: float | None
     n_eligible_treated: int
     n_unmatched_treated: int
+    lost_share: float
     pretrend_smd: float | None
     ended_in_grace_share: float
     diagnostics: Diagnostics

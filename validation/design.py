@@ -11,14 +11,14 @@ from validation.verdict import Verdict, at_least, at_most, not_evaluated
 
 def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
     """One verdict per gate, in the order a reader asks: enough, whom, alike, honest."""
-    lost = 1 - design.n_treated / max(design.n_eligible_treated, 1)
+    size = design.n_sets if design.grouping == "matched set" else design.n_treated
     return (
-        at_least("design.sets", design.n_treated, gates.minimum_sets, COUNTED[design.grouping]),
+        at_least("design.sets", size, gates.minimum_sets, COUNTED[design.grouping]),
         at_most(
             "design.unmatched",
-            lost,
+            design.lost_share,
             gates.maximum_unmatched,
-            "share of eligible warned occasions without a match",
+            f"share of {WHOM[design.estimand]} that is not in the comparison",
         ),
         _balance("design.balance_tier1", design, 1, gates.smd_tier1),
         _balance("design.balance_tier2", design, 2, gates.smd_tier2),
@@ -38,6 +38,14 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
     )
 
 
+WHOM = {
+    "ATT": "eligible warned occasions",
+    "ATC": "eligible occasions without a warning",
+    "ATE": "all eligible occasions",
+    "ATO": "the overlap population",
+    "ATM": "those a one-to-one match would keep",
+}
+"""The population an effect is about."""
 COUNTED = {
     "matched set": "matched sets",
     "stratum": "warned occasions in strata with both groups",

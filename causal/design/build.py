@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
 from causal.design.compare import Comparison, Units, compare, engine_model
 from causal.design.covariates import MISSING_SUFFIX, CovariateMatrix, covariate_matrix
-from causal.design.describe import estimand_label, estimand_sentence, method_sentence
+from causal.design.describe import estimand_label, estimand_sentence, method_sentence, propensity_sentence
 from causal.design.diagnose import Eligible, diagnose
 from causal.design.diagnostics.balance import balance_table, standardised_mean_difference
 from causal.design.diagnostics.overlap import common_support, overlap_bins
@@ -31,6 +31,9 @@ from causal.records import AttritionStep, Cohort, Design, codes
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+
+OPEN = "Either decision was open: a probability of warning found in both groups"
 
 
 def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
@@ -63,13 +66,14 @@ def _design(cohort: Cohort, study: OccasionStudy) -> Design:
     occasions, method = cohort.occasions, chosen_method(study)
     treated = occasions["treated"].to_numpy(dtype=np.bool_)
     matrix = covariate_matrix(occasions, study)
-    propensity = _propensity(occasions, treated, matrix, study)
+    fitted = _propensity(occasions, treated, matrix, study)
+    propensity = of_population(fitted, study.propensity.sampling_fraction)
     exact = exact_codes(occasions, study.target_trial.assignment.exact)
     supported = _support(propensity, treated, exact, study)
     compared = _compare(occasions, treated, matrix, propensity, exact, supported, study)
     n_treated, in_comparison = int(treated.sum()), compared.weight > 0
-    n_unmatched = n_treated - int((treated & in_comparison).sum())
-    label = estimand_label(compared, left_out=n_unmatched)
+    target = target_part(treated, propensity.probability, compared.estimand)
+    lost = float(target[~in_comparison].sum() / target.sum())
     return Design(
         members=occasions.iloc[compared.row]
         .reset_index(drop=True)
@@ -77,11 +81,17 @@ def _design(cohort: Cohort, study: OccasionStudy) -> Design:
         covariates=matrix.values[compared.row],
         covariate_names=matrix.names,
         estimand=compared.estimand,
-        estimand_label=label,
-        estimand_sentence=estimand_sentence(compared, left_out=n_unmatched),
-        method_sentence=method_sentence(method, study.target_trial.assignment),
+        estimand_label=estimand_label(compared, left_out=lost > 0),
+        estimand_sentence=estimand_sentence(compared, left_out=lost > 0),
+        method_sentence=(
+            f"{method_sentence(method, study.target_trial.assignment)} "
+            f"{propensity_sentence(study.propensity, propensity.method)}"
+        ),
         grouping=compared.grouping,
-        attrition=(*cohort.attrition, *_design_steps(occasions, treated, supported, in_comparison, compared)),
+        attrition=(
+            *cohort.attrition,
+            *_design_steps(occasions, treated, supported, in_comparison, compared, rule=study.support.rule),
+        ),
         balance=balance_table(
             matrix.values, matrix.names, matrix.tiers, treated, compared.weight, estimand=compared.estimand
         ),
@@ -93,7 +103,8 @@ def _design(cohort: Cohort, study: OccasionStudy) -> Design:
         separated=propensity.separated,
         caliper=compared.caliper,
         n_eligible_treated=n_treated,
-        n_unmatched_treated=n_unmatched,
+        n_unmatched_treated=n_treated - int((treated & in_comparison).sum()),
+        lost_share=lost,
         pretrend_smd=_pretrend(occasions, treated, compared.weight, compared.estimand),
         ended_in_grace_share=float(occasions["ended_in_grace"].mean()),
         diagnostics=diagnose(
@@ -101,7 +112,7 @@ def _design(cohort: Cohort, study: OccasionStudy) -> Design:
                 treated=treated,
                 matrix=matrix,
                 labels=tuple(_labels(name) for name in matrix.names),
-                propensity=propensity,
+                propensity=fitted,
                 supported=supported,
                 exact=exact,
                 clinician=codes(occasions["clinician_id"]),
@@ -170,22 +181,44 @@ def _propensity(
 ) -> Propensity:
     declared = study.propensity
     cluster = {"clinic": "clinic_id", "clinician": "clinician_id", None: "clinician_id"}[declared.cluster_means]
-    offset = 0.0 if declared.sampling_fraction is None else -float(np.log(declared.sampling_fraction))
-    fitted = fit_propensity(
+    sampled = declared.sampling_fraction
+    return fit_propensity(
         matrix.values,
         treated,
         names=matrix.names,
         model=engine_model(declared),
         clusters=codes(occasions[cluster]),
-        offset=None if offset == 0 else np.full(treated.size, offset),
+        offset=None if sampled is None else np.full(treated.size, -np.log(sampled)),
         rng=None if declared.seed is None else np.random.default_rng(declared.seed),
     )
-    # Support and overlap speak of the population, not of an extract in which the untreated are fewer.
-    return (
-        fitted
-        if offset == 0
-        else replace(fitted, logit=fitted.logit - offset, probability=expit(fitted.logit - offset))
-    )
+
+
+def of_population(fitted: Propensity, sampling_fraction: float | None) -> Propensity:
+    """The scores of the population, where the extract holds only a share of the untreated.
+
+    Support, overlap, calipers and weights speak of the population; calibration and equipoise of the extract, to which
+    the model was fitted.
+    """
+    if sampling_fraction is None:
+        return fitted
+    logit = fitted.logit + np.log(sampling_fraction)
+    return replace(fitted, logit=logit, probability=expit(logit))
+
+
+def target_part(treated: BoolArray, probability: FloatArray, estimand: WeightEstimand) -> FloatArray:
+    """Each occasion's part (n,) in the population an effect is about.
+
+    >>> target_part(np.array([True, False]), np.array([0.5, 0.2]), "ATO").round(2).tolist()
+    [0.25, 0.16]
+    """
+    parts = {
+        "ATT": treated.astype(np.float64),
+        "ATC": (~treated).astype(np.float64),
+        "ATE": np.ones(treated.size),
+        "ATO": probability * (1 - probability),
+        "ATM": np.minimum(probability, 1 - probability),
+    }
+    return np.asarray(parts[estimand], dtype=np.float64)
 
 
 def _support(propensity: Propensity, treated: BoolArray, exact: IntArray, study: OccasionStudy) -> BoolArray:
@@ -230,18 +263,24 @@ def _compare(
 
 
 def _design_steps(
-    occasions: pd.DataFrame, treated: BoolArray, supported: BoolArray, in_comparison: BoolArray, compared: Comparison
+    occasions: pd.DataFrame,
+    treated: BoolArray,
+    supported: BoolArray,
+    in_comparison: BoolArray,
+    compared: Comparison,
+    *,
+    rule: str,
 ) -> tuple[AttritionStep, AttritionStep]:
     person = occasions["person_id"]
     return tuple(
         AttritionStep(
-            rule=rule,
+            rule=words,
             persons=int(person[rows].nunique()),
             occasions=int(rows.sum()),
             treated=int((rows & treated).sum()),
         )
-        for rule, rows in (
-            ("Either decision was open: a probability of warning found in both groups", supported),
+        for words, rows in (
+            (OPEN if rule == "stratum_common" else "No rule on the probability of a warning", supported),
             ("Weighted" if compared.grouping == "weight" else "Matched", in_comparison),
         )
     )  # type: ignore[return-value]  # two steps

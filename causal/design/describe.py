@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.compare import Comparison
+from causal.protocol.design import PropensityModel
 from causal.protocol.matching import (
     AnyMatching,
     Caliper,
@@ -39,27 +40,53 @@ ORDERS = {
 }
 
 
-def estimand_label(compared: Comparison, *, left_out: int) -> str:
-    """Letters for tables: the estimand, and what became of it."""
-    parts: list[str] = [compared.estimand]
-    if left_out:
-        parts.append("in the weighted" if compared.grouping == "weight" else "in the matched")
-    if compared.note:
-        parts.append("modified")
-    return " ".join(parts)
+def estimand_label(compared: Comparison, *, left_out: bool) -> str:
+    """Letters for tables: the estimand, and what became of it: trimming, truncation, somebody left out."""
+    letters = compared.weights.estimand if compared.weights is not None else compared.estimand
+    if not left_out or "trimmed" in letters:
+        return letters
+    return f"{letters} in the {'weighted' if compared.grouping == 'weight' else 'matched'}"
 
 
-def estimand_sentence(compared: Comparison, *, left_out: int) -> str:
-    """Of whom the effect speaks. Treated occasions left out, trimming and truncation change that, and it is said."""
-    whom = WHOM[compared.estimand]
+def estimand_sentence(compared: Comparison, *, left_out: bool) -> str:
+    """Of whom the effect speaks. Whoever is left out, trimming and truncation change that, and it is said."""
+    effect = f"the average effect among {WHOM[compared.estimand]}"
     note = f". {compared.note}" if compared.note else ""
     if not left_out:
-        return f"the average effect among {whom} ({compared.estimand}){note}"
+        return f"{effect} ({compared.estimand}){note}"
+    zone = f"{compared.estimand} in the {'weighted' if compared.grouping == 'weight' else 'matched'} zone"
+    if compared.estimand in ("ATT", "ATC"):
+        return (
+            f"{effect} and for which a comparable assessment with the other decision exists ({zone}); the others are "
+            f"not represented{note}"
+        )
     return (
-        f"the average effect among {whom} and for which a comparable assessment with the other decision exists "
-        f"({compared.estimand} in the {'weighted' if compared.grouping == 'weight' else 'matched'} zone); the others "
-        f"are not represented{note}"
+        f"{effect} ({zone}); those for which no comparable assessment with the other decision exists are not "
+        f"represented{note}"
     )
+
+
+def propensity_sentence(model: PropensityModel, fitted: str) -> str:
+    """How the probability was modelled, and by which likelihood it was fitted."""
+    how = {
+        "maximum likelihood": "logistic regression (maximum likelihood)",
+        "Firth": "logistic regression (Firth's, for few events)",
+        "elastic net": "logistic regression with an elastic-net penalty",
+        "boosting": "boosted trees, calibrated out of fold",
+    }[fitted]
+    parts = (
+        f"splines in {', '.join(model.splines)}" if model.splines else "",
+        f"the {model.cluster_means}'s mean of every fact" if model.cluster_means else "",
+    )
+    terms = " and ".join(part for part in parts if part)
+    sentence = f"The probability was estimated by {how}"
+    if terms:
+        sentence += f" with {terms}"
+    if model.cross_fit:
+        sentence += f", each occasion scored by a model that never saw its cluster ({model.cross_fit} folds)"
+    if model.sampling_fraction:
+        sentence += f"; {model.sampling_fraction:.0%} of the unwarned were drawn, which the model allows for"
+    return f"{sentence}."
 
 
 def method_sentence(method: AnyMatching | AnyWeighting, assignment: Assignment) -> str:
@@ -99,22 +126,19 @@ def _matching(method: AnyMatching) -> str:
             )
         case Optimal():
             return (
-                f"As many warned occasions as possible were given {method.ratio} unwarned occasions of other people "
-                f"each, none used twice, so that the total distance {how} is the smallest possible, {near}.{rules}"
+                f"Warned occasions were given up to {method.ratio} unwarned occasions of other people each, none used "
+                f"twice: as many pairs as possible, and among these those whose total distance {how} is the smallest, "
+                f"{near}.{rules}"
             )
         case FineBalance():
             keys = ", ".join(EXACT_KEYS.get(key, key) for key in method.balance)
             return (
-                f"Warned occasions were given {method.ratio} unwarned occasions of other people each, none used "
+                f"Warned occasions were given up to {method.ratio} unwarned occasions of other people each, none used "
                 f"twice, so that first the groups' distributions of {keys} agree as closely as possible and then the "
                 f"total distance {how} is the smallest possible, {near}.{rules}"
             )
         case Full():
-            return (
-                "Every occasion with a possible partner is in one set of one warned and one or more unwarned "
-                f"occasions, or of several warned and one unwarned, so that the total distance {how} is the smallest "
-                f"possible, {near}.{rules}"
-            )
+            return f"{_stars(method)}, so that the total distance {how} is the smallest possible, {near}.{rules}"
         case GeneralisedFull():
             return (
                 "Occasions were gathered into sets with both groups in each and no one far from the others on the "
@@ -136,6 +160,17 @@ def _matching(method: AnyMatching) -> str:
                 f"Occasions were divided into {method.subclasses} strata of the estimated probability, and these by "
                 "the keys named below; parts without both groups left."
             )
+
+
+def _stars(method: Full) -> str:
+    """Who is in a set with whom under full matching, with its bounds."""
+    most, shared = method.most_comparisons, method.most_treated
+    many = "one or more" if most is None else f"up to {most}"
+    several = "several" if shared is None else f"up to {shared}"
+    reverse = "" if shared == 1 else f", or of {several} warned and one unwarned"
+    free = most is None and shared is None
+    who = "Every occasion with a possible partner is" if free else "As many occasions as the bounds allow are"
+    return f"{who} in one set of one warned and {many} unwarned occasions{reverse}"
 
 
 def _uses(most: int | None) -> str:
@@ -201,7 +236,8 @@ def _weighting(method: AnyWeighting) -> str:
             moments = {1: "means", 2: "means and variances", 3: "means, variances and skewness"}[method.moments]
             return (
                 "Groups were made alike by entropy balancing: the weights nearest to equal ones under which the "
-                f"{moments} of all facts agree exactly."
+                f"{moments} of all facts{' and the means of their products' if method.interactions else ''} agree "
+                "exactly."
             )
         case CovariateBalancing():
             return (

@@ -97,7 +97,8 @@ class Diagnostics:
     positivity
         One-armed strata of the exact keys.
     kept
-        How well the treated in the comparison stand for all eligible treated.
+        How well those in the comparison stand for all eligible ones of the group the effect is about; None where it is
+        about both.
     detectable
         Smallest effects this design finds, outcome by outcome.
     """
@@ -110,7 +111,7 @@ class Diagnostics:
     within_clinics: WithinGroups
     outside: tuple[SupportRule, ...]
     positivity: Positivity
-    kept: Generalisability
+    kept: Generalisability | None
     detectable: tuple[DetectableEffect, ...]
 
 
@@ -151,7 +152,7 @@ def diagnose(
         if not supported.all()
         else (),
         positivity=_positivity(eligible),
-        kept=generalisability(matrix.values, matrix.names, matrix.tiers, treated, weight, eligible.propensity.logit),
+        kept=_kept(eligible, compared),
         detectable=tuple(found for plan in plans if (found := _detectable(size, plan)) is not None),
     )
 
@@ -224,6 +225,14 @@ def _positivity(eligible: Eligible) -> Positivity:
         n_one_armed=int(one_armed.sum()),
         share_one_armed=float(counts[:, one_armed].sum() / counts.sum()),
     )
+
+
+def _kept(eligible: Eligible, compared: Comparison) -> Generalisability | None:
+    arm = {"ATT": eligible.treated, "ATC": ~eligible.treated}.get(compared.estimand)
+    if arm is None:
+        return None
+    matrix = eligible.matrix
+    return generalisability(matrix.values, matrix.names, matrix.tiers, arm, compared.weight, eligible.propensity.logit)
 
 
 def _detectable(size: DesignSize, plan: OutcomePlan) -> DetectableEffect | None:

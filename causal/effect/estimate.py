@@ -49,11 +49,12 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
         Too few sets are left for any inference, or an outcome cannot be formed.
     """
     kept, weights = without_excluded(design, outcomes.excluded)
-    n_treated = int((design.members["treated"].to_numpy(dtype=np.bool_) & kept).sum())
-    if n_treated < study.minimum_n_inference:
+    left = "set_id" if design.grouping == "matched set" else "ta_id"
+    if design.members.loc[kept & design.members["treated"], left].nunique() < study.minimum_n_inference:
         raise EstimationError(
             "estimation.too_few_sets",
-            f"fewer than {study.minimum_n_inference} treated occasions are left, too few for an interval",
+            f"fewer than {study.minimum_n_inference} {'matched sets' if left == 'set_id' else 'treated occasions'} are "
+            "left, too few for an interval",
             fix="describe, do not estimate; or pool more sites",
         )
     members = design.members.loc[kept]
@@ -137,7 +138,12 @@ def _effects(
     by_cluster: CompositeEffect | None,
     kept: BoolArray,
 ) -> Effects:
-    treated = design.members["treated"].to_numpy(dtype=np.bool_)
+    members = design.members
+    treated = members["treated"].to_numpy(dtype=np.bool_)
+    first_row = kept & ~members.loc[kept, "ta_id"].duplicated().reindex(members.index, fill_value=True).to_numpy()
+    gone = set(members.loc[~kept, "ta_id"]) - set(members.loc[kept, "ta_id"])
+    n_treated = int((first_row & treated).sum())
+    n_sets = members.loc[kept, "set_id"].nunique() if design.grouping == "matched set" else n_treated
     ordered: list[tuple[str, CompositeEffect]] = [(design.unit_of_inference, by_set)]
     if by_cluster is not None:
         enough = by_cluster.composite.n_clusters >= study.estimator.minimum_clusters
@@ -155,9 +161,9 @@ def _effects(
             level=first.level,
             mean_treated=means[0],
             mean_comparison=means[1],
-            n_treated=first.n_treated,
-            n_comparison=first.n_comparison,
-            n_sets=first.n_treated,
+            n_treated=n_treated,
+            n_comparison=int((first_row & ~treated).sum()),
+            n_sets=n_sets,
             intervals=tuple(_interval(clustered_by, line) for clustered_by, line in lines),
             detectable=detectable(first.std_error, first.df, level=first.level),
         )
@@ -174,9 +180,9 @@ def _effects(
         response_treated=c.response_treated,
         response_comparison=c.response_comparison,
         response_handling=c.response_method if not c.response_note else f"{c.response_method}: {c.response_note}",
-        n_excluded=int((~kept).sum()),
-        n_ended_treated=int((outcomes.ended & kept & treated).sum()),
-        n_ended_comparison=int((outcomes.ended & kept & ~treated).sum()),
+        n_excluded=len(gone),
+        n_ended_treated=int((outcomes.ended & first_row & treated).sum()),
+        n_ended_comparison=int((outcomes.ended & first_row & ~treated).sum()),
         day=outcomes.day,
         half_width=outcomes.half_width,
     )

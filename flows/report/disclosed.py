@@ -331,6 +331,8 @@ def _verdict(
 def _figure_betrays(
     code: str, design: Design, flow: tuple[FlowStep, ...], balance: tuple[BalanceLine, ...], threshold: int
 ) -> bool:
+    if code == "design.unmatched" and design.estimand != "ATT":
+        return design.lost_share > 0
     if code == "design.unmatched":
         # With the number of sets the share tells how many were eligible: only where the flow tells that too.
         told = {step.treated for step in flow}
@@ -428,6 +430,11 @@ def _by_set(interval: Interval) -> bool:
     return interval.clustered_by == "matched set"
 
 
+def _by_patient(interval: Interval) -> bool:
+    """Patients are fewer than occasions by the repeats, which the flow may withhold, so they are never counted here."""
+    return interval.clustered_by == "patient"
+
+
 def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betrayed: bool) -> EffectLine:
     """One effect; where few deaths could be worked out, no clusters, nor the freedom that follows from the sets."""
     first = estimate.intervals[0]
@@ -446,9 +453,11 @@ def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betraye
         intervals=tuple(
             IntervalLine(
                 clustered_by=interval.clustered_by,
-                clusters=None if deaths_betrayed else disclose_count(interval.clusters, threshold),
+                clusters=None
+                if deaths_betrayed or _by_patient(interval)
+                else disclose_count(interval.clusters, threshold),
                 std_error=interval.std_error,
-                df=None if deaths_betrayed and _by_set(interval) else interval.df,
+                df=None if (deaths_betrayed and _by_set(interval)) or _by_patient(interval) else interval.df,
                 lower=interval.lower,
                 upper=interval.upper,
                 primary=interval is first,

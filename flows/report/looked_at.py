@@ -16,6 +16,8 @@ from flows.report.dossier import LookedAt
 from validation.disclosure import disclose_percent
 
 RATING_UNIT = "points"
+GROUP = {"ATT": "first", "ATC": "second"}
+"""The group an effect is about, where it is about one."""
 
 
 def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
@@ -29,9 +31,11 @@ def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
         "Are they alike inside clinics?": _within(found, withheld),
         "How well does what is recorded tell the two choices apart?": _separation(found),
         "How often was either choice open?": _equipoise(design, found),
-        "Which cases of the first group have no counterpart?": _outside(design, found),
+        "Which cases of the first group have no counterpart?": _outside(design, found, withheld),
         "Is there a combination of exact keys with one choice only?": _positivity(design, found),
-        "How well do the compared stand for all eligible cases of the first group?": _kept(found, withheld),
+        f"How well do the compared stand for all eligible cases of the {GROUP.get(design.estimand, '')} group?": _kept(
+            found, withheld
+        ),
         "How small an effect would be found, four times in five?": _detectable(found.detectable),
     }
     return tuple(LookedAt(question=question, answer=answer) for question, answer in answers.items() if answer)
@@ -49,7 +53,8 @@ def _terms(found: Diagnostics, withheld: frozenset[str]) -> str:
     if not shown:
         return ""
     largest, name = abs(shown[0].smd_after), _words(shown[0].name)
-    return f"The largest standardised difference is about {largest:.1f} ({name})"
+    shown_of = "" if len(shown) == len(found.terms) else " shown"
+    return f"The largest standardised difference{shown_of} is about {largest:.1f} ({name})"
 
 
 def _lottery(found: Diagnostics) -> str:
@@ -66,7 +71,10 @@ def _lottery(found: Diagnostics) -> str:
 def _prognostic(found: Diagnostics) -> str:
     score = found.prognostic
     if score is None:
-        return "Not evaluated: too few occasions outside the comparison to learn an expectation from"
+        return (
+            "Not evaluated: the last rating is not among the facts, or too few occasions are outside the comparison to "
+            "learn an expectation from"
+        )
     return (
         "The last rating before time zero, predicted from the other facts by occasions outside the comparison, differs "
         f"by about {abs(score.row.smd_after):.1f} standard deviations; the prediction explains {max(score.r2, 0):.0%} "
@@ -76,8 +84,10 @@ def _prognostic(found: Diagnostics) -> str:
 
 def _within(found: Diagnostics, withheld: frozenset[str]) -> str:
     clinics = found.within_clinics
-    if clinics.worst is None or clinics.worst_name in withheld:
+    if clinics.worst is None:
         return "Not evaluated: no clinic alone has enough cases in both groups"
+    if clinics.worst_name in withheld:
+        return "Not told: the largest difference is of a fact whose balance is withheld"
     return (
         f"In {clinics.n_evaluated} of {clinics.n_groups} clinics there are enough cases to tell; the largest "
         f"difference there is about {abs(clinics.worst):.1f} ({_words(clinics.worst_name)})"
@@ -103,8 +113,12 @@ def _equipoise(design: Design, found: Diagnostics) -> str:
     )
 
 
-def _outside(design: Design, found: Diagnostics) -> str:
-    return "; ".join(_rule(rule, design.n_treated) for rule in found.outside if rule.n_outside > 0)
+def _outside(design: Design, found: Diagnostics, withheld: frozenset[str]) -> str:
+    rules = [rule for rule in found.outside if rule.n_outside > 0]
+    hidden = {_label(name) for name in withheld}
+    if any(label in condition for rule in rules for condition in rule.conditions for label in hidden):
+        return "Not told: it would speak of a fact whose balance is withheld"
+    return "; ".join(_rule(rule, design.n_treated) for rule in rules)
 
 
 def _rule(rule: SupportRule, n: int) -> str:
@@ -121,13 +135,16 @@ def _positivity(design: Design, found: Diagnostics) -> str:
 
 
 def _kept(found: Diagnostics, withheld: frozenset[str]) -> str:
+    if found.kept is None:
+        return ""
     rows = [row for row in found.kept.rows if row.name not in withheld]
     worst = max(rows, key=lambda row: abs(row.smd), default=None)
     if worst is None:
         return ""
+    shown = "" if len(rows) == len(found.kept.rows) else " shown"
     return (
-        f"The largest difference is about {abs(worst.smd):.1f} standard deviations ({_words(worst.name)}); Tipton's "
-        f"index of generalisability, 1 for a perfect likeness, is {found.kept.index:.1f}"
+        f"The largest difference{shown} is about {abs(worst.smd):.1f} standard deviations ({_words(worst.name)}); "
+        f"Tipton's index of generalisability, 1 for a perfect likeness, is {found.kept.index:.1f}"
     )
 
 

@@ -86,7 +86,7 @@ def balance_table(dossier: Dossier, groups: Groups) -> Table:
         ),
         rows=tuple(_balance_row(line) for line in by_tier(dossier.balance)),
         note="Differences (“differ.”) are standardised: 0.10 is one tenth of the spread. A variance ratio near 1 means "
-        "a like spread. " + withheld_note(dossier.threshold),
+        "a like spread. Means of the first group are those of the cases compared. " + withheld_note(dossier.threshold),
     )
 
 

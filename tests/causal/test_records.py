@@ -62,6 +62,7 @@ def design(**changed: Any) -> Design:
         caliper=0.2,
         n_eligible_treated=2,
         n_unmatched_treated=0,
+        lost_share=0.0,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
         diagnostics=Diagnostics(**dict.fromkeys(field.name for field in dataclasses.fields(Diagnostics))),

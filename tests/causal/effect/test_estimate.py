@@ -69,6 +69,7 @@ def design_of(n_sets: int, *, clinicians: int = 50, seed: int = 4) -> Design:
         caliper=0.2,
         n_eligible_treated=n_sets,
         n_unmatched_treated=0,
+        lost_share=0.0,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
         diagnostics=Diagnostics(**dict.fromkeys(field.name for field in dataclasses.fields(Diagnostics))),

@@ -121,6 +121,7 @@ def design_of(world: World) -> Design:
         caliper=0.2,
         n_eligible_treated=n_treated,
         n_unmatched_treated=lost - world.unsupported,
+        lost_share=lost / n_treated,
         pretrend_smd=None,
         ended_in_grace_share=0.0,
         diagnostics=diagnostics_of(world, treated, flag, by_bin, matched, weights),
