@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from causal.design.covariates import covariate_matrix
 from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
 from causal.errors import DesignError
-from causal.protocol import OccasionStudy
+from causal.protocol import STUDY, OccasionStudy
+from causal.protocol.design import PropensityModel
 from causal.protocol.matching import Greedy
 from causal.records import AttritionStep, Cohort, Design, canonical
 from flows.study_file.load import load_study
@@ -196,3 +198,56 @@ def test_unknown_exact_key() -> None:
     """A key that is not in the catalogue is refused by name."""
     with pytest.raises(DesignError, match=r"^\[design\.exact_key\] 'sex' is not a key to match on"):
         exact_codes(pd.DataFrame({"sex": ["F"]}), ("sex",))
+
+
+def changed(study: OccasionStudy, **words: Any) -> OccasionStudy:
+    """The study with parts of it declared anew; the contrast follows the method."""
+    plain = study.model_dump(mode="python") | {"matching": None, "weighting": None} | words
+    method = plain["matching"] or plain["weighting"]
+    trial = plain["target_trial"]
+    plain["target_trial"] = trial | {"contrast": trial["contrast"] | {"estimand": method.get("estimand", "ATT")}}
+    made = STUDY.validate_python(plain)
+    assert isinstance(made, OccasionStudy)
+    return made
+
+
+def test_whoever_the_effect_is_about_may_be_left_out(study: OccasionStudy) -> None:
+    """Full matching for the untreated, with a bound, leaves some of them out: letters, sentence and share say so."""
+    words = {"method": "full", "estimand": "ATC", "most_comparisons": 2, "caliper": None}
+    design = build_design(cohort_of(occasions()), changed(study, matching=words))
+    assert design.estimand_label == "ATC in the matched"
+    assert "not represented" in design.estimand_sentence
+    untreated = N - design.n_eligible_treated
+    assert design.lost_share == pytest.approx(1 - design.n_comparison / untreated)
+    assert design.n_sets <= design.n_treated
+
+
+def test_weights_make_a_design_of_their_own(study: OccasionStudy) -> None:
+    """Under entropy balancing every supported occasion is a member, means agree, and inference is by patient."""
+    design = build_design(cohort_of(occasions()), changed(study, weighting={"method": "entropy_balancing"}))
+    assert (design.grouping, design.unit_of_inference) == ("weight", "patient")
+    assert max(abs(row.smd_after) for row in design.balance) < 1e-8
+    assert len(design.members) == design.attrition[-1].occasions
+    assert design.diagnostics.lottery is None
+
+
+def test_reuse_is_counted_once(study: OccasionStudy) -> None:
+    """A comparison used in several sets is one occasion of the design, and sets no longer stand for themselves."""
+    words = {"method": "greedy", "ratio": 1, "replacement": True, "most_uses": 3, "caliper": None}
+    design = build_design(cohort_of(occasions()), changed(study, matching=words))
+    comparisons = design.members.loc[~design.members["treated"], "ta_id"]
+    assert design.n_comparison == comparisons.nunique() < len(comparisons)
+    assert comparisons.value_counts().max() <= 3
+    assert design.unit_of_inference == "patient"
+
+
+def test_a_sample_of_the_untreated_does_not_move_equipoise(study: OccasionStudy) -> None:
+    """A declared sampling fraction shifts the scores of the population and leaves calibration and preference alone."""
+    plain = build_design(cohort_of(occasions()), study)
+    sampled = build_design(
+        cohort_of(occasions()), study.model_copy(update={"propensity": PropensityModel(sampling_fraction=0.2)})
+    )
+    one, other = plain.diagnostics.calibration, sampled.diagnostics.calibration
+    assert other.equipoise_treated == pytest.approx(one.equipoise_treated, abs=1e-9)
+    assert other.intercept == pytest.approx(0, abs=1e-9)
+    assert "20% of the unwarned were drawn" in sampled.method_sentence
