@@ -17,6 +17,18 @@ print(loop(3), sum(loop.stats.cache_hits.values()))
 """
 
 
+KERNEL = """
+from helper import step
+
+
+def walk(n):
+    total = 0
+    for i in range(n):
+        total += step(i)
+    return total
+"""
+
+
 def run(folder: Path) -> list[str]:
     """What the loop gives in a process of its own, and how often it was found on disk."""
     done = subprocess.run([sys.executable, "-c", RUN, str(folder)], capture_output=True, text=True, check=True)
