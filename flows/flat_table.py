@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causal.effect.flat_table import FlatResult, analyse_flat_table
-from causal.errors import ExtractError
+from causal.errors import ExtractError, StudyFileError
 from causal.protocol.study import FileData, FlatTableStudy, PackageData
+from validation.protocol import judge_protocol
+from validation.verdict import failed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +62,16 @@ def _from_file(path: Path) -> pd.DataFrame:
 
 
 def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any]]:
-    """The answer as text for people and as a value for machines; says whether each published value was reproduced."""
+    """The answer as text for people and as a value for machines; says whether each published value was reproduced.
+
+    Raises
+    ------
+    StudyFileError
+        The study fails a check of `rapport check`: nothing is read then.
+    """
+    if problems := failed(judge_protocol(study, {})):
+        said = "; ".join(f"{problem.code}: {problem.sentence}" for problem in problems)
+        raise StudyFileError(problems[0].code, f"the protocol does not hold together: {said}")
     result = analyse_flat_table(read_flat(study.data, study_file), study)
     effect = result.effect
     got = {"estimate": effect.value, "lower": effect.lower, "upper": effect.upper, "sets": result.n_sets}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from causal.design.compare import named_keys
 from causal.protocol.design import PropensityModel
 from causal.protocol.matching import (
     AnyMatching,
@@ -64,18 +65,17 @@ def judge_method(
 def _names(
     method: Method, propensity: PropensityModel, covariates: Collection[str], keys: Collection[str]
 ) -> Iterator[str]:
-    named_keys: list[str] = []
     named_covariates = list(propensity.splines)
     if isinstance(method, PairRules):
-        named_keys += [*method.differ, *(preference.key for preference in method.prefer)]
         named_covariates += [limit.covariate for limit in method.calipers]
     if isinstance(distance := getattr(method, "distance", None), CovariateDistance):
         named_covariates += distance.covariates
-    if isinstance(method, FineBalance):
-        named_keys += method.balance
     if isinstance(method, CoarsenedExact):
         named_covariates += [*method.covariates, *(bins.covariate for bins in method.bins)]
-    for named, known, what in ((named_covariates, covariates, "confounder"), (named_keys, keys, "key to match on")):
+    for named, known, what in (
+        (named_covariates, covariates, "confounder"),
+        (named_keys(method), keys, "key to match on"),
+    ):
         if unknown := sorted(set(named) - set(known)):
             near = listed(f"{name}{did_you_mean(name, known)}" for name in unknown)
             yield f"what the method names is no {what} of this study: {near}"
@@ -100,3 +100,5 @@ def _model(propensity: PropensityModel) -> Iterator[str]:
         yield "a seed belongs to model: boosting, and model: boosting needs one"
     if propensity.model == "boosting" and propensity.splines:
         yield "boosted trees bend by themselves: splines belong to the regressions"
+    if propensity.model == "boosting" and propensity.sampling_fraction is not None:
+        yield "boosted trees cannot allow for a sample of the untreated: sampling_fraction belongs to the regressions"

@@ -122,6 +122,16 @@ def compare(method: AnyMatching | AnyWeighting, units: Units, *, among: BoolArra
     return _from_weights(_weights(method, units, rows), rows, units.treated.size)
 
 
+def named_keys(method: AnyMatching | AnyWeighting) -> tuple[str, ...]:
+    """The keys a declared method names: those in which occasions differ, had better agree, or are balanced."""
+    names: list[str] = []
+    if isinstance(method, PairRules):
+        names += [*method.differ, *(preference.key for preference in method.prefer)]
+    if isinstance(method, FineBalance):
+        names += method.balance
+    return tuple(names)
+
+
 def engine_model(declared: DeclaredModel) -> PropensityModel:
     """The propensity model a study declares, in the engine's words."""
     return PropensityModel(
@@ -366,6 +376,12 @@ def _place(rules: PairRules, distance: Distance, units: Units) -> tuple[FloatArr
 def _pairing(rules: PairRules, units: Units) -> Pairing:
     limits = []
     for limit in rules.calipers:
+        if any(_belongs(name, limit.covariate) for name in units.names if name != limit.covariate):
+            raise DesignError(
+                "design.rule_unsupported",
+                f"a caliper is set on '{limit.covariate}', which holds categories and no distances",
+                fix="match exactly on it, or name it under prefer",
+            )
         if limit.covariate not in units.names:
             raise DesignError(
                 "design.no_column", f"a caliper is set on '{limit.covariate}', which is no covariate or never varies"
@@ -433,10 +449,23 @@ def _coordinates(distance: CovariateDistance, units: Units) -> FloatArray:
 
 
 def _columns(named: tuple[str, ...], units: Units) -> list[int]:
-    """Places of the named covariates; of tier 1 where none is named. A constant one has no column and is left out."""
-    if named:
-        return [j for j, name in enumerate(units.names) if name in named]
-    return [j for j, tier in enumerate(units.tiers) if tier == 1]
+    """Places of the named covariates, a categorical one's being all its indicators; of tier 1 where none is named."""
+    if not named:
+        return [j for j, tier in enumerate(units.tiers) if tier == 1]
+    places = {name: [j for j, column in enumerate(units.names) if _belongs(column, name)] for name in named}
+    for name, found in places.items():
+        if not found:
+            raise DesignError(
+                "design.no_column",
+                f"closeness is measured on '{name}', which is no covariate or never varies",
+                fix="take it out of the method's covariates",
+            )
+    return sorted({j for found in places.values() for j in found})
+
+
+def _belongs(column: str, covariate: str) -> bool:
+    """Whether a column of the matrix is the covariate, or indicates one of its categories."""
+    return column == covariate or column.startswith(f"{covariate}: ")
 
 
 def _width(caliper: Caliper | None, units: Units) -> float | None:

@@ -6,19 +6,21 @@ calendar here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from causal.design.compare import Comparison, Units, compare, engine_model
+from causal.design.compare import Comparison, Units, compare, engine_model, named_keys
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.balance import BalanceRow, balance_table
-from causal.design.frame import column_of, design_columns, numbers, treatment_of
+from causal.design.frame import design_columns, key_codes, numbers, treatment_of, without_levels
 from causal.design.matching.pairing import Pairing
-from causal.design.propensity.fit import fit_propensity
+from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.propensity.logistic import expit
+from causal.design.propensity.separation import separation
 from causal.design.propensity.terms import model_matrix
 from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
 from causal.effect.weighted_estimates import WeightedEffect, weighted_difference
@@ -50,7 +52,8 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
     Raises
     ------
     DesignError
-        A column is missing, not numeric, incomplete or constant; the treatment is not 0 and 1; no overlap.
+        A column is missing, not numeric, incomplete or constant; the treatment is not 0 and 1; covariates tell the
+        arms apart; the standard error does not go with the design. Refusals name columns, never a category.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         return _analysed(frame, study)
@@ -61,15 +64,12 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     _refuse_columns(frame, columns)
     treated = treatment_of(frame, columns.treatment)
     outcome = numbers(frame, columns.outcome)
-    covariates, names = design_columns(
+    covariates, labels = design_columns(
         frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
     )
-    clusters = None if analysis.cluster is None else _codes(frame, analysis.cluster)
-    model = engine_model(analysis.propensity)
-    rng = None if analysis.propensity.seed is None else np.random.default_rng(analysis.propensity.seed)
-    propensity = fit_propensity(covariates, treated, names=names, model=model, clusters=clusters, rng=rng)
-    wants_matrix = analysis.standard_error == "estimated_weights"
-    is_model = isinstance(analysis.design, PropensityWeighting) and analysis.propensity.model == "logistic"
+    names = without_levels(labels, columns.categorical)
+    clusters = None if analysis.cluster is None else key_codes(frame, analysis.cluster)
+    propensity = _propensity(covariates, treated, names, clusters, analysis)
     compared = compare(
         analysis.design,
         Units(
@@ -78,11 +78,9 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
             names=names,
             tiers=(1,) * len(names),
             logit=propensity.logit,
-            keys={name: _codes(frame, name) for name in (*columns.numeric, *columns.categorical, *columns.keys)},
+            keys={name: key_codes(frame, name) for name in named_keys(analysis.design)},
             pairing=Pairing(exact=_joint(frame, analysis.exact)),
-            design_matrix=model_matrix(covariates, names, model, clusters)[0]
-            if wants_matrix and is_model
-            else (covariates if wants_matrix and not isinstance(analysis.design, PropensityWeighting) else None),
+            design_matrix=_design_matrix(covariates, names, clusters, propensity, analysis),
         ),
     )
     return FlatResult(
@@ -92,15 +90,68 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         n_rows=outcome.size,
         n_sets=int(np.unique(compared.set_id).size) if isinstance(analysis.design, AnyMatching) else None,
         balance=balance_table(
-            covariates, names, [1] * len(names), treated, compared.weight, estimand=compared.estimand
+            covariates, labels, [1] * len(labels), treated, compared.weight, estimand=compared.estimand
         ),
     )
 
 
-def _left_out(treated: BoolArray, compared: Comparison) -> int:
-    """Units of the population the effect is meant for that are not in the comparison."""
+def _propensity(
+    covariates: FloatArray,
+    treated: BoolArray,
+    names: tuple[str, ...],
+    clusters: IntArray | None,
+    analysis: FlatAnalysis,
+) -> Propensity:
+    """The scores of the population, from a table in which the untreated may be fewer; refused where arms separate."""
+    declared, offset = analysis.propensity, _offset(analysis)
+    fitted = fit_propensity(
+        covariates,
+        treated,
+        names=names,
+        model=engine_model(declared),
+        clusters=clusters,
+        offset=None if offset == 0 else np.full(treated.size, offset),
+        rng=None if declared.seed is None else np.random.default_rng(declared.seed),
+    )
+    if fitted.separated:
+        raise separation(fitted.separated)
+    if offset == 0:
+        return fitted
+    logit = fitted.logit - offset
+    return replace(fitted, logit=logit, probability=expit(logit))
+
+
+def _offset(analysis: FlatAnalysis) -> float:
+    """By how much sampling the untreated raised the log odds of treatment in the table."""
+    fraction = analysis.propensity.sampling_fraction
+    return 0.0 if fraction is None or fraction == 1 else -float(np.log(fraction))
+
+
+def _design_matrix(
+    covariates: FloatArray,
+    names: tuple[str, ...],
+    clusters: IntArray | None,
+    propensity: Propensity,
+    analysis: FlatAnalysis,
+) -> FloatArray | None:
+    """What weights need in order to say how they were estimated; None where nobody asks."""
+    if analysis.standard_error != "estimated_weights" or isinstance(analysis.design, AnyMatching):
+        return None
+    if not isinstance(analysis.design, PropensityWeighting):
+        return covariates
+    if propensity.method != "maximum likelihood" or propensity.fold is not None or _offset(analysis) != 0:
+        raise DesignError(
+            "flat.estimated_weights",
+            "how weights were estimated is known for logistic scores by maximum likelihood of all rows, unsampled",
+            fix="set standard_error to robust",
+        )
+    return model_matrix(covariates, names, engine_model(analysis.propensity), clusters)[0]
+
+
+def _left_out(treated: BoolArray, compared: Comparison) -> bool:
+    """Whether anybody of the population the effect is meant for is not in the comparison."""
     focal = {"ATT": treated, "ATC": ~treated}.get(compared.estimand, np.ones(treated.size, dtype=np.bool_))
-    return int((focal & (compared.weight == 0)).sum())
+    return bool((focal & (compared.weight == 0)).any())
 
 
 def _effect(
@@ -127,21 +178,23 @@ def _effect(
         raise DesignError(
             "flat.estimated_weights", "matched sets are not weights with a model", fix="set standard_error to robust"
         )
-    if analysis.standard_error == "paired":
-        return paired_difference(outcome[row], treated[row], sets=compared.set_id, level=level)
-    reused = np.unique(row).size < row.size
-    if clusters is None and reused:
+    paired = analysis.standard_error == "paired"
+    if (clusters is None or paired) and np.unique(row).size < row.size:
         raise DesignError(
             "flat.reused",
             "a unit used in several matched sets makes the sets depend on one another",
-            fix="name a cluster column that holds them together, or match without replacement",
+            fix="match without replacement, or use robust errors and a cluster column that holds the sets together",
         )
+    if paired:
+        return paired_difference(outcome[row], treated[row], sets=compared.set_id, level=level)
+    # Strata are few and large, and nobody in them was paired: without a cluster column each row stands for itself.
+    own = row if compared.grouping == "stratum" else compared.set_id
     return weighted_ancova(
         outcome[row],
         treated[row],
         None,
         weights=compared.row_weight,
-        clusters=compared.set_id if clusters is None else clusters[row],
+        clusters=own if clusters is None else clusters[row],
         level=level,
     )
 
@@ -159,17 +212,13 @@ def flat_method(analysis: FlatAnalysis) -> str:
     return words
 
 
-def _codes(frame: pd.DataFrame, name: str) -> IntArray:
-    return np.asarray(pd.factorize(column_of(frame, name), use_na_sentinel=False)[0], dtype=np.int64)
-
-
 def _joint(frame: pd.DataFrame, names: tuple[str, ...]) -> IntArray | None:
     """One code (n,) per combination of the columns' values."""
     if not names:
         return None
     joint = np.zeros(len(frame), dtype=np.int64)
     for name in names:
-        codes = _codes(frame, name)
+        codes = key_codes(frame, name)
         joint = joint * (int(codes.max()) + 1) + codes
     return joint
 

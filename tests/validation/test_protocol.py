@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from causal.protocol import STUDY, AnyStudy, Instrument
+from causal.errors import StudyFileError
+from causal.protocol import STUDY, AnyStudy, FlatTableStudy, Instrument
+from flows.flat_table import analyse
 from flows.study_file import load_instruments, load_study
 from validation.estimable import IMPLEMENTED_SENSITIVITY, KNOWN_SENSITIVITY
 from validation.protocol import judge_protocol
@@ -514,6 +516,20 @@ FLAT: list[tuple[dict[str, Any], str]] = [
         {"columns.numeric": [], "columns.categorical": []},
         "no covariate is named, so nothing makes the groups comparable",
     ),
+    ({"columns.keys": ["age"]}, "a column is named twice: age"),
+    ({"analysis.exact": ["re78"]}, "the treatment or the outcome cannot also serve as a key: re78"),
+    ({"analysis.cluster": "treat"}, "the treatment or the outcome cannot also serve as a key: treat"),
+    ({"analysis.exact": ["rase"]}, "a key is not among the columns of the study: rase (did you mean race?)"),
+    ({"analysis.cluster": "site"}, "a key is not among the columns of the study: site"),
+    (
+        {"analysis.design.calipers": [{"covariate": "race", "width": 1}]},
+        "calipers, bins and splines need numbers, and this holds categories: race",
+    ),
+    (
+        {"analysis.propensity.splines": ["race"]},
+        "calipers, bins and splines need numbers, and this holds categories: race",
+    ),
+    ({"analysis.propensity.cluster_means": "clinic"}, "cluster means need a cluster column"),
 ]
 
 
@@ -523,6 +539,85 @@ def test_columns_of_a_flat_table(changes: dict[str, Any], said: str) -> None:
     study = load_study(ROOT / "configs/studies/examples/lalonde.yaml").study
     assert failures({}, study=study) == {}
     assert failures(changes, study=study) == {"protocol.columns": said}
+
+
+@pytest.mark.parametrize(
+    "rule", [{"differ": ["treat"]}, {"prefer": [{"key": "re78", "penalty": 1}]}, {"differ": ["zzz"]}]
+)
+def test_rules_on_pairs_name_columns_of_the_table(rule: dict[str, Any]) -> None:
+    """What compared rows differ or had better agree in is a declared column, and not the outcome or the treatment."""
+    study = load_study(ROOT / "configs/studies/examples/lalonde.yaml").study
+    changes = {f"analysis.design.{name}": value for name, value in rule.items()}
+    assert {"protocol.columns", "protocol.method"} <= set(failures(changes, study=study))
+
+
+NO_PAIRS = "a paired standard error needs pairs: one comparison for each treated, none used twice"
+UNKNOWN = (
+    "how weights were estimated is known for a logistic model of all rows, neither cross-fitted nor of a sample of the "
+    "untreated: use robust"
+)
+WEIGHTING = {"method": "propensity", "estimand": "ATT"}
+
+
+@pytest.mark.parametrize(
+    ("design", "error", "propensity", "said"),
+    [
+        ({"method": "greedy", "ratio": 1, "caliper": None}, "paired", {}, None),
+        ({"method": "optimal", "ratio": 1, "caliper": None}, "paired", {}, None),
+        ({"method": "fine_balance", "ratio": 1, "caliper": None, "balance": ["race"]}, "paired", {}, None),
+        ({"method": "cardinality", "ratio": 1}, "paired", {}, None),
+        ({"method": "greedy", "ratio": 2, "caliper": None}, "paired", {}, NO_PAIRS),
+        ({"method": "greedy", "ratio": 1, "caliper": None, "replacement": True}, "paired", {}, NO_PAIRS),
+        ({"method": "full", "caliper": None}, "paired", {}, NO_PAIRS),
+        (
+            {"method": "optimal", "ratio": 1, "caliper": None},
+            "estimated_weights",
+            {},
+            "matched sets are not weights with a model: set standard_error to robust",
+        ),
+        (WEIGHTING, "estimated_weights", {}, None),
+        (WEIGHTING, "estimated_weights", {"model": "elastic_net"}, UNKNOWN),
+        (WEIGHTING, "estimated_weights", {"cross_fit": 3}, UNKNOWN),
+        (WEIGHTING, "estimated_weights", {"sampling_fraction": 0.1}, UNKNOWN),
+        ({"method": "entropy_balancing"}, "estimated_weights", {"model": "elastic_net"}, None),
+        (
+            {"method": "entropy_balancing", "estimand": "ATO"},
+            "estimated_weights",
+            {},
+            "how overlap weights by entropy balancing were estimated is not known: use robust",
+        ),
+    ],
+)
+def test_standard_errors_of_a_flat_table(
+    design: dict[str, Any], error: str, propensity: dict[str, Any], said: str | None
+) -> None:
+    """Pairs have paired errors, and weights with known estimating equations have errors that know of them."""
+    study = load_study(ROOT / "configs/studies/examples/lalonde.yaml").study
+    changes = {"analysis.design": design, "analysis.standard_error": error, "analysis.propensity": propensity}
+    assert failures(changes, study=study) == ({} if said is None else {"protocol.standard_error": said})
+
+
+def test_trees_of_a_sample_of_the_untreated() -> None:
+    """Boosting takes no offset, so a sampling fraction is refused before any data are read."""
+    study = load_study(ROOT / "configs/studies/examples/lalonde.yaml").study
+    changes = {"analysis.propensity": {"model": "boosting", "seed": 1, "sampling_fraction": 0.1}}
+    assert failures(changes, study=study) == {
+        "protocol.method": "boosted trees cannot allow for a sample of the untreated: sampling_fraction belongs to the "
+        "regressions"
+    }
+
+
+def test_a_flat_table_is_judged_before_it_is_read() -> None:
+    """Running a study that fails its check is refused with every failure, in the words of the check."""
+    path = ROOT / "configs/studies/examples/lalonde.yaml"
+    changes = {"analysis.exact": ["re78"], "analysis.design.replacement": True, "data.item": "no/such"}
+    study = with_changes(load_study(path).study, changes)
+    assert isinstance(study, FlatTableStudy)
+    with pytest.raises(StudyFileError) as refusal:
+        analyse(study, path)
+    assert refusal.value.code == "protocol.columns"
+    for code, sentence in failures(changes, study=load_study(path).study).items():
+        assert f"{code}: {sentence}" in refusal.value.message
 
 
 def test_weights_have_no_pairs() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from causal.effect.flat_table import FlatResult, analyse_flat_table
+from causal.effect.matched_estimates import LinearEffect
 from causal.errors import DesignError
 from causal.protocol import STUDY, FlatTableStudy
 from flows.flat_table import read_flat
@@ -138,3 +139,158 @@ def test_errors_a_design_cannot_have(analysis: dict[str, Any], code: str) -> Non
     with pytest.raises(DesignError) as refusal:
         run(frame, study, **analysis)
     assert refusal.value.code == code
+
+
+GREEDY: dict[str, Any] = {"method": "greedy", "ratio": 1, "caliper": None}
+WEIGHTING: dict[str, Any] = {"method": "propensity", "estimand": "ATT"}
+
+
+def refused(frame: pd.DataFrame, study: dict[str, Any], **analysis: Any) -> DesignError:
+    """The refusal of this analysis."""
+    with pytest.raises(DesignError) as refusal:
+        run(frame, study, **analysis)
+    return refusal.value
+
+
+def with_doctors() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A table in which a doctor is a covariate, and one of them saw treated people only."""
+    frame, study = clustered()
+    frame["doctor"] = np.where(frame["clinician"] < 12, "Dr Usual", "Dr Other")
+    frame.loc[frame.index[frame["treated"] == 1][:6], "doctor"] = "Dr Rare"
+    return frame, study | {"columns": study["columns"] | {"categorical": ("doctor",)}}
+
+
+@pytest.mark.parametrize(
+    ("propensity", "code"),
+    [
+        ({}, "design.separation"),
+        ({"model": "elastic_net"}, "design.separation"),
+        ({"model": "boosting", "seed": 1}, "design.separation"),
+        ({"splines": ("doctor",)}, "design.unknown_covariate"),
+    ],
+)
+def test_no_refusal_holds_a_category(propensity: dict[str, Any], code: str) -> None:
+    """Arms that a category tells apart are refused under every model, by the column's name and never the category's."""
+    said = refused(*with_doctors(), design=GREEDY, standard_error="robust", propensity=propensity)
+    assert said.code == code
+    assert "doctor" in str(said)
+    assert "Dr " not in str(said)
+
+
+def test_no_refusal_of_a_design_holds_a_category() -> None:
+    """What keeps a sample from being balanced is named by its column."""
+    frame, study = with_doctors()
+    frame.loc[frame.index[frame["treated"] == 0][:1], "doctor"] = "Dr Rare"
+    said = refused(
+        frame, study, design={"method": "cardinality", "tolerance": 1e-9, "ratio": 4}, standard_error="robust"
+    )
+    assert said.code == "design.balance_infeasible"
+    assert "doctor" in str(said)
+    assert "Dr " not in str(said)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        GREEDY | {"distance": {"kind": "mahalanobis", "covariates": ("age", "race")}},
+        {"method": "coarsened_exact", "covariates": ("age", "race")},
+    ],
+)
+def test_a_categorical_column_is_part_of_distances_and_strata(design: dict[str, Any]) -> None:
+    """LaLonde: naming race beside age changes who is compared, and strata agree in it."""
+    named = analysed("lalonde", design=design, standard_error="robust")
+    alone = {"covariates": ("age",)}
+    changed = design | ({"distance": design["distance"] | alone} if "distance" in design else alone)
+    without = analysed("lalonde", design=changed, standard_error="robust")
+    assert named.effect.value != without.effect.value
+    apart, before = (
+        [abs(row.smd_after) for row in found.balance if row.name.startswith("race: ")] for found in (named, without)
+    )
+    assert len(apart) == 2
+    assert max(apart) < (1e-9 if design["method"] == "coarsened_exact" else max(before) - 0.1)
+
+
+@pytest.mark.parametrize(
+    ("design", "code"),
+    [
+        (GREEDY | {"distance": {"kind": "mahalanobis", "covariates": ("agee",)}}, "design.no_column"),
+        ({"method": "coarsened_exact", "covariates": ("age", "agee")}, "design.no_column"),
+        (GREEDY | {"calipers": ({"covariate": "race", "width": 1},)}, "design.rule_unsupported"),
+    ],
+)
+def test_a_name_without_a_number_behind_it_is_refused(design: dict[str, Any], code: str) -> None:
+    """A misspelt covariate is not dropped in silence, and categories have no caliper."""
+    with pytest.raises(DesignError) as refusal:
+        analysed("lalonde", design=design, standard_error="robust")
+    assert refusal.value.code == code
+    assert "hispan" not in str(refusal.value)
+
+
+def test_reused_units_are_no_pairs() -> None:
+    """A paired error of sets that share units would be too small, whether or not there is a cluster column."""
+    frame, study = clustered()
+    reused = GREEDY | {"replacement": True}
+    for cluster in (None, "clinician"):
+        assert refused(frame, study, design=reused, standard_error="paired", cluster=cluster).code == "flat.reused"
+
+
+def test_scores_are_those_of_the_population() -> None:
+    """Trimming where a tenth of the untreated were drawn keeps whom the scores without the offset -log f keep."""
+    frame, study = clustered()
+    bounds, log_f = np.array([0.02, 0.05]), np.log(0.1)
+    odds = np.log(bounds / (1 - bounds)) - log_f
+    there = 1 / (1 + np.exp(-odds))
+    sampled = run(
+        frame,
+        study,
+        design=WEIGHTING | {"trim": {"lower": bounds[0], "upper": bounds[1]}},
+        standard_error="robust",
+        propensity={"sampling_fraction": 0.1},
+    )
+    whole = run(
+        frame, study, design=WEIGHTING | {"trim": {"lower": there[0], "upper": there[1]}}, standard_error="robust"
+    )
+    assert sampled.effect.value == pytest.approx(whole.effect.value, rel=1e-9)
+    assert sampled.n_rows == whole.n_rows
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        {"design": GREEDY, "exact": ("clinician",)},
+        {"design": GREEDY, "cluster": "clinician"},
+        {"design": GREEDY | {"differ": ("clinician",)}},
+        {"design": GREEDY | {"prefer": ({"key": "clinician", "penalty": 1.0},)}},
+        {"design": {"method": "fine_balance", "ratio": 1, "caliper": None, "balance": ("clinician",)}},
+    ],
+)
+def test_what_is_missing_agrees_with_nothing(analysis: dict[str, Any]) -> None:
+    """A key with gaps is refused with the count rule; one that is declared and not used may have them."""
+    frame, study = clustered()
+    frame["clinician"] = frame["clinician"].astype(float).where(frame.index >= 4)
+    said = refused(frame, study, standard_error="robust", **analysis)
+    assert (said.code, "'clinician'" in said.message) == ("flat.missing", True)
+    assert "fewer than 11" in said.message
+    assert run(frame, study, design=GREEDY, standard_error="robust").n_rows == len(frame)
+
+
+def test_strata_are_no_clusters() -> None:
+    """Six strata do not leave six observations: each row stands for itself, a cluster column given or else."""
+    whole = analysed("lalonde", design={"method": "subclassification", "subclasses": 6}, standard_error="robust")
+    effect = whole.effect
+    assert isinstance(effect, LinearEffect)
+    assert effect.n_clusters == effect.n_treated + effect.n_comparison > 600
+    frame, study = clustered()
+    strata = {"method": "subclassification", "subclasses": 5}
+    by_clinician = run(frame, study, design=strata, standard_error="robust", cluster="clinician").effect
+    assert isinstance(by_clinician, LinearEffect)
+    assert by_clinician.n_clusters == 25
+
+
+@pytest.mark.parametrize(
+    "propensity", [{"model": "elastic_net"}, {"cross_fit": 3}, {"sampling_fraction": 0.5}], ids=lambda p: next(iter(p))
+)
+def test_estimated_weights_need_maximum_likelihood(propensity: dict[str, Any]) -> None:
+    """Where the estimating equations are not those of maximum likelihood, nothing is said about the estimation."""
+    said = refused(*clustered(), design=WEIGHTING, standard_error="estimated_weights", propensity=propensity)
+    assert said.code == "flat.estimated_weights"
