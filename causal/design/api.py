@@ -19,37 +19,24 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from scipy.special import expit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from causal.design.compare import Comparison, Units, compare
+from causal.design.api_arguments import MATCHINGS, WEIGHTINGS, arguments, matching, one_of, weighting
+from causal.design.api_units import Sample, places, sample_of
+from causal.design.compare import Comparison, compare
 from causal.design.diagnostics.balance import balance_table
-from causal.design.frame import column_of, design_columns, treatment_of
-from causal.design.matching.pairing import Pairing
 from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.propensity.separation import separation
 from causal.design.weighting.weights import WeightEstimand, effective_sample_size
 from causal.errors import DesignError
-from causal.protocol.matching import AnyMatching, Matching
-from causal.protocol.weighting import AnyWeighting, Weighting
+from causal.protocol.matching import AnyMatching
+from causal.protocol.weighting import AnyWeighting
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 OURS = ("weights", "distance", "subclass")
-"""Columns `Matched.data` adds; a table that has one already is refused."""
-METHODS = {
-    "nearest": "greedy",
-    "optimal": "optimal",
-    "full": "full",
-    "quick": "generalised_full",
-    "fine": "fine_balance",
-    "cardinality": "cardinality",
-    "cem": "coarsened_exact",
-    "subclass": "subclassification",
-}
-ORDERS = {"largest": "highest", "smallest": "lowest", "closest": "closest", "data": "earliest", "random": "random"}
-DISTANCES = {"mahalanobis": "mahalanobis", "robust_mahalanobis": "rank_mahalanobis"}
-WEIGHTS = {"glm": "propensity", "ebal": "entropy_balancing", "cbps": "covariate_balancing"}
+"""Columns `Designed.data` adds; a table that has one already is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,13 +50,15 @@ class Designed:
         treated units found no partner.
     estimand_note
         What trimming or truncation changed, in words; empty for nothing.
+    key
+        Column whose values name the units; None for the table's index. What follows is indexed by these names.
     weights
         (n,) weight of every unit of the table, in its order; 0 for units left out.
     subclass
         (n,) number of the unit's matched set, missing where it is in none; None for weighting and with replacement.
     sets
-        One row per member of a set: ``subclass``, ``unit``, ``treated``, ``weight``. For weighting, the units with
-        weight.
+        One row per member of a set: ``subclass``, ``unit`` (its key), ``treated``, ``weight``. For weighting, the
+        units with weight.
     distance
         (n,) estimated log odds of treatment; None where the method needs none.
     balance
@@ -80,6 +69,7 @@ class Designed:
 
     estimand: str
     estimand_note: str
+    key: str | None
     weights: pd.Series
     subclass: pd.Series | None
     sets: pd.DataFrame
@@ -88,10 +78,22 @@ class Designed:
     n_unmatched: int
 
     def data(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Rows of `table` with weight, with ``weights`` and, where there are any, ``subclass`` and ``distance``."""
+        """Rows of `table` with weight, with ``weights`` and, where there are any, ``subclass`` and ``distance``.
+
+        Units are found by their key, wherever they stand; rows of the table that are no unit of the design have no
+        weight.
+
+        Raises
+        ------
+        DesignError
+            ``design.key`` where the key is missing, repeated, or lacks some units; ``design.column_name``.
+        """
+        at = places(self.weights.index, table, self.key)
+        _require_free(table)
+        inside = (at >= 0) & (self.weights.to_numpy()[at] > 0)
         found = {"weights": self.weights, "subclass": self.subclass, "distance": self.distance}
-        added: dict[str, Any] = {name: column for name, column in found.items() if column is not None}
-        return table.assign(**added).loc[self.weights.reindex(table.index) > 0]
+        added: dict[str, Any] = {n: column.array[at[inside]] for n, column in found.items() if column is not None}
+        return table.loc[inside].assign(**added)
 
     @property
     def effective_sample_size(self) -> float:
@@ -143,11 +145,13 @@ def match(
         Pairs and 1:k sets stand for the treated (ATT) or the untreated (ATC); full matching and strata also for all.
     distance, link, mahvars
         Closeness on the log odds of treatment (``glm``; ``link="logit"`` for the probability), or Mahalanobis distance
-        on `mahvars` (all covariates where none is named), plain or on ranks. ``cem`` coarsens `mahvars`.
+        on `mahvars` (all covariates where none is named), plain or on ranks. ``glm`` with `mahvars` is Mahalanobis
+        distance within the caliper on the score. ``cem`` coarsens `mahvars`, in `cutpoints` bins each.
     ratio, replace, reuse_max
         Comparisons per treated unit; whether and how often one may be reused.
     m_order, seed
-        Who chooses first under ``nearest``; ``random`` needs a seed.
+        Who chooses first under ``nearest``: largest or smallest score (the earliest key where there is no score);
+        ``random`` needs a seed.
     caliper, caliper_sd
         Largest distance on the score in standard deviations of the score: pooled within groups, or of everyone.
     calipers, std_caliper
@@ -155,57 +159,36 @@ def match(
         negative limit forbids closeness.
     exact, antiexact, prefer
         Columns that must agree, must differ, or had better agree (column: penalty in units of the distance).
+    fine, max_controls, tols, subclass
+        Columns balanced by ``fine``; most comparisons in a set of ``full``; the tolerance of ``cardinality``; the
+        number of strata of ``subclass``.
     key
         Column that names units; the index where None. It must be unique.
 
     Raises
     ------
     DesignError
-        Input no method can use, each in one line; nothing can be matched; separation; too much memory.
+        Input no method can use, each in one line; an argument the method does not use (``design.argument``); nothing
+        can be matched; separation; too much memory.
 
     >>> table = pd.DataFrame({"treat": [1, 1, 0, 0, 0, 0], "age": [30, 40, 29, 41, 60, 22]}, index=list("abcdef"))
     >>> found = match(table, "treat", ["age"], distance="mahalanobis")
     >>> found.weights.tolist(), found.estimand
     ([1.0, 1.0, 1.0, 1.0, 0.0, 0.0], 'ATT')
     """
-    score = {"scale": "logit" if link == "linear.logit" else "probability", "sd": caliper_sd}
-    rules = {
-        "caliper": None if caliper is None else score | {"width": caliper},
-        "calipers": tuple(_caliper(name, width, caliper_sd if std_caliper else None) for name, width in
-                          (calipers or {}).items()),
-        "differ": tuple(antiexact),
-        "prefer": tuple({"key": name, "penalty": penalty} for name, penalty in (prefer or {}).items()),
-    }  # fmt: skip
-    closeness = {"kind": "score"} if distance == "glm" else {"kind": DISTANCES[distance], "covariates": tuple(mahvars)}
-    swap = estimand == "ATC" and method in {"nearest", "optimal", "fine", "cardinality"}
-    if (m_order == "random") != (seed is not None):
-        raise DesignError("design.seed", "a random order needs a seed, and no other order takes one", fix="give seed=1")
-    if estimand == "ATE" and method in {"nearest", "optimal", "fine", "cardinality"}:
-        raise DesignError(
-            "design.estimand", f"'{method}' makes sets for one group: ATT or ATC", fix="use full, cem or subclass"
-        )
-    arguments: dict[str, dict[str, Any]] = {
-            "nearest": {
-                **rules, "ratio": ratio, "order": ORDERS[m_order], "seed": seed, "distance": closeness,
-                "replacement": replace, "most_uses": reuse_max,
-            },
-            "optimal": {**rules, "ratio": ratio, "distance": closeness},
-            "full": {**rules, "estimand": estimand, "most_comparisons": max_controls, "distance": closeness},
-            "quick": {"estimand": estimand, "caliper": rules["caliper"]},
-            "fine": {**rules, "ratio": ratio, "balance": tuple(fine), "distance": closeness},
-            "cardinality": {"ratio": ratio, "tolerance": tols},
-            "cem": {
-                "estimand": estimand,
-                "covariates": tuple(mahvars),
-                "bins": tuple({"covariate": n, "number": k} for n, k in (cutpoints or {}).items()),
-            },
-            "subclass": {"estimand": estimand, "subclasses": subclass},
-        }  # fmt: skip
-    words = _declared({"method": METHODS[method]} | arguments[method], Matching)
-    needs_score = distance == "glm" or caliper is not None or method in {"quick", "subclass"}
-    keys = (*exact, *antiexact, *(prefer or {}), *fine)
+    given = arguments(match, locals(), MATCHINGS)
+    exact = given.get("exact", ())
+    keys = (*exact, *given.get("antiexact", ()), *given.get("prefer", ()), *given.get("fine", ()))
+    sample = _sample(table, treatment, covariates, keys=keys, key=key)
+    words = matching(given, sample)
     return _designed(
-        table, treatment, covariates, words, exact=exact, keys=keys, key=key, needs_score=needs_score, swap=swap
+        sample,
+        words,
+        key=key,
+        exact=exact,
+        scored=method != "cem" and (distance == "glm" or caliper is not None),
+        probability=link == "logit",
+        swap=estimand == "ATC" and "ATE" not in MATCHINGS[method].estimands,
     )
 
 
@@ -244,42 +227,25 @@ def weight(
     Raises
     ------
     DesignError
-        Input no method can use; separation; no weights balance the covariates.
+        Input no method can use; an argument the method does not use (``design.argument``); separation; no weights
+        balance the covariates.
 
     >>> table = pd.DataFrame({"treat": [1, 1, 0, 0, 0, 0], "age": [30, 40, 29, 41, 60, 22]}, index=list("abcdef"))
     >>> found = weight(table, "treat", ["age"], method="ebal")
     >>> round(float(found.balance.loc["age", "smd_after"]), 6) == 0
     True
     """
-    arguments: dict[str, dict[str, Any]] = {
-        "glm": {
-            "estimand": estimand,
-            "stabilised": stabilize,
-            "trim": _bounds(trim),
-            "truncate": _bounds(truncate),
-        },
-        "ebal": {"estimand": estimand, "moments": moments, "interactions": interactions},
-        "cbps": {"estimand": estimand},
-    }
-    words = _declared({"method": WEIGHTS[method]} | arguments[method], Weighting)
-    return _designed(
-        table,
-        treatment,
-        covariates,
-        words,
-        exact=(),
-        keys=(),
-        key=key,
-        needs_score=method != "ebal" or estimand == "ATO",
-        swap=False,
-    )
+    given = arguments(weight, locals(), WEIGHTINGS)
+    words = weighting(given)
+    scored = method == "glm" or estimand == "ATO"
+    return _designed(_sample(table, treatment, covariates, key=key), words, key=key, scored=scored)
 
 
 def balance(
     table: pd.DataFrame,
     treatment: str,
     covariates: Sequence[str],
-    weights: pd.Series | Designed | None = None,
+    weights: pd.Series | Designed | Sequence[float] | FloatArray | None = None,
     *,
     estimand: WeightEstimand = "ATT",
 ) -> pd.DataFrame:
@@ -288,158 +254,143 @@ def balance(
     Parameters
     ----------
     weights
-        Weights by unit, or what `match` or `weight` returned; None for no adjustment (after equals before).
+        What `match` or `weight` returned, found by its key; weights by the table's index; or one weight per row, in
+        the table's order. None for no adjustment (after equals before).
     estimand
         Sets the denominator of the standardised mean differences; taken from a `Designed`.
+
+    Raises
+    ------
+    DesignError
+        ``design.key`` where weights and table are not of the same units; ``design.weights``; input no table can be
+        made of.
 
     >>> table = pd.DataFrame({"treat": [1, 1, 0, 0], "age": [30, 40, 25, 35]})
     >>> round(float(balance(table, "treat", ["age"]).loc["age", "smd_before"]), 4)
     0.7071
     """
+    one_of("estimand", estimand, WEIGHTINGS["glm"].estimands)
+    if not isinstance(table, pd.DataFrame):
+        raise DesignError("design.argument", "the table must be a pandas DataFrame")
     if isinstance(weights, Designed):
-        estimand, weights = _letters(weights.estimand), weights.weights
-    given = np.ones(len(table)) if weights is None else weights.reindex(table.index).to_numpy(dtype=np.float64)
-    matrix, names = _covariates(table, covariates)
-    rows = balance_table(
-        matrix, names, [1] * len(names), treatment_of(table, treatment), given, estimand=estimand
-    )  # fmt: skip
-    return pd.DataFrame([asdict(row) for row in rows]).set_index("name").drop(columns="tier")
+        estimand = _letters(weights.estimand)
+    given = _weights_of(table, weights)
+    rows = table.reset_index(drop=True)  # balance has no order to keep: units need no name
+    return _balance(sample_of(rows, treatment, covariates, key=None), given, estimand)
 
 
-def _designed(
-    table: pd.DataFrame,
-    treatment: str,
-    covariates: Sequence[str],
-    words: AnyMatching | AnyWeighting,
-    *,
-    exact: Sequence[str],
-    keys: Sequence[str],
-    key: str | None,
-    needs_score: bool,
-    swap: bool,
-) -> Designed:
-    """The comparison of the table's units in order of their key, given back in the order of the table."""
+def _weights_of(table: pd.DataFrame, weights: Any) -> FloatArray:
+    """One weight per row of the table (n,)."""
+    if weights is None:
+        return np.ones(len(table))
+    if isinstance(weights, Designed):
+        at = places(weights.weights.index, table, weights.key)
+        if (at < 0).any():
+            raise DesignError("design.key", "the table has units the design does not have")
+        return weights.weights.to_numpy(dtype=np.float64)[at]
+    if isinstance(weights, pd.Series) and not weights.index.equals(table.index):
+        if not weights.index.is_unique or not table.index.isin(weights.index).all():
+            raise DesignError(
+                "design.key", "the weights' index is not that of the table", fix="give one weight per unit"
+            )
+        weights = weights.reindex(table.index)
+    try:
+        given = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DesignError("design.weights", "some weights are not numbers") from None
+    if given.shape != (len(table),):
+        raise DesignError("design.weights", f"expected {len(table)} weights, one per row, got shape {given.shape}")
+    return given
+
+
+def _sample(
+    table: pd.DataFrame, treatment: str, covariates: Sequence[str], *, keys: Sequence[str] = (), key: str | None
+) -> Sample:
+    sample = sample_of(table, treatment, covariates, keys=keys, key=key)
+    _require_free(table)
+    return sample
+
+
+def _require_free(table: pd.DataFrame) -> None:
     if taken := [name for name in OURS if name in table.columns]:
         raise DesignError(
             "design.column_name",
             f"the table has a column named like one of ours: {', '.join(taken)}",
             fix="rename it before matching or weighting",
         )
-    order = _canonical(table, key)
-    units = table.iloc[order]
-    treated = treatment_of(units, treatment)
-    matrix, names = _covariates(units, covariates)
-    with threadpool_limits(limits=1, user_api="blas"):
-        propensity = fit_propensity(matrix, treated, names=names) if needs_score else None
-        compared = compare(words, _units(units, treated, matrix, names, propensity, exact, keys, swap=swap))
-    return _given_back(table, order, compared, treated, matrix, names, propensity, swap=swap)
 
 
-def _units(
-    units: pd.DataFrame,
-    treated: BoolArray,
-    matrix: FloatArray,
-    names: tuple[str, ...],
-    propensity: Propensity | None,
-    exact: Sequence[str],
-    keys: Sequence[str],
+def _designed(
+    sample: Sample,
+    words: AnyMatching | AnyWeighting,
     *,
-    swap: bool,
-) -> Units:
-    logit = np.zeros(treated.size) if propensity is None else propensity.logit
-    codes = {name: pd.factorize(column_of(units, name), use_na_sentinel=False)[0].astype(np.int64) for name in keys}
-    joint = np.zeros(treated.size, dtype=np.int64)
-    for name in exact:
-        joint = joint * (int(codes[name].max()) + 1) + codes[name]
-    return Units(
-        treated=~treated if swap else treated,
-        covariates=matrix,
-        names=names,
-        tiers=(1,) * len(names),
-        logit=-logit if swap else logit,
-        keys=codes,
-        pairing=Pairing(exact=joint if exact else None),
-    )
+    key: str | None,
+    scored: bool,
+    exact: Sequence[str] = (),
+    probability: bool = False,
+    swap: bool = False,
+) -> Designed:
+    """The comparison of the units in order of their key, given back in the order of the table."""
+    with sample.in_words(), threadpool_limits(limits=1, user_api="blas"):
+        propensity = _propensity(sample) if scored else None
+        logit = np.zeros(sample.treated.size) if propensity is None else propensity.logit
+        score = expit(logit) if probability else logit  # closeness is measured on what stands for the log odds
+        compared = compare(words, sample.units(score, exact, swap=swap))
+    return _given_back(sample, compared, propensity, key, swap=swap)
+
+
+def _propensity(sample: Sample) -> Propensity:
+    """Log odds of treatment; separation is refused however few the events, as a finding about positivity."""
+    fitted = fit_propensity(sample.matrix, sample.treated, names=sample.short)
+    if fitted.separated:
+        raise separation(fitted.separated)
+    return fitted
 
 
 def _given_back(
-    table: pd.DataFrame,
-    order: NDArray[np.intp],
-    compared: Comparison,
-    treated: BoolArray,
-    matrix: FloatArray,
-    names: tuple[str, ...],
-    propensity: Propensity | None,
-    *,
-    swap: bool,
+    sample: Sample, compared: Comparison, propensity: Propensity | None, key: str | None, *, swap: bool
 ) -> Designed:
-    index = table.index[order]
     estimand: WeightEstimand = "ATC" if swap else compared.estimand
-    rows = balance_table(matrix, names, [1] * len(names), treated, compared.weight, estimand=estimand)
-    focal = ~treated if estimand == "ATC" else treated
+    focal = {"ATT": sample.treated, "ATC": ~sample.treated}.get(estimand, np.ones_like(sample.treated))
     lost = int((focal & (compared.weight == 0)).sum())
-    if estimand not in {"ATT", "ATC"}:
-        lost = int((compared.weight == 0).sum())
-    note = " in the matched" if lost and compared.grouping != "weight" else ", modified" if compared.note else ""
-    once = np.unique(compared.row).size == compared.row.size
+    modified = compared.weights is not None and compared.weights.estimand != compared.estimand
+    index = sample.keys[sample.place]
+
+    def by_key(values: Any, name: str) -> pd.Series:
+        return pd.Series(values[sample.place], index=index, name=name)
+
     subclass = None
-    if once and compared.grouping != "weight":
-        subclass = pd.Series(pd.NA, index=index, dtype="Int64", name="subclass")
-        subclass.iloc[compared.row] = compared.set_id
-        subclass = subclass.reindex(table.index)
+    if compared.grouping != "weight" and np.unique(compared.row).size == compared.row.size:
+        of_unit = pd.array([pd.NA] * sample.treated.size, dtype="Int64")
+        of_unit[compared.row] = compared.set_id
+        subclass = by_key(of_unit, "subclass")
+    members = {
+        "subclass": compared.set_id,
+        "unit": sample.keys[compared.row],
+        "treated": sample.treated[compared.row],
+        "weight": compared.row_weight,
+    }
     return Designed(
-        estimand=estimand + note,
+        estimand=estimand + (", modified" if modified else " in the matched" * (lost > 0 and compared.weights is None)),
         estimand_note=compared.note,
-        weights=pd.Series(compared.weight, index=index, name="weights").reindex(table.index),
+        key=key,
+        weights=by_key(compared.weight, "weights"),
         subclass=subclass,
-        sets=pd.DataFrame(
-            {
-                "subclass": compared.set_id,
-                "unit": index[compared.row],
-                "treated": treated[compared.row],
-                "weight": compared.row_weight,
-            }
-        ),
-        distance=None
-        if propensity is None
-        else pd.Series(propensity.logit, index=index, name="distance").reindex(table.index),
-        balance=pd.DataFrame([asdict(row) for row in rows]).set_index("name").drop(columns="tier"),
+        sets=pd.DataFrame(members),
+        distance=None if propensity is None else by_key(propensity.logit, "distance"),
+        balance=_balance(sample, compared.weight, estimand),
         n_unmatched=lost,
     )
 
 
-def _canonical(table: pd.DataFrame, key: str | None) -> NDArray[np.intp]:
-    """Positions that put the units in order of their key."""
-    values = table.index.to_series() if key is None else column_of(table, key)
-    if values.isna().any() or not values.is_unique:
-        raise DesignError(
-            "design.key", "the units' key is missing or repeated for some rows", fix="name a column unique to each row"
+def _balance(sample: Sample, weights: FloatArray, estimand: WeightEstimand) -> pd.DataFrame:
+    with sample.in_words():
+        rows = balance_table(
+            sample.matrix, sample.short, [1] * len(sample.short), sample.treated, weights, estimand=estimand
         )
-    return np.argsort(values.to_numpy(), kind="stable")
-
-
-def _covariates(table: pd.DataFrame, names: Sequence[str]) -> tuple[FloatArray, tuple[str, ...]]:
-    text = [name for name in names if not pd.api.types.is_numeric_dtype(column_of(table, name))]
-    return design_columns(table, numeric=[name for name in names if name not in text], categorical=text)
-
-
-def _caliper(name: str, width: float, sd: str | None) -> dict[str, Any]:
-    return {"covariate": name, "width": abs(width), "sd": sd, "side": "within" if width > 0 else "beyond"}
-
-
-def _bounds(pair: tuple[float, float] | None) -> dict[str, float] | None:
-    return None if pair is None else {"lower": pair[0], "upper": pair[1]}
+    table = pd.DataFrame([asdict(row) for row in rows]).drop(columns=["tier", "name"])
+    return table.set_index(pd.Index(sample.names, name="name"))
 
 
 def _letters(estimand: str) -> WeightEstimand:
     return estimand[:3]  # type: ignore[return-value]  # the letters come first
-
-
-def _declared(words: Mapping[str, Any], kind: Any) -> Any:
-    """The declared method, refused in one line where an argument is out of range."""
-    try:
-        return TypeAdapter(kind).validate_python(words)
-    except ValidationError as invalid:
-        first = invalid.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        raise DesignError("design.argument", f"argument {where}: {first['msg'].lower()}") from None
