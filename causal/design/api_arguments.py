@@ -126,6 +126,8 @@ def matching(given: Mapping[str, Any], sample: Sample) -> AnyMatching:
         case "quick":
             words = lasting | caliper
         case "fine":
+            if not given["fine"]:
+                raise DesignError("design.argument", "method 'fine' needs argument fine, the columns to balance")
             words = rules | ratio | {"balance": tuple(sample.key(name) for name in given["fine"])}
         case "cardinality":
             words = ratio | {"tolerance": given["tols"]}

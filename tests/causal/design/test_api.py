@@ -461,17 +461,17 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 
 def test_many_exact_columns_keep_units_apart() -> None:
-    """Eight columns of many values each: units match where they agree in all, and codes do not wrap around."""
-    table = table_of().sort_index()
-    twins = pd.concat([table, table.set_axis([f"{unit}b" for unit in table.index])])
-    twins["treat"] = np.repeat([1, 0], len(table))
-    rng = np.random.default_rng(1)
-    for k in range(8):
-        twins[f"k{k}"] = np.tile(rng.permutation(len(table)), 2)
-    found = match(twins, "treat", ["age"], exact=[f"k{k}" for k in range(8)], distance="mahalanobis")
-    pairs = found.sets.pivot_table(index="subclass", columns="treated", values="unit", aggfunc="first")
-    assert len(pairs) == len(table)
-    assert (pairs[True] + "b" == pairs[False]).all()
+    """Twelve exact columns hold together: 64 ** 11 combinations leave no code that wraps around and forgets the first.
+
+    Units 2m and 2m + 1 differ in the first column only, and each is nearest in age to the other's twin.
+    """
+    unit = np.arange(128)
+    treated = pd.DataFrame({"treat": 1, "age": unit * 1.0, "k0": unit % 2} | {f"k{k}": unit // 2 for k in range(1, 12)})
+    twins = pd.concat([treated, treated.assign(treat=0, age=(unit ^ 1) * 1.0)], ignore_index=True)
+    found = match(twins, "treat", ["age"], exact=[f"k{k}" for k in range(12)], distance="mahalanobis")
+    pairs = found.sets.pivot_table(index="subclass", columns="treated", values="unit")
+    assert len(pairs) == 128
+    assert (pairs[True] + 128 == pairs[False]).all()
 
 
 def test_text_declared_a_number_becomes_indicators() -> None:
