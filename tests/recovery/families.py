@@ -62,7 +62,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "optimal full": {"matching": {"method": "full", "caliper": CALIPER, "most_comparisons": 6}},
     "generalised full": {"matching": {"method": "generalised_full", "caliper": CALIPER}},
     "fine balance": {"matching": {"method": "fine_balance", "ratio": 1, "balance": ("clinic_id",), "caliper": CALIPER}},
-    "cardinality": {"matching": {"method": "cardinality", "tolerance": 0.1}},
+    "cardinality": {"matching": {"method": "cardinality", "tolerance": 0.05}},
     "coarsened exact": {
         "matching": {
             "method": "coarsened_exact",

@@ -93,6 +93,7 @@ def test_order_and_units_do_not_matter(seed: int, columns: int) -> None:
     rng = np.random.default_rng(seed)
     points, treated = rng.normal(size=(40, columns)), rng.random(40) < 0.4
     treated[:2] = [True, False]
+    points[1] = points[0] + 0.01  # somebody is within reach
     here = match_generalised_full(points, treated, caliper=0.5)
     there = match_generalised_full(points * 4, treated, caliper=2.0)
     assert (here.row == there.row).all()
