@@ -270,7 +270,7 @@ def _design_steps(
     compared: Comparison,
     *,
     rule: str,
-) -> tuple[AttritionStep, AttritionStep]:
+) -> tuple[AttritionStep, ...]:
     person = occasions["person_id"]
     return tuple(
         AttritionStep(
@@ -283,7 +283,7 @@ def _design_steps(
             (OPEN if rule == "stratum_common" else "No rule on the probability of a warning", supported),
             ("Weighted" if compared.grouping == "weight" else "Matched", in_comparison),
         )
-    )  # type: ignore[return-value]  # two steps
+    )
 
 
 def _pretrend(

@@ -153,7 +153,7 @@ def diagnose(
         else (),
         positivity=_positivity(eligible),
         kept=_kept(eligible, compared),
-        detectable=tuple(found for plan in plans if (found := _detectable(size, plan)) is not None),
+        detectable=tuple(_detectable(size, plan) for plan in plans),
     )
 
 
@@ -235,8 +235,11 @@ def _kept(eligible: Eligible, compared: Comparison) -> Generalisability | None:
     return generalisability(matrix.values, matrix.names, matrix.tiers, arm, compared.weight, eligible.propensity.logit)
 
 
-def _detectable(size: DesignSize, plan: OutcomePlan) -> DetectableEffect | None:
+def _detectable(size: DesignSize, plan: OutcomePlan) -> DetectableEffect:
+    """The smallest effect found, or an effect of no size where so few occasions find none."""
     try:
         return detectable_effect(size, plan)
-    except DesignError:  # too few occasions for any effect to be found
-        return None
+    except DesignError as refusal:
+        if refusal.code != "design.too_few_cases":
+            raise
+        return DetectableEffect(name=plan.name, in_sd=None, in_units=None, df=0.0)

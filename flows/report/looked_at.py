@@ -149,13 +149,13 @@ def _kept(found: Diagnostics, withheld: frozenset[str]) -> str:
 
 
 def _detectable(effects: tuple[DetectableEffect, ...]) -> str:
-    told = [sentence for effect in effects if (sentence := _size(effect))]
+    told = [_size(effect) for effect in effects]
     return f"{'; '.join(told)}, if the outcomes are as the study file assumes" if told else ""
 
 
 def _size(effect: DetectableEffect) -> str:
     if effect.in_units is None:
-        return ""
+        return f"none at all ({effect.name})"
     if effect.name == "termination":
         return f"{100 * effect.in_units:.0f} points in 100 more who end treatment"
     return f"{effect.in_units:.2f} {RATING_UNIT} ({effect.name})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.diagnostics.overlap import preference_score
+from causal.design.diagnostics.overlap import equipoise_share
 from causal.design.propensity.logistic import expit, maximum_likelihood
 from causal.design.propensity.sums import Regression
 from causal.errors import DesignError
@@ -17,7 +17,6 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 THIN_OVERLAP = 0.85  # c statistic above which overlap is thin
-EQUIPOISE = (0.3, 0.7)  # preference scores at which either decision was open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +96,7 @@ def calibration(logit: FloatArray, treated: BoolArray, *, bins: int = 10, minimu
         raise DesignError("design.empty_arm", "calibration needs both arms")
     probability = expit(logit)
     c = c_statistic(logit, y)
-    preference = preference_score(probability, y)
-    either = (preference >= EQUIPOISE[0]) & (preference <= EQUIPOISE[1])
+    either = equipoise_share(probability, y)
     intercept, slope = _intercept_and_slope(logit, y)
     return Calibration(
         bins=_bins(probability, y, bins, minimum),
@@ -106,8 +104,8 @@ def calibration(logit: FloatArray, treated: BoolArray, *, bins: int = 10, minimu
         slope=slope,
         brier=float(((y - probability) ** 2).mean()),
         c_statistic=c,
-        equipoise_treated=float(either[y].mean()),
-        equipoise_comparison=float(either[~y].mean()),
+        equipoise_treated=either[0],
+        equipoise_comparison=either[1],
         warning=overlap_warning(c),
     )
 
