@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.errors import ExtractError, StudyFileError
-from causal.protocol.study import FileData, FlatTableStudy, PackageData
+from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
 from validation.protocol import judge_protocol
 from validation.verdict import failed
 

@@ -12,9 +12,9 @@ from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
 from causal.design.compare import named_keys
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, MetaStudy, OccasionStudy
 from causal.protocol.cohort import ActorAvailable
+from causal.protocol.flat_table import FlatAnalysis
 from causal.protocol.matching import AnyMatching, Cardinality, CoarsenedExact, FineBalance, Greedy, Optimal, PairRules
 from causal.protocol.outcome import Composite, Rating
-from causal.protocol.study import FlatAnalysis
 from causal.protocol.target_trial import FollowedUp
 from causal.protocol.weighting import EntropyBalancing, PropensityWeighting
 from causal.tables import ACTIONS

@@ -25,8 +25,8 @@ from causal.design.propensity.terms import model_matrix
 from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
 from causal.effect.weighted_estimates import WeightedEffect, weighted_difference
 from causal.errors import DesignError
+from causal.protocol.flat_table import FlatAnalysis, FlatColumns, FlatTableStudy
 from causal.protocol.matching import AnyMatching
-from causal.protocol.study import FlatAnalysis, FlatColumns, FlatTableStudy
 from causal.protocol.weighting import PropensityWeighting
 
 FloatArray = NDArray[np.float64]

@@ -1,7 +1,8 @@
 """The study protocol as typed values: what people decide, before any data are read."""
 
+from causal.protocol.flat_table import FlatTableStudy
 from causal.protocol.instrument import Instrument
-from causal.protocol.study import STUDY, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
+from causal.protocol.study import STUDY, CohortStudy, MetaStudy, OccasionStudy
 
 AnyStudy = OccasionStudy | CohortStudy | FlatTableStudy | MetaStudy
 """A study of any kind."""

@@ -1,0 +1,69 @@
+"""One estimated quantity with its uncertainty: what every estimator of the answer side gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy.special import stdtr, stdtrit
+
+from causal.errors import EstimationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """A quantity, its standard error and its interval from Student's t.
+
+    Attributes
+    ----------
+    label
+        What is estimated, in words an analyst would use ("difference at day 90").
+    value, std_error
+        In units of the outcome.
+    df
+        Degrees of freedom behind interval and p-value; finite, so that few clusters never pass for many.
+    lower, upper, level
+        Two-sided interval and the share of such intervals that cover the truth.
+    p_value
+        Two-sided, for a value of 0. Never evidence of no effect.
+    """
+
+    label: str
+    value: float
+    std_error: float
+    df: float
+    lower: float
+    upper: float
+    level: float
+    p_value: float
+
+
+def student(label: str, value: float, std_error: float, df: float, *, level: float = 0.95) -> Contrast:
+    """Interval and p-value of an estimate that follows Student's t with `df` degrees of freedom.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.no_standard_error``: the standard error is not above 0 or not finite, or the degrees of freedom
+        are not above 0.
+
+    >>> found = student("difference", 1.5, 0.5, 10)
+    >>> round(found.lower, 4), round(found.upper, 4), round(found.p_value, 4)
+    (0.3859, 2.6141, 0.0134)
+    """
+    if not (0 < std_error < float("inf") and df > 0):
+        raise EstimationError(
+            "estimation.no_standard_error",
+            "the outcome leaves no variation for a standard error",
+            fix="describe, do not estimate",
+        )
+    half = float(stdtrit(df, (1 + level) / 2)) * std_error
+    return Contrast(
+        label=label,
+        value=value,
+        std_error=std_error,
+        df=df,
+        lower=value - half,
+        upper=value + half,
+        level=level,
+        p_value=2 * float(stdtr(df, -abs(value) / std_error)),
+    )
