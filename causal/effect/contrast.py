@@ -48,7 +48,7 @@ def student(label: str, value: float, std_error: float, df: float, *, level: flo
 
     >>> found = student("difference", 1.5, 0.5, 10)
     >>> round(found.lower, 4), round(found.upper, 4), round(found.p_value, 4)
-    (0.3859, 2.6141, 0.0134)
+    (0.3859, 2.6141, 0.0133)
     """
     if not (0 < std_error < float("inf") and df > 0):
         raise EstimationError(
