@@ -152,13 +152,15 @@ class Design:
 class Outcomes:
     """Outcomes of the matched occasions, opened after approval; rows aligned with `Design.members`.
 
-    `ended` (n,): the patient ended the relationship by the primary day; `score` (n,): the rating that counts, NaN
-    where ended or missing; `excluded` (n,): leaves this estimand (death under `separate`).
+    `ended` (n,): the patient ended the relationship by the day; `score` (n,): the rating that counts, NaN where there
+    is none; `excluded` (n,): leaves this estimand (death under `separate`); `undefined` (n,): there is no score because
+    the relationship was over or the person had died, which nothing may impute, as opposed to a missing rating.
     """
 
     ended: NDArray[np.bool_]
     score: Floats
     excluded: NDArray[np.bool_]
+    undefined: NDArray[np.bool_]
     day: int
     half_width: int
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from causal.effect.estimate import estimate_effects, primary_estimand, target_population, without_excluded
+from causal.effect.estimate import estimate_effects, primary_estimand, target_population
 from causal.effect.outcomes import apply_estimand, facts_after, primary_window
+from causal.effect.sample import without_excluded
 from causal.errors import EstimationError
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Composite, Rating

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
+from causal.effect.outcomes import ESTIMABLE_STRATEGIES
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
 from causal.protocol.design import NegativeControls
 from causal.protocol.matching import AnyMatching
@@ -38,15 +39,6 @@ IMPLEMENTED_SENSITIVITY: frozenset[str] = frozenset()
 IMPLEMENTED_NEGATIVE_CONTROLS = frozenset({"pretrend"})
 """Negative controls that this version runs."""
 
-ESTIMABLE_STRATEGIES: dict[str, tuple[str, ...]] = {
-    "patient_ended": ("composite",),
-    "planned_completion": ("last_value", "hypothetical"),
-    "transfer": ("hypothetical",),
-    "hospitalised": ("treatment_policy",),
-    "comparison_treated_later": ("treatment_policy",),
-    "death": ("separate",),
-}
-"""Strategies for intercurrent events that this version carries out."""
 DESCRIBED_VERSIONS = ("recipient", "patient_informed")
 
 IN_WORDS: dict[str, str] = {
@@ -102,7 +94,8 @@ IN_WORDS: dict[str, str] = {
     "per_protocol": "of keeping to a strategy",
     # strategies
     "composite": "counting the event as a bad outcome",
-    "last_value": "taking the last value before the event",
+    "while_in_relationship": "taking the last value before the event",
+    "principal_stratum": "asking only about those in whom the event would never happen",
     "hypothetical": "asking what would have been without the event",
     "treatment_policy": "taking the outcome as it is",
     "separate": "counting the event apart",

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from causal.design.covariates import MISSING_SUFFIX, columns_of
-from causal.design.matching.sets import SetEstimand, set_weights
 from causal.effect.matched_estimates import LinearEffect
 from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
+from causal.effect.sample import Sample, sample_of
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
-from causal.protocol.analysis import Estimator
 from causal.protocol.outcome import Composite, Estimand
-from causal.records import Design, Effects, Estimate, Interval, Outcomes, codes
+from causal.records import Design, Effects, Estimate, Interval, Outcomes
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -48,41 +44,11 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
     EstimationError
         Too few sets are left for any inference, or an outcome cannot be formed.
     """
-    kept, weights = without_excluded(design, outcomes.excluded)
-    left = "set_id" if design.grouping == "matched set" else "ta_id"
-    if design.members.loc[kept & design.members["treated"], left].nunique() < study.minimum_n_inference:
-        raise EstimationError(
-            "estimation.too_few_sets",
-            f"fewer than {study.minimum_n_inference} {'matched sets' if left == 'set_id' else 'treated occasions'} are "
-            "left, too few for an interval",
-            fix="describe, do not estimate; or pool more sites",
-        )
-    members = design.members.loc[kept]
-    clusters = codes(members[_cluster_column(study.estimator)])
-    several = np.unique(clusters).size > 1
+    sample = sample_of(design, outcomes.excluded, study)
     with threadpool_limits(limits=1, user_api="blas"):
-        unit = {"matched set": "set_id", "patient": "person_id"}[design.unit_of_inference]
-        by_set = _composite(design, outcomes, study, kept, weights, codes(members[unit]))
-        by_cluster = _composite(design, outcomes, study, kept, weights, clusters) if several else None
-    return _effects(design, outcomes, study, by_set, by_cluster, kept)
-
-
-def without_excluded(design: Design, excluded: BoolArray) -> tuple[BoolArray, FloatArray]:
-    """Rows (n,) that stay in the estimand and the weights (n_kept,) of those rows.
-
-    A set left with one arm leaves; those that stay in a set share its weight anew (`set_weights`). Under weighting
-    everyone keeps their own weight.
-    """
-    if design.grouping == "weight":
-        return ~excluded, design.members["weight"].to_numpy(dtype=np.float64)[~excluded]
-    treated = design.members["treated"].to_numpy(dtype=np.bool_)
-    sets = design.members["set_id"].to_numpy(dtype=np.int64)
-    n = int(sets.max()) + 1
-    cases = np.bincount(sets[treated & ~excluded], minlength=n)
-    comparisons = np.bincount(sets[~treated & ~excluded], minlength=n)
-    kept = ~excluded & (cases[sets] > 0) & (comparisons[sets] > 0)
-    estimand = cast("SetEstimand", design.estimand)
-    return kept, set_weights(sets[kept], treated[kept], estimand=estimand)
+        by_unit = composite_of(sample, outcomes, study, sample.units)
+        by_cluster = composite_of(sample, outcomes, study, sample.clusters) if sample.n_clusters > 1 else None
+    return _effects(design, outcomes, sample, by_unit, by_cluster)
 
 
 def target_population(design: Design, kept: BoolArray, weights: FloatArray) -> tuple[list[str], FloatArray]:
@@ -97,34 +63,31 @@ def target_population(design: Design, kept: BoolArray, weights: FloatArray) -> t
     return design.members.loc[kept, "ta_id"][arms].tolist(), (weights / total)[arms]
 
 
-def _cluster_column(estimator: Estimator) -> str:
-    return {"clinician": "clinician_id", "clinic": "clinic_id"}[estimator.cluster]
+def composite_of(sample: Sample, outcomes: Outcomes, study: OccasionStudy, clusters: IntArray) -> CompositeEffect:
+    """The composite's effect with its parts, under one clustering (n_kept,) of the sample's rows.
 
-
-def _composite(
-    design: Design, outcomes: Outcomes, study: OccasionStudy, kept: BoolArray, weights: FloatArray, clusters: IntArray
-) -> CompositeEffect:
+    Raises
+    ------
+    EstimationError
+        ``estimation.strategy``: the primary estimand does not count an ended relationship as a bad outcome.
+    """
     events = primary_estimand(study).intercurrent_events
     if not isinstance(events.patient_ended, Composite):
         raise EstimationError(
             "estimation.strategy", "only the composite strategy for an ended relationship is estimable"
         )
-    adjust_for = study.estimator.adjust_for
-    names = [*adjust_for, *(name + MISSING_SUFFIX for name in adjust_for)]
-    names = [name for name in names if name in design.covariate_names]
-    covariates = columns_of(design.covariates[kept], design.covariate_names, names)
-    ended, score = outcomes.ended[kept], outcomes.score[kept]
+    score = outcomes.score[sample.kept]
     by_response = study.missing.outcome == "inverse_probability_of_response"
     return composite_effect(
-        design.members["treated"].to_numpy(dtype=np.bool_)[kept],
-        ended,
+        sample.treated,
+        outcomes.ended[sample.kept],
         score,
         ~np.isnan(score),
         clusters=clusters,
-        weights=weights,
-        response_covariates=covariates if by_response else None,
-        covariates=covariates,
-        names=names,
+        weights=sample.weights,
+        response_covariates=sample.covariates if by_response else None,
+        covariates=sample.covariates,
+        names=sample.names,
         floor=events.patient_ended.value,
         level=study.estimator.level,
     )
@@ -133,21 +96,20 @@ def _composite(
 def _effects(
     design: Design,
     outcomes: Outcomes,
-    study: OccasionStudy,
-    by_set: CompositeEffect,
+    sample: Sample,
+    by_unit: CompositeEffect,
     by_cluster: CompositeEffect | None,
-    kept: BoolArray,
 ) -> Effects:
-    members = design.members
+    members, kept = design.members, sample.kept
     treated = members["treated"].to_numpy(dtype=np.bool_)
     first_row = kept & ~members.loc[kept, "ta_id"].duplicated().reindex(members.index, fill_value=True).to_numpy()
     gone = set(members.loc[~kept, "ta_id"]) - set(members.loc[kept, "ta_id"])
     n_treated = int((first_row & treated).sum())
     n_sets = members.loc[kept, "set_id"].nunique() if design.grouping == "matched set" else n_treated
-    ordered: list[tuple[str, CompositeEffect]] = [(design.unit_of_inference, by_set)]
+    ordered: list[tuple[str, CompositeEffect]] = [(sample.unit_label, by_unit)]
     if by_cluster is not None:
-        enough = by_cluster.composite.n_clusters >= study.estimator.minimum_clusters
-        ordered.insert(0 if enough else 1, (study.estimator.cluster, by_cluster))
+        enough = sample.n_clusters >= sample.minimum_clusters
+        ordered.insert(0 if enough else 1, (sample.cluster_label, by_cluster))
     c = ordered[0][1]
 
     def estimate(name: str, scale: str, lines: list[tuple[str, LinearEffect]], means: tuple[float, float]) -> Estimate:

@@ -126,10 +126,10 @@ class Composite(Part):
     """The outcome from the event on, in the outcome's own units."""
 
 
-class LastValue(Part):
-    """The last value before the event stands."""
+class WhileInRelationship(Part):
+    """The outcome while the relationship lasted: the last value before the event stands."""
 
-    strategy: Literal["last_value"]
+    strategy: Literal["while_in_relationship"]
     """How the event is handled."""
 
 
@@ -137,6 +137,13 @@ class Hypothetical(Part):
     """What would have been seen had the event not happened (missing at random given the design's covariates)."""
 
     strategy: Literal["hypothetical"]
+    """How the event is handled."""
+
+
+class PrincipalStratum(Part):
+    """Only those in whom the event happens under neither strategy; who they are cannot be seen, so bounds are given."""
+
+    strategy: Literal["principal_stratum"]
     """How the event is handled."""
 
 
@@ -155,7 +162,7 @@ class Separate(Part):
 
 
 Strategy = Annotated[
-    Composite | LastValue | Hypothetical | TreatmentPolicy | Separate,
+    Composite | WhileInRelationship | Hypothetical | TreatmentPolicy | PrincipalStratum | Separate,
     Field(discriminator="strategy"),
 ]
 

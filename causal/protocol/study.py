@@ -25,6 +25,7 @@ from causal.protocol.governance import Governance, Report
 from causal.protocol.header import StudyHeader
 from causal.protocol.matching import Matching
 from causal.protocol.outcome import CohortEstimand, CohortOutcome, Estimand, Outcome
+from causal.protocol.secondary import Multiplicity, Secondary
 from causal.protocol.target_trial import TargetTrial
 from causal.protocol.weighting import Weighting
 
@@ -66,6 +67,12 @@ class OccasionStudy(Part):
     """How the number is computed."""
     missing: MissingData
     """What is done about what nobody recorded."""
+    secondary: tuple[Secondary, ...] = ()
+    """Analyses set in advance beside the primary one."""
+    multiplicity: Multiplicity | None = None
+    """The family of secondary tests among which chance findings are guarded against."""
+    seed: int = Field(default=20240601, ge=0)
+    """Every random draw comes from it, by the name of the analysis that draws."""
     sensitivity: Sensitivity = Sensitivity()
     """How wrong the answer could be."""
     negative_controls: NegativeControls = NegativeControls()

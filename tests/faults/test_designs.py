@@ -63,7 +63,7 @@ def outcomes_of(design: Design) -> Outcomes:
     n = len(design.members)
     ended = rng.random(n) < 0.25
     score = np.where(ended, np.nan, np.clip(rng.normal(3.5, 0.7, n), 1, 5))
-    return Outcomes(ended=ended, score=score, excluded=np.zeros(n, dtype=bool), day=90, half_width=21)
+    return Outcomes(ended=ended, score=score, excluded=np.zeros(n, dtype=bool), undefined=ended, day=90, half_width=21)
 
 
 def test_the_easy_design_is_built_and_estimated(occasions: pd.DataFrame, study: OccasionStudy) -> None:
@@ -167,7 +167,7 @@ def test_too_few_sets_are_described_not_estimated(occasions: pd.DataFrame, study
 
 def test_a_set_loses_its_weight_with_its_treated_member(occasions: pd.DataFrame, study: OccasionStudy) -> None:
     """Excluding a treated occasion takes its set out; excluding one comparison gives its weight to the other."""
-    from causal.effect.estimate import without_excluded
+    from causal.effect.sample import without_excluded
 
     design = build_design(cohort_of(occasions), study)
     members = design.members

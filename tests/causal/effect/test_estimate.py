@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from causal.design.diagnose import Diagnostics
 from causal.effect.cluster_robust import cluster_robust
-from causal.effect.estimate import detectable, estimate_effects, without_excluded
+from causal.effect.estimate import detectable, estimate_effects
+from causal.effect.sample import without_excluded
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
 from causal.records import AttritionStep, Design, Outcomes
@@ -84,7 +85,14 @@ def outcomes_of(design: Design, *, missing: float = 0.1, excluded: NDArray[np.bo
     score = 3.6 - 0.3 * treated + 0.2 * design.covariates[:, 0] + rng.normal(0, 0.5, n)
     score[ended | (rng.random(n) < missing)] = np.nan
     none = np.zeros(n, dtype=np.bool_)
-    return Outcomes(ended=ended, score=score, excluded=none if excluded is None else excluded, day=90, half_width=21)
+    return Outcomes(
+        ended=ended,
+        score=score,
+        excluded=none if excluded is None else excluded,
+        undefined=ended,
+        day=90,
+        half_width=21,
+    )
 
 
 def test_unadjusted_effects_are_differences_of_weighted_means(study: OccasionStudy) -> None:

@@ -177,6 +177,7 @@ def effects_of(world: World, design: Design) -> Effects:
         ended=ended,
         score=np.where(ended, np.nan, 3.0),
         excluded=np.zeros(2 * n, dtype=np.bool_),
+        undefined=ended,
         day=90,
         half_width=21,
     )

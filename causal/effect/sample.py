@@ -1,0 +1,121 @@
+"""The rows an estimate is computed from: who stays in the estimand, with what weight, alike with whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.design.covariates import MISSING_SUFFIX, columns_of
+from causal.design.matching.sets import SetEstimand, set_weights
+from causal.errors import EstimationError
+from causal.protocol import OccasionStudy
+from causal.records import Design, codes
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+CLUSTER_COLUMNS = {"clinician": "clinician_id", "clinic": "clinic_id"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """Rows of a design that stay in an estimand.
+
+    Attributes
+    ----------
+    kept
+        (n,) rows of the design's members; everything below has a row for each of the n_kept that stay.
+    treated, weights, sets, patients, clusters
+        Arm, weight and codes of the matched set, the patient and the study's cluster (clinician or clinic).
+    units
+        Codes of what stands for itself where clusters are too few: the matched set, or the patient where sets overlap.
+    covariates, names
+        The study's `adjust_for` with the indicators of what was not recorded.
+    unit_label, cluster_label
+        What `units` and `clusters` are called.
+    """
+
+    kept: BoolArray
+    treated: BoolArray
+    weights: FloatArray
+    sets: IntArray
+    patients: IntArray
+    units: IntArray
+    clusters: IntArray
+    covariates: FloatArray
+    names: tuple[str, ...]
+    unit_label: str
+    cluster_label: str
+    minimum_clusters: int
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters that contribute."""
+        return int(np.unique(self.clusters).size)
+
+    @property
+    def primary(self) -> tuple[str, IntArray]:
+        """The clustering of the first interval: the study's clusters when enough contribute, else the units."""
+        if self.n_clusters >= self.minimum_clusters:
+            return self.cluster_label, self.clusters
+        return self.unit_label, self.units
+
+
+def sample_of(design: Design, excluded: BoolArray, study: OccasionStudy) -> Sample:
+    """The sample that remains when the rows `excluded` (n,) have left the estimand.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.too_few_sets``: fewer sets (treated occasions, where there are no sets) than the study demands.
+    """
+    kept, weights = without_excluded(design, excluded)
+    left = "set_id" if design.grouping == "matched set" else "ta_id"
+    members = design.members.loc[kept]
+    if members.loc[members["treated"], left].nunique() < study.minimum_n_inference:
+        raise EstimationError(
+            "estimation.too_few_sets",
+            f"fewer than {study.minimum_n_inference} {'matched sets' if left == 'set_id' else 'treated occasions'} are "
+            "left, too few for an interval",
+            fix="describe, do not estimate; or pool more sites",
+        )
+    adjust_for = study.estimator.adjust_for
+    names = [*adjust_for, *(name + MISSING_SUFFIX for name in adjust_for)]
+    names = [name for name in names if name in design.covariate_names]
+    sets, patients = codes(members["set_id"]), codes(members["person_id"])
+    return Sample(
+        kept=kept,
+        treated=members["treated"].to_numpy(dtype=np.bool_),
+        weights=weights,
+        sets=sets,
+        patients=patients,
+        units=sets if design.unit_of_inference == "matched set" else patients,
+        clusters=codes(members[CLUSTER_COLUMNS[study.estimator.cluster]]),
+        covariates=columns_of(design.covariates[kept], design.covariate_names, names),
+        names=tuple(names),
+        unit_label=design.unit_of_inference,
+        cluster_label=study.estimator.cluster,
+        minimum_clusters=study.estimator.minimum_clusters,
+    )
+
+
+def without_excluded(design: Design, excluded: BoolArray) -> tuple[BoolArray, FloatArray]:
+    """Rows (n,) that stay in the estimand and the weights (n_kept,) of those rows.
+
+    A set left with one arm leaves; those that stay in a set share its weight anew (`set_weights`). Under weighting
+    everyone keeps their own weight.
+    """
+    if design.grouping == "weight":
+        return ~excluded, design.members["weight"].to_numpy(dtype=np.float64)[~excluded]
+    treated = design.members["treated"].to_numpy(dtype=np.bool_)
+    sets = design.members["set_id"].to_numpy(dtype=np.int64)
+    n = int(sets.max()) + 1
+    cases = np.bincount(sets[treated & ~excluded], minlength=n)
+    comparisons = np.bincount(sets[~treated & ~excluded], minlength=n)
+    kept = ~excluded & (cases[sets] > 0) & (comparisons[sets] > 0)
+    estimand = cast("SetEstimand", design.estimand)
+    return kept, set_weights(sets[kept], treated[kept], estimand=estimand)

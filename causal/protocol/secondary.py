@@ -1,0 +1,236 @@
+"""Analyses set in advance beside the primary one: what each is, never how it is reported."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from causal.protocol.base import Days, Part
+
+EstimandId = Annotated[str, Field(pattern=r"^E[0-9]{1,2}$")]
+Covariance = Literal[
+    "unstructured",
+    "toeplitz",
+    "toeplitz_heterogeneous",
+    "ar1",
+    "ar1_heterogeneous",
+    "compound_symmetry",
+    "compound_symmetry_heterogeneous",
+]
+Draws = Annotated[int, Field(ge=100, le=100_000)]
+
+
+class OtherDays(Part):
+    """The primary estimand at the outcome's other days."""
+
+    analysis: Literal["other_days"]
+    """Name of the analysis."""
+
+
+class Subscales(Part):
+    """The primary estimand for each subscale the outcome names."""
+
+    analysis: Literal["subscales"]
+    """Name of the analysis."""
+
+
+class RepeatedOutcomes(Part):
+    """All days at once in a mixed model for repeated measures, an estimand that asks for a hypothetical course."""
+
+    analysis: Literal["repeated_outcomes"]
+    """Name of the analysis."""
+    estimand: EstimandId
+    """The estimand it answers."""
+    covariance: Covariance = "unstructured"
+    """How the ratings of one patient vary together."""
+    likelihood: Literal["REML", "ML"] = "REML"
+    """Restricted or full maximum likelihood."""
+    degrees_of_freedom: Literal["kenward_roger", "satterthwaite", "cluster_robust"] = "cluster_robust"
+    """Of the model (Kenward-Roger, Satterthwaite), or of standard errors that hold if the model's covariance is wrong
+    and clinicians or sets are alike within (CR2)."""
+
+
+class MixedModel(Part):
+    """All days at once with random effects of patients and clinicians."""
+
+    analysis: Literal["mixed_model"]
+    """Name of the analysis."""
+    estimand: EstimandId
+    """The estimand it answers."""
+    random: Literal["intercept", "intercept_and_slope"] = "intercept"
+    """What varies between patients."""
+    likelihood: Literal["REML", "ML"] = "REML"
+    """Restricted or full maximum likelihood."""
+
+
+class MarginalModel(Part):
+    """All days at once in generalised estimating equations, independence working correlation, small-sample errors."""
+
+    analysis: Literal["marginal_model"]
+    """Name of the analysis."""
+    estimand: EstimandId
+    """The estimand it answers."""
+    correction: Literal["mancl_derouen", "kauermann_carroll", "fay_graubard"] = "mancl_derouen"
+    """Correction of the sandwich for few clusters."""
+
+
+class LastRating(Part):
+    """The last rating given while the relationship lasted."""
+
+    analysis: Literal["last_rating"]
+    """Name of the analysis."""
+    estimand: EstimandId
+    """The estimand it answers."""
+
+
+class StratumBounds(Part):
+    """Bounds on the effect among those whose relationship lasts whichever strategy is followed."""
+
+    analysis: Literal["stratum_bounds"]
+    """Name of the analysis."""
+    estimand: EstimandId
+    """The estimand it answers."""
+    monotone: Literal["treated_leaves_more", "comparison_leaves_more", "none"] = "none"
+    """Under which strategy nobody stays who would have left under the other; `none` assumes nothing."""
+    draws: Draws = 500
+    """Bootstrap draws of whole clusters."""
+
+
+class TerminationCourse(Part):
+    """Endings over time: cumulative incidence beside other endings, mean time lost, cause-specific hazard."""
+
+    analysis: Literal["termination_course"]
+    """Name of the analysis."""
+    days: tuple[Days, ...] = Field(min_length=1)
+    """Days at which the incidence is told."""
+    horizon_days: Days
+    """Last day of follow-up counted."""
+
+
+class WinOdds(Part):
+    """Whether a treated patient fares better than a comparison patient: an ending is worse than any rating."""
+
+    analysis: Literal["win_odds"]
+    """Name of the analysis."""
+
+
+class GComputation(Part):
+    """Outcome regression with interactions, averaged over the treated."""
+
+    analysis: Literal["g_computation"]
+    """Name of the analysis."""
+
+
+class DoublyRobust(Part):
+    """Outcome and propensity model together, cross-fitted by clinician, on every eligible occasion.
+
+    Outcomes are then opened for all eligible occasions, not only for those compared.
+    """
+
+    analysis: Literal["doubly_robust"]
+    """Name of the analysis."""
+    method: Literal["aipw", "tmle"] = "aipw"
+    """Augmented inverse probability weighting, or targeted maximum likelihood."""
+    folds: int = Field(default=5, ge=2, le=20)
+    """Folds of whole clinicians."""
+
+
+class TwoWayClustering(Part):
+    """The headline intervals, robust to likeness within matched sets and within clinicians at once."""
+
+    analysis: Literal["two_way_clustering"]
+    """Name of the analysis."""
+
+
+class Randomisation(Part):
+    """What lotteries within matched sets would have given: a p-value and an interval that assume no model."""
+
+    analysis: Literal["randomisation"]
+    """Name of the analysis."""
+    draws: Draws = 10_000
+    """Lotteries drawn where there are too many to go through all."""
+
+
+class ClusterBootstrap(Part):
+    """The estimate again in samples of whole clusters; with weights, weighted anew each time."""
+
+    analysis: Literal["cluster_bootstrap"]
+    """Name of the analysis."""
+    draws: Draws = 1_000
+    """Samples of clusters."""
+
+
+class DropoutStory(Part):
+    """Missing ratings handled in every plausible way, side by side, and how far they would have to differ."""
+
+    analysis: Literal["dropout_story"]
+    """Name of the analysis."""
+    imputations: int = Field(default=20, ge=5, le=200)
+    """Imputed sets."""
+    delta_lowest: float = -1.5
+    """Lowest shift of imputed ratings, in points."""
+    delta_highest: float = 0.5
+    """Highest shift of imputed ratings, in points."""
+    delta_step: float = Field(default=0.1, gt=0)
+    """Step of the grid of shifts."""
+
+
+class ImputationWithin(Part):
+    """Covariates and ratings imputed together, the design made anew in each imputed set, estimates pooled.
+
+    Outcomes are then opened for all eligible occasions, not only for those compared.
+    """
+
+    analysis: Literal["imputation_within"]
+    """Name of the analysis."""
+    imputations: int = Field(default=20, ge=5, le=200)
+    """Imputed sets."""
+
+
+class NonInferiority(Part):
+    """Whether the worsening of the composite stays within `non_inferiority_margin`, from a one-sided 97.5% bound."""
+
+    analysis: Literal["non_inferiority"]
+    """Name of the analysis."""
+
+
+class Equivalence(Part):
+    """Whether the composite difference stays within plus or minus `non_inferiority_margin` (two one-sided tests)."""
+
+    analysis: Literal["equivalence"]
+    """Name of the analysis."""
+
+
+Secondary = Annotated[
+    OtherDays
+    | Subscales
+    | RepeatedOutcomes
+    | MixedModel
+    | MarginalModel
+    | LastRating
+    | StratumBounds
+    | TerminationCourse
+    | WinOdds
+    | GComputation
+    | DoublyRobust
+    | TwoWayClustering
+    | Randomisation
+    | ClusterBootstrap
+    | DropoutStory
+    | ImputationWithin
+    | NonInferiority
+    | Equivalence,
+    Field(discriminator="analysis"),
+]
+"""One analysis beside the primary one."""
+
+OPENS_EVERYONE = (DoublyRobust, ImputationWithin)
+"""Analyses that need the outcomes of all eligible occasions."""
+
+
+class Multiplicity(Part):
+    """A family of tests in which Holm's correction keeps the chance of any false finding at 1 - `level`."""
+
+    holm: tuple[Literal["other_days", "subscales"], ...] = Field(min_length=1)
+    """Analyses whose p-values form the family. Everything outside it is estimation, told without a p-value."""
