@@ -77,15 +77,14 @@ def codes(values: pd.Series) -> Ints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Design:
-    """Who is compared with whom, built without outcomes.
+class ComparisonGroups:
+    """Who is compared with whom: all an estimate needs of a design, and cheap to make.
 
     `members` has one row per member of a set (set_id, treated, weight and the columns of a cohort), the treated
     occasions of a set first; an occasion used in several sets has a row in each. Under weighting every occasion with
     weight is a row of its own and `grouping` says so. `covariates` (rows aligned with members) holds the filled
     covariate matrix, one column per name in `covariate_names`. `estimand` is whose effect the weights stand for (ATT);
-    `estimand_label` adds what was done to it (ATT in the matched), in the letters tables use. `lost_share` is how much
-    of the population the effect is about is not in the comparison.
+    `estimand_label` adds what was done to it (ATT in the matched), in the letters tables use.
     """
 
     members: pd.DataFrame
@@ -93,24 +92,7 @@ class Design:
     covariate_names: tuple[str, ...]
     estimand: str
     estimand_label: str
-    estimand_sentence: str
-    method_sentence: str
     grouping: Grouping
-    attrition: tuple[AttritionStep, ...]
-    balance: tuple[BalanceRow, ...]
-    overlap: tuple[OverlapBin, ...]
-    propensity_method: str
-    c_statistic: float
-    events_per_parameter: float
-    aliased: tuple[str, ...]
-    separated: tuple[str, ...]
-    caliper: float | None
-    n_eligible_treated: int
-    n_unmatched_treated: int
-    lost_share: float
-    pretrend_smd: float | None
-    ended_in_grace_share: float
-    diagnostics: Diagnostics
 
     @property
     def n_sets(self) -> int:
@@ -132,6 +114,32 @@ class Design:
         """What stands for itself where clinicians are too few: the matched set, unless sets overlap or are large."""
         own = self.grouping == "matched set" and len(self.members) == self.n_treated + self.n_comparison
         return "matched set" if own else "patient"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design(ComparisonGroups):
+    """Who is compared with whom, built without outcomes, with everything a board may ask about it.
+
+    `lost_share` is how much of the population the effect is about is not in the comparison.
+    """
+
+    estimand_sentence: str
+    method_sentence: str
+    attrition: tuple[AttritionStep, ...]
+    balance: tuple[BalanceRow, ...]
+    overlap: tuple[OverlapBin, ...]
+    propensity_method: str
+    c_statistic: float
+    events_per_parameter: float
+    aliased: tuple[str, ...]
+    separated: tuple[str, ...]
+    caliper: float | None
+    n_eligible_treated: int
+    n_unmatched_treated: int
+    lost_share: float
+    pretrend_smd: float | None
+    ended_in_grace_share: float
+    diagnostics: Diagnostics
 
     @property
     def digest(self) -> str:

@@ -10,15 +10,16 @@ import pandas as pd
 import pytest
 
 from causal.cohort.catalogue import COVARIATES
-from causal.design.build import build_design, exact_codes
+from causal.design.build import build_design
 from causal.design.covariates import covariate_matrix
+from causal.design.groups import build_groups, exact_codes
 from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
 from causal.errors import DesignError
 from causal.protocol import STUDY, OccasionStudy
 from causal.protocol.design import PropensityModel
 from causal.protocol.matching import Greedy
-from causal.records import AttritionStep, Cohort, Design, canonical
+from causal.records import AttritionStep, Cohort, ComparisonGroups, Design, canonical
 from flows.study_file.load import load_study
 
 STUDY_FILE = Path(__file__).parents[3] / "configs" / "studies" / "duty_to_warn.yaml"
@@ -251,3 +252,22 @@ def test_a_sample_of_the_untreated_does_not_move_equipoise(study: OccasionStudy)
     assert other.equipoise_treated == pytest.approx(one.equipoise_treated, abs=1e-9)
     assert other.intercept == pytest.approx(0, abs=1e-9)
     assert "20% of the unwarned were drawn" in sampled.method_sentence
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"matching": {"method": "greedy", "ratio": 2}},
+        {"matching": {"method": "full", "estimand": "ATC", "most_comparisons": 2, "caliper": None}},
+        {"weighting": {"method": "entropy_balancing"}},
+    ],
+)
+def test_groups_are_those_of_the_design(study: OccasionStudy, words: dict[str, Any]) -> None:
+    """The comparison made without its description is that of the described design, to the bit."""
+    cohort, study = cohort_of(occasions()), changed(study, **words)
+    groups, design = build_groups(cohort, study), build_design(cohort, study)
+    assert type(groups) is ComparisonGroups
+    pd.testing.assert_frame_equal(groups.members, design.members)
+    np.testing.assert_array_equal(groups.covariates, design.covariates)
+    for name in ("covariate_names", "estimand", "estimand_label", "grouping", "unit_of_inference", "n_sets"):
+        assert getattr(groups, name) == getattr(design, name)

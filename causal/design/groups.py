@@ -1,0 +1,212 @@
+"""Who is compared with whom: covariates, propensity, support, matching or weighting. No outcome is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+from causal.cohort.catalogue import EXACT_KEYS
+from causal.design.compare import Comparison, Units, compare, engine_model
+from causal.design.covariates import CovariateMatrix, covariate_matrix
+from causal.design.describe import estimand_label
+from causal.design.diagnostics.overlap import common_support
+from causal.design.matching.pairing import Pairing
+from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.propensity.logistic import expit
+from causal.design.weighting.weights import WeightEstimand
+from causal.errors import DesignError
+from causal.protocol import OccasionStudy
+from causal.protocol.matching import AnyMatching
+from causal.protocol.weighting import AnyWeighting
+from causal.records import Cohort, ComparisonGroups, codes
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+def build_groups(cohort: Cohort, study: OccasionStudy) -> ComparisonGroups:
+    """The comparison of one study, without the description a board approves (`causal.design.build.build_design`).
+
+    Enough to estimate from, and a fraction of the work: what replicates of a study need.
+
+    Raises
+    ------
+    DesignError
+        The propensity cannot be fitted (separation, too few events), nothing can be matched, or the weights do not
+        exist.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        return groups_of(cohort, work_out(cohort, study))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WorkedOut:
+    """What led to the comparison, over the n eligible occasions.
+
+    `fitted` is the propensity as fitted to the extract, `propensity` that of the population; `exact` (n,) codes of the
+    exact keys; `supported` (n,) where either decision was open; `lost` the share of the effect's population that is not
+    in the comparison.
+    """
+
+    treated: BoolArray
+    matrix: CovariateMatrix
+    fitted: Propensity
+    propensity: Propensity
+    exact: IntArray
+    supported: BoolArray
+    compared: Comparison
+    lost: float
+
+
+def work_out(cohort: Cohort, study: OccasionStudy) -> WorkedOut:
+    """The comparison with everything that led to it; raises as `build_groups`."""
+    occasions = cohort.occasions
+    treated = occasions["treated"].to_numpy(dtype=np.bool_)
+    matrix = covariate_matrix(occasions, study)
+    fitted = _propensity(occasions, treated, matrix, study)
+    propensity = of_population(fitted, study.propensity.sampling_fraction)
+    exact = exact_codes(occasions, study.target_trial.assignment.exact)
+    supported = _support(propensity, treated, exact, study)
+    compared = _compare(occasions, treated, matrix, propensity, exact, supported, study)
+    target = target_part(treated, propensity.probability, compared.estimand)
+    return WorkedOut(
+        treated=treated,
+        matrix=matrix,
+        fitted=fitted,
+        propensity=propensity,
+        exact=exact,
+        supported=supported,
+        compared=compared,
+        lost=float(target[compared.weight == 0].sum() / target.sum()),
+    )
+
+
+def groups_of(cohort: Cohort, worked: WorkedOut) -> ComparisonGroups:
+    """The members of the comparison with their covariates."""
+    compared = worked.compared
+    return ComparisonGroups(
+        members=cohort.occasions.iloc[compared.row]
+        .reset_index(drop=True)
+        .assign(set_id=compared.set_id, weight=compared.row_weight),
+        covariates=worked.matrix.values[compared.row],
+        covariate_names=worked.matrix.names,
+        estimand=compared.estimand,
+        estimand_label=estimand_label(compared, left_out=worked.lost > 0),
+        grouping=compared.grouping,
+    )
+
+
+def chosen_method(study: OccasionStudy) -> AnyMatching | AnyWeighting:
+    """The one way of making groups comparable that the study declares."""
+    method = study.matching or study.weighting
+    if method is None or (study.matching and study.weighting):
+        raise DesignError(
+            "design.method", "a study declares matching or weighting, one of the two", fix="keep one of the two keys"
+        )
+    return method
+
+
+def exact_codes(occasions: pd.DataFrame, keys: tuple[str, ...]) -> IntArray:
+    """One integer (n,) per combination of the exact keys, in order of first appearance."""
+    combined = np.zeros(len(occasions), dtype=np.int64)
+    for key in keys:
+        values = _key(occasions, key)  # what is not recorded is a value of its own and agrees with itself only
+        combined = combined * (int(values.max()) + 1) + values
+    return combined
+
+
+def _key(occasions: pd.DataFrame, key: str) -> IntArray:
+    if key not in EXACT_KEYS:
+        raise DesignError("design.exact_key", f"'{key}' is not a key to match on; known: {', '.join(EXACT_KEYS)}")
+    return codes(occasions[key])
+
+
+def _propensity(
+    occasions: pd.DataFrame, treated: BoolArray, matrix: CovariateMatrix, study: OccasionStudy
+) -> Propensity:
+    declared = study.propensity
+    cluster = {"clinic": "clinic_id", "clinician": "clinician_id", None: "clinician_id"}[declared.cluster_means]
+    sampled = declared.sampling_fraction
+    return fit_propensity(
+        matrix.values,
+        treated,
+        names=matrix.names,
+        model=engine_model(declared),
+        clusters=codes(occasions[cluster]),
+        offset=None if sampled is None else np.full(treated.size, -np.log(sampled)),
+        rng=None if declared.seed is None else np.random.default_rng(declared.seed),
+    )
+
+
+def of_population(fitted: Propensity, sampling_fraction: float | None) -> Propensity:
+    """The scores of the population, where the extract holds only a share of the untreated.
+
+    Support, overlap, calipers and weights speak of the population; calibration and equipoise of the extract, to which
+    the model was fitted.
+    """
+    if sampling_fraction is None:
+        return fitted
+    logit = fitted.logit + np.log(sampling_fraction)
+    return replace(fitted, logit=logit, probability=expit(logit))
+
+
+def target_part(treated: BoolArray, probability: FloatArray, estimand: WeightEstimand) -> FloatArray:
+    """Each occasion's part (n,) in the population an effect is about.
+
+    >>> target_part(np.array([True, False]), np.array([0.5, 0.2]), "ATO").round(2).tolist()
+    [0.25, 0.16]
+    """
+    parts = {
+        "ATT": treated.astype(np.float64),
+        "ATC": (~treated).astype(np.float64),
+        "ATE": np.ones(treated.size),
+        "ATO": probability * (1 - probability),
+        "ATM": np.minimum(probability, 1 - probability),
+    }
+    return np.asarray(parts[estimand], dtype=np.float64)
+
+
+def _support(propensity: Propensity, treated: BoolArray, exact: IntArray, study: OccasionStudy) -> BoolArray:
+    if study.support.rule == "none":
+        return np.ones(treated.size, dtype=np.bool_)
+    supported = common_support(propensity.logit, treated, exact=exact, ps_max=study.support.probability_max)
+    if not (supported & treated).any() or not (supported & ~treated).any():
+        raise DesignError(
+            "design.no_overlap",
+            "no stratum holds treated and comparison occasions with a shared probability of treatment",
+            fix="fewer exact keys, or a population in which either decision is open",
+        )
+    return supported
+
+
+def _compare(
+    occasions: pd.DataFrame,
+    treated: BoolArray,
+    matrix: CovariateMatrix,
+    propensity: Propensity,
+    exact: IntArray,
+    supported: BoolArray,
+    study: OccasionStudy,
+) -> Comparison:
+    """The comparison among the supported occasions, its rows counted among all of them."""
+    day = occasions["time_zero"].to_numpy().astype("datetime64[s]").astype(np.int64) / 86400
+    units = Units(
+        treated=treated,
+        covariates=matrix.values,
+        names=matrix.names,
+        tiers=matrix.tiers,
+        logit=propensity.logit,
+        keys={key: _key(occasions, key) for key in EXACT_KEYS},
+        pairing=Pairing(
+            exact=exact,
+            time=day,
+            window=float(study.target_trial.assignment.calendar_days),
+            person=codes(occasions["person_id"]),
+        ),
+    )
+    return compare(chosen_method(study), units, among=supported)
