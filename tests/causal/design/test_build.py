@@ -257,7 +257,7 @@ def test_a_sample_of_the_untreated_does_not_move_equipoise(study: OccasionStudy)
 @pytest.mark.parametrize(
     "words",
     [
-        {"matching": {"method": "greedy", "ratio": 2}},
+        {"matching": {"method": "greedy", "ratio": 2, "caliper": None}},
         {"matching": {"method": "full", "estimand": "ATC", "most_comparisons": 2, "caliper": None}},
         {"weighting": {"method": "entropy_balancing"}},
     ],
