@@ -19,6 +19,7 @@ from causal.errors import EstimationError
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Kind = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
+WorkingModel = Literal["inverse_weights", "homoscedastic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,9 +76,23 @@ class _Fit:
     triangle: FloatArray  # (r, r), weighted design of the kept columns = q @ triangle
     residual: FloatArray  # (n,) weighted
     coefficients: FloatArray  # (r,)
+    root: FloatArray  # (n,) root of the weight, the weights' mean being 1
     kept: NDArray[np.bool_]  # (k,)
     rows: NDArray[np.bool_]  # (all rows,) weight above 0
     contrast: FloatArray  # (r,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Working:
+    """What CR2 corrects for: residuals that vary, within cluster g, as ``I + F_g C F_g'`` on the scale they have here.
+
+    The score of a cluster is ``S_g' e_g``, for coefficients in the basis of the orthogonal factor.
+    """
+
+    carrier: FloatArray  # (n, r) S
+    residual: FloatArray  # (n,) e
+    factor: FloatArray  # (n, f) F
+    core: FloatArray  # (f, f) C
 
 
 def cluster_robust(
@@ -88,6 +103,7 @@ def cluster_robust(
     clusters: IntArray,
     contrast: FloatArray,
     kind: Kind = "CR2",
+    working: WorkingModel = "inverse_weights",
 ) -> ClusterRobust:
     """Estimate ``contrast @ beta`` in ``outcome = design @ beta`` by weighted least squares.
 
@@ -109,6 +125,10 @@ def cluster_robust(
         symmetric Moore-Penrose root, with H the hat matrix of the weighted rows. ``CR3``: by ``(I - H_gg)^(-1)``, the
         jackknife's. With each row its own cluster CR0, CR1S and CR3 are HC0, HC1 and HC3, and CR1 is the linearised
         variance of survey sampling.
+    working
+        Model under which CR2 is exactly unbiased and has its degrees of freedom: errors are independent with variances
+        ``1/w`` (``inverse_weights``) or all alike (``homoscedastic``, as clubSandwich does for ``lm``). The two differ
+        only where weights do, and the other kinds use neither.
 
     Raises
     ------
@@ -120,10 +140,11 @@ def cluster_robust(
     Notes
     -----
     Bell & McCaffrey (2002), Surv Methodol 28:169-181; Pustejovsky & Tipton (2018), J Bus Econ Stat 36:672-683.
-    Weights need a declared working model: here rows are multiplied by ``sqrt(w)`` and then taken as homoscedastic and
-    independent, i.e. the weights are inverse variances up to scale. With ``p_g = (I - H)_g' A_g Q_g z`` the degrees of
-    freedom ``(sum p_g'p_g)^2 / sum_gh (p_g'p_h)^2`` follow from
-    ``p_g'p_h = 1[g = h] v_g'v_g - (Q_g'v_g)'(Q_h'v_h)``, ``v_g = A_g Q_g z``, because I - H is idempotent.
+    Residuals vary as ``((I - H) V (I - H)')_gg`` under the working variances V. On rows multiplied by ``sqrt(w)`` with
+    V = 1/w that is ``I - Q_g Q_g'``; with V = I on rows as they are, ``Z = Q/sqrt(w)`` and ``K = Q'WQ``, it is
+    ``I - Z_g (WZ)_g' - (WZ)_g Z_g' + Z_g K Z_g'``. Both are ``I + F_g C F_g'`` with few columns in F, ``A_g`` is the
+    inverse root, and with ``v_g = A_g S_g z`` for scores ``S_g' e_g`` the degrees of freedom
+    ``(sum p_g'p_g)^2 / sum_gh (p_g'p_h)^2`` follow from ``p_g'p_h = 1[g = h] v_g'v_g + (F_g'v_g)' C (F_h'v_h)``.
 
     >>> x = np.column_stack([np.ones(4), [1.0, 0, 1, 0]])
     >>> fit = cluster_robust(x, np.array([3.0, 1, 5, 2]), clusters=np.array([0, 0, 1, 1]), contrast=np.array([0.0, 1]))
@@ -132,7 +153,7 @@ def cluster_robust(
     """
     fit = _least_squares(design, outcome, weights, contrast)
     code = np.asarray(clusters)[fit.rows]
-    covariance, df, n_clusters = _sandwich(fit, code, kind)
+    covariance, df, n_clusters = _sandwich(fit, code, kind, working)
     return ClusterRobust(
         coefficient=float(fit.contrast @ fit.coefficients),
         std_error=float(np.sqrt(fit.contrast @ covariance @ fit.contrast)),
@@ -153,6 +174,7 @@ def two_way(
     first: IntArray,
     second: IntArray,
     contrast: FloatArray,
+    working: WorkingModel = "inverse_weights",
 ) -> TwoWayClusterRobust:
     """Estimate ``contrast @ beta`` allowing for two crossed clusterings, as matched set and clinician.
 
@@ -174,8 +196,8 @@ def two_way(
     fit = _least_squares(design, outcome, weights, contrast)
     one, two = np.asarray(first)[fit.rows], np.asarray(second)[fit.rows]
     both = np.unique(np.column_stack([one, two]), axis=0, return_inverse=True)[1].reshape(-1)
-    (v1, df1, g1), (v2, df2, g2) = _sandwich(fit, one, "CR2"), _sandwich(fit, two, "CR2")
-    values, vectors = np.linalg.eigh(v1 + v2 - _covariance(fit, both, "CR2")[0])
+    (v1, df1, g1), (v2, df2, g2) = (_sandwich(fit, code, "CR2", working) for code in (one, two))
+    values, vectors = np.linalg.eigh(v1 + v2 - _covariance(fit, _working(fit, working), both, "CR2")[0])
     clipped = bool(values[0] < -1e-12 * max(values[-1], 0.0))
     along = vectors.T @ fit.contrast
     variance = float(along**2 @ np.maximum(values, 0.0))
@@ -228,22 +250,35 @@ def _least_squares(design: FloatArray, outcome: FloatArray, weights: FloatArray 
         triangle=triangle,
         residual=y - q @ (q.T @ y),
         coefficients=coefficients,
+        root=root / np.sqrt(np.mean(root**2)),
         kept=kept,
         rows=rows,
         contrast=c[kept],
     )
 
 
-def _sandwich(fit: _Fit, code: IntArray, kind: Kind) -> tuple[FloatArray, float, int]:
+def _working(fit: _Fit, model: WorkingModel) -> _Working:
+    """Scores, residuals and their variance under a working model."""
+    q, identity = fit.q, np.eye(fit.q.shape[1])
+    if model == "inverse_weights":
+        return _Working(carrier=q, residual=fit.residual, factor=q, core=-identity)
+    z, wz = q / fit.root[:, None], q * fit.root[:, None]
+    core = np.block([[wz.T @ wz, -identity], [-identity, np.zeros_like(identity)]])
+    return _Working(carrier=wz, residual=fit.residual / fit.root, factor=np.column_stack([z, wz]), core=core)
+
+
+def _sandwich(fit: _Fit, code: IntArray, kind: Kind, model: WorkingModel) -> tuple[FloatArray, float, int]:
     """Covariance (r, r), degrees of freedom of the fit's contrast, and the number of clusters."""
-    covariance, v, order, starts = _covariance(fit, code, kind)
+    working = _working(fit, model if kind == "CR2" else "inverse_weights")
+    covariance, v, order, starts = _covariance(fit, working, code, kind)
     if kind != "CR2":
         return covariance, float(starts.size - 1), starts.size
     d = np.add.reduceat(v**2, starts)
-    p = np.add.reduceat(fit.q[order] * v[:, None], starts, axis=0)
-    lengths = (p**2).sum(axis=1)
-    trace = float((d - lengths).sum())
-    square = float((d**2).sum() - 2 * (d * lengths).sum() + ((p.T @ p) ** 2).sum())
+    p = np.add.reduceat(working.factor[order] * v[:, None], starts, axis=0)
+    shared = np.einsum("gi,ij,gj->g", p, working.core, p)
+    trace = float((d + shared).sum())
+    products = working.core @ (p.T @ p)
+    square = float((d**2).sum() + 2 * (d * shared).sum() + (products * products.T).sum())
     along = np.linalg.solve(fit.triangle.T, fit.contrast)
     if not trace > 1e-10 * (along @ along):  # the variance the contrast has with independent rows, up to a factor
         raise EstimationError(
@@ -254,8 +289,10 @@ def _sandwich(fit: _Fit, code: IntArray, kind: Kind) -> tuple[FloatArray, float,
     return covariance, trace**2 / square, starts.size
 
 
-def _covariance(fit: _Fit, code: IntArray, kind: Kind) -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
-    """Covariance (r, r); ``A_g Q_g z`` (n,) in cluster order, the order, and where each cluster starts in it."""
+def _covariance(
+    fit: _Fit, working: _Working, code: IntArray, kind: Kind
+) -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
+    """Covariance (r, r); ``A_g S_g z`` (n,) in cluster order, the order, and where each cluster starts in it."""
     order = np.argsort(code, kind="stable")
     starts = np.flatnonzero(np.r_[True, code[order][1:] != code[order][:-1]])
     if starts.size < 2:
@@ -264,47 +301,39 @@ def _covariance(fit: _Fit, code: IntArray, kind: Kind) -> tuple[FloatArray, Floa
             "a cluster-robust standard error needs 2 clusters or more",
             fix="cluster on smaller units",
         )
-    q = fit.q[order]
-    both = np.column_stack([fit.residual[order], q @ np.linalg.solve(fit.triangle.T, fit.contrast)])
+    carrier = working.carrier[order]
+    along = np.linalg.solve(fit.triangle.T, fit.contrast)
+    both = np.column_stack([working.residual[order], carrier @ along])
     if kind in {"CR2", "CR3"}:
-        both = _times_power(q, both, starts, 0.5 if kind == "CR2" else 1.0)
-    scores = np.linalg.solve(fit.triangle, np.add.reduceat(q * both[:, :1], starts, axis=0).T)
+        both = _times_power(working.factor[order], working.core, both, starts, 0.5 if kind == "CR2" else 1.0)
+    scores = np.linalg.solve(fit.triangle, np.add.reduceat(carrier * both[:, :1], starts, axis=0).T)
     inflation = starts.size / (starts.size - 1) if kind in {"CR1", "CR1S"} else 1.0
     if kind == "CR1S":
-        inflation *= (code.size - 1) / (code.size - q.shape[1])
+        inflation *= (code.size - 1) / (code.size - fit.q.shape[1])
     return inflation * (scores @ scores.T), both[:, 1], order, starts
 
 
-def _times_power(q: FloatArray, columns: FloatArray, starts: IntArray, power: float) -> FloatArray:
-    """``(I - Q_g Q_g')^-power`` times each cluster's rows of ``columns`` (n, m), clusters of one size at a time.
+def _times_power(
+    factor: FloatArray, core: FloatArray, columns: FloatArray, starts: IntArray, power: float
+) -> FloatArray:
+    """``(I + F_g C F_g')^-power`` times each cluster's rows of ``columns`` (n, m), clusters of one size at a time.
 
-    A direction a cluster's rows determine alone (eigenvalue 1 of ``Q_g Q_g'``) has no inverse and is set to zero.
+    A direction a cluster's rows determine alone (eigenvalue 0) has no inverse and is set to zero.
     """
     out = np.empty_like(columns)
-    sizes = np.diff(np.r_[starts, q.shape[0]])
+    sizes = np.diff(np.r_[starts, factor.shape[0]])
     for size in np.unique(sizes):
         rows = starts[sizes == size, None] + np.arange(size)
-        factor, target = q[rows], columns[rows]
-        if size <= q.shape[1]:
-            leverage, vectors = np.linalg.eigh(factor @ factor.swapaxes(1, 2))
-            out[rows] = vectors @ (_power(leverage, power)[..., None] * (vectors.swapaxes(1, 2) @ target))
-        else:  # I + Q V diag((power - 1) / leverage) V' Q', with Q_g'Q_g = V diag(leverage) V'
-            leverage, vectors = np.linalg.eigh(factor.swapaxes(1, 2) @ factor)
-            basis = factor @ vectors
-            out[rows] = target + basis @ (_excess(leverage, power)[..., None] * (basis.swapaxes(1, 2) @ target))
+        within, target = factor[rows], columns[rows]
+        # Outside the span of F the matrix is the identity: a basis of the span is enough where there are more rows.
+        basis, inner = np.eye(size), within
+        if size > factor.shape[1]:
+            basis, inner = np.linalg.qr(within)
+        beyond, vectors = np.linalg.eigh(inner @ core @ inner.swapaxes(1, 2))
+        directions = basis @ vectors
+        changed = np.where(beyond > 1e-10 - 1, np.expm1(-power * np.log1p(np.maximum(beyond, 1e-10 - 1))), -1.0)
+        out[rows] = target + directions @ (changed[..., None] * (directions.swapaxes(1, 2) @ target))
     return out
-
-
-def _power(leverage: FloatArray, power: float) -> FloatArray:
-    """``(1 - leverage)^-power``, 0 where the leverage is 1."""
-    rest = 1.0 - leverage
-    return np.where(rest > 1e-10, np.maximum(rest, 1e-10) ** -power, 0.0)
-
-
-def _excess(leverage: FloatArray, power: float) -> FloatArray:
-    """``((1 - leverage)^-power - 1) / leverage``, without cancellation near 0, and -1 where the leverage is 1."""
-    small = np.clip(leverage, 1e-12, 1.0 - 1e-10)
-    return np.where(leverage < 1.0 - 1e-10, np.expm1(-power * np.log1p(-small)) / small, -1.0 / leverage.clip(0.5))
 
 
 def _spread(kept_values: FloatArray, kept: NDArray[np.bool_]) -> FloatArray:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from causal.effect.cluster_robust import Kind, cluster_robust
+from causal.effect.cluster_robust import Kind, WorkingModel, cluster_robust, two_way
+from causal.effect.contrast import Contrast, student
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Arm = Literal["treated", "comparison"]
+Clustering = Literal["cluster", "set"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,45 @@ class LinearEffect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClusteredEffect:
+    """One difference with its uncertainty under every clustering of a matched sample.
+
+    Attributes
+    ----------
+    primary
+        Which clustering the study's interval comes from, by `primary_clustering`.
+    by_cluster, by_set, by_both
+        The difference with clusters (clinicians) for clusters, with matched sets for clusters, and with both at once;
+        None where that one cannot be computed. The primary one is never None.
+    n_clusters, n_sets
+        Clusters and sets with a row of weight above 0.
+    clipped
+        Whether the two-way covariance had a negative eigenvalue, set to zero.
+    refused
+        ``(clustering, reason)`` for each that is None.
+    aliased
+        Covariates dropped from the adjustment because earlier ones determine them.
+    """
+
+    primary: Clustering
+    by_cluster: Contrast | None
+    by_set: Contrast | None
+    by_both: Contrast | None
+    n_clusters: int
+    n_sets: int
+    clipped: bool
+    refused: tuple[tuple[str, str], ...]
+    aliased: tuple[str, ...]
+
+    @property
+    def effect(self) -> Contrast:
+        """The difference with its primary interval."""
+        chosen = self.by_cluster if self.primary == "cluster" else self.by_set
+        assert chosen is not None
+        return chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArmMeans:
     """Weighted mean of the outcome in each arm, and their difference."""
 
@@ -69,6 +112,8 @@ def weighted_ancova(
     names: Sequence[str] | None = None,
     level: float = 0.95,
     kind: Kind = "CR2",
+    working: WorkingModel = "inverse_weights",
+    own_slopes_at: Arm | None = None,
 ) -> LinearEffect:
     """Coefficient of treatment in a weighted regression on treatment and centred covariates.
 
@@ -86,8 +131,12 @@ def weighted_ancova(
         p names for ``aliased``; numbered when None.
     level
         Of the interval.
-    kind
+    kind, working
         Of the standard error, see `causal.effect.cluster_robust.cluster_robust`.
+    own_slopes_at
+        None: both arms share the covariates' slopes. An arm: each arm has its own, and the effect is the average at
+        that arm's weighted covariates (g-computation; the treated for the ATT), which the standard error takes as
+        given.
 
     Raises
     ------
@@ -97,6 +146,7 @@ def weighted_ancova(
     Notes
     -----
     Regression after matching with cluster-robust errors: Abadie & Spiess (2022), JASA 117:983-995; Stuart (2010).
+    Own slopes: Lin (2013), Ann Appl Stat 7:295-318.
 
     >>> effect = weighted_ancova(np.array([3.0, 1, 5, 2]), np.array([True, False, True, False]), None, None,
     ...                          np.array([0, 0, 1, 1]))
@@ -105,19 +155,17 @@ def weighted_ancova(
     """
     arm = np.asarray(treated, dtype=np.bool_)
     w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    x = np.empty((arm.size, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
-    labels = tuple(names) if names is not None else tuple(f"covariate {j + 1}" for j in range(x.shape[1]))
     counts = _counts(arm, w)
-    centred = x - np.average(x[w > 0], axis=0, weights=w[w > 0])
+    design, labels = _design(arm, covariates, w, names, own_slopes_at)
     fit = cluster_robust(
-        np.column_stack([np.ones(arm.size), arm, centred]),
+        design,
         outcome,
         weights=w,
         clusters=clusters,
-        contrast=np.r_[0.0, 1.0, np.zeros(x.shape[1])],
+        contrast=_of_treatment(design),
         kind=kind,
+        working=working,
     )
-    aliased = tuple(labels[j - 2] for j in fit.aliased)
     return _effect(
         fit.coefficient,
         fit.std_error,
@@ -125,7 +173,100 @@ def weighted_ancova(
         level=level,
         counts=counts,
         n_clusters=fit.n_clusters,
-        aliased=aliased,
+        aliased=tuple(labels[j] for j in fit.aliased),
+    )
+
+
+def primary_clustering(
+    clusters: IntArray, *, weights: FloatArray | None = None, minimum_clusters: int = 30
+) -> Clustering:
+    """Which clustering the primary interval comes from: clinicians where they are enough, else matched sets.
+
+    Parameters
+    ----------
+    clusters
+        (n,) codes of the clinicians (or clinics) of the matched rows.
+    weights
+        (n,) 0 or more; a cluster contributes when one of its rows has weight. None for all 1.
+    minimum_clusters
+        Contributing clusters from which on they are the primary clustering.
+
+    Returns
+    -------
+    ``"cluster"`` or ``"set"``. A function of the design alone: no outcome can choose the interval.
+
+    >>> primary_clustering(np.array([0, 0, 1, 2]), minimum_clusters=3), primary_clustering(np.array([0, 0, 1, 2]))
+    ('cluster', 'set')
+    """
+    code = np.asarray(clusters)
+    contributing = np.unique(code if weights is None else code[np.asarray(weights) > 0]).size
+    return "cluster" if contributing >= minimum_clusters else "set"
+
+
+def clustered_effect(
+    outcome: FloatArray,
+    treated: BoolArray,
+    covariates: FloatArray | None,
+    weights: FloatArray | None,
+    *,
+    sets: IntArray,
+    clusters: IntArray,
+    names: Sequence[str] | None = None,
+    minimum_clusters: int = 30,
+    level: float = 0.95,
+    working: WorkingModel = "inverse_weights",
+    label: str = "difference",
+) -> ClusteredEffect:
+    """`weighted_ancova` with its interval by clusters, by matched sets and by both, the primary one named.
+
+    Arguments as for `weighted_ancova`, with (n,) codes of matched set and of cluster (clinician).
+
+    Raises
+    ------
+    EstimationError
+        As `weighted_ancova`, where the primary clustering is the one refused; a refusal of another is told in
+        ``refused``.
+
+    >>> y, pairs = np.array([3.0, 1, 5, 2, 4, 4]), np.array([0, 0, 1, 1, 2, 2])
+    >>> found = clustered_effect(y, y > 2.5, None, None, sets=pairs, clusters=np.array([0, 0, 0, 1, 1, 1]))
+    >>> found.primary, found.by_set is found.effect, found.n_clusters
+    ('set', True, 2)
+    """
+    arm = np.asarray(treated, dtype=np.bool_)
+    w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    _counts(arm, w)
+    design, labels = _design(arm, covariates, w, names, None)
+    contrast = _of_treatment(design)
+    primary = primary_clustering(clusters, weights=w, minimum_clusters=minimum_clusters)
+    found: dict[str, Contrast] = {}
+    refused: list[tuple[str, str]] = []
+    aliased: tuple[int, ...] = ()
+    clipped = False
+    for name, code in (("cluster", clusters), ("set", sets)):
+        try:
+            one = cluster_robust(design, outcome, weights=w, clusters=code, contrast=contrast, working=working)
+            found[name] = student(label, one.coefficient, one.std_error, one.df, level=level)
+            aliased = one.aliased
+        except EstimationError as refusal:
+            if name == primary:
+                raise
+            refused.append((name, refusal.message))
+    try:
+        two = two_way(design, outcome, weights=w, first=sets, second=clusters, contrast=contrast, working=working)
+        found["both"] = student(label, two.coefficient, two.std_error, two.df, level=level)
+        clipped = two.clipped
+    except EstimationError as refusal:
+        refused.append(("both", refusal.message))
+    return ClusteredEffect(
+        primary=primary,
+        by_cluster=found.get("cluster"),
+        by_set=found.get("set"),
+        by_both=found.get("both"),
+        n_clusters=np.unique(np.asarray(clusters)[w > 0]).size,
+        n_sets=np.unique(np.asarray(sets)[w > 0]).size,
+        clipped=clipped,
+        refused=tuple(refused),
+        aliased=tuple(labels[j] for j in aliased),
     )
 
 
@@ -198,6 +339,30 @@ def weighted_means(outcome: FloatArray, treated: BoolArray, *, weights: FloatArr
         raise EstimationError("estimation.not_finite", "the outcome of a weighted row is missing")
     one, zero = (float(np.average(outcome[rows & a], weights=w[rows & a])) for a in (arm, ~arm))
     return ArmMeans(treated=one, comparison=zero, difference=one - zero)
+
+
+def _design(
+    arm: BoolArray,
+    covariates: FloatArray | None,
+    weights: FloatArray,
+    names: Sequence[str] | None,
+    own_slopes_at: Arm | None,
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Columns (n, k) of the regression: 1, treated, centred covariates and their products with the arm; their names."""
+    x = np.empty((arm.size, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
+    labels = tuple(names) if names is not None else tuple(f"covariate {j + 1}" for j in range(x.shape[1]))
+    about = {None: weights > 0, "treated": arm & (weights > 0), "comparison": ~arm & (weights > 0)}[own_slopes_at]
+    centred = x - np.average(x[about], axis=0, weights=weights[about])
+    columns, heads = [np.ones(arm.size), arm, centred], ("one", "treated", *labels)
+    if own_slopes_at is not None:
+        columns.append(centred * arm[:, None])
+        heads += tuple(f"treated x {name}" for name in labels)
+    return np.column_stack(columns), heads
+
+
+def _of_treatment(design: FloatArray) -> FloatArray:
+    """The contrast (k,) that is the second column's coefficient."""
+    return np.eye(1, design.shape[1], 1)[0]
 
 
 def _counts(treated: BoolArray, weights: FloatArray) -> tuple[int, int]:

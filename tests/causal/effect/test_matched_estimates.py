@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
-from causal.effect.matched_estimates import paired_difference, weighted_ancova, weighted_means
+from causal.effect.matched_estimates import (
+    clustered_effect,
+    paired_difference,
+    primary_clustering,
+    weighted_ancova,
+    weighted_means,
+)
 from causal.errors import EstimationError
 
 
@@ -140,3 +146,58 @@ def test_identical_outcomes_have_no_uncertainty_and_no_evidence() -> None:
     effect = paired_difference(np.ones(4), np.array([True, False] * 2), sets=np.array([0, 0, 1, 1]))
     assert (effect.value, effect.std_error, effect.p_value) == (0.0, 0.0, 1.0)
     assert weighted_ancova(np.ones(code.size), treated, None, w, code).value == pytest.approx(0.0, abs=1e-12)
+
+
+def test_own_slopes_are_two_regressions() -> None:
+    """With slopes of their own the effect is the difference of two arms' regressions at the treated's covariates."""
+    y, treated, x, w, code = one_to_two(8)
+    at = np.r_[1.0, np.average(x[treated], axis=0, weights=w[treated])]
+    fitted = []
+    for arm in (treated, ~treated):
+        root = np.sqrt(w[arm])
+        design = np.column_stack([np.ones(arm.sum()), x[arm]])
+        fitted.append(at @ np.linalg.lstsq(design * root[:, None], y[arm] * root)[0])
+    effect = weighted_ancova(y, treated, x, w, code, own_slopes_at="treated")
+    assert effect.value == pytest.approx(fitted[0] - fitted[1], rel=1e-10)
+    swapped = weighted_ancova(y, ~treated, x, w, code, own_slopes_at="comparison")
+    assert (swapped.value, swapped.std_error) == pytest.approx((-effect.value, effect.std_error), rel=1e-9)
+    wide = weighted_ancova(y, treated, np.column_stack([x, x[:, 0] + 1]), w, code, own_slopes_at="treated")
+    assert wide.aliased == ("covariate 3", "treated x covariate 3")
+
+
+def test_contributing_clusters_decide_which_clustering_is_primary() -> None:
+    """Thirty clinicians with weight are enough, twenty-nine are not; one without weight does not count."""
+    clinician = np.r_[np.arange(30), 29]
+    assert primary_clustering(clinician) == "cluster"
+    assert primary_clustering(clinician, minimum_clusters=31) == "set"
+    assert primary_clustering(clinician, weights=np.r_[0.0, np.ones(30)]) == "set"
+
+
+def test_every_clustering_is_that_of_its_own_regression() -> None:
+    """By clinician and by set as `weighted_ancova` finds them, one value in all, the primary one named by the rule."""
+    y, treated, x, w, code = one_to_two(9)
+    clinician = np.random.default_rng(9).integers(0, 12, code.size)
+    found = clustered_effect(y, treated, x, w, sets=code, clusters=clinician, minimum_clusters=12)
+    assert (found.primary, found.n_clusters, found.n_sets, found.refused) == ("cluster", 12, 40, ())
+    assert found.effect is found.by_cluster
+    for contrast, clusters in ((found.by_cluster, clinician), (found.by_set, code)):
+        one = weighted_ancova(y, treated, x, w, clusters)
+        assert contrast is not None
+        assert (contrast.value, contrast.std_error, contrast.df, contrast.p_value) == pytest.approx(
+            (one.value, one.std_error, one.df, one.p_value), rel=1e-12
+        )
+    assert found.by_both is not None
+    assert found.by_both.df == pytest.approx(min(found.by_cluster.df, found.by_set.df))  # type: ignore[union-attr]
+    assert clustered_effect(y, treated, x, w, sets=code, clusters=clinician).primary == "set"
+
+
+def test_what_one_clustering_refuses_another_tells() -> None:
+    """One clinician: the interval by set stands, the others are refused with their reason; one set: all is refused."""
+    y, treated, x, w, code = one_to_two(10)
+    found = clustered_effect(y, treated, x, w, sets=code, clusters=np.zeros(code.size, dtype=np.int64))
+    assert found.by_cluster is None
+    assert found.by_both is None
+    assert [name for name, _ in found.refused] == ["cluster", "both"]
+    assert found.effect is found.by_set
+    with pytest.raises(EstimationError, match="too_few_clusters"):
+        clustered_effect(y, treated, x, w, sets=np.zeros_like(code), clusters=code, minimum_clusters=1000)
