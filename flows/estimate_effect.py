@@ -9,17 +9,21 @@ from pathlib import Path
 import pandas as pd
 
 from causal.effect.estimate import estimate_effects, primary_estimand, target_population
-from causal.effect.outcomes import apply_estimand, facts_after, primary_window
+from causal.effect.outcomes import FollowUp, facts_after, later_after, primary_window
 from causal.effect.sample import without_excluded
+from causal.effect.secondary.finding import Finding
+from causal.effect.secondary.opened import Opened
+from causal.effect.secondary.run import findings
 from causal.errors import EstimationError
 from causal.protocol.approval import Approval
-from causal.protocol.outcome import Composite, Rating
+from causal.protocol.outcome import Composite, Rating, Window
+from causal.protocol.secondary import OPENS_EVERYONE, TerminationCourse
 from causal.records import Effects, Outcomes
 from causal.simulation import TrueEffect
 from flows.approvals import find_approval, simulated_public_key
 from flows.code_version import code_version
-from flows.design_study import QUALITY_PAGE, JudgedDesign
-from flows.engine import attach, engine, keep
+from flows.design_study import QUALITY_PAGE, JudgedDesign, read_kept_cohort
+from flows.engine import attach, engine
 from flows.runner import Runner
 from flows.store import MANIFEST, SHORT, digest_of, file_sha256, intact
 from flows.workspace import Workspace
@@ -43,9 +47,11 @@ def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release
     standing = published(ws, digest)
     if standing:
         return run("release", lambda: leave_standing(ws, standing))
-    outcomes = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
+    opened = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
+    outcomes = opened.outcomes(opened.primary)
     effects = run("estimate", lambda: estimate_effects(judged.design, outcomes, ws.study))
-    return run("release", lambda: release(ws, judged, approval, outcomes, effects, digest))
+    others = run("other analyses", lambda: findings(opened))
+    return run("release", lambda: release(ws, judged, approval, Answer(outcomes, effects, others), digest))
 
 
 def leave_standing(ws: Workspace, folder: Path) -> Release:
@@ -82,25 +88,61 @@ def open_approval(ws: Workspace, judged: JudgedDesign) -> Approval:
     return approval
 
 
-def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Outcomes:
-    """The outcomes of the matched occasions. The one place where rows after time zero are read as outcomes.
+def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Opened:
+    """What happened to the compared occasions. The one place where rows after time zero are read as outcomes.
 
-    Takes the approval it rests on; every opening is written to the ledger before the first row is read.
+    Takes the approval it rests on; every opening is written to the ledger before the first row is read, with whose
+    outcomes were opened: those of the compared, or of everyone eligible where a declared analysis needs them.
     """
-    assert isinstance(ws.study.outcome, Rating)
+    study, outcome = ws.study, ws.study.outcome
+    assert isinstance(outcome, Rating)
+    key = ws.instruments[outcome.instrument]
     if approval.decision.design_digest != judged.digest:
         raise AssertionError("outcomes were asked for under another design's approval")
-    ws.store.append("outcomes opened", design=judged.digest, extract=judged.extract.digest)
+    everyone = any(isinstance(declared, OPENS_EVERYONE) for declared in study.secondary)
+    whose = "everyone eligible" if everyone else "the compared"
+    ws.store.append("outcomes opened", design=judged.digest, extract=judged.extract.digest, whose=whose)
+    cohort = read_kept_cohort(ws, ws.key("cohort", judged.extract.key)) if everyone else None
     members = judged.design.members
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
         tables = attach(connection, judged.extract.files)
-        once = members[["ta_id", "person_id", "clinician_id", "time_zero"]].drop_duplicates("ta_id")
-        matched = connection.create_table("members", once)
-        facts = keep(
-            connection, "facts", facts_after(matched, tables, ws.study, ws.instruments[ws.study.outcome.instrument])
-        ).to_pandas()
-    aligned: pd.DataFrame = facts.set_index("ta_id").loc[members["ta_id"]].reset_index()
-    return apply_estimand(aligned, primary_estimand(ws.study), primary_window(ws.study.outcome))
+
+        def facts(rows: pd.DataFrame, window: Window, subscales: tuple[str, ...] = ()) -> pd.DataFrame:
+            once = rows[["ta_id", "person_id", "clinician_id", "time_zero"]].drop_duplicates("ta_id")
+            asked = connection.create_table("members", once, overwrite=True)
+            after = facts_after(asked, tables, study, key, window, subscales=subscales)
+            later = later_after(asked, tables, study, window)
+            found = after.left_join(later, "ta_id").drop("ta_id_right").to_pandas()
+            aligned: pd.DataFrame = found.set_index("ta_id").loc[rows["ta_id"]].reset_index()
+            return aligned
+
+        primary = primary_window(outcome)
+        by_day = {
+            window.day: facts(members, window, outcome.subscales if window == primary else ())
+            for window in outcome.windows
+        }
+        horizon = max((d.horizon_days for d in study.secondary if isinstance(d, TerminationCourse)), default=None)
+        course = None
+        if horizon is not None:
+            course = facts(members, Window(day=horizon, half_width=0))
+            last_day = pd.Timestamp(judged.extract.as_of) + pd.Timedelta(days=1)
+            course["followed_days"] = (last_day - members["time_zero"]).dt.total_seconds() / 86400
+        all_facts = None if cohort is None else facts(cohort.occasions, primary)
+    return Opened(
+        design=judged.design,
+        study=study,
+        follow_up=FollowUp(facts=by_day, course=course, everyone=all_facts),
+        cohort=cohort,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found: the outcomes behind it, the headline pair, and the other analyses."""
+
+    outcomes: Outcomes
+    effects: Effects
+    findings: tuple[Finding, ...]
 
 
 def looks(ws: Workspace) -> int:
@@ -108,16 +150,15 @@ def looks(ws: Workspace) -> int:
     return len({entry["design"] for entry in ws.store.entries() if entry["event"] == "outcomes opened"})
 
 
-def release(
-    ws: Workspace, judged: JudgedDesign, approval: Approval, outcomes: Outcomes, effects: Effects, digest: str
-) -> Release:
+def release(ws: Workspace, judged: JudgedDesign, approval: Approval, answer: Answer, digest: str) -> Release:
     """Disclose, render and publish."""
     from flows.report.disclosed import release_dossier
     from flows.report.render import render
 
     number = 1 + max((int(path.name.split("-")[0]) for path in ws.store.releases()), default=0)
     folder = ws.store.root / "releases" / f"{number}-{digest[:SHORT]}"
-    dossier = release_dossier(ws, judged, approval, effects, _truth(ws, judged, outcomes), looks=looks(ws))
+    truth = _truth(ws, judged, answer.outcomes)
+    dossier = release_dossier(ws, judged, approval, answer.effects, answer.findings, truth, looks=looks(ws))
     with ws.store.publishing(folder) as staging:
         for name, content in render(dossier).items():
             (staging / name).write_bytes(content)

@@ -9,7 +9,7 @@ from causal.effect.outcomes import ESTIMABLE_STRATEGIES
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
 from causal.protocol.design import NegativeControls
 from causal.protocol.matching import AnyMatching
-from causal.protocol.outcome import IntercurrentEvents, Rating
+from causal.protocol.outcome import Estimand, Rating
 from validation.verdict import Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
 
@@ -144,8 +144,7 @@ def _occasion_parts(study: OccasionStudy) -> Iterator[str]:
     if contrast.analogue != "intention_to_treat":
         yield f"the effect {_said(contrast.analogue)}"
     for estimand in study.estimands:
-        if estimand.primary:
-            yield from _strategies(estimand.intercurrent_events)
+        yield from _strategies(estimand)
     declared = {covariate.name for covariate in study.covariates} - set(COVARIATES)
     if missing := [name for name in (*study.confounders.tier1, *study.confounders.tier2) if name in declared]:
         yield f"covariates that no table holds yet: {listed(missing)}"
@@ -153,12 +152,14 @@ def _occasion_parts(study: OccasionStudy) -> Iterator[str]:
         yield f"agreement on keys that no table holds yet: {listed(missing)}"
 
 
-def _strategies(events: IntercurrentEvents) -> Iterator[str]:
+def _strategies(estimand: Estimand) -> Iterator[str]:
+    """Strategies without a meaning for their event; the primary estimand counts an ended relationship as a failure."""
     for event, allowed in ESTIMABLE_STRATEGIES.items():
-        chosen = getattr(events, event).strategy
-        if chosen not in allowed:
-            has = " or ".join(_said(strategy) for strategy in allowed)
-            yield f"for {event}, {_said(chosen)}, where this version has {has}"
+        chosen = getattr(estimand.intercurrent_events, event).strategy
+        possible = ("composite",) if estimand.primary and event == "patient_ended" else allowed
+        if chosen not in possible:
+            has = " or ".join(_said(strategy) for strategy in possible)
+            yield f"for {event} in {estimand.id}, {_said(chosen)}, where this version has {has}"
 
 
 def _cohort_parts(study: CohortStudy) -> Iterator[str]:
@@ -213,19 +214,6 @@ def _controls(controls: NegativeControls) -> Iterator[Verdict]:
 
 
 def _secondary(study: OccasionStudy) -> Iterator[Verdict]:
-    if isinstance(study.outcome, Rating):
-        others = [str(window.day) for window in study.outcome.windows if window.day != study.outcome.primary_day]
-        if others:
-            sentence = (
-                f"ratings around day {listed(others)}: this version estimates day {study.outcome.primary_day} only"
-            )
-            yield not_evaluated("protocol.secondary_days", sentence)
-        if study.outcome.subscales:
-            sentence = f"subscales {listed(study.outcome.subscales)}: this version estimates the total only"
-            yield not_evaluated("protocol.subscales", sentence)
-    if others := [estimand.id for estimand in study.estimands if not estimand.primary]:
-        sentence = f"estimands {listed(others)}: this version estimates the primary one only"
-        yield not_evaluated("protocol.secondary_estimands", sentence)
     if study.effect_modifiers:
         names = listed(modifier.name for modifier in study.effect_modifiers)
         yield not_evaluated("protocol.effect_modifiers", f"differences of the effect by {names}: not yet estimated")
@@ -234,5 +222,7 @@ def _secondary(study: OccasionStudy) -> Iterator[Verdict]:
         yield not_evaluated("protocol.mediation", f"effects through {names}: not yet estimated")
     if study.directed_measures:
         yield not_evaluated("protocol.directed_measures", "ratings between other actors: not yet estimated")
-    if study.non_inferiority_margin is not None:
-        yield not_evaluated("protocol.non_inferiority", "whether the effect stays inside the margin: not yet judged")
+    judged = {"non_inferiority", "equivalence"} & {declared.analysis for declared in study.secondary}
+    if study.non_inferiority_margin is not None and not judged:
+        sentence = "whether the effect stays inside the margin: no analysis under secondary asks"
+        yield not_evaluated("protocol.non_inferiority", sentence)

@@ -21,6 +21,7 @@ from causal.tables import ACTIONS
 from validation.diagram import judge_diagram
 from validation.estimable import judge_estimable, judge_planned
 from validation.method import estimand_of, judge_method
+from validation.secondary import judge_secondary
 from validation.verdict import Status, Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
 
@@ -92,6 +93,7 @@ def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> I
     yield _mediators(study)
     yield from _method(study, confounders, {*EXACT_KEYS, *declared})
     yield _missing(study, confounders)
+    yield from judge_secondary(study)
     yield _forbidden(study.governance.forbidden_columns)
     yield _claims(study)
 

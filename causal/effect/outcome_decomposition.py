@@ -10,7 +10,7 @@ they were to be given.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -68,6 +68,8 @@ class CompositeEffect:
         covariates decide who answered, so that nothing stands in for those who did not. Empty when all is well.
     largest_response_weight
         Largest factor by which a rating stands in for missing ones.
+    pseudo_outcome
+        (n,) the composite, ratings weighted to stand in for missing ones: its difference is `composite`.
     """
 
     composite: LinearEffect
@@ -86,6 +88,7 @@ class CompositeEffect:
     response_method: ResponseMethod
     response_note: str
     largest_response_weight: float
+    pseudo_outcome: FloatArray = field(compare=False, repr=False)
 
 
 def composite_effect(
@@ -195,6 +198,7 @@ def composite_effect(
         response_method=method,
         response_note=note,
         largest_response_weight=float(rho.max(initial=1.0)),
+        pseudo_outcome=pseudo_outcome,
     )
 
 

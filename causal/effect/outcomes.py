@@ -36,6 +36,7 @@ Bools = NDArray[np.bool_]
 
 ENDED_BY_PATIENT = ("pt_initiated", "lost")
 FACT_COLUMNS = ("ta_id", "end_reason", "ended_after_days", "died_after_days", "window_score", "last_score")
+SUBSCALE = "subscale_"
 LATER_COLUMNS = ("treated_later_after_days", "inpatient_in_window")
 """Facts that only some strategies ask for."""
 
@@ -47,9 +48,8 @@ class FollowUp:
     Attributes
     ----------
     facts
-        By day of the outcome: one row per row of the design's members, in their order.
-    subscales
-        By name: (n,) the subscale's score in the same rating as ``window_score`` of the primary day, NaN without one.
+        By day of the outcome: one row per row of the design's members, in their order. The primary day's also has
+        ``subscale_<name>`` for each subscale of the outcome: its score in the rating of ``window_score``.
     course
         Facts by the last day any analysis counts, with ``followed_days`` on record; None where no analysis asks.
     everyone
@@ -57,7 +57,6 @@ class FollowUp:
     """
 
     facts: Mapping[int, pd.DataFrame]
-    subscales: Mapping[str, Floats]
     course: pd.DataFrame | None = None
     everyone: pd.DataFrame | None = None
 
@@ -68,6 +67,8 @@ def facts_after(
     study: OccasionStudy,
     instrument: Instrument,
     window: Window | None = None,
+    *,
+    subscales: tuple[str, ...] = (),
 ) -> ir.Table:
     """What happened after time zero, one row per occasion of `members` (ta_id, person_id, clinician_id, time_zero).
 
@@ -77,7 +78,7 @@ def facts_after(
     resumed has not ended. Ratings count while it lasts. window_score: the rating of the index dyad nearest to the
     day inside its window, in calendar days, ties to the earlier; last_score: the last rating after the grace
     window (one before it cannot show what the strategy did). Times of ending and death are fractional days from time
-    zero.
+    zero. For each of `subscales` there is a column ``subscale_<name>``: its score in the rating of window_score.
     """
     assert isinstance(study.outcome, Rating)
     window = window or primary_window(study.outcome)

@@ -6,7 +6,6 @@ Numbers are copied, withheld or rounded; none is computed.
 
 from __future__ import annotations
 
-import dataclasses
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -16,33 +15,32 @@ from numpy.typing import NDArray
 from causal.cohort.catalogue import COVARIATES
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnostics.balance import BalanceRow
+from causal.effect.secondary.finding import Finding
 from causal.errors import DesignError
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Rating
-from causal.records import AttritionStep, Design, Effects, Estimate, Interval
+from causal.records import AttritionStep, Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
+from flows.report.disclosed_findings import estimand_lines, finding_lines, planned_lines
+from flows.report.disclosed_results import results_of, truth_lines
 from flows.report.dossier import (
     ApprovalLine,
     BalanceLine,
     Count,
-    Decomposition,
     Dossier,
-    EffectLine,
     EmulationLine,
     FlowStep,
-    IntervalLine,
     OverlapBin,
     Provenance,
     QualityLine,
-    ResponseLine,
     Results,
     TruthLine,
     VerdictLine,
     VersionLine,
 )
 from flows.report.looked_at import looked_at
-from flows.report.printed import printed, rounded_share
+from flows.report.printed import printed
 from flows.report.quality_page import render_quality_page
 from validation.disclosure import (
     disclose_categories,
@@ -50,9 +48,8 @@ from validation.disclosure import (
     disclose_flow,
     disclose_percent,
     disclose_share,
-    percent_step,
 )
-from validation.verdict import Status, Verdict, failed
+from validation.verdict import Status, Verdict
 
 if TYPE_CHECKING:
     from causal.simulation import TrueEffect
@@ -94,8 +91,6 @@ VERSION_LABELS = {
 VERSION_NAMES = {"recipient": "Who was told", "patient_informed": "When the patient was told"}
 SHARE_OF = {"end_reasons": "episodes", "above_range": "measures"}
 """Table whose rows bound what a share on the extract was taken of."""
-RESPONSE_STEP = 5
-"""Response shares are shown to the nearest 5% at the finest: a small number of missing ratings must not show."""
 
 
 def design_dossier(ws: Workspace, judged: JudgedDesign) -> Dossier:
@@ -104,10 +99,18 @@ def design_dossier(ws: Workspace, judged: JudgedDesign) -> Dossier:
 
 
 def release_dossier(
-    ws: Workspace, judged: JudgedDesign, approval: Approval, effects: Effects, truth: TrueEffect | None, *, looks: int
+    ws: Workspace,
+    judged: JudgedDesign,
+    approval: Approval,
+    effects: Effects,
+    findings: tuple[Finding, ...],
+    truth: TrueEffect | None,
+    *,
+    looks: int,
 ) -> Dossier:
     """What may leave once outcomes were opened."""
-    results = _results(judged, effects, ws.study.governance.small_cells.threshold)
+    found = finding_lines(findings, ws.study)
+    results = results_of(judged, effects, found, ws.study.governance.small_cells.threshold)
     known = next((a for a in ws.site.approvers if a.public_key == approval.public_key), None)
     line = ApprovalLine(  # who a key belongs to is what the site says, not what the signer wrote
         approver=known.name if known else approval.decision.approver,
@@ -116,7 +119,7 @@ def release_dossier(
         accepted_failures=approval.decision.accepted_failures,
         key_fingerprint=fingerprint(approval.public_key),
     )
-    truths = _truth_lines(results, truth) if truth else ()
+    truths = truth_lines(results, truth) if truth else ()
     return _dossier(ws, judged, results=results, truth=truths, approval=line, looks=looks)
 
 
@@ -152,6 +155,8 @@ def _dossier(
         threshold=threshold,
         scale=_scale(ws),
         estimand_sentence=design.estimand_sentence,
+        estimands=estimand_lines(study),
+        planned=planned_lines(study),
         method_sentence=design.method_sentence,
         adjustment="weighting" if design.grouping == "weight" else "matching",
         n_sets=design.n_sets if design.grouping == "matched set" else None,
@@ -347,143 +352,6 @@ def _figure_betrays(
         worst = max((row for row in design.balance if row.tier == tier), key=lambda r: abs(r.smd_after), default=None)
         return any(line.smd_after is None for line in balance if worst is not None and line.name == worst.name)
     return False
-
-
-def _results(judged: JudgedDesign, effects: Effects, threshold: int) -> Results:
-    accepted = not failed(judged.verdicts)
-    by_set = [interval.clusters for interval in effects.termination.intervals if _by_set(interval)]
-    gone = (effects.n_excluded, *(judged.design.n_sets - clusters for clusters in by_set))
-    deaths_betrayed = any(disclose_count(n, threshold) is None for n in gone)
-    termination, composite = (
-        _effect(estimate, question, threshold, deaths_betrayed=deaths_betrayed)
-        for estimate, question in (
-            (effects.termination, f"Did more patients end treatment within {effects.day} days?"),
-            (effects.composite, f"How strong was trust at day {effects.day}, counting an ending as its failure?"),
-        )
-    )
-    withheld = _endings_betray(effects, threshold)
-    if withheld:
-        # The mean of the composite is the floor times the endings and more, so it goes with them.
-        termination, composite = (
-            dataclasses.replace(effect, mean_treated=None, mean_comparison=None) for effect in (termination, composite)
-        )
-    return Results(
-        day=effects.day,
-        half_width=effects.half_width,
-        termination=termination,
-        composite=composite,
-        decomposition=Decomposition(
-            total=effects.composite.value,
-            termination_part=effects.termination_part,
-            level_part=effects.level_part,
-            floor=effects.floor,
-        ),
-        response=_response(effects, judged.design, withheld=withheld),
-        excluded=disclose_count(effects.n_excluded, threshold),
-        causal_wording=accepted,
-    )
-
-
-RESPONSE_WORDS = {
-    "everyone responded": "none were missing",
-    "logistic regression": (
-        "those who answered stand in for those like them who did not, weighted by how likely each was to answer given "
-        "the group and what was known before"
-    ),
-    "share by arm": "those who answered stand in for those of the same group who did not",
-}
-
-
-def _handling(method: str) -> str:
-    """How missing ratings were handled, in plain words; the technical note follows the colon of `method`."""
-    name, _, note = method.partition(": ")
-    return f"{RESPONSE_WORDS[name]} ({note})" if note else RESPONSE_WORDS[name]
-
-
-def _endings_betray(effects: Effects, threshold: int) -> bool:
-    """Whether the share who ended treatment would give away a small count in either group."""
-    groups = (
-        (effects.n_ended_treated, effects.termination.n_treated),
-        (effects.n_ended_comparison, effects.termination.n_comparison),
-    )
-    return any(disclose_share(ended, n, threshold) is None for ended, n in groups)
-
-
-def _response(effects: Effects, design: Design, *, withheld: bool) -> ResponseLine:
-    """Who answered, of those who had not ended treatment; withheld with the endings."""
-    ended = (effects.termination.mean_treated, effects.termination.mean_comparison)
-    shares = (effects.response_treated, effects.response_comparison)
-    treated, comparison = (
-        None if withheld else _to_step(share, round(n * (1 - rounded_share(gone))))
-        for share, n, gone in zip(shares, (design.n_treated, design.n_comparison), ended, strict=True)
-    )
-    return ResponseLine(treated=treated, comparison=comparison, handling=_handling(effects.response_handling))
-
-
-def _to_step(share: float, n: int) -> float:
-    """`share` of about `n` (known from what is shown) in steps that each fit at least two numbers of ratings."""
-    step = max(RESPONSE_STEP, percent_step(n)) / 100
-    return round(share / step) * step
-
-
-def _by_set(interval: Interval) -> bool:
-    return interval.clustered_by == "matched set"
-
-
-def _by_patient(interval: Interval) -> bool:
-    """Patients are fewer than occasions by the repeats, which the flow may withhold, so they are never counted here."""
-    return interval.clustered_by == "patient"
-
-
-def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betrayed: bool) -> EffectLine:
-    """One effect; where few deaths could be worked out, no clusters, nor the freedom that follows from the sets."""
-    first = estimate.intervals[0]
-    raw_difference = estimate.mean_treated - estimate.mean_comparison
-    return EffectLine(
-        name=estimate.name,
-        question=question,
-        scale=estimate.scale,
-        value=estimate.value,
-        lower=first.lower,
-        upper=first.upper,
-        level=estimate.level,
-        mean_treated=estimate.mean_treated,
-        mean_comparison=estimate.mean_comparison,
-        adjusted=abs(raw_difference - estimate.value) > 1e-6,
-        intervals=tuple(
-            IntervalLine(
-                clustered_by=interval.clustered_by,
-                clusters=None
-                if deaths_betrayed or _by_patient(interval)
-                else disclose_count(interval.clusters, threshold),
-                std_error=interval.std_error,
-                df=None if (deaths_betrayed and _by_set(interval)) or _by_patient(interval) else interval.df,
-                lower=interval.lower,
-                upper=interval.upper,
-                primary=interval is first,
-            )
-            for interval in estimate.intervals
-        ),
-        detectable=estimate.detectable,
-    )
-
-
-def _truth_lines(results: Results, truth: TrueEffect) -> tuple[TruthLine, ...]:
-    pairs = (
-        ("difference in ending treatment", truth.termination_rd, results.termination),
-        ("difference in trust, an ending counted", truth.composite_difference, results.composite),
-    )
-    return tuple(
-        TruthLine(
-            name=name,
-            truth=value,
-            estimate=effect.value,
-            lower=effect.lower,
-            upper=effect.upper,
-            covered=effect.lower <= value <= effect.upper,
-        )
-        for name, value, effect in pairs
-    )
 
 
 def _scale(ws: Workspace) -> tuple[int, int]:

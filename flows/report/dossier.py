@@ -163,6 +163,47 @@ class VersionLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRow:
+    """One number of an analysis set in advance. `value` is None where only a range is known.
+
+    `scale` is "points", "risk difference", "hazard ratio", "win odds", "days" or "probability". `family` says whether
+    the number holds against no difference when the whole declared family of tests is guarded; empty outside it.
+    """
+
+    label: str
+    scale: str
+    value: float | None
+    lower: float
+    upper: float
+    level: float
+    clustered_by: str
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingLine:
+    """One analysis set in advance: its numbers, or the reasons for which it has none."""
+
+    analysis: str
+    title: str
+    method: str
+    rows: tuple[FindingRow, ...]
+    not_evaluated: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimandLine:
+    """One question put precisely: what is done about each event between time zero and the rating (ICH E9(R1))."""
+
+    id: str
+    label: str
+    primary: bool
+    events: tuple[tuple[str, str], ...]
+    """(event, how it is handled), both in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """What was found once outcomes were opened."""
 
@@ -176,6 +217,8 @@ class Results:
     """Matched occasions that a death took out of this comparison: their own, or that of all they stood beside."""
     causal_wording: bool
     """False when a gate failed (and the approval accepted it): the pages then speak of association only."""
+    findings: tuple[FindingLine, ...] = ()
+    """The analyses set in advance beside the primary one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +292,9 @@ class Dossier:
     scale: tuple[int, int]
     """Lowest and highest answer to an item of the trust scale."""
     estimand_sentence: str
+    estimands: tuple[EstimandLine, ...] = ()
+    planned: tuple[tuple[str, str], ...] = ()
+    """Analyses set in advance beside the primary one: (name, what it is)."""
     method_sentence: str
     adjustment: str = "matching"
     """What made the groups alike: matching or weighting."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flows.report.document import Block, Callout, Display, Figure, Paragraph, Section, Subheading
-from flows.report.dossier import Decomposition, Dossier, EffectLine, Results
-from flows.report.numbers import compact, count, fixed, percent
+from flows.report.document import Block, Bullets, Callout, Display, Figure, Paragraph, Section, Subheading
+from flows.report.dossier import Decomposition, Dossier, EffectLine, FindingLine, Results
+from flows.report.numbers import capitalised, compact, count, fixed, percent
 from flows.report.sentences import (
     Groups,
     detectable_sentence,
@@ -17,7 +17,7 @@ from flows.report.sentences import (
     trust_sentence,
     verdict_sentences,
 )
-from flows.report.tables import interval_table, truth_table
+from flows.report.tables import finding_table, interval_table, truth_table
 
 ENDED = "Ended treatment within {day} days"
 TRUST = "Trust at day {day}, an ending counted as the lowest rating"
@@ -154,6 +154,36 @@ def _death_blocks(results: Results) -> tuple[Block, ...]:
             "outcome of its own; it is counted neither as an ending nor as a rating."
         )
     return Subheading(text="Deaths"), Paragraph(text=text)
+
+
+def others_section(dossier: Dossier, results: Results) -> Section:
+    """What the analyses set in advance beside the main one found, or why they have nothing to tell."""
+    groups = groups_of(dossier)
+    opening = (
+        f"These were declared before outcomes were opened. Differences and ratios compare {groups.treated} with "
+        f"{groups.comparison}. None of them replaces the main answer."
+    )
+    warning = [] if results.causal_wording else [association_warning(dossier)]
+    blocks = [block for finding in results.findings for block in _finding_blocks(finding)]
+    return Section(
+        anchor="others", title="Other analyses set in advance", blocks=(*warning, Paragraph(text=opening), *blocks)
+    )
+
+
+def _finding_blocks(finding: FindingLine) -> tuple[Block, ...]:
+    why = tuple(
+        Paragraph(
+            lead="NOT EVALUATED." if not finding.rows else "Of this, NOT EVALUATED:", text=stop(capitalised(words))
+        )
+        for words in finding.not_evaluated
+    )
+    return (
+        Subheading(text=finding.title),
+        *([Paragraph(text=finding.method)] if finding.method else []),
+        *([finding_table(finding)] if finding.rows else []),
+        *([Bullets(items=finding.notes)] if finding.notes else []),
+        *why,
+    )
 
 
 def truth_section(dossier: Dossier, results: Results) -> Section:

@@ -13,6 +13,8 @@ from flows.report.dossier import (
     Decomposition,
     Dossier,
     EffectLine,
+    FindingLine,
+    FindingRow,
     IntervalLine,
     OverlapBin,
     ResponseLine,
@@ -50,6 +52,7 @@ def printed_results(results: Results) -> Results:
         composite=_effect(results.composite, decimals),
         decomposition=_decomposition(results.decomposition, decimals),
         response=_response(results.response),
+        findings=tuple(_finding(finding, decimals) for finding in results.findings),
     )
 
 
@@ -130,6 +133,21 @@ def _effect(effect: EffectLine, decimals: int) -> EffectLine:
         mean_comparison=mean(effect.mean_comparison),
         intervals=tuple(_interval(line, decimals) for line in effect.intervals),
         detectable=_maybe(effect.detectable, decimals),
+    )
+
+
+DECIMALS = {"hazard ratio": 2, "win odds": 2, "days": 1}
+"""Of the scales on which nothing counted can be read off three decimals anyway."""
+
+
+def _finding(finding: FindingLine, decimals: int) -> FindingLine:
+    return dataclasses.replace(finding, rows=tuple(_finding_row(row, decimals) for row in finding.rows))
+
+
+def _finding_row(row: FindingRow, decimals: int) -> FindingRow:
+    digits = DECIMALS.get(row.scale, decimals)
+    return dataclasses.replace(
+        row, value=_maybe(row.value, digits), lower=rounded(row.lower, digits), upper=rounded(row.upper, digits)
     )
 
 

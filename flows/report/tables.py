@@ -10,6 +10,9 @@ from flows.report.dossier import (
     BalanceLine,
     Dossier,
     EffectLine,
+    EstimandLine,
+    FindingLine,
+    FindingRow,
     FlowStep,
     LookedAt,
     QualityLine,
@@ -154,6 +157,71 @@ def interval_table(effect: EffectLine) -> Table:
         note=f"Of 100 studies done this way, about {100 * effect.level:g} would have the true value inside their "
         "interval, if what the method assumes holds.",
     )
+
+
+def estimand_table(estimands: Sequence[EstimandLine]) -> Table:
+    """What is done about each event between time zero and the rating, a column for each estimand."""
+    main = [f"{estimand.id}{' (main)' if estimand.primary else ''}: {estimand.label}" for estimand in estimands]
+    return Table(
+        caption="What can come between the choice and the rating, and what is done about it",
+        columns=(Column(title="What happens"), *(Column(title=title, width=1.3) for title in main)),
+        rows=tuple(
+            (event, *(capitalised(estimand.events[k][1]) for estimand in estimands))
+            for k, (event, _) in enumerate(estimands[0].events)
+        ),
+        note="A form not filled in while treatment goes on is none of these: it is a missing rating.",
+    )
+
+
+def planned_table(planned: Sequence[tuple[str, str]]) -> Table:
+    """The analyses set in advance beside the main one."""
+    return Table(
+        caption="What else will be worked out, set in advance",
+        columns=(Column(title="Analysis"), Column(title="What it is", width=2.8)),
+        rows=tuple((capitalised(name), words) for name, words in planned),
+    )
+
+
+RATIOS = ("hazard ratio", "win odds")
+
+
+def finding_table(finding: FindingLine) -> Table:
+    """The numbers of one analysis set in advance."""
+    family = any(row.family for row in finding.rows)
+    clustered = any(row.clustered_by for row in finding.rows)
+    level = f"{100 * finding.rows[0].level:g}%"
+    return Table(
+        caption=finding.title,
+        columns=(
+            Column(title="What", width=2.6),
+            Column(title="Unit", width=1.2),
+            Column(title="Estimate", role="number"),
+            Column(title=f"{level} interval", role="number", width=1.6),
+            *([Column(title="Clustered by", width=1.2)] if clustered else []),
+            *([Column(title="Holds in the family", width=1)] if family else []),
+        ),
+        rows=tuple(
+            (
+                capitalised(row.label),
+                "percentage points" if row.scale == "risk difference" else row.scale,
+                NONE if row.value is None else _found(row, row.value),
+                f"{_found(row, row.lower)} to {_found(row, row.upper)}",
+                *([row.clustered_by] if clustered else []),
+                *([row.family or NONE] if family else []),
+            )
+            for row in finding.rows
+        ),
+        note="“Holds in the family”: whether the difference stands apart from zero when all tests of the declared "
+        "family are guarded together (Holm)."
+        if family
+        else "",
+    )
+
+
+def _found(row: FindingRow, x: float) -> str:
+    if row.scale in RATIOS or row.scale == "probability":
+        return fixed(x)
+    return signed(100 * x, 1) if row.scale == "risk difference" else signed(x, 1 if row.scale == "days" else 2)
 
 
 def truth_table(lines: tuple[TruthLine, ...], results: Results) -> Table:

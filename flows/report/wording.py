@@ -16,7 +16,7 @@ from flows.report.document import (
     printable,
 )
 from flows.report.dossier import Dossier, Results
-from flows.report.findings import answer, association_warning, found_section, icons, truth_section
+from flows.report.findings import answer, association_warning, found_section, icons, others_section, truth_section
 from flows.report.numbers import capitalised, count, counted
 from flows.report.sentences import (
     balance_sentence,
@@ -27,9 +27,11 @@ from flows.report.sentences import (
 )
 from flows.report.tables import (
     balance_table,
+    estimand_table,
     flow_table,
     looked_at_table,
     pairs_table,
+    planned_table,
     quality_table,
     verdict_table,
     version_table,
@@ -41,6 +43,7 @@ def document(dossier: Dossier) -> Document:
     dossier = printable(dossier)
     results = dossier.results
     found = (found_section(dossier, results),) if results else ()
+    others = (others_section(dossier, results),) if results and results.findings else ()
     truth = (truth_section(dossier, results),) if results and dossier.truth else ()
     return Document(
         title=dossier.title,
@@ -56,6 +59,7 @@ def document(dossier: Dossier) -> Document:
                 _alike(dossier),
                 _versions(dossier),
                 *found,
+                *others,
                 *truth,
                 _wrong(dossier),
                 _cannot_say(dossier),
@@ -166,6 +170,8 @@ def _question(dossier: Dossier) -> Section:
                 text=stop(capitalised(dossier.estimand_sentence)),
             ),
             *([table] if dossier.emulation else []),
+            *([estimand_table(dossier.estimands)] if dossier.estimands else []),
+            *([planned_table(dossier.planned)] if dossier.planned else []),
             Paragraph(lead="Registration.", text=stop(capitalised(dossier.registered))),
         ),
     )

@@ -292,7 +292,7 @@ NOT_YET: list[tuple[dict[str, Any], str]] = [
     ({"outcome.dyad": "any_clinician"}, "ratings of another clinician than the one who made the assessment"),
     ({"target_trial.contrast.analogue": "per_protocol"}, "the effect of keeping to a strategy (per_protocol)"),
     (
-        {"estimands.0.intercurrent_events.death": {"strategy": "last_value"}},
+        {"estimands.0.intercurrent_events.death": {"strategy": "treatment_policy"}},
         (
             "for death, taking the last value before the event (last_value), "
             "where this version has counting the event apart (separate)"

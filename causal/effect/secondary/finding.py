@@ -1,0 +1,127 @@
+"""What one declared analysis found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from causal.effect.contrast import Contrast
+from causal.effect.matched_estimates import LinearEffect
+
+Scale = Literal["points", "risk difference", "hazard ratio", "win odds", "days", "probability"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One number of a finding with its interval.
+
+    Attributes
+    ----------
+    label
+        What it is, in words that follow the finding's title.
+    scale
+        Its unit; ratios are told as ratios, treated to comparison.
+    value, lower, upper, level
+        Estimate and interval; `value` is None where only a range is known (bounds).
+    std_error, df
+        On the scale on which the interval is symmetric (the logarithm for ratios); None for ranges and lotteries.
+    clustered_by
+        What may be alike within, empty where that has no meaning.
+    n_treated, n_comparison
+        Occasions by arm behind the number: a number resting on few is not shown.
+    p_value
+        Two-sided; told only where the study declares a family of tests or a lottery.
+    p_adjusted
+        Holm's, within the declared family.
+    """
+
+    label: str
+    scale: Scale
+    value: float | None
+    lower: float
+    upper: float
+    level: float
+    n_treated: int
+    n_comparison: int
+    std_error: float | None = None
+    df: float | None = None
+    clustered_by: str = ""
+    p_value: float | None = None
+    p_adjusted: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One declared analysis: its lines, or the reason for which it could not be evaluated.
+
+    Attributes
+    ----------
+    analysis
+        Name in the study file.
+    title, method
+        A heading and one sentence, for people.
+    lines
+        Empty where nothing could be estimated.
+    not_evaluated
+        Why nothing, or what of it, could not be estimated: one sentence each.
+    notes
+        What a reader has to know of how it was done.
+    """
+
+    analysis: str
+    title: str
+    method: str
+    lines: tuple[Line, ...] = ()
+    not_evaluated: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def line_of(
+    found: Contrast | LinearEffect,
+    *,
+    label: str,
+    scale: Scale,
+    counts: tuple[int, int],
+    clustered_by: str = "",
+    tested: bool = False,
+) -> Line:
+    """A line from an estimate on its own scale; the p-value is kept only where the study tests."""
+    return Line(
+        label=label,
+        scale=scale,
+        value=found.value,
+        lower=found.lower,
+        upper=found.upper,
+        level=found.level,
+        std_error=found.std_error,
+        df=found.df,
+        clustered_by=clustered_by,
+        n_treated=counts[0],
+        n_comparison=counts[1],
+        p_value=found.p_value if tested else None,
+    )
+
+
+def ratio_line(found: Contrast, *, label: str, scale: Scale, counts: tuple[int, int], clustered_by: str = "") -> Line:
+    """A line from an estimate on the logarithm of a ratio.
+
+    >>> from causal.effect.contrast import student
+    >>> line = ratio_line(student("log odds", 0.0, 0.1, 50), label="win odds", scale="win odds", counts=(60, 120))
+    >>> line.value, round(line.lower * line.upper, 6)
+    (1.0, 1.0)
+    """
+    return Line(
+        label=label,
+        scale=scale,
+        value=float(np.exp(found.value)),
+        lower=float(np.exp(found.lower)),
+        upper=float(np.exp(found.upper)),
+        level=found.level,
+        std_error=found.std_error,
+        df=found.df,
+        clustered_by=clustered_by,
+        n_treated=counts[0],
+        n_comparison=counts[1],
+    )

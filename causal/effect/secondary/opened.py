@@ -1,0 +1,86 @@
+"""Everything an analysis beside the primary one may look at, once outcomes are open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.effect.outcomes import FollowUp, apply_estimand, primary_window
+from causal.effect.sample import Sample, sample_of
+from causal.errors import EstimationError
+from causal.protocol import OccasionStudy
+from causal.protocol.outcome import Estimand, Rating, Window
+from causal.records import Cohort, Design, Outcomes
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """One study's design with what happened afterwards; `cohort` only where an analysis needs every occasion."""
+
+    design: Design
+    study: OccasionStudy
+    follow_up: FollowUp
+    cohort: Cohort | None = None
+
+    @property
+    def rating(self) -> Rating:
+        """The study's outcome."""
+        assert isinstance(self.study.outcome, Rating)
+        return self.study.outcome
+
+    @property
+    def window(self) -> Window:
+        """The window of the primary day."""
+        return primary_window(self.rating)
+
+    @property
+    def primary(self) -> Estimand:
+        """The primary estimand."""
+        return next(estimand for estimand in self.study.estimands if estimand.primary)
+
+    @property
+    def treated(self) -> BoolArray:
+        """(n,) arm of each row of the design."""
+        return self.design.members["treated"].to_numpy(dtype=np.bool_)
+
+    def estimand(self, name: str) -> Estimand:
+        """The estimand with this id; raises `EstimationError` where the study has none."""
+        found = next((estimand for estimand in self.study.estimands if estimand.id == name), None)
+        if found is None:
+            raise EstimationError("estimation.no_estimand", f"the study has no estimand {name}")
+        return found
+
+    def outcomes(self, estimand: Estimand, window: Window | None = None) -> Outcomes:
+        """Outcomes under an estimand by a day, the primary one unless another is given."""
+        chosen = window or self.window
+        return apply_estimand(self.follow_up.facts[chosen.day], estimand, chosen, self.treated)
+
+    def sample(self, excluded: BoolArray | None = None) -> Sample:
+        """The rows without those `excluded` (n,); without the primary estimand's exclusions unless given."""
+        gone = self.outcomes(self.primary).excluded if excluded is None else excluded
+        return sample_of(self.design, gone, self.study)
+
+    def scores(self, estimand: Estimand, sample: Sample) -> FloatArray:
+        """(n_kept, T) scores at every day of the outcome under an estimand, NaN where there is none."""
+        days = [self.outcomes(estimand, window).score[sample.kept] for window in self.windows]
+        return np.column_stack(days)
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The outcome's windows in order of their days."""
+        return tuple(sorted(self.rating.windows, key=lambda window: window.day))
+
+    def rng(self, analysis: str) -> np.random.Generator:
+        """The analysis's own stream of random numbers: adding another analysis changes nothing here."""
+        return np.random.default_rng(np.random.SeedSequence([self.study.seed, *analysis.encode()]))
+
+
+def counts_of(sample: Sample, rows: BoolArray | None = None) -> tuple[int, int]:
+    """Treated and comparison rows of the sample, of those in `rows` (n_kept,)."""
+    chosen = np.ones(sample.treated.size, dtype=np.bool_) if rows is None else rows
+    return int((sample.treated & chosen).sum()), int((~sample.treated & chosen).sum())

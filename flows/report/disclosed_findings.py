@@ -1,0 +1,104 @@
+"""Analyses set in advance, as they may be shown: a number that rests on few occasions is withheld, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from causal.effect.secondary.finding import Finding, Line
+from causal.protocol import OccasionStudy
+from causal.protocol.outcome import Composite, Estimand, Strategy
+from flows.report.dossier import EstimandLine, FindingLine, FindingRow
+
+LEAST_DF = 10
+"""Fewer degrees of freedom than this tell too much of single occasions (the ABS's rule for model output)."""
+
+EVENTS = {
+    "patient_ended": "The patient ends treatment, or is lost",
+    "planned_completion": "Treatment ends as planned",
+    "transfer": "The patient is moved elsewhere",
+    "hospitalised": "A hospital stay in the rating window",
+    "comparison_treated_later": "A comparison patient gets the first choice later",
+    "death": "The patient dies",
+}
+STRATEGIES = {
+    "while_in_relationship": "the last rating before it counts",
+    "hypothetical": "what would have been rated had it not happened",
+    "treatment_policy": "it belongs to the course; the rating counts as it is",
+    "principal_stratum": "only those in whom it would happen under neither choice",
+    "separate": "an outcome of its own; the occasion leaves this comparison",
+}
+FAMILY = {True: "yes", False: "not settled"}
+
+
+def estimand_lines(study: OccasionStudy) -> tuple[EstimandLine, ...]:
+    """Every estimand with its strategies, in words."""
+    return tuple(
+        EstimandLine(
+            id=estimand.id, label=estimand.label, primary=estimand.primary, events=tuple(_strategies(estimand))
+        )
+        for estimand in study.estimands
+    )
+
+
+def _strategies(estimand: Estimand) -> Iterable[tuple[str, str]]:
+    events = estimand.intercurrent_events
+    for name, words in EVENTS.items():
+        yield words, _handled(getattr(events, name))
+
+
+def _handled(strategy: Strategy) -> str:
+    if isinstance(strategy, Composite):
+        return f"it is itself a bad outcome, counted as {strategy.value:g}"
+    return STRATEGIES[strategy.strategy]
+
+
+def planned_lines(study: OccasionStudy) -> tuple[tuple[str, str], ...]:
+    """The analyses the study declares beside the primary one, each with what it is."""
+    return tuple(
+        (declared.analysis.replace("_", " "), (type(declared).__doc__ or "").split("\n\n")[0].replace("\n", " "))
+        for declared in study.secondary
+    )
+
+
+def finding_lines(findings: Iterable[Finding], study: OccasionStudy) -> tuple[FindingLine, ...]:
+    """Each finding with the numbers that may be shown."""
+    threshold = study.governance.small_cells.threshold
+    return tuple(_finding(finding, threshold, study.estimator.level) for finding in findings)
+
+
+def _finding(finding: Finding, threshold: int, level: float) -> FindingLine:
+    shown = [line for line in finding.lines if may_be_shown(line, threshold)]
+    withheld = ("Part of it rests on too few occasions to be shown.",) if len(shown) < len(finding.lines) else ()
+    return FindingLine(
+        analysis=finding.analysis,
+        title=finding.title,
+        method=finding.method,
+        rows=tuple(_row(line, level) for line in shown),
+        not_evaluated=(*finding.not_evaluated, *withheld),
+        notes=finding.notes,
+    )
+
+
+def may_be_shown(line: Line, threshold: int) -> bool:
+    """Whether both arms behind a number, and its degrees of freedom, are large enough.
+
+    >>> line = Line(label="x", scale="points", value=0.1, lower=0.0, upper=0.2, level=0.95, n_treated=60,
+    ...             n_comparison=10, df=30.0)
+    >>> may_be_shown(line, 11)
+    False
+    """
+    return min(line.n_treated, line.n_comparison) >= threshold and (line.df is None or line.df >= LEAST_DF)
+
+
+def _row(line: Line, level: float) -> FindingRow:
+    family = "" if line.p_adjusted is None else FAMILY[line.p_adjusted <= 1 - level]
+    return FindingRow(
+        label=line.label,
+        scale=line.scale,
+        value=line.value,
+        lower=line.lower,
+        upper=line.upper,
+        level=line.level,
+        clustered_by=line.clustered_by,
+        family=family,
+    )

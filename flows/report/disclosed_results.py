@@ -1,0 +1,159 @@
+"""From effects to the results that may be shown: the headline pair, its intervals, who answered."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from causal.records import Design, Effects, Estimate, Interval
+from flows.report.dossier import Decomposition, EffectLine, FindingLine, IntervalLine, ResponseLine, Results, TruthLine
+from flows.report.printed import rounded_share
+from validation.disclosure import disclose_count, disclose_share, percent_step
+from validation.verdict import failed
+
+if TYPE_CHECKING:
+    from causal.simulation import TrueEffect
+    from flows.design_study import JudgedDesign
+
+RESPONSE_STEP = 5
+"""Response shares are shown to the nearest 5% at the finest: a small number of missing ratings must not show."""
+
+
+def results_of(judged: JudgedDesign, effects: Effects, found: tuple[FindingLine, ...], threshold: int) -> Results:
+    """The headline pair with everything that may be told of it, and the findings of the other analyses."""
+    accepted = not failed(judged.verdicts)
+    by_set = [interval.clusters for interval in effects.termination.intervals if _by_set(interval)]
+    gone = (effects.n_excluded, *(judged.design.n_sets - clusters for clusters in by_set))
+    deaths_betrayed = any(disclose_count(n, threshold) is None for n in gone)
+    termination, composite = (
+        _effect(estimate, question, threshold, deaths_betrayed=deaths_betrayed)
+        for estimate, question in (
+            (effects.termination, f"Did more patients end treatment within {effects.day} days?"),
+            (effects.composite, f"How strong was trust at day {effects.day}, counting an ending as its failure?"),
+        )
+    )
+    withheld = _endings_betray(effects, threshold)
+    if withheld:
+        # The mean of the composite is the floor times the endings and more, so it goes with them.
+        termination, composite = (
+            dataclasses.replace(effect, mean_treated=None, mean_comparison=None) for effect in (termination, composite)
+        )
+    return Results(
+        day=effects.day,
+        half_width=effects.half_width,
+        termination=termination,
+        composite=composite,
+        decomposition=Decomposition(
+            total=effects.composite.value,
+            termination_part=effects.termination_part,
+            level_part=effects.level_part,
+            floor=effects.floor,
+        ),
+        response=_response(effects, judged.design, withheld=withheld),
+        excluded=disclose_count(effects.n_excluded, threshold),
+        causal_wording=accepted,
+        findings=found,
+    )
+
+
+RESPONSE_WORDS = {
+    "everyone responded": "none were missing",
+    "logistic regression": (
+        "those who answered stand in for those like them who did not, weighted by how likely each was to answer given "
+        "the group and what was known before"
+    ),
+    "share by arm": "those who answered stand in for those of the same group who did not",
+}
+
+
+def _handling(method: str) -> str:
+    """How missing ratings were handled, in plain words; the technical note follows the colon of `method`."""
+    name, _, note = method.partition(": ")
+    return f"{RESPONSE_WORDS[name]} ({note})" if note else RESPONSE_WORDS[name]
+
+
+def _endings_betray(effects: Effects, threshold: int) -> bool:
+    """Whether the share who ended treatment would give away a small count in either group."""
+    groups = (
+        (effects.n_ended_treated, effects.termination.n_treated),
+        (effects.n_ended_comparison, effects.termination.n_comparison),
+    )
+    return any(disclose_share(ended, n, threshold) is None for ended, n in groups)
+
+
+def _response(effects: Effects, design: Design, *, withheld: bool) -> ResponseLine:
+    """Who answered, of those who had not ended treatment; withheld with the endings."""
+    ended = (effects.termination.mean_treated, effects.termination.mean_comparison)
+    shares = (effects.response_treated, effects.response_comparison)
+    treated, comparison = (
+        None if withheld else _to_step(share, round(n * (1 - rounded_share(gone))))
+        for share, n, gone in zip(shares, (design.n_treated, design.n_comparison), ended, strict=True)
+    )
+    return ResponseLine(treated=treated, comparison=comparison, handling=_handling(effects.response_handling))
+
+
+def _to_step(share: float, n: int) -> float:
+    """`share` of about `n` (known from what is shown) in steps that each fit at least two numbers of ratings."""
+    step = max(RESPONSE_STEP, percent_step(n)) / 100
+    return round(share / step) * step
+
+
+def _by_set(interval: Interval) -> bool:
+    return interval.clustered_by == "matched set"
+
+
+def _by_patient(interval: Interval) -> bool:
+    """Patients are fewer than occasions by the repeats, which the flow may withhold, so they are never counted here."""
+    return interval.clustered_by == "patient"
+
+
+def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betrayed: bool) -> EffectLine:
+    """One effect; where few deaths could be worked out, no clusters, nor the freedom that follows from the sets."""
+    first = estimate.intervals[0]
+    raw_difference = estimate.mean_treated - estimate.mean_comparison
+    return EffectLine(
+        name=estimate.name,
+        question=question,
+        scale=estimate.scale,
+        value=estimate.value,
+        lower=first.lower,
+        upper=first.upper,
+        level=estimate.level,
+        mean_treated=estimate.mean_treated,
+        mean_comparison=estimate.mean_comparison,
+        adjusted=abs(raw_difference - estimate.value) > 1e-6,
+        intervals=tuple(
+            IntervalLine(
+                clustered_by=interval.clustered_by,
+                clusters=None
+                if deaths_betrayed or _by_patient(interval)
+                else disclose_count(interval.clusters, threshold),
+                std_error=interval.std_error,
+                df=None if (deaths_betrayed and _by_set(interval)) or _by_patient(interval) else interval.df,
+                lower=interval.lower,
+                upper=interval.upper,
+                primary=interval is first,
+            )
+            for interval in estimate.intervals
+        ),
+        detectable=estimate.detectable,
+    )
+
+
+def truth_lines(results: Results, truth: TrueEffect) -> tuple[TruthLine, ...]:
+    """The truth of synthetic records beside both headline estimates."""
+    pairs = (
+        ("difference in ending treatment", truth.termination_rd, results.termination),
+        ("difference in trust, an ending counted", truth.composite_difference, results.composite),
+    )
+    return tuple(
+        TruthLine(
+            name=name,
+            truth=value,
+            estimate=effect.value,
+            lower=effect.lower,
+            upper=effect.upper,
+            covered=effect.lower <= value <= effect.upper,
+        )
+        for name, value, effect in pairs
+    )
