@@ -1,0 +1,207 @@
+"""Models of the outcome given treatment and covariates, and what they predict for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from causal.design.propensity.columns import independent_columns
+from causal.effect.doubly_robust.logistic import logistic_regression
+from causal.errors import EstimationError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Predictor = Callable[[FloatArray], FloatArray]
+
+SMALLEST_LEAF = 20  # rows
+PENALTIES = np.logspace(
+    -4, 2, 13
+)  # ridge penalties per row, on standardised columns, among which leave-one-out chooses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeModel:
+    """How the outcome is modelled.
+
+    Attributes
+    ----------
+    kind
+        ``linear``: least squares. ``ridge``: least squares with a penalty on standardised slopes. ``logistic``: for
+        outcomes between 0 and 1. ``boosting``: gradient-boosted trees with squared loss.
+    arms
+        ``separate``: one model per arm, every slope its own. ``pooled``: one model with a term for treatment.
+    interactions
+        Pooled only: covariates whose product with treatment enters.
+    penalty
+        Ridge: strength per row; None lets leave-one-out prediction choose.
+    trees, learning_rate, leaves
+        Boosting: rounds, step and leaves per tree.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.outcome_model``: a value out of range, or two that exclude each other.
+
+    >>> OutcomeModel(kind="ridge", penalty=0.1).arms
+    'separate'
+    """
+
+    kind: Literal["linear", "ridge", "logistic", "boosting"] = "linear"
+    arms: Literal["separate", "pooled"] = "separate"
+    interactions: tuple[str, ...] = ()
+    penalty: float | None = None
+    trees: int = 100
+    learning_rate: float = 0.1
+    leaves: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.interactions and (self.arms == "separate" or self.kind == "boosting"):
+            raise _refused("interactions belong to one regression of both arms", fix="set arms to pooled, or drop them")
+        if self.penalty is not None and (self.kind != "ridge" or not 0 < self.penalty < float("inf")):
+            raise _refused("a penalty above 0 belongs to kind ridge")
+        if self.trees < 1 or self.leaves < 2 or not 0 < self.learning_rate <= 1:
+            raise _refused("boosting needs trees >= 1, leaves >= 2 and a learning_rate in (0, 1]")
+
+
+LINEAR = OutcomeModel()
+
+
+def predicted_means(
+    model: OutcomeModel,
+    outcome: FloatArray,
+    treated: BoolArray,
+    covariates: FloatArray,
+    *,
+    names: Sequence[str],
+    arms: Sequence[bool],
+    fold: IntArray | None = None,
+    seed: int = 0,
+) -> dict[bool, FloatArray]:
+    """Mean outcome (n,) the model predicts for every row in each arm asked for.
+
+    Parameters
+    ----------
+    outcome, treated, covariates, names
+        (n,), (n,), (n, p) and p names.
+    arms
+        Arms wanted: true for treated.
+    fold
+        (n,) each row is predicted by a model of the other folds; None for one model of all rows.
+    seed
+        Of the trees.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.too_few_rows`` (a regression with as many columns as rows), ``estimation.outcome_separated``,
+        ``estimation.unknown_covariate``.
+    """
+    unknown = [name for name in model.interactions if name not in names]
+    if unknown:
+        raise EstimationError(
+            "estimation.unknown_covariate", f"the outcome model names {', '.join(unknown)}, which is no covariate"
+        )
+    with_treatment = [list(names).index(name) for name in model.interactions]
+    means = {arm: np.empty(outcome.size) for arm in arms}
+    everyone = np.ones(outcome.size, dtype=np.bool_)
+    splits = [(everyone, everyone)] if fold is None else [(fold != k, fold == k) for k in range(int(fold.max()) + 1)]
+    for seen, unseen in splits:
+        if model.arms == "separate":
+            for arm, mean in means.items():
+                rows = seen & (treated == arm)
+                mean[unseen] = _learned(model, covariates[rows], outcome[rows], seed)(covariates[unseen])
+        else:
+            predict = _learned(model, _pooled(covariates[seen], treated[seen], with_treatment), outcome[seen], seed)
+            for arm, mean in means.items():
+                mean[unseen] = predict(_pooled(covariates[unseen], np.full(int(unseen.sum()), arm), with_treatment))
+    return means
+
+
+def _pooled(covariates: FloatArray, treated: BoolArray, with_treatment: Sequence[int]) -> FloatArray:
+    """Columns (n, 1 + p + q): treatment, covariates, products of treatment with some of them."""
+    return np.column_stack([treated, covariates, covariates[:, with_treatment] * treated[:, None]])
+
+
+def _learned(model: OutcomeModel, x: FloatArray, y: FloatArray, seed: int) -> Predictor:
+    """A model of some rows, as a function from columns (m, k) to predicted means (m,)."""
+    match model.kind:
+        case "linear" | "logistic":
+            return _regression(x, y, logistic=model.kind == "logistic")
+        case "ridge":
+            return _ridge(x, y, model.penalty)
+        case "boosting":
+            return _boosted(x, y, model, seed)
+
+
+def _regression(x: FloatArray, y: FloatArray, *, logistic: bool) -> Predictor:
+    """Least squares or logistic regression; a column that does not vary or repeats earlier ones has no coefficient."""
+    centre, scale = _standard(x)
+    design = np.column_stack([np.ones(y.size), (x - centre) / scale])
+    kept = independent_columns(design)
+    if y.size <= int(kept.sum()):
+        raise EstimationError(
+            "estimation.too_few_rows",
+            f"an outcome model of {int(kept.sum())} coefficients has no more rows than that to learn from",
+            fix="use fewer covariates, kind ridge, one model of both arms, or fewer folds",
+        )
+    beta = np.zeros(kept.size)
+    if logistic:
+        beta = logistic_regression(design, y)[0]
+    else:
+        beta[kept] = np.linalg.lstsq(design[:, kept], y, rcond=None)[0]
+
+    def predict(rows: FloatArray) -> FloatArray:
+        eta = beta[0] + ((rows - centre) / scale) @ beta[1:]
+        return np.asarray(expit(eta) if logistic else eta, dtype=np.float64)
+
+    return predict
+
+
+def _ridge(x: FloatArray, y: FloatArray, penalty: float | None) -> Predictor:
+    from sklearn.linear_model import Ridge, RidgeCV
+
+    centre, scale = _standard(x)
+    z = (x - centre) / scale
+    alphas = PENALTIES * y.size
+    fitted = (RidgeCV(alphas=alphas) if penalty is None else Ridge(alpha=penalty * y.size)).fit(z, y)
+    return lambda rows: np.asarray(fitted.predict((rows - centre) / scale), dtype=np.float64)
+
+
+def _boosted(x: FloatArray, y: FloatArray, model: OutcomeModel, seed: int) -> Predictor:
+    """Trees grown on one thread, so that no sum depends on their number."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+    trees = HistGradientBoostingRegressor(
+        max_iter=model.trees,
+        learning_rate=model.learning_rate,
+        max_leaf_nodes=model.leaves,
+        min_samples_leaf=SMALLEST_LEAF,
+        early_stopping=False,
+        random_state=seed,
+    )
+    with threadpool_limits(limits=1):
+        trees.fit(x, y)
+
+    def predict(rows: FloatArray) -> FloatArray:
+        with threadpool_limits(limits=1):
+            return np.asarray(trees.predict(rows), dtype=np.float64)
+
+    return predict
+
+
+def _standard(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Centre and scale (k,) each; a column that does not vary keeps its scale."""
+    spread = x.std(axis=0)
+    return x.mean(axis=0), np.where(spread > 0, spread, 1.0)
+
+
+def _refused(message: str, *, fix: str = "") -> EstimationError:
+    return EstimationError("estimation.outcome_model", message, fix=fix)
