@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from causal.effect.estimate import estimate_effects, primary_estimand, target_population
-from causal.effect.outcomes import FollowUp, facts_after, later_after, primary_window
+from causal.effect.outcomes import OpenedFacts, facts_after, later_after, primary_window
 from causal.effect.sample import without_excluded
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened
@@ -131,7 +131,8 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
     return Opened(
         design=judged.design,
         study=study,
-        follow_up=FollowUp(facts=by_day, course=course, everyone=all_facts),
+        follow_up=OpenedFacts(facts=by_day, course=course, everyone=all_facts),
+        score_range=key.score_range(key.n_items),
         cohort=cohort,
     )
 

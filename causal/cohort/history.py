@@ -10,7 +10,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from causal.measures.scoring import score_expression
+from causal.measures.scoring import score_expression, subscale_expression
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import Rating
 from causal.protocol.target_trial import PriorContacts, PriorRating
@@ -18,17 +18,22 @@ from causal.protocol.target_trial import PriorContacts, PriorRating
 SUD_CODES = ("F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18", "F19")
 PSYCHOSIS_CODES = ("F20", "F21", "F22", "F23", "F24", "F25", "F26", "F27", "F28", "F29")
 ALLIANCE_DAYS, SYMPTOM_DAYS = 90, 180
+SUBSCALE = "subscale_"
 
 
-def scored_ratings(measures: ir.Table, people: ir.Table, instrument: Instrument, rater: str) -> ir.Table:
+def scored_ratings(
+    measures: ir.Table, people: ir.Table, instrument: Instrument, rater: str, subscales: tuple[str, ...] = ()
+) -> ir.Table:
     """Usable ratings of one instrument by one rater, for `people`: person_id, clinician_id, admin_ts, score.
 
-    A rating is usable when the instrument's item-count rule gives it a score.
+    A rating is usable when the instrument's item-count rule gives it a score. For each of `subscales` there is a column
+    ``subscale_<name>`` too.
     """
     chosen = measures.filter(
         (measures.instrument == instrument.id) & (measures.version == instrument.version) & (measures.rater == rater)
     ).semi_join(people, "person_id")
-    scored = chosen.select("person_id", "clinician_id", "admin_ts", score=score_expression(chosen, instrument))
+    parts = {f"{SUBSCALE}{name}": subscale_expression(chosen, instrument, name) for name in subscales}
+    scored = chosen.select("person_id", "clinician_id", "admin_ts", score=score_expression(chosen, instrument), **parts)
     return scored.filter(scored.score.notnull())
 
 

@@ -13,7 +13,7 @@ from causal.effect.sample import Sample, sample_of
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Composite, Estimand
-from causal.records import Design, Effects, Estimate, Interval, Outcomes
+from causal.records import ComparisonGroups, Effects, Estimate, Interval, Outcomes
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,7 +30,7 @@ def primary_estimand(study: OccasionStudy) -> Estimand:
     return primary[0]
 
 
-def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -> Effects:
+def estimate_effects(design: ComparisonGroups, outcomes: Outcomes, study: OccasionStudy) -> Effects:
     """Termination risk difference and composite mean difference at the primary day.
 
     Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Intervals are
@@ -51,7 +51,7 @@ def estimate_effects(design: Design, outcomes: Outcomes, study: OccasionStudy) -
     return _effects(design, outcomes, sample, by_unit, by_cluster)
 
 
-def target_population(design: Design, kept: BoolArray, weights: FloatArray) -> tuple[list[str], FloatArray]:
+def target_population(design: ComparisonGroups, kept: BoolArray, weights: FloatArray) -> tuple[list[str], FloatArray]:
     """Ids of the occasions whose average effect the estimate speaks of, and what each counts for.
 
     `kept` (n,) and `weights` (n_kept,) are those of `without_excluded`. For the ATT these are the treated, for the ATC
@@ -94,7 +94,7 @@ def composite_of(sample: Sample, outcomes: Outcomes, study: OccasionStudy, clust
 
 
 def _effects(
-    design: Design,
+    design: ComparisonGroups,
     outcomes: Outcomes,
     sample: Sample,
     by_unit: CompositeEffect,

@@ -70,6 +70,8 @@ class CompositeEffect:
         Largest factor by which a rating stands in for missing ones.
     pseudo_outcome
         (n,) the composite, ratings weighted to stand in for missing ones: its difference is `composite`.
+    response_weights
+        (n,) factor by which each rating stands in for missing ones, 0 where there is none.
     """
 
     composite: LinearEffect
@@ -89,6 +91,7 @@ class CompositeEffect:
     response_note: str
     largest_response_weight: float
     pseudo_outcome: FloatArray = field(compare=False, repr=False)
+    response_weights: FloatArray = field(compare=False, repr=False)
 
 
 def composite_effect(
@@ -199,6 +202,7 @@ def composite_effect(
         response_note=note,
         largest_response_weight=float(rho.max(initial=1.0)),
         pseudo_outcome=pseudo_outcome,
+        response_weights=rho,
     )
 
 

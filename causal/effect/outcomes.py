@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.history import scored_ratings
+from causal.cohort.history import SUBSCALE, scored_ratings
 from causal.errors import EstimationError
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import (
@@ -36,13 +36,12 @@ Bools = NDArray[np.bool_]
 
 ENDED_BY_PATIENT = ("pt_initiated", "lost")
 FACT_COLUMNS = ("ta_id", "end_reason", "ended_after_days", "died_after_days", "window_score", "last_score")
-SUBSCALE = "subscale_"
 LATER_COLUMNS = ("treated_later_after_days", "inpatient_in_window")
 """Facts that only some strategies ask for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
+class OpenedFacts:
     """Raw facts after time zero, opened for one design; each frame has `FACT_COLUMNS` and `LATER_COLUMNS`.
 
     Attributes
@@ -85,8 +84,9 @@ def facts_after(
     grace_hours = study.target_trial.strategies.treated.grace_hours
     episode = _latest_episode(members, tables["episodes"], window)
     known = members.left_join(episode, "ta_id").drop("ta_id_right")
-    ratings = scored_ratings(tables["measures"], members, instrument, study.outcome.rater)
-    chosen = _chosen_scores(known, ratings, window, grace_hours)
+    ratings = scored_ratings(tables["measures"], members, instrument, study.outcome.rater, subscales)
+    parts = tuple(f"{SUBSCALE}{name}" for name in subscales)
+    chosen = _chosen_scores(known, ratings, window, grace_hours, parts)
     deaths = tables["patients"].select("person_id", "death_date")
     joined = known.left_join(chosen, "ta_id").drop("ta_id_right").left_join(deaths, "person_id")
     zero = joined.time_zero.epoch_seconds()
@@ -95,6 +95,7 @@ def facts_after(
         "end_reason",
         "window_score",
         "last_score",
+        *parts,
         ended_after_days=(joined.episode_end.epoch_seconds() - zero) / 86400,
         died_after_days=(joined.death_date.cast("timestamp").epoch_seconds() - zero) / 86400,
     )
@@ -121,7 +122,9 @@ def primary_window(outcome: Rating) -> Window:
     return next(window for window in outcome.windows if window.day == outcome.primary_day)
 
 
-def _chosen_scores(known: ir.Table, ratings: ir.Table, window: Window, grace_hours: int) -> ir.Table:
+def _chosen_scores(
+    known: ir.Table, ratings: ir.Table, window: Window, grace_hours: int, subscales: tuple[str, ...] = ()
+) -> ir.Table:
     joined = known.inner_join(ratings, ["person_id", "clinician_id"])
     seconds = joined.admin_ts.epoch_seconds() - joined.time_zero.epoch_seconds()
     days = joined.admin_ts.date().delta(joined.time_zero.date(), unit="day")
@@ -134,9 +137,11 @@ def _chosen_scores(known: ir.Table, ratings: ir.Table, window: Window, grace_hou
     inside = distance <= window.half_width
     # One integer orders candidates: nearest day first, then earlier. Seconds are below 2^31.
     order = distance * 2**31 + after.seconds
+    parts = {column: after[column].argmin(order, where=inside) for column in subscales}
     return after.group_by("ta_id").aggregate(
         window_score=after.score.argmin(order, where=inside),
         last_score=after.score.argmax(after.seconds, where=after.seconds > grace_hours * 3600),
+        **parts,
     )
 
 

@@ -12,7 +12,7 @@ from causal.design.covariates import MISSING_SUFFIX, columns_of
 from causal.design.matching.sets import SetEstimand, set_weights
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
-from causal.records import Design, codes
+from causal.records import ComparisonGroups, codes
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -65,7 +65,7 @@ class Sample:
         return self.unit_label, self.units
 
 
-def sample_of(design: Design, excluded: BoolArray, study: OccasionStudy) -> Sample:
+def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStudy) -> Sample:
     """The sample that remains when the rows `excluded` (n,) have left the estimand.
 
     Raises
@@ -103,7 +103,7 @@ def sample_of(design: Design, excluded: BoolArray, study: OccasionStudy) -> Samp
     )
 
 
-def without_excluded(design: Design, excluded: BoolArray) -> tuple[BoolArray, FloatArray]:
+def without_excluded(design: ComparisonGroups, excluded: BoolArray) -> tuple[BoolArray, FloatArray]:
     """Rows (n,) that stay in the estimand and the weights (n_kept,) of those rows.
 
     A set left with one arm leaves; those that stay in a set share its weight anew (`set_weights`). Under weighting

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from causal.cohort.history import SUBSCALE
 from causal.effect.cluster_robust import TwoWayClusterRobust, two_way
 from causal.effect.contrast import student
 from causal.effect.estimate import composite_of
 from causal.effect.outcome_decomposition import composite_effect
-from causal.effect.outcomes import SUBSCALE
 from causal.effect.secondary.finding import Finding, Line, Scale, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.errors import EstimationError

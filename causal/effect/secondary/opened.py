@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.effect.outcomes import FollowUp, apply_estimand, primary_window
+from causal.effect.outcomes import OpenedFacts, apply_estimand, primary_window
 from causal.effect.sample import Sample, sample_of
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
@@ -20,11 +20,16 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """One study's design with what happened afterwards; `cohort` only where an analysis needs every occasion."""
+    """One study's design with what happened afterwards.
+
+    `score_range` is the lowest and highest score of the outcome; `cohort` is there only where an analysis needs every
+    eligible occasion.
+    """
 
     design: Design
     study: OccasionStudy
-    follow_up: FollowUp
+    follow_up: OpenedFacts
+    score_range: tuple[float, float]
     cohort: Cohort | None = None
 
     @property

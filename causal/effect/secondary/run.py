@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from causal.effect.secondary import days
+from causal.effect.secondary import days, endings, repeated
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened
 from causal.errors import DesignError, EstimationError
-from causal.protocol.secondary import LastRating, OtherDays, Secondary, Subscales, TwoWayClustering
+from causal.protocol.secondary import (
+    LastRating,
+    MixedModel,
+    OtherDays,
+    RepeatedOutcomes,
+    Secondary,
+    StratumBounds,
+    Subscales,
+    TerminationCourse,
+    TwoWayClustering,
+)
 
 
 def findings(opened: Opened) -> tuple[Finding, ...]:
@@ -37,6 +47,14 @@ def _run(opened: Opened, declared: Secondary) -> Finding:
             return days.subscales(opened)
         case LastRating():
             return days.last_rating(opened, declared)
+        case RepeatedOutcomes():
+            return repeated.repeated_outcomes(opened, declared)
+        case MixedModel():
+            return repeated.mixed_model(opened, declared)
+        case TerminationCourse():
+            return endings.termination_course(opened, declared)
+        case StratumBounds():
+            return endings.stratum_bounds(opened, declared)
         case TwoWayClustering():
             return days.two_way_clustering(opened)
         case _:

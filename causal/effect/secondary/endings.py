@@ -1,0 +1,182 @@
+"""Endings: their course over time, ranked below every rating, and those in whom they would never happen."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.effect.outcomes import ENDED_BY_PATIENT
+from causal.effect.principal_strata import StratumBounds, always_stayer_bounds
+from causal.effect.secondary.finding import Finding, Line, line_of, ratio_line
+from causal.effect.secondary.opened import FloatArray, Opened, counts_of
+from causal.effect.secondary.responses import responses
+from causal.effect.termination.course import TerminationCourse as Course
+from causal.effect.termination.course import termination_course as course_of
+from causal.errors import EstimationError
+from causal.protocol.outcome import PrincipalStratum
+from causal.protocol.secondary import StratumBounds as DeclaredBounds
+from causal.protocol.secondary import TerminationCourse
+
+IntArray = NDArray[np.int64]
+CENSORED, BY_PATIENT, OTHERWISE, DEATH = 0, 1, 2, 3
+SHORTEST = 1 / 86400  # days: an ending at the very instant of time zero comes after it
+
+
+def termination_course(opened: Opened, declared: TerminationCourse) -> Finding:
+    """Incidence of the patient ending the relationship by each day, mean time lost, and the ratio of hazards."""
+    facts = opened.follow_up.course
+    if facts is None:
+        raise EstimationError("estimation.no_course", "follow-up to the horizon was not opened")
+    sample = opened.sample(np.zeros(len(opened.design.members), dtype=np.bool_))
+    columns = ("ended_after_days", "died_after_days", "followed_days")
+    ended, died, followed = (facts[name].to_numpy(dtype=float)[sample.kept] for name in columns)
+    reason = facts["end_reason"].fillna("").to_numpy(dtype=str)[sample.kept]
+    time, cause = time_and_cause(ended, reason, died, followed)
+    by, clusters = sample.primary
+    course: Course = course_of(
+        time,
+        cause,
+        sample.treated,
+        weights=sample.weights,
+        clusters=clusters,
+        days=declared.days,
+        horizon=declared.horizon_days,
+        level=opened.study.estimator.level,
+    )
+    lines = [
+        line_of(
+            one.difference,
+            label=f"ended by day {one.day:g}",
+            scale="risk difference",
+            counts=(one.at_risk_treated, one.at_risk_comparison),
+            clustered_by=by,
+        )
+        for one in course.days
+        if one.difference is not None
+    ]
+    counts = counts_of(sample)
+    if course.time_lost is not None:
+        label = f"mean days lost to endings by day {course.horizon:g}"
+        lines.append(line_of(course.time_lost.difference, label=label, scale="days", counts=counts, clustered_by=by))
+    if course.hazard is not None:
+        label = "rate of ending among those still in treatment"
+        lines.append(
+            ratio_line(course.hazard.log_ratio, label=label, scale="hazard ratio", counts=counts, clustered_by=by)
+        )
+    return Finding(
+        analysis="termination_course",
+        title="When treatment ended",
+        method=(
+            "Cumulative incidence of the patient ending treatment beside planned ends, transfers and deaths "
+            "(Aalen-Johansen), mean days lost to it, and its cause-specific hazard (Cox), in the compared groups."
+        ),
+        lines=tuple(lines),
+        not_evaluated=tuple(f"{name}: {reason}" for name, reason in course.not_evaluated),
+        notes=(
+            "A relationship resumed by the last day counts as going on: these shares can differ from the headline's.",
+            "The ratio of rates compares those who are still there, who need not be alike after the first endings.",
+        ),
+    )
+
+
+def time_and_cause(
+    ended_after: FloatArray, reason: NDArray[np.str_], died_after: FloatArray, followed: FloatArray
+) -> tuple[FloatArray, IntArray]:
+    """Days (n,) to what happened first, and what it was: 0 nothing by the end of the record, 1 to 3 as above.
+
+    An ending recorded as a death is one; of an ending and a death on one day the death counts, as in the headline.
+
+    >>> nan = np.nan
+    >>> time, cause = time_and_cause(np.array([10.0, nan, 60]), np.array(["lost", "", "completed"]),
+    ...                              np.array([nan, 20, nan]), np.array([180.0, 180, 50]))
+    >>> time.tolist(), cause.tolist()
+    ([10.0, 20.0, 50.0], [1, 3, 0])
+    """
+    end, death = (
+        np.where(np.isnan(ended_after), np.inf, ended_after),
+        np.where(np.isnan(died_after), np.inf, died_after),
+    )
+    end_is_death = reason == "death"
+    left_first = np.isfinite(end) & ~end_is_death & (np.floor(end) < np.floor(death))
+    first = np.where(left_first, end, np.minimum(end, death))
+    by_patient = np.isin(reason, ENDED_BY_PATIENT)
+    kind = np.where(left_first, np.where(by_patient, BY_PATIENT, OTHERWISE), DEATH)
+    cause = np.where(first <= followed, kind, CENSORED)
+    return np.maximum(np.minimum(first, followed), SHORTEST), cause.astype(np.int64)
+
+
+def stratum_bounds(opened: Opened, declared: DeclaredBounds) -> Finding:
+    """Bounds on the difference in ratings among those whose relationship would last either way."""
+    estimand = opened.estimand(declared.estimand)
+    if not isinstance(estimand.intercurrent_events.patient_ended, PrincipalStratum):
+        raise EstimationError(
+            "estimation.strategy",
+            f"{declared.estimand} does not ask about a principal stratum",
+            fix="name an estimand whose patient_ended strategy is principal_stratum",
+        )
+    outcomes = opened.outcomes(estimand)
+    sample = opened.sample(outcomes.excluded)
+    by, clusters = sample.primary
+    answered = responses(opened, sample, outcomes)
+    stayed = ~outcomes.ended[sample.kept]
+    score = outcomes.score[sample.kept]
+    found = always_stayer_bounds(
+        score,
+        stayed,
+        sample.treated,
+        clusters=clusters,
+        rng=opened.rng("stratum_bounds"),
+        weights=sample.weights,
+        response_weights=answered.response_weights,
+        monotone=None if declared.monotone == "none" else declared.monotone,
+        score_range=opened.score_range,
+        draws=declared.draws,
+        level=opened.study.estimator.level,
+    )
+    counts = counts_of(sample, stayed & ~np.isnan(score))
+    return Finding(
+        analysis="stratum_bounds",
+        title=estimand.label,
+        method=(
+            "Bounds of Zhang and Rubin (with the direction of leaving assumed, Lee's) on the mean difference among "
+            f"those who would stay either way, at day {opened.window.day}; interval of Imbens and Manski from "
+            f"{found.draws} bootstrap samples of whole clusters."
+        ),
+        lines=tuple(_bounds_lines(found, counts, by)),
+        notes=_bounds_notes(found),
+    )
+
+
+def _bounds_lines(found: StratumBounds, counts: tuple[int, int], by: str) -> list[Line]:
+    range_, interval = (found.lower, found.upper), (found.interval_lower, found.interval_upper)
+    labels = ("range the effect must lie in, as estimated", "the same with sampling error")
+    return [
+        Line(
+            label=label,
+            scale="points",
+            value=None,
+            lower=low,
+            upper=high,
+            level=found.level,
+            n_treated=counts[0],
+            n_comparison=counts[1],
+            df=found.df,
+            clustered_by=by,
+        )
+        for label, (low, high) in zip(labels, (range_, interval), strict=True)
+    ]
+
+
+def _bounds_notes(found: StratumBounds) -> tuple[str, ...]:
+    assumed = {
+        "treated_leaves_more": "It is assumed that the first choice never keeps a patient who would otherwise leave.",
+        "comparison_leaves_more": "It is assumed that the second choice never keeps a patient who would otherwise "
+        "leave.",
+        None: "Nothing is assumed of who leaves.",
+    }[found.monotone]
+    notes = [assumed]
+    if found.excess > 0:
+        notes.append("The arm said to lose more kept a few more, within what chance allows; equal shares are taken.")
+    if found.vacuous:
+        notes.append("So many leave that there may be nobody who would stay either way: the range says nothing.")
+    return tuple(notes)

@@ -1,0 +1,133 @@
+"""All days of the outcome at once, for an estimand that asks what would have been rated had no relationship ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causal.effect.multilevel.clustered import clustered_alliance
+from causal.effect.repeated.alliance import repeated_alliance
+from causal.effect.sample import Sample
+from causal.effect.secondary.finding import Finding, line_of
+from causal.effect.secondary.opened import FloatArray, Opened
+from causal.errors import EstimationError
+from causal.protocol.outcome import Estimand, Hypothetical
+from causal.protocol.secondary import MixedModel, RepeatedOutcomes
+
+HYPOTHETICAL = (
+    "It asks what would have been rated had no relationship ended, taking those who left for like those who stayed and "
+    "were alike in what was recorded. Nothing in the records can check that."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ratings:
+    """Ratings of one sample at T days: `scores` (n_kept, T), `days` (T,)."""
+
+    sample: Sample
+    scores: FloatArray
+    days: FloatArray
+
+    def counts(self, visit: int) -> tuple[int, int]:
+        """Ratings at a visit by arm."""
+        rated = ~np.isnan(self.scores[:, visit])
+        return int((rated & self.sample.treated).sum()), int((rated & ~self.sample.treated).sum())
+
+
+def hypothetical(opened: Opened, name: str) -> tuple[Estimand, Ratings]:
+    """The estimand with this id and its ratings; refuses one that does not ask for the hypothetical course."""
+    estimand = opened.estimand(name)
+    if not isinstance(estimand.intercurrent_events.patient_ended, Hypothetical):
+        raise EstimationError(
+            "estimation.strategy",
+            f"{name} does not ask what would have been without an ending",
+            fix="name an estimand whose patient_ended strategy is hypothetical",
+        )
+    sample = opened.sample(opened.outcomes(estimand).excluded)
+    days = np.array([window.day for window in opened.windows], dtype=np.float64)
+    return estimand, Ratings(sample=sample, scores=opened.scores(estimand, sample), days=days)
+
+
+def repeated_outcomes(opened: Opened, declared: RepeatedOutcomes) -> Finding:
+    """A mixed model for repeated measures: the difference at each day, and their mean."""
+    estimand, ratings = hypothetical(opened, declared.estimand)
+    sample = ratings.sample
+    robust = declared.degrees_of_freedom == "cluster_robust"
+    by, clusters = sample.primary
+    found = repeated_alliance(
+        ratings.scores,
+        sample.treated,
+        ratings.days,
+        covariates=sample.covariates,
+        names=sample.names,
+        weights=sample.weights,
+        clusters=clusters if robust else None,
+        structure=declared.covariance,
+        method=declared.likelihood,
+        degrees_of_freedom=declared.degrees_of_freedom,
+        level=opened.study.estimator.level,
+    )
+    clustered_by = by if robust else ""
+    lines = [
+        line_of(one, label=f"trust at {one.label}", scale="points", counts=ratings.counts(k), clustered_by=clustered_by)
+        for k, one in enumerate(found.by_day)
+    ]
+    fewest = min(ratings.counts(k) for k in range(len(found.by_day)))
+    lines.append(
+        line_of(found.average, label="mean over these days", scale="points", counts=fewest, clustered_by=clustered_by)
+    )
+    weighted = () if robust or np.ptp(sample.weights) == 0 else (WEIGHTS_AS_PRECISION,)
+    return Finding(
+        analysis="repeated_outcomes",
+        title=estimand.label,
+        method=found.description,
+        lines=tuple(lines),
+        notes=(HYPOTHETICAL, *weighted, *_aliased(found.aliased)),
+    )
+
+
+WEIGHTS_AS_PRECISION = (
+    "Weights that make groups alike are no measure of precision: these standard errors take them for one, and only "
+    "degrees_of_freedom: cluster_robust does not."
+)
+
+
+def mixed_model(opened: Opened, declared: MixedModel) -> Finding:
+    """Random effects of occasions within clinicians, a course over time in each arm; the difference at each day."""
+    estimand, ratings = hypothetical(opened, declared.estimand)
+    sample = ratings.sample
+    row, visit = np.nonzero(~np.isnan(ratings.scores))
+    found = clustered_alliance(
+        ratings.scores[row, visit],
+        sample.treated[row],
+        covariates=sample.covariates[row],
+        names=sample.names,
+        patient=row.astype(np.int64),
+        clinician=sample.clusters[row],
+        day=ratings.days[visit],
+        at=tuple(ratings.days.tolist()),
+        random="slope" if declared.random == "intercept_and_slope" else "intercept",
+        method=declared.likelihood,
+        degrees_of_freedom="satterthwaite",
+        level=opened.study.estimator.level,
+    )
+    lines = tuple(
+        line_of(one, label=f"trust at {one.label}", scale="points", counts=ratings.counts(k))
+        for k, one in enumerate(found.contrasts)
+    )
+    return Finding(
+        analysis="mixed_model",
+        title=f"{estimand.label}: random effects",
+        method=(
+            f"Linear mixed model ({declared.likelihood}) with random effects of occasions within "
+            f"{sample.cluster_label}s and a straight course over time in each group; Satterthwaite degrees of freedom. "
+            "Every rating counts once: sets are not weighted."
+        ),
+        lines=lines,
+        notes=(HYPOTHETICAL, *found.notes, *_aliased(found.aliased)),
+    )
+
+
+def _aliased(names: tuple[str, ...]) -> tuple[str, ...]:
+    return (f"Left out, because others determine them: {', '.join(names)}.",) if names else ()

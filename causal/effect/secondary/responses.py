@@ -1,0 +1,35 @@
+"""The primary outcome as one number an occasion, missing ratings stood in for, for analyses of one outcome."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
+from causal.effect.sample import Sample
+from causal.effect.secondary.opened import Opened
+from causal.protocol.outcome import Composite
+from causal.records import Outcomes
+
+
+def responses(opened: Opened, sample: Sample, outcomes: Outcomes) -> CompositeEffect:
+    """Composite of the sample's rows with response weights, under the primary clustering.
+
+    An estimand that does not count an ended relationship as a value takes the lowest score for it: only the response
+    weights are then of use.
+    """
+    ended_as = opened.primary.intercurrent_events.patient_ended
+    score = outcomes.score[sample.kept]
+    by_response = opened.study.missing.outcome == "inverse_probability_of_response"
+    return composite_effect(
+        sample.treated,
+        outcomes.ended[sample.kept],
+        score,
+        ~np.isnan(score),
+        clusters=sample.primary[1],
+        weights=sample.weights,
+        response_covariates=sample.covariates if by_response else None,
+        covariates=sample.covariates,
+        names=sample.names,
+        floor=ended_as.value if isinstance(ended_as, Composite) else opened.score_range[0],
+        level=opened.study.estimator.level,
+    )
