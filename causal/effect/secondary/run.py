@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from causal.effect.secondary import days, endings, repeated
+from causal.effect.secondary import days, dropout, endings, inference, repeated
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened
 from causal.errors import DesignError, EstimationError
 from causal.protocol.secondary import (
+    DropoutStory,
+    GComputation,
     LastRating,
     MixedModel,
     OtherDays,
+    Randomisation,
     RepeatedOutcomes,
     Secondary,
     StratumBounds,
@@ -55,6 +58,12 @@ def _run(opened: Opened, declared: Secondary) -> Finding:
             return endings.termination_course(opened, declared)
         case StratumBounds():
             return endings.stratum_bounds(opened, declared)
+        case GComputation():
+            return inference.g_computation(opened)
+        case Randomisation():
+            return inference.randomisation(opened, declared)
+        case DropoutStory():
+            return dropout.dropout_story(opened, declared)
         case TwoWayClustering():
             return days.two_way_clustering(opened)
         case _:

@@ -1,0 +1,147 @@
+"""Ratings that are missing while the relationship goes on: every plausible handling, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.effect.contrast import Contrast, student
+from causal.effect.matched_estimates import weighted_ancova
+from causal.effect.missing.story import DropoutStory as Story
+from causal.effect.missing.story import NotEvaluated, StoryRow
+from causal.effect.missing.story import dropout_story as story_of
+from causal.effect.missing.tipping import TippingGrid
+from causal.effect.sample import Sample
+from causal.effect.secondary.finding import Finding, Line, line_of
+from causal.effect.secondary.opened import FloatArray, Opened, counts_of
+from causal.errors import EstimationError
+from causal.protocol.outcome import Composite
+from causal.protocol.secondary import DropoutStory
+
+
+def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
+    """The primary composite under every assumption about missing ratings, and how far they would have to differ."""
+    events = opened.primary.intercurrent_events
+    if not isinstance(events.patient_ended, Composite):
+        raise EstimationError("estimation.strategy", "only the composite strategy has a dropout story")
+    outcomes = opened.outcomes(opened.primary)
+    sample = opened.sample(outcomes.excluded)
+    by, clusters = sample.primary
+    days = [opened.outcomes(opened.primary, window) for window in opened.windows]
+    primary = opened.windows.index(opened.window)
+    shifts = grid(declared)
+
+    def analyse(outcome: FloatArray, weights: FloatArray) -> Contrast:
+        found = weighted_ancova(
+            outcome,
+            sample.treated,
+            sample.covariates,
+            weights,
+            clusters,
+            names=sample.names,
+            level=opened.study.estimator.level,
+        )
+        return student("difference", found.value, found.std_error, found.df, level=found.level)
+
+    story = story_of(
+        np.column_stack([day.score[sample.kept] for day in days]),
+        primary=primary,
+        fixed=np.where(outcomes.ended[sample.kept], events.patient_ended.value, np.nan),
+        may_impute=np.column_stack([(~day.undefined & ~day.excluded & ~day.ended)[sample.kept] for day in days]),
+        treated=sample.treated,
+        covariates=sample.covariates,
+        names=sample.names,
+        analyse=analyse,
+        weights=sample.weights,
+        clusters=sample.clusters,
+        units=unit_of_occasion(opened, sample),
+        level=opened.study.estimator.level,
+        scale=opened.score_range,
+        imputations=declared.imputations,
+        deltas_treated=shifts,
+        deltas_comparison=shifts,
+        rng=opened.rng("dropout_story"),
+    )
+    lines = [
+        line_of(row.result, label=label_of(row), scale="points", counts=counts_of(sample), clustered_by=by)
+        for row in story.rows
+        if isinstance(row.result, Contrast)
+    ]
+    missing = [f"{row.name}: {row.result.reason}" for row in story.rows if isinstance(row.result, NotEvaluated)]
+    if isinstance(story.tipping, NotEvaluated):
+        missing.append(f"{story.tipping.name}: {story.tipping.reason}")
+    else:
+        lines += [replace(line, clustered_by=by) for line in tipped(story.tipping, shifts, counts_of(sample))]
+    return Finding(
+        analysis="dropout_story",
+        title="Had the missing ratings been different",
+        method=(
+            f"The main difference in trust at day {opened.window.day} under every handling of ratings missing while "
+            f"treatment went on; {declared.imputations} imputed sets, pooled by Rubin's rules with Barnard and Rubin's "
+            "degrees of freedom. Nothing is imputed after treatment ended or a death."
+        ),
+        lines=tuple(lines),
+        not_evaluated=tuple(missing),
+        notes=(*notes_of(story), *tipping_note(story.tipping)),
+    )
+
+
+def grid(declared: DropoutStory) -> tuple[float, ...]:
+    """Shifts from the lowest to the highest, 0 among them to the digit.
+
+    >>> grid(DropoutStory(analysis="dropout_story", delta_lowest=-0.2, delta_highest=0.1))
+    (-0.2, -0.1, 0.0, 0.1)
+    """
+    below = round(-declared.delta_lowest / declared.delta_step)
+    above = round(declared.delta_highest / declared.delta_step)
+    return tuple(round(k * declared.delta_step, 10) for k in range(-below, above + 1))
+
+
+def unit_of_occasion(opened: Opened, sample: Sample) -> NDArray[np.int64]:
+    """Codes (n_kept,) of occasions: one that stands in several sets is imputed once."""
+    return opened.design.members.loc[sample.kept, "ta_id"].factorize()[0].astype(np.int64)
+
+
+def label_of(row: StoryRow) -> str:
+    """A handling with what it takes for true."""
+    return f"{row.name}: {row.assumption}"
+
+
+def tipped(grid: TippingGrid, shifts: tuple[float, ...], counts: tuple[int, int]) -> list[Line]:
+    """The corners and arms of the grid of shifts."""
+    lowest, highest = shifts[0], shifts[-1]
+    at = [(lowest, 0.0), (0.0, lowest), (lowest, lowest), (highest, 0.0), (0.0, highest), (lowest, highest)]
+    return [
+        line_of(
+            grid.at(one, other).contrast,
+            label=f"those who did not answer shifted by {_shift(one)} (first choice) and {_shift(other)} (second)",
+            scale="points",
+            counts=counts,
+        )
+        for one, other in dict.fromkeys(at)
+    ]
+
+
+def _shift(delta: float) -> str:
+    return f"{delta:+g}" if delta else "0"
+
+
+def tipping_note(tipping: TippingGrid | NotEvaluated) -> tuple[str, ...]:
+    """How far the unanswered of the first group would have to differ for the reading to change."""
+    if isinstance(tipping, NotEvaluated):
+        return ()
+    if tipping.tipping_delta is None:
+        return ("No shift on the grid, in the first group alone, changes whether the interval takes in zero.",)
+    changed = (
+        f"The interval changes from excluding zero to taking it in, or back, once those of the first group who did not "
+        f"answer are shifted by {tipping.tipping_delta:+g} points against those like them who did."
+    )
+    return (changed,)
+
+
+def notes_of(story: Story) -> tuple[str, ...]:
+    """What the handlings say of themselves, each once."""
+    said = [f"{row.name}: {note}" for row in story.rows for note in row.notes]
+    return tuple(dict.fromkeys(said))
