@@ -217,6 +217,15 @@ def two_way(
     )
 
 
+def beyond_rounding(std_error: float, outcome: FloatArray) -> float:
+    """The standard error, or 0 where it is no more than what rounding leaves of an outcome without variation.
+
+    >>> beyond_rounding(1e-17, np.array([0.1, 0.3])), beyond_rounding(0.2, np.array([0.1, 0.3]))
+    (0.0, 0.2)
+    """
+    return std_error if std_error > 1e-12 * float(np.abs(outcome).max()) else 0.0
+
+
 def _least_squares(design: FloatArray, outcome: FloatArray, weights: FloatArray | None, contrast: FloatArray) -> _Fit:
     """Fit by QR on the rows with weight, dropping aliased columns; refuse a contrast that involves them."""
     x, y = np.asarray(design, dtype=np.float64), np.asarray(outcome, dtype=np.float64)

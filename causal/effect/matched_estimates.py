@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from causal.effect.cluster_robust import Kind, WorkingModel, cluster_robust, two_way
+from causal.effect.cluster_robust import Kind, WorkingModel, beyond_rounding, cluster_robust, two_way
 from causal.effect.contrast import Contrast, student
 from causal.errors import EstimationError
 
@@ -236,7 +236,7 @@ def clustered_effect(
     w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
     _counts(arm, w)
     design, labels = _design(arm, covariates, w, names, None)
-    contrast = _of_treatment(design)
+    contrast, y = _of_treatment(design), np.asarray(outcome, dtype=np.float64)[w > 0]
     primary = primary_clustering(clusters, weights=w, minimum_clusters=minimum_clusters)
     found: dict[str, Contrast] = {}
     refused: list[tuple[str, str]] = []
@@ -245,7 +245,7 @@ def clustered_effect(
     for name, code in (("cluster", clusters), ("set", sets)):
         try:
             one = cluster_robust(design, outcome, weights=w, clusters=code, contrast=contrast, working=working)
-            found[name] = student(label, one.coefficient, one.std_error, one.df, level=level)
+            found[name] = student(label, one.coefficient, beyond_rounding(one.std_error, y), one.df, level=level)
             aliased = one.aliased
         except EstimationError as refusal:
             if name == primary:
@@ -253,7 +253,7 @@ def clustered_effect(
             refused.append((name, refusal.message))
     try:
         two = two_way(design, outcome, weights=w, first=sets, second=clusters, contrast=contrast, working=working)
-        found["both"] = student(label, two.coefficient, two.std_error, two.df, level=level)
+        found["both"] = student(label, two.coefficient, beyond_rounding(two.std_error, y), two.df, level=level)
         clipped = two.clipped
     except EstimationError as refusal:
         refused.append(("both", refusal.message))
@@ -362,7 +362,7 @@ def _design(
 
 def _of_treatment(design: FloatArray) -> FloatArray:
     """The contrast (k,) that is the second column's coefficient."""
-    return np.eye(1, design.shape[1], 1)[0]
+    return np.asarray(np.eye(1, design.shape[1], 1)[0], dtype=np.float64)
 
 
 def _counts(treated: BoolArray, weights: FloatArray) -> tuple[int, int]:
