@@ -2,9 +2,9 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/effect/mmrm.py
 
-Processor seconds, best of three, unstructured REML with all contrasts and marginal means, beside statsmodels in the same
-run: `MixedLM` with a random intercept for the same means, the nearest model it has (once: it is slow), else `OLS` visit
-by visit, which estimates no covariance between visits. Compilation and imports are not timed.
+Processor seconds, best of three, unstructured REML with all contrasts and marginal means, beside statsmodels in the
+same run: `MixedLM` with a random intercept for the same means, the nearest model it has, and for the larger data `OLS`
+visit by visit, which estimates no covariance between visits. Imports are not timed.
 """
 
 from __future__ import annotations
