@@ -134,6 +134,7 @@ def dropout_weights(
     used = rated & unbroken if monotone else rated
     before = np.column_stack([np.ones(arm.size, dtype=np.bool_), unbroken[:, :-1]])
     asked = going & before if monotone else going
+    unsure = asked & ~_complete(rated, asked, arm)
     few = _visit_terms(y.shape[1], arm)
     if adjusted:
         few = np.concatenate([few, np.broadcast_to(x[:, None, :], (*y.shape, x.shape[1]))], axis=2)
@@ -146,7 +147,7 @@ def dropout_weights(
         ],
         axis=2,
     )
-    (numerator, _), (denominator, method) = (_probabilities(terms, rated, asked) for terms in (few, many))
+    (numerator, _), (denominator, method) = (_probabilities(terms, rated, unsure) for terms in (few, many))
     ratio = numerator / denominator
     weight = np.where(used, np.cumprod(ratio, axis=1) if monotone else ratio, 0.0)
     limited, beyond = weight.copy(), 0
@@ -189,6 +190,14 @@ def _refuse_unusable(rated: BoolArray, going: BoolArray, arm: BoolArray, x: Floa
                     f"relationships of the {who} arm continue at visit {t + 1} but no rating was given there",
                     fix="leave the visit out, or widen its window",
                 )
+
+
+def _complete(rated: BoolArray, asked: BoolArray, arm: BoolArray) -> BoolArray:
+    """Visits (n, T) of an arm at which all asked were rated: the probability there is 1, whatever the covariates."""
+    complete = np.zeros(rated.shape, dtype=np.bool_)
+    for rows in (arm, ~arm):
+        complete[rows] = (rated | ~asked)[rows].all(axis=0)
+    return complete
 
 
 def _visit_terms(visits: int, arm: BoolArray) -> FloatArray:
