@@ -50,11 +50,13 @@ class StratumBounds:
         How much more stayed than monotonicity allows, within sampling error (0 if not at all). Where above 0, the
         bounds are those of equal shares.
     std_error_lower, std_error_upper, df
-        Bootstrap standard errors of the bounds, and clusters - 1, the degrees of freedom behind the interval.
+        Bootstrap standard errors of the bounds, and clusters - 1, the degrees of freedom behind the interval. None
+        where the stratum may be empty, or is in more than 5% of draws: the interval is then all that the score's range
+        allows.
     n_clusters, draws, failed_draws
-        Clusters drawn from, bootstrap draws asked for, and those in which no bound exists, left out.
+        Clusters drawn from, bootstrap draws asked for, and those in which the stratum may be empty, left out.
     vacuous
-        Whether the stratum may be empty, so that the bounds are nothing but the range of the score.
+        Whether the stratum may be empty, so that the bounds too are nothing but the range of the score.
     """
 
     lower: float
@@ -70,8 +72,8 @@ class StratumBounds:
     kept_treated: float
     kept_comparison: float
     excess: float
-    std_error_lower: float
-    std_error_upper: float
+    std_error_lower: float | None
+    std_error_upper: float | None
     df: float
     n_clusters: int
     draws: int
@@ -177,40 +179,41 @@ def always_stayer_bounds(
     code = np.full(arm.size, -1, dtype=np.int64)
     code[w > 0] = np.unique(np.asarray(clusters)[w > 0], return_inverse=True)[1].reshape(-1)
     groups = int(code.max()) + 1
-    both = tuple(
+    one, zero = (
         _arm(values, lasted, given & (factor > 0), w, w * factor, code, rows, groups)
         for rows in (arm & (w > 0), ~arm & (w > 0))
     )
-    one = _bounds((both[0], both[1]), np.ones((groups, 1)), monotone, score_range)
-    excess = _excess(one, monotone)
+    found = _bounds((one, zero), np.ones((groups, 1)), monotone)
+    excess = _excess(found, monotone)
     if excess > 0:
         _refuse_contradiction(lasted, arm, w, np.asarray(clusters), level)
-    if np.isnan(one.lower[0]):
-        raise EstimationError(
-            "estimation.stratum_may_be_empty",
-            "too few relationships last for anybody to be certain to stay under both strategies",
-            fix="give the range of the score, or state which strategy never keeps a relationship",
-        )
-    errors, failed = _bootstrap((both[0], both[1]), groups, monotone, score_range, draws, rng)
-    lower, upper, vacuous = float(one.lower[0]), float(one.upper[0]), not one.share[0] > 0
-    half = (0.0, 0.0) if vacuous and max(errors) == 0 else _imbens_manski(upper - lower, errors, groups - 1, level)
-    widest = np.inf if score_range is None else score_range[1] - score_range[0]
+    vacuous = not found.share[0] > 0
+    if vacuous:
+        lower, upper = _whole_range(score_range, "too few relationships last for anybody to be certain to")
+        errors, failed = None, draws
+    else:
+        lower, upper = float(found.lower[0]), float(found.upper[0])
+        errors, failed = _bootstrap((one, zero), groups, monotone, draws, rng)
+    if errors is None:
+        least, most = _whole_range(score_range, f"in {failed} of {draws} bootstrap draws nobody is certain to")
+    else:
+        least, most = _interval(lower, upper, errors, groups - 1, level)
     return StratumBounds(
         lower=lower,
         upper=upper,
-        interval_lower=max(lower - half[0], -widest),
-        interval_upper=min(upper + half[1], widest),
+        interval_lower=least,
+        interval_upper=most,
         level=level,
         monotone=monotone,
-        share=float(one.share[0]),
-        largest_share=float(min(one.stayed[0][0], one.stayed[1][0])),
-        stayed_treated=float(one.stayed[0][0]),
-        stayed_comparison=float(one.stayed[1][0]),
-        kept_treated=float(one.kept[0][0]),
-        kept_comparison=float(one.kept[1][0]),
+        share=float(found.share[0]),
+        largest_share=float(min(found.stayed[0][0], found.stayed[1][0])),
+        stayed_treated=float(found.stayed[0][0]),
+        stayed_comparison=float(found.stayed[1][0]),
+        kept_treated=float(found.kept[0][0]),
+        kept_comparison=float(found.kept[1][0]),
         excess=excess,
-        std_error_lower=errors[0],
-        std_error_upper=errors[1],
+        std_error_lower=None if errors is None else errors[0],
+        std_error_upper=None if errors is None else errors[1],
         df=float(groups - 1),
         n_clusters=groups,
         draws=draws,
@@ -295,9 +298,7 @@ def _arm(
     )
 
 
-def _bounds(
-    arms: tuple[_Arm, _Arm], times: FloatArray, monotone: Monotone | None, score_range: tuple[float, float] | None
-) -> _Found:
+def _bounds(arms: tuple[_Arm, _Arm], times: FloatArray, monotone: Monotone | None) -> _Found:
     """Bounds in b samples in which cluster g appears ``times[g]`` times: (g, b)."""
     with np.errstate(invalid="ignore", divide="ignore"):  # a sample without an arm has no bounds: NaN, not a warning
         s1, s0 = (arm.staying @ times / (arm.weight @ times) for arm in arms)
@@ -307,10 +308,8 @@ def _bounds(
         (low1, high1), (low0, high0) = (
             trimmed_means(arm.values, arm.rated @ times, q) for arm, q in zip(arms, (q1, q0), strict=True)
         )
-    lower, upper = low1 - high0, high1 - low0
-    if score_range is not None:
-        empty = least == 0
-        lower[empty], upper[empty] = score_range[0] - score_range[1], score_range[1] - score_range[0]
+    none = ~(least > 0)
+    lower, upper = np.where(none, np.nan, low1 - high0), np.where(none, np.nan, high1 - low0)
     return _Found(stayed=(s1, s0), kept=(q1, q0), share=least, lower=lower, upper=upper)
 
 
@@ -337,36 +336,39 @@ def _refuse_contradiction(
         )
 
 
+def _whole_range(score_range: tuple[float, float] | None, reason: str) -> tuple[float, float]:
+    """All that the range of the score allows; refused where there is none."""
+    if score_range is None:
+        raise EstimationError(
+            "estimation.stratum_may_be_empty",
+            f"{reason} stay under both strategies",
+            fix="give the range of the score, or state which strategy never keeps a relationship",
+        )
+    return score_range[0] - score_range[1], score_range[1] - score_range[0]
+
+
 def _bootstrap(
-    arms: tuple[_Arm, _Arm],
-    groups: int,
-    monotone: Monotone | None,
-    score_range: tuple[float, float] | None,
-    draws: int,
-    rng: np.random.Generator,
-) -> tuple[tuple[float, float], int]:
-    """Standard errors of both bounds over samples of whole clusters, and how many samples had none."""
+    arms: tuple[_Arm, _Arm], groups: int, monotone: Monotone | None, draws: int, rng: np.random.Generator
+) -> tuple[tuple[float, float] | None, int]:
+    """Standard errors of both bounds over samples of whole clusters, None if too few have bounds; how many have not."""
     lower, upper = [], []
     for first in range(0, draws, DRAWS_AT_ONCE):
         some = range(min(DRAWS_AT_ONCE, draws - first))
         times = np.column_stack([np.bincount(rng.integers(0, groups, groups), minlength=groups) for _ in some])
-        found = _bounds(arms, times.astype(np.float64), monotone, score_range)
+        found = _bounds(arms, times.astype(np.float64), monotone)
         lower.append(found.lower)
         upper.append(found.upper)
     bounds = np.stack([np.concatenate(lower), np.concatenate(upper)])
     usable = np.isfinite(bounds).all(axis=0)
-    if usable.sum() < max(USABLE * draws, 2):
-        raise EstimationError(
-            "estimation.stratum_may_be_empty",
-            f"in {int((~usable).sum())} of {draws} bootstrap draws nobody is certain to stay under both strategies",
-            fix="give the range of the score, or state which strategy never keeps a relationship",
-        )
+    failed = int((~usable).sum())
+    if draws - failed < max(USABLE * draws, 2):
+        return None, failed
     low, high = bounds[:, usable].std(axis=1, ddof=1)
-    return (float(low), float(high)), int((~usable).sum())
+    return (float(low), float(high)), failed
 
 
-def _imbens_manski(width: float, errors: tuple[float, float], df: float, level: float) -> tuple[float, float]:
-    """How far the interval reaches beyond both bounds: c standard errors, c solving their equation (7) in t for z."""
+def _interval(lower: float, upper: float, errors: tuple[float, float], df: float, level: float) -> tuple[float, float]:
+    """Both bounds and c standard errors beyond, c solving Imbens and Manski's equation (7) in t for z."""
     from scipy.optimize import brentq
 
     largest = max(errors)
@@ -376,11 +378,11 @@ def _imbens_manski(width: float, errors: tuple[float, float], df: float, level: 
             "the outcome leaves no variation for a standard error",
             fix="describe, do not estimate",
         )
-    least, most = float(stdtrit(df, level)), float(stdtrit(df, (1 + level) / 2))
-    reach = max(width, 0.0) / largest
+    reach = max(upper - lower, 0.0) / largest
 
     def missed(c: float) -> float:
         return float(stdtr(df, c + reach) - stdtr(df, -c)) - level
 
-    c = float(brentq(missed, least - 1e-9, most + 1e-9))
-    return c * errors[0], c * errors[1]
+    one_sided, two_sided = float(stdtrit(df, level)), float(stdtrit(df, (1 + level) / 2))
+    c = float(brentq(missed, one_sided - 1e-9, two_sided + 1e-9))
+    return lower - c * errors[0], upper + c * errors[1]

@@ -34,7 +34,7 @@ def drawn(
         / hazard
         for hazard in (np.take(EVENT_HAZARD, treated.astype(int)), OTHER_HAZARD)
     )
-    seen = rng.uniform(60, 400, clusters.size) if censored else np.full(clusters.size, 400.0)
+    seen = rng.uniform(60, 600, clusters.size) if censored else np.full(clusters.size, 600.0)
     time = np.minimum(np.minimum(event_time, other_time), seen)
     cause = np.where(time == event_time, 1, np.where(time == other_time, 2, 0))
     weights = np.where(treated, 1.0, rng.choice([0.25, 0.5, 1.0], clusters.size))
