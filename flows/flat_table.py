@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,7 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         f"  {result.estimand}, {result.method}, {result.n_rows} rows",
         f"  estimate {effect.value:.4f}, {effect.level:.0%} interval {effect.lower:.4f} to {effect.upper:.4f}"
         + (f", {result.n_sets} sets" if result.n_sets is not None else ""),
+        *_beside(result),
     ]
     if study.published:
         lines.append(f"  {'quantity':<10}{'here':>14}{'published':>14}   agrees   source")
@@ -92,9 +94,25 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
             f"   {'yes' if agrees else 'NO':<6}   {line.source}"
         )
         published.append({"quantity": line.quantity, "here": value, "published": line.value, "agrees": agrees})
-    worst = max((abs(row.smd_after) for row in result.balance), default=0.0)
-    lines.append(f"  largest standardised difference after adjustment: {worst:.3f}")
+    if result.balance:
+        worst = max(abs(row.smd_after) for row in result.balance)
+        lines.append(f"  largest standardised difference after adjustment: {worst:.3f}")
+    else:
+        lines.append("  nothing but the model of the outcome makes the groups comparable: no balance to show")
+    lines += [f"  note: {note}" for note in result.notes]
     return "\n".join(lines), _as_value(study, result, published)
+
+
+def _beside(result: FlatResult) -> list[str]:
+    """The two means and the ratio of risks, from estimators that give them."""
+    lines = []
+    if result.means is not None:
+        one, zero = (f"{mean.value:.4f} (standard error {mean.std_error:.4f})" for mean in result.means)
+        lines.append(f"  mean had all been treated {one}, had none {zero}")
+    if result.log_ratio is not None:
+        value, lower, upper = (exp(x) for x in (result.log_ratio.value, result.log_ratio.lower, result.log_ratio.upper))
+        lines.append(f"  ratio {value:.4f}, {result.log_ratio.level:.0%} interval {lower:.4f} to {upper:.4f}")
+    return lines
 
 
 def _as_value(study: FlatTableStudy, result: FlatResult, published: list[dict[str, Any]]) -> dict[str, Any]:
@@ -106,6 +124,9 @@ def _as_value(study: FlatTableStudy, result: FlatResult, published: list[dict[st
         "std_error": result.effect.std_error,
         "lower": result.effect.lower,
         "upper": result.effect.upper,
+        "means": None if result.means is None else [mean.value for mean in result.means],
+        "ratio": None if result.log_ratio is None else exp(result.log_ratio.value),
         "sets": result.n_sets,
+        "notes": list(result.notes),
         "published": published,
     }

@@ -22,10 +22,31 @@ from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
 from causal.design.propensity.separation import separation
 from causal.design.propensity.terms import model_matrix
+from causal.effect.contrast import Contrast
+from causal.effect.doubly_robust.influence import MarginalMean
+from causal.effect.flat_models import (
+    Answer,
+    Table,
+    declared_estimand,
+    g_computed,
+    refuse_reuse,
+    standardised,
+    two_models,
+    units_of_error,
+)
 from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
 from causal.effect.weighted_estimates import WeightedEffect, weighted_difference
 from causal.errors import DesignError
-from causal.protocol.flat_table import FlatAnalysis, FlatColumns, FlatTableStudy
+from causal.protocol.flat_table import (
+    AugmentedWeighting,
+    Difference,
+    FlatAnalysis,
+    FlatColumns,
+    FlatTableStudy,
+    GComputation,
+    Standardisation,
+    TargetedLikelihood,
+)
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import PropensityWeighting
 
@@ -36,14 +57,35 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlatResult:
-    """The effect in one flat table; `n_sets` is None for weighting. `balance` is after adjustment beside before."""
+    """The effect in one flat table.
 
-    effect: LinearEffect | WeightedEffect
+    Attributes
+    ----------
+    effect
+        Treated minus comparison.
+    log_ratio
+        Log of the ratio of risks, from a logistic outcome model; otherwise None.
+    means
+        Mean outcome had all been treated, and had none, from estimators that give them; otherwise None.
+    estimand, method
+        Whose effect, and how it was found, in a few words.
+    n_rows, n_sets
+        Rows of the table; matched sets or strata, None without.
+    balance
+        After adjustment beside before; empty where nothing but a model of the outcome adjusts.
+    notes
+        What a reader should know of the estimate.
+    """
+
+    effect: LinearEffect | WeightedEffect | Contrast
+    log_ratio: Contrast | None
+    means: tuple[MarginalMean, MarginalMean] | None
     estimand: str
     method: str
     n_rows: int
     n_sets: int | None
     balance: tuple[BalanceRow, ...]
+    notes: tuple[str, ...]
 
 
 def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
@@ -62,37 +104,69 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
 def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     columns, analysis = study.columns, study.analysis
     _refuse_columns(frame, columns)
-    treated = treatment_of(frame, columns.treatment)
-    outcome = numbers(frame, columns.outcome)
     covariates, labels = design_columns(
         frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
     )
-    names = without_levels(labels, columns.categorical)
-    clusters = None if analysis.cluster is None else key_codes(frame, analysis.cluster)
-    propensity = _propensity(covariates, treated, names, clusters, analysis)
-    compared = compare(
+    table = Table(
+        outcome=numbers(frame, columns.outcome),
+        treated=treatment_of(frame, columns.treatment),
+        clusters=None if analysis.cluster is None else key_codes(frame, analysis.cluster),
+        covariates=covariates,
+        names=without_levels(labels, columns.categorical),
+        labels=labels,
+    )
+    compared = None if isinstance(analysis.estimator, Standardisation) else _compared(frame, table, analysis)
+    answer = _answer(table, compared, analysis)
+    return FlatResult(
+        effect=answer.effect,
+        log_ratio=answer.log_ratio,
+        means=answer.means,
+        estimand=estimand_label(compared, left_out=_left_out(table.treated, compared))
+        if compared is not None
+        else declared_estimand(analysis),
+        method=flat_method(analysis),
+        n_rows=table.outcome.size,
+        n_sets=int(np.unique(compared.set_id).size)
+        if compared is not None and isinstance(analysis.design, AnyMatching)
+        else None,
+        balance=balance_table(
+            covariates, labels, [1] * len(labels), table.treated, compared.weight, estimand=compared.estimand
+        )
+        if compared is not None
+        else (),
+        notes=answer.notes,
+    )
+
+
+def _compared(frame: pd.DataFrame, table: Table, analysis: FlatAnalysis) -> Comparison:
+    """The comparison the design makes."""
+    propensity = _propensity(table.covariates, table.treated, table.names, table.clusters, analysis)
+    return compare(
         analysis.design,
         Units(
-            treated=treated,
-            covariates=covariates,
-            names=names,
-            tiers=(1,) * len(names),
+            treated=table.treated,
+            covariates=table.covariates,
+            names=table.names,
+            tiers=(1,) * len(table.names),
             logit=propensity.logit,
             keys={name: key_codes(frame, name) for name in named_keys(analysis.design)},
             pairing=Pairing(exact=_joint(frame, analysis.exact)),
-            design_matrix=_design_matrix(covariates, names, clusters, propensity, analysis),
+            design_matrix=_design_matrix(table.covariates, table.names, table.clusters, propensity, analysis),
         ),
     )
-    return FlatResult(
-        effect=_effect(outcome, treated, compared, clusters, analysis),
-        estimand=estimand_label(compared, left_out=_left_out(treated, compared)),
-        method=flat_method(analysis),
-        n_rows=outcome.size,
-        n_sets=int(np.unique(compared.set_id).size) if isinstance(analysis.design, AnyMatching) else None,
-        balance=balance_table(
-            covariates, labels, [1] * len(labels), treated, compared.weight, estimand=compared.estimand
-        ),
-    )
+
+
+def _answer(table: Table, compared: Comparison | None, analysis: FlatAnalysis) -> Answer:
+    """What the estimator makes of the comparison, or of the whole table."""
+    match analysis.estimator:
+        case AugmentedWeighting() | TargetedLikelihood():
+            return two_models(table, analysis.estimator, analysis)
+        case Standardisation():
+            return standardised(table, analysis.estimator, analysis)
+    assert compared is not None
+    if isinstance(analysis.estimator, Difference):
+        return Answer(effect=_effect(table.outcome, table.treated, compared, table.clusters, analysis))
+    return g_computed(table, compared, analysis.estimator, analysis)
 
 
 def _propensity(
@@ -179,28 +253,35 @@ def _effect(
             "flat.estimated_weights", "matched sets are not weights with a model", fix="set standard_error to robust"
         )
     paired = analysis.standard_error == "paired"
-    if (clusters is None or paired) and np.unique(row).size < row.size:
-        raise DesignError(
-            "flat.reused",
-            "a unit used in several matched sets makes the sets depend on one another",
-            fix="match without replacement, or use robust errors and a cluster column that holds the sets together",
-        )
+    refuse_reuse(compared, clusters, paired=paired)
     if paired:
         return paired_difference(outcome[row], treated[row], sets=compared.set_id, level=level)
-    # Strata are few and large, and nobody in them was paired: without a cluster column each row stands for itself.
-    own = row if compared.grouping == "stratum" else compared.set_id
     return weighted_ancova(
         outcome[row],
         treated[row],
         None,
         weights=compared.row_weight,
-        clusters=own if clusters is None else clusters[row],
+        clusters=units_of_error(compared, clusters),
         level=level,
     )
 
 
 def flat_method(analysis: FlatAnalysis) -> str:
     """The method in a few words."""
+    match analysis.estimator:
+        case Standardisation():
+            return f"standardisation by a {analysis.estimator.outcome_model} model of the outcome"
+        case AugmentedWeighting() | TargetedLikelihood():
+            name = "augmented weighting" if analysis.estimator.method == "aipw" else "targeted likelihood"
+            folds = analysis.estimator.folds
+            return f"{name}, {'not cross-fitted' if folds is None else f'cross-fitted in {folds} folds'}"
+        case GComputation():
+            return f"{_design_words(analysis)}, with a {analysis.estimator.outcome_model} model of the outcome"
+        case Difference():
+            return _design_words(analysis)
+
+
+def _design_words(analysis: FlatAnalysis) -> str:
     design = analysis.design
     words = design.method.replace("_", " ")
     if isinstance(design, PropensityWeighting):

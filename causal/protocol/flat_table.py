@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from causal.protocol.base import ColumnName, Part, Sentence
 from causal.protocol.design import PropensityModel
 from causal.protocol.header import StudyHeader
 from causal.protocol.matching import AnyMatching
-from causal.protocol.weighting import AnyWeighting
+from causal.protocol.weighting import AnyWeighting, PropensityWeighting
 
 
 class PublishedValue(Part):
@@ -69,13 +69,107 @@ class FlatColumns(Part):
     """Columns that are no covariates and may serve as keys: to match exactly on, to prefer, to cluster by."""
 
 
+class Difference(Part):
+    """The difference between the groups as the design makes them comparable, without a model of the outcome."""
+
+    method: Literal["difference"]
+    """No model of the outcome."""
+
+
+class OutcomeRegression(Part):
+    """A regression of the outcome, averaged over a population under each treatment in turn."""
+
+    outcome_model: Literal["linear", "logistic"] = "linear"
+    """Least squares, or logistic regression for events; either gives a difference of means, events a ratio besides."""
+    interactions: tuple[ColumnName, ...] | None = None
+    """Covariates whose slope may differ by treatment; all of them where this is not said."""
+    covariates_sampled: bool = False
+    """Whether the people in the table count as a sample of a larger population, or are the population."""
+
+
+class Standardisation(OutcomeRegression):
+    """A regression of the outcome in the table as it is; the design says only whose effect is estimated."""
+
+    method: Literal["standardisation"]
+    """A model of the outcome, and no other."""
+
+
+class GComputation(OutcomeRegression):
+    """A regression of the outcome in the matched or weighted rows, averaged over those the effect is about."""
+
+    method: Literal["g_computation"]
+    """A model of the outcome in what the design makes comparable."""
+
+
+class TwoModels(Part):
+    """A model of treatment and one of the outcome; right in large samples when one of the two is."""
+
+    outcome_model: Literal["linear", "ridge", "logistic", "boosting"] = "linear"
+    """Least squares, least squares with a penalty, logistic regression, or boosted trees."""
+    arms: Literal["separate", "pooled"] = "separate"
+    """One model of the outcome in each group, or one of both."""
+    interactions: tuple[ColumnName, ...] = ()
+    """With pooled arms: covariates whose slope may differ by treatment."""
+    folds: int | None = Field(default=5, ge=2, le=20)
+    """Folds of whole clusters for both models, so that no row is predicted from its own cluster; null for none."""
+    truncate: float = Field(default=0.01, ge=0, lt=0.5)
+    """Estimated probabilities closer to 0 or 1 are moved this far from it where a weight divides by them."""
+    seed: int | None = Field(default=None, ge=0)
+    """Seed of boosted trees of the outcome; needed for them only."""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.interactions and (self.arms == "separate" or self.outcome_model == "boosting"):
+            raise ValueError("interactions belong to one regression of both groups: set arms to pooled, or drop them")
+        if (self.outcome_model == "boosting") != (self.seed is not None):
+            raise ValueError("a seed belongs to outcome_model: boosting, which needs one")
+        return self
+
+
+class AugmentedWeighting(TwoModels):
+    """Propensity weighting, corrected by what a model of the outcome leaves unexplained."""
+
+    method: Literal["aipw"]
+    """Augmented inverse probability weighting."""
+
+
+class TargetedLikelihood(TwoModels):
+    """As aipw, for an outcome with a least and a largest possible value, which no estimated mean leaves."""
+
+    method: Literal["tmle"]
+    """Targeted maximum likelihood."""
+    outcome_model: Literal["linear", "ridge", "logistic", "boosting"] = "logistic"
+    """As in aipw; logistic regression of the outcome's place between its bounds keeps inside them by itself."""
+    lower: float
+    """Least value the outcome can have, by its definition."""
+    upper: float
+    """Largest value the outcome can have."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if not self.lower < self.upper:
+            raise ValueError("lower must be below upper")
+        return self
+
+
+AnyEstimator = Difference | GComputation | Standardisation | AugmentedWeighting | TargetedLikelihood
+"""Every way from a comparison to a number."""
+DIFFERENCE = Difference(method="difference")
+EVERYBODY = PropensityWeighting(method="propensity", estimand="ATE")
+
+
 class FlatAnalysis(Part):
-    """Matching or weighting."""
+    """Matching or weighting, and how the number follows."""
 
     propensity: PropensityModel = PropensityModel()
     """How the probability of treatment is modelled."""
-    design: Annotated[AnyMatching | AnyWeighting, Field(discriminator="method")]
-    """Who is compared with whom, or with what weights."""
+    design: Annotated[AnyMatching | AnyWeighting, Field(discriminator="method")] = EVERYBODY
+    """Who is compared with whom, or with what weights.
+
+    Needed for the estimators difference and g_computation. Under standardisation, aipw and tmle it says whose effect is
+    estimated (propensity weights for ATT, ATC or ATE); everyone's where it is not said."""
+    estimator: Annotated[AnyEstimator, Field(discriminator="method")] = DIFFERENCE
+    """How the number follows; the plain difference where this is not said."""
     exact: tuple[ColumnName, ...] = ()
     """Columns on which compared rows agree exactly."""
     cluster: ColumnName | None = None
@@ -84,6 +178,33 @@ class FlatAnalysis(Part):
     """From the differences within pairs; robust; or robust and aware that the weights were estimated."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence level of the interval."""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.standard_error == "paired" and self.cluster is not None:
+            raise ValueError(
+                "a paired standard error follows the pairs and would not see the cluster column: set standard_error to "
+                "robust, or drop cluster"
+            )
+        method = self.estimator.method
+        if method != "difference" and self.standard_error != "robust":
+            raise ValueError(f"the standard error of {method} is robust: set standard_error to robust")
+        if method in ("difference", "g_computation"):
+            if "design" not in self.model_fields_set:
+                raise ValueError(f"the estimator {method} needs a design: who is compared with whom")
+            return self
+        plain = PropensityWeighting(method="propensity", estimand=getattr(self.design, "estimand", "ATE"))
+        if self.design != plain or plain.estimand not in ("ATT", "ATC", "ATE"):
+            raise ValueError(
+                f"{method} uses everybody in the table: leave design out, or say whose effect by "
+                "{method: propensity, estimand: ATT, ATC or ATE} and nothing else"
+            )
+        if isinstance(self.estimator, TwoModels):
+            if self.propensity.cross_fit is not None:
+                raise ValueError(f"the folds of {method} hold for both models: drop cross_fit under propensity")
+            if self.propensity.sampling_fraction is not None:
+                raise ValueError(f"{method} knows no sample of the untreated: drop sampling_fraction")
+        return self
 
 
 class FlatTableStudy(Part):
@@ -105,3 +226,11 @@ class FlatTableStudy(Part):
     """How the number is computed."""
     published: tuple[PublishedValue, ...] = ()
     """Numbers this analysis should reproduce."""
+
+    @model_validator(mode="after")
+    def _interactions_are_covariates(self) -> Self:
+        known = {*self.columns.numeric, *self.columns.categorical}
+        named = getattr(self.analysis.estimator, "interactions", None) or ()
+        if unknown := sorted(set(named) - known):
+            raise ValueError(f"interactions of the estimator that are no covariates: {', '.join(unknown)}")
+        return self

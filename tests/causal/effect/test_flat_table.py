@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
+from causal.design.propensity.fit import fit_propensity
+from causal.effect.contrast import Contrast
+from causal.effect.doubly_robust.aipw import aipw
+from causal.effect.doubly_robust.outcome_model import OutcomeModel
+from causal.effect.doubly_robust.tmle import tmle
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.effect.matched_estimates import LinearEffect
-from causal.errors import DesignError
+from causal.effect.standardisation import g_computation
+from causal.errors import DesignError, EstimationError
 from causal.protocol import STUDY, FlatTableStudy
-from flows.flat_table import read_flat
+from flows.flat_table import analyse, read_flat
 from flows.study_file.load import load_study
 
 EXAMPLES = Path(__file__).parents[3] / "configs" / "studies" / "examples"
@@ -227,11 +234,12 @@ def test_a_name_without_a_number_behind_it_is_refused(design: dict[str, Any], co
 
 
 def test_reused_units_are_no_pairs() -> None:
-    """A paired error of sets that share units would be too small, whether or not there is a cluster column."""
+    """A paired error of sets that share units would be too small; one beside a cluster column would not know of it."""
     frame, study = clustered()
     reused = GREEDY | {"replacement": True}
-    for cluster in (None, "clinician"):
-        assert refused(frame, study, design=reused, standard_error="paired", cluster=cluster).code == "flat.reused"
+    assert refused(frame, study, design=reused, standard_error="paired").code == "flat.reused"
+    with pytest.raises(ValidationError, match="would not see the cluster column"):
+        run(frame, study, design=reused, standard_error="paired", cluster="clinician")
 
 
 def test_scores_are_those_of_the_population() -> None:
@@ -294,3 +302,193 @@ def test_estimated_weights_need_maximum_likelihood(propensity: dict[str, Any]) -
     """Where the estimating equations are not those of maximum likelihood, nothing is said about the estimation."""
     said = refused(*clustered(), design=WEIGHTING, standard_error="estimated_weights", propensity=propensity)
     assert said.code == "flat.estimated_weights"
+
+
+# Estimators with a model of the outcome.
+
+EVERYONE: dict[str, Any] = {"method": "propensity", "estimand": "ATE"}
+ROBUST: dict[str, Any] = {"standard_error": "robust"}
+
+
+@pytest.mark.parametrize("name", ["nhefs_doubly_robust", "nhefs_standardisation"])
+def test_examples_reproduce_what_is_published(name: str) -> None:
+    """The two examples run from their files, and every published value agrees."""
+    path = EXAMPLES / f"{name}.yaml"
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    text, value = analyse(study, path)
+    assert [line["agrees"] for line in value["published"]] == [True] * len(study.published)
+    assert study.published
+    assert "NO" not in text
+    one, zero = value["means"]
+    assert one - zero == pytest.approx(value["estimate"], rel=1e-9)
+
+
+def plain(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outcome, arm and the one covariate of the table with clinicians."""
+    return frame["score"].to_numpy(), frame["treated"].to_numpy() == 1, frame[["age"]].to_numpy()
+
+
+@pytest.mark.parametrize("estimand", ["ATT", "ATC", "ATE"])
+def test_two_models_follow_the_study(estimand: Any) -> None:
+    """AIPW and TMLE get the estimand, the clusters, the folds and the models that the file declares."""
+    frame, study = clustered()
+    y, arm, x = plain(frame)
+    clusters = pd.factorize(frame["clinician"])[0]
+    design = {"method": "propensity", "estimand": estimand}
+    pooled = {"arms": "pooled", "interactions": ("age",), "folds": 4, "truncate": 0.02}
+    model = OutcomeModel(arms="pooled", interactions=("age",))
+    common: dict[str, Any] = {
+        "names": ("age",),
+        "estimand": estimand,
+        "clusters": clusters,
+        "folds": 4,
+        "truncate": 0.02,
+    }
+    said = {"design": design, "cluster": "clinician", **ROBUST}
+    found = run(frame, study, estimator={"method": "aipw"} | pooled, **said)
+    assert found.effect == aipw(y, arm, x, outcome_model=model, **common).effect
+    bounded = {"method": "tmle", "lower": -20, "upper": 30, "outcome_model": "linear"} | pooled
+    targeted = run(frame, study, estimator=bounded, **said)
+    assert targeted.effect == tmle(y, arm, x, outcome_model=model, bounds=(-20, 30), **common).effect
+    assert (found.estimand, found.method) == (estimand, "augmented weighting, cross-fitted in 4 folds")
+    assert (targeted.method, targeted.n_sets) == ("targeted likelihood, cross-fitted in 4 folds", None)
+    assert found.means is not None
+    assert found.balance
+
+
+def test_trees_of_the_outcome_need_a_seed() -> None:
+    """Trees of the outcome ask for a seed, and give the same answer twice."""
+    frame, study = clustered()
+    trees = {"method": "aipw", "outcome_model": "boosting", "seed": 1}
+    one, other = (run(frame, study, estimator=trees, **ROBUST).effect for _ in range(2))
+    assert one == other
+    with pytest.raises(ValidationError, match="a seed belongs to outcome_model"):
+        run(frame, study, estimator=trees | {"seed": None}, **ROBUST)
+
+
+def test_standardisation_of_the_whole_table() -> None:
+    """Everyone where nothing is said; the treated by a design; events have a ratio besides; no balance is claimed."""
+    frame, study = clustered()
+    frame["score"] = (frame["score"] > frame["score"].median()).astype(int)
+    y, arm, x = plain(frame)
+    logistic = {"method": "standardisation", "outcome_model": "logistic"}
+    found = run(frame, study, estimator=logistic, cluster="clinician", **ROBUST)
+    clusters = pd.factorize(frame["clinician"])[0]
+    by_hand = g_computation(y.astype(float), arm, x, None, clusters, names=("age",), estimand="ATE", family="logistic")
+    assert (found.effect, found.log_ratio) == (by_hand.effect, by_hand.log_ratio)
+    assert (found.estimand, found.n_sets, found.balance) == ("ATE", None, ())
+    treated = run(frame, study, estimator=logistic, design=WEIGHTING, **ROBUST)
+    assert (treated.estimand, treated.effect.value != found.effect.value) == ("ATT", True)
+
+
+def test_g_computation_after_matching_is_r_s() -> None:
+    """LaLonde, 1:1 within a caliper: MatchIt and marginaleffects (R 4.2.2) find 1347.437885 by the same model."""
+    design = {"method": "greedy", "ratio": 1, "caliper": CALIPER}
+    found = analysed("lalonde", design=design, estimator={"method": "g_computation"}, **ROBUST)
+    assert (found.effect.value, found.n_sets) == (pytest.approx(1347.43788487814, rel=1e-9), 117)
+    assert isinstance(found.effect, Contrast)
+    assert found.method == "greedy 1:1, highest first, with a linear model of the outcome"
+    assert found.balance
+
+
+@pytest.mark.parametrize("estimand", ["ATT", "ATC", "ATE", "ATO"])
+def test_g_computation_in_weighted_rows(estimand: str) -> None:
+    """Weights make the arms comparable; the average is over people, under overlap weights over the weights."""
+    frame, study = clustered()
+    y, arm, x = plain(frame)
+    found = run(
+        frame,
+        study,
+        design={"method": "propensity", "estimand": estimand},
+        estimator={"method": "g_computation"},
+        **ROBUST,
+    )
+    weight = np.ones(y.size)
+    for e in [fit_propensity(x, arm, names=("age",)).probability]:
+        both = {"ATT": (1, e / (1 - e)), "ATC": ((1 - e) / e, 1), "ATE": (1 / e, 1 / (1 - e)), "ATO": (1 - e, e)}
+        weight = np.where(arm, *both[estimand])
+    people = {"ATT": arm, "ATC": ~arm, "ATE": np.ones(y.size), "ATO": weight}[estimand]
+    means = []
+    for rows in (arm, ~arm):
+        slope, intercept = np.polyfit(x[rows, 0], y[rows], 1, w=np.sqrt(weight[rows]))
+        means.append(np.average(intercept + slope * x[:, 0], weights=people))
+    assert found.effect.value == pytest.approx(means[0] - means[1], rel=1e-7)
+    assert found.notes == ("the standard error takes the weights for known",)
+
+
+def test_g_computation_of_reused_units_needs_a_cluster() -> None:
+    """As for the plain difference."""
+    frame, study = clustered()
+    reused = GREEDY | {"replacement": True}
+    regression = {"method": "g_computation"}
+    assert refused(frame, study, design=reused, estimator=regression, **ROBUST).code == "flat.reused"
+    held = run(frame, study, design=reused, estimator=regression, cluster="clinician", **ROBUST)
+    assert held.effect.df < 25
+
+
+def test_strata_are_no_clusters_of_a_regression() -> None:
+    """LaLonde in six strata: rows stand for themselves, and the effect is R's, 1723.859683."""
+    strata = {"method": "subclassification", "subclasses": 6}
+    found = analysed("lalonde", design=strata, estimator={"method": "g_computation"}, **ROBUST)
+    assert found.effect.value == pytest.approx(1723.85968346227, rel=1e-9)
+    assert found.effect.df > 50
+
+
+def test_an_interaction_with_a_category_is_one_with_all_its_indicators() -> None:
+    """LaLonde: naming race lets both of its slopes differ by treatment, naming it beside the numbers is naming all."""
+    everything = ("age", "educ", "married", "nodegree", "re74", "re75", "race")
+    whole = {"design": EVERYONE, **ROBUST}
+    found, all_of_them, race, none = (
+        analysed("lalonde", estimator={"method": "standardisation", "interactions": named}, **whole).effect.value
+        for named in (everything, None, ("race",), ())
+    )
+    assert found == all_of_them
+    assert len({found, race, none}) == 3
+
+
+@pytest.mark.parametrize(
+    ("analysis", "said"),
+    [
+        ({"design": GREEDY, "standard_error": "paired", "cluster": "clinician"}, "would not see the cluster column"),
+        ({"standard_error": "robust"}, "needs a design"),
+        ({"estimator": {"method": "g_computation"}, "standard_error": "robust"}, "needs a design"),
+        ({"estimator": {"method": "aipw"}, "standard_error": "paired"}, "set standard_error to robust"),
+        (
+            {"design": WEIGHTING, "estimator": {"method": "g_computation"}, "standard_error": "estimated_weights"},
+            "set standard_error to robust",
+        ),
+        ({"design": GREEDY, "estimator": {"method": "tmle", "lower": 0, "upper": 1}, **ROBUST}, "uses everybody"),
+        ({"design": WEIGHTING | {"estimand": "ATO"}, "estimator": {"method": "aipw"}, **ROBUST}, "uses everybody"),
+        (
+            {"design": WEIGHTING | {"stabilised": True}, "estimator": {"method": "standardisation"}, **ROBUST},
+            "uses everybody",
+        ),
+        ({"estimator": {"method": "aipw"}, "propensity": {"cross_fit": 5}, **ROBUST}, "drop cross_fit"),
+        ({"estimator": {"method": "aipw"}, "propensity": {"sampling_fraction": 0.5}, **ROBUST}, "drop sampling"),
+        ({"estimator": {"method": "aipw", "interactions": ("age",)}, **ROBUST}, "set arms to pooled"),
+        ({"estimator": {"method": "tmle", "lower": 1, "upper": 1}, **ROBUST}, "lower must be below upper"),
+        (
+            {"estimator": {"method": "standardisation", "interactions": ("agee",)}, **ROBUST},
+            "interactions of the estimator that are no covariates: agee",
+        ),
+    ],
+)
+def test_what_a_study_cannot_mean(analysis: dict[str, Any], said: str) -> None:
+    """Parts that exclude each other, or would be ignored, are refused before any data are read."""
+    frame, study = clustered()
+    with pytest.raises(ValidationError, match=said):
+        run(frame, study, **analysis)
+
+
+def test_refusals_of_estimators_hold_no_category() -> None:
+    """A doctor who saw treated people only is named by column, under every estimator that needs scores."""
+    for method in ({"method": "aipw"}, {"method": "tmle", "lower": -50, "upper": 50}):
+        said = refused(*with_doctors(), estimator=method, **ROBUST)
+        assert said.code == "design.separation"
+        assert "Dr " not in str(said)
+    frame, study = with_doctors()
+    with pytest.raises(EstimationError) as refusal:
+        run(frame, study, estimator={"method": "standardisation"}, **ROBUST)
+    assert refusal.value.code == "estimation.not_estimable"
+    assert "Dr " not in str(refusal.value)

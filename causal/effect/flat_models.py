@@ -1,0 +1,168 @@
+"""Estimators of a flat table that model the outcome, in the words of its study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.design.compare import Comparison, engine_model
+from causal.effect.contrast import Contrast
+from causal.effect.doubly_robust.aipw import aipw
+from causal.effect.doubly_robust.influence import Estimand, MarginalMean
+from causal.effect.doubly_robust.outcome_model import OutcomeModel
+from causal.effect.doubly_robust.tmle import tmle
+from causal.effect.matched_estimates import LinearEffect
+from causal.effect.standardisation import g_computation
+from causal.effect.weighted_estimates import WeightedEffect
+from causal.errors import DesignError
+from causal.protocol.flat_table import (
+    AugmentedWeighting,
+    FlatAnalysis,
+    GComputation,
+    OutcomeRegression,
+    Standardisation,
+    TargetedLikelihood,
+)
+from causal.protocol.weighting import PropensityWeighting
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an estimator gives: the effect, the log ratio of risks, the two means, and what to know of them."""
+
+    effect: LinearEffect | WeightedEffect | Contrast
+    log_ratio: Contrast | None = None
+    means: tuple[MarginalMean, MarginalMean] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table:
+    """The columns of a study: (n,) outcome, arm and cluster codes or None, (n, p) covariates and their names.
+
+    `labels` name categories, for the balance table alone; `names` number them, for whatever a refusal may print.
+    """
+
+    outcome: FloatArray
+    treated: BoolArray
+    clusters: IntArray | None
+    covariates: FloatArray
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def g_computed(table: Table, compared: Comparison, estimator: GComputation, analysis: FlatAnalysis) -> Answer:
+    """Regression of the compared rows, by their weights, averaged over whom the design is about."""
+    row, weight = compared.row, compared.row_weight
+    # The populations of ATO and ATM are made out of both arms by the weights; others are people, each counted once.
+    of_weights = compared.estimand in ("ATO", "ATM")
+    estimand: Estimand = compared.estimand if compared.estimand in ("ATT", "ATC", "ATE") else "ATE"
+    if compared.weights is None:
+        refuse_reuse(compared, table.clusters, paired=False)
+        return _regressed(table, estimator, analysis, row, weight, units_of_error(compared, table.clusters), estimand)
+    people = weight if of_weights else np.ones(row.size)
+    clusters = None if table.clusters is None else table.clusters[row]
+    answer = _regressed(table, estimator, analysis, row, weight, clusters, estimand, people)
+    return replace(answer, notes=("the standard error takes the weights for known", *answer.notes))
+
+
+def standardised(table: Table, estimator: Standardisation, analysis: FlatAnalysis) -> Answer:
+    """Regression of the whole table, averaged over whom the design is about."""
+    everyone = np.arange(table.outcome.size, dtype=np.int64)
+    return _regressed(table, estimator, analysis, everyone, None, table.clusters, declared_estimand(analysis))
+
+
+def _regressed(
+    table: Table,
+    estimator: OutcomeRegression,
+    analysis: FlatAnalysis,
+    row: IntArray,
+    weights: FloatArray | None,
+    clusters: IntArray | None,
+    estimand: Estimand,
+    target: FloatArray | None = None,
+) -> Answer:
+    found = g_computation(
+        table.outcome[row],
+        table.treated[row],
+        table.covariates[row],
+        weights,
+        clusters,
+        names=table.names,
+        estimand=estimand,
+        target=target,
+        family=estimator.outcome_model,
+        interactions=None if estimator.interactions is None else _terms(table, estimator.interactions),
+        covariates_sampled=estimator.covariates_sampled,
+        level=analysis.level,
+    )
+    dropped = f"left out of the outcome model, determined by others: {', '.join(found.aliased)}"
+    return Answer(
+        effect=found.effect,
+        log_ratio=found.log_ratio,
+        means=(found.mean_treated, found.mean_comparison),
+        notes=(dropped,) if found.aliased else (),
+    )
+
+
+def two_models(table: Table, estimator: AugmentedWeighting | TargetedLikelihood, analysis: FlatAnalysis) -> Answer:
+    """The effect by the two models, on the propensity model the study declares."""
+    interactions = _terms(table, estimator.interactions)
+    outcome_model = OutcomeModel(kind=estimator.outcome_model, arms=estimator.arms, interactions=interactions)
+    estimate = (
+        aipw if isinstance(estimator, AugmentedWeighting) else partial(tmle, bounds=(estimator.lower, estimator.upper))
+    )
+    found = estimate(
+        table.outcome,
+        table.treated,
+        table.covariates,
+        names=table.names,
+        estimand=declared_estimand(analysis),
+        clusters=table.clusters,
+        folds=estimator.folds,
+        propensity_model=engine_model(analysis.propensity),
+        outcome_model=outcome_model,
+        truncate=estimator.truncate,
+        rng=np.random.default_rng([estimator.seed or 0, analysis.propensity.seed or 0]),
+        level=analysis.level,
+    )
+    return Answer(effect=found.effect, means=(found.mean_treated, found.mean_comparison), notes=found.notes)
+
+
+def declared_estimand(analysis: FlatAnalysis) -> Estimand:
+    """Whose effect an estimator of the whole table is asked for."""
+    estimand = analysis.design.estimand if isinstance(analysis.design, PropensityWeighting) else None
+    assert estimand in ("ATT", "ATC", "ATE")
+    return estimand
+
+
+def _terms(table: Table, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the terms that columns of the study enter as: numbers as they are, all indicators of categories."""
+    return tuple(name for name in table.names if name in columns or name.split(": ")[0] in columns)
+
+
+def refuse_reuse(compared: Comparison, clusters: IntArray | None, *, paired: bool) -> None:
+    """Refuse sets that share units where nothing in the standard error knows of it."""
+    if (clusters is None or paired) and np.unique(compared.row).size < compared.row.size:
+        raise DesignError(
+            "flat.reused",
+            "a unit used in several matched sets makes the sets depend on one another",
+            fix="match without replacement, or use robust errors and a cluster column that holds the sets together",
+        )
+
+
+def units_of_error(compared: Comparison, clusters: IntArray | None) -> IntArray:
+    """Units (m,) of the standard error of matched rows: the cluster column's, or else the sets.
+
+    Strata are few and large, and nobody in them was paired: without a cluster column each row stands for itself.
+    """
+    if clusters is not None:
+        return clusters[compared.row]
+    return compared.row if compared.grouping == "stratum" else compared.set_id
