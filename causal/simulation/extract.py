@@ -14,12 +14,14 @@ from causal.errors import StudyFileError
 from causal.simulation.course import Course, plan_course
 from causal.simulation.dirt import soil
 from causal.simulation.draws import draw
+from causal.simulation.happenings import Happenings, happenings
 from causal.simulation.identifiers import opaque_ids
+from causal.simulation.mechanisms import NO_RATING
 from causal.simulation.parameters import CHUNK_PATIENTS, PERIODS, SimulationParameters
 from causal.simulation.scene import Scene
-from causal.simulation.tables_contacts import encounters_table, measures_table, second_provider
+from causal.simulation.tables_contacts import encounters_table, measures_table
 from causal.simulation.tables_people import diagnoses_table, episodes_table, hospitalizations_table, patients_table
-from causal.simulation.tables_threat import threat_tables
+from causal.simulation.tables_threat import protective_actions_table, threat_assessments_table, truth_table
 from causal.simulation.tables_world import world_tables
 from causal.simulation.trajectories import Paths, advance
 from causal.simulation.world import build_world
@@ -64,6 +66,16 @@ def simulate_chunks(parameters: SimulationParameters, patients: int, seed: int) 
     StudyFileError
         Not a positive number of patients, or a negative seed.
     """
+    for scene in scenes(parameters, patients, seed):
+        what = happenings(scene)
+        frames, faults = soil(_tables(scene, what), parameters.dirt, number=scene.number, key=scene.key, rng=scene.dirt)
+        if scene.number == 0:
+            frames |= world_tables(scene.world, scene.clinic_ids, scene.clinician_ids)
+        yield SimulatedChunk(tables=frames, truth=truth_table(scene, what.assessments), dirt=faults)
+
+
+def scenes(parameters: SimulationParameters, patients: int, seed: int) -> Iterator[Scene]:
+    """Simulate chunks of people as they happened, before anything is recorded; raises as `simulate_chunks`."""
     _check_size(patients, seed)
     chunks = -(-patients // CHUNK_PATIENTS)
     world_stream, id_stream, *streams = np.random.SeedSequence(seed).spawn(2 + chunks)
@@ -75,7 +87,7 @@ def simulate_chunks(parameters: SimulationParameters, patients: int, seed: int) 
         process, record, dirt = (np.random.default_rng(child) for child in stream.spawn(3))
         people = np.arange(number * CHUNK_PATIENTS, min((number + 1) * CHUNK_PATIENTS, patients))
         course = plan_course(parameters, world, people, draw(len(people), process))
-        scene = Scene(
+        yield Scene(
             number=number,
             parameters=parameters,
             world=world,
@@ -83,15 +95,11 @@ def simulate_chunks(parameters: SimulationParameters, patients: int, seed: int) 
             factual=factual_paths(parameters, course),
             person_ids=opaque_ids("p", people, key),
             clinician_ids=clinician_ids,
+            clinic_ids=clinic_ids,
             key=key,
             rng=record,
+            dirt=dirt,
         )
-        frames = _tables(scene)
-        truth = frames.pop("truth")
-        frames, faults = soil(frames, parameters.dirt, number=number, key=key, rng=dirt)
-        if number == 0:
-            frames |= world_tables(world, clinic_ids, clinician_ids)
-        yield SimulatedChunk(tables=frames, truth=truth, dirt=faults)
 
 
 def simulate(parameters: SimulationParameters, patients: int, seed: int) -> Simulated:
@@ -126,18 +134,19 @@ def factual_paths(parameters: SimulationParameters, course: Course) -> Paths:
         start=np.zeros(people, dtype=np.int64),
         steps=PERIODS,
         earlier=np.full((people, 2), np.nan),
+        before=np.full(people, NO_RATING),
     )
 
 
-def _tables(scene: Scene) -> dict[str, pd.DataFrame]:
-    second = second_provider(scene)
+def _tables(scene: Scene, what: Happenings) -> dict[str, pd.DataFrame]:
     return {
-        "patients": patients_table(scene),
-        "encounters": encounters_table(scene, second),
-        **threat_tables(scene),
-        "measures": measures_table(scene, second),
-        "diagnoses": diagnoses_table(scene),
-        "hospitalizations": hospitalizations_table(scene),
+        "patients": patients_table(scene, what.registrations),
+        "encounters": encounters_table(scene, what.contacts),
+        "threat_assessments": threat_assessments_table(scene, what.assessments),
+        "protective_actions": protective_actions_table(scene, what.assessments, what.actions),
+        "measures": measures_table(scene, what.forms),
+        "diagnoses": diagnoses_table(scene, what.diagnoses),
+        "hospitalizations": hospitalizations_table(scene, what.stays),
         "episodes": episodes_table(scene),
     }
 

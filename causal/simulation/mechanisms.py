@@ -40,12 +40,18 @@ def warning_effect(parameters: SimulationParameters, days: NDArray[np.float64]) 
     return np.interp(days, [0, 30, 90, 180, 360], [at_30, at_30, at_90, at_180, 0.0])
 
 
-def response_probability(parameters: SimulationParameters, alliance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability that a form is completed, given the current latent alliance."""
+def response_probability(
+    parameters: SimulationParameters, alliance: NDArray[np.float64], before: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probability that a form is completed, given the current latent alliance and the rating before an assessment.
+
+    `before` is the latest rating before the last assessment so far, `NO_RATING` where there was none.
+    """
     rate = parameters.response_rate
     if rate in (0.0, 1.0):
         return np.full(len(alliance), rate)
-    return expit(np.log(rate / (1 - rate)) - parameters.mnar * (alliance - 3.5))
+    silence = parameters.mnar * (alliance - 3.5) + parameters.mar * (before - NO_RATING)
+    return expit(np.log(rate / (1 - rate)) - silence)
 
 
 def at(values: NDArray[_Scalar], cell: NDArray[np.int64]) -> NDArray[_Scalar]:
@@ -81,16 +87,20 @@ def wai_form(course: Course, cell: NDArray[np.int64], alliance: NDArray[np.float
     )
 
 
-def warning_probability(
-    parameters: SimulationParameters, course: Course, cell: NDArray[np.int64], scores: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Probability of a warning after an assessment, given (rows, 3) observed scores of the last three periods.
+def latest_rating(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Latest of (rows, 3) observed scores of three periods; `NO_RATING` where there is none.
 
     Three periods are the 90 days: a rating of the period before them lies at least 91 days back.
     """
     recent = np.where(np.isnan(scores[:, 1]), scores[:, 0], scores[:, 1])
     recent = np.where(np.isnan(scores[:, 2]), recent, scores[:, 2])
-    observed = np.where(np.isnan(recent), NO_RATING, recent)
+    return np.where(np.isnan(recent), NO_RATING, recent)
+
+
+def warning_probability(
+    parameters: SimulationParameters, course: Course, cell: NDArray[np.int64], observed: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probability of a warning after an assessment, given the latest rating observed by then (rows,)."""
     judged = (1 - parameters.meas_error) * observed + parameters.meas_error * at(course.stable, cell)
     return expit(at(course.warning, cell) + parameters.alliance_on_warning * (judged - 3.5))
 

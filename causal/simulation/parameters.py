@@ -39,10 +39,12 @@ _PROBABILITIES = (
     "unlinked_share",
     "second_provider_share",
 )
+_COUNTS = {"clinicians_per_clinic": 100, "caseload": 10_000}
 _STANDARD_DEVIATIONS = ("clinic_sd", "clinician_sd", "patient_sd", "occasion_sd", "practice_sd")
 _SWITCHES = {
     "immortal": (0.0, 3.0),
     "mnar": (-5.0, 5.0),
+    "mar": (-5.0, 5.0),
     "positivity": (-5.0, 5.0),
     "clinician_confounding": (-1.0, 1.0),
     "dip": (-2.0, 2.0),
@@ -73,6 +75,8 @@ class SimulationParameters:
     clinician_sd: float = 0.20
     """Clustering: SD of clinicians' own alliance level v_j (doses 0, .20, .35)."""
     clinicians_per_clinic: int = 10
+    caseload: int = 33
+    """Mean number of patients of a clinician (six to eight parts in seven); a large one makes clinicians few."""
     patient_sd: float = 0.50
     occasion_sd: float = 0.38
     growth: float = 0.03
@@ -144,6 +148,9 @@ class SimulationParameters:
     """Assessments come later in care, so whoever is ever warned stayed long: rate times exp(dose (month - 6)/12)."""
     mnar: float = 0.0
     """Log-odds of not answering per point of current alliance (doses -.6, -1.2: the dissatisfied fall silent)."""
+    mar: float = 0.0
+    """The same per point of the latest rating before the last assessment: recorded, so that analyses can allow for it
+    (doses -.6, -1.2)."""
     clinician_confounding: float = 0.0
     """Correlation of readiness to warn r_j with alliance level v_j (dose -.4)."""
     meas_error: float = 0.0
@@ -161,9 +168,10 @@ class SimulationParameters:
                 _check_numbers(field.name, value, 3, "three numbers from -4 to 4, at 30, 90 and 180 days")
             elif field.name == "hidden_u":
                 _check_numbers(field.name, value, 2, "two numbers from -4 to 4, gamma and theta")
-            elif field.name == "clinicians_per_clinic":
-                if type(value) is not int or not 1 <= value <= 100:
-                    raise _refused(field.name, value, "a whole number from 1 to 100")
+            elif field.name in _COUNTS:
+                most = _COUNTS[field.name]
+                if type(value) is not int or not 1 <= value <= most:
+                    raise _refused(field.name, value, f"a whole number from 1 to {most}")
             elif field.name == "regime_change":
                 _check_regime_change(value)
             elif field.name == "null":

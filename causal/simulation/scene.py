@@ -28,12 +28,14 @@ class Scene:
     ----------
     number
         Running number of the chunk.
-    person_ids, clinician_ids
-        Ids of the chunk's people, and of all clinicians.
+    person_ids, clinician_ids, clinic_ids
+        Ids of the chunk's people, and of all clinicians and clinics.
     key
         Key of the id permutation.
     rng
         For what is recorded besides the causal process; nothing of the truth depends on it.
+    dirt
+        For faults injected afterwards.
     """
 
     number: int
@@ -43,8 +45,10 @@ class Scene:
     factual: Paths
     person_ids: pa.LargeStringArray
     clinician_ids: pa.LargeStringArray
+    clinic_ids: pa.LargeStringArray
     key: int
     rng: np.random.Generator
+    dirt: np.random.Generator
 
     def absolute(self, persons: NDArray[np.int64], seconds: Seconds) -> Seconds:
         """Seconds since 1970-01-01 of times counted from the midnight before each person's intake."""

@@ -21,7 +21,7 @@ Cells = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 _MINUTE = 60
 _MODALITIES = allowed(tables.ENCOUNTERS, "modality")
-_STATUSES = allowed(tables.ENCOUNTERS, "status")
+STATUSES = allowed(tables.ENCOUNTERS, "status")
 _OTHER_STATUS = (0.70, 0.12, 0.12, 0.06)
 _OTHER_CONTACTS = 0.20
 _THERAPIST_FORMS = 0.03
@@ -43,7 +43,7 @@ class SecondProvider:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Forms:
+class Forms:
     """Completed questionnaires of one kind, k rows; `answers` is (k, 12), -1 for items the instrument lacks."""
 
     kind: tuple[str, str, str]
@@ -75,8 +75,19 @@ def second_provider(scene: Scene) -> SecondProvider:
     )
 
 
-def encounters_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
-    """List the intake contact, the visit of each rating day, other contacts, and those with a second provider."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contacts:
+    """Contacts (k,) in no order: who met whom at what second since 1970-01-01; codes of status and modality."""
+
+    persons: NDArray[np.int64]
+    clinicians: NDArray[np.int64]
+    when: Seconds
+    status: NDArray[np.int64]
+    modality: NDArray[np.int64]
+
+
+def contacts(scene: Scene, second: SecondProvider) -> Contacts:
+    """Draw the intake contact, the visit of each rating day, other contacts, and those with a second provider."""
     course, rng = scene.course, scene.rng
     visit_person, visit_period = np.nonzero(scene.factual.present)
     other = rng.random(len(visit_person)) < _OTHER_CONTACTS
@@ -87,28 +98,40 @@ def encounters_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
     visit_at = course.rating_at[visit_person, visit_period] - 45 * _MINUTE
     persons = np.concatenate([everyone, visit_person, other_person, second.persons])
     at = np.concatenate([course.intake_second, visit_at, other_at, second.at - 45 * _MINUTE])
-    clinicians = np.concatenate([course.clinician[persons[: -len(second.persons) or None]], second.clinicians])
     status = np.zeros(len(persons), dtype=np.int64)
     others = slice(len(everyone) + len(visit_person), len(everyone) + len(visit_person) + k)
     status[others] = np.searchsorted(np.cumsum(_OTHER_STATUS)[:-1], rng.random(k), side="right")
-    modality = np.searchsorted([0.55, 0.90], rng.random(len(persons)), side="right")
-    at = scene.absolute(persons, at)
-    row = _by_person_and_time(persons, at)
+    return Contacts(
+        persons=persons,
+        clinicians=np.concatenate([course.clinician[persons[: -len(second.persons) or None]], second.clinicians]),
+        when=scene.absolute(persons, at),
+        status=status,
+        modality=np.searchsorted([0.55, 0.90], rng.random(len(persons)), side="right"),
+    )
+
+
+def encounters_table(scene: Scene, met: Contacts) -> pd.DataFrame:
+    """List the contacts on record by person and time."""
+    row = _by_person_and_time(met.persons, met.when)
     return pd.DataFrame(
         {
             "enc_id": text(scene.new_ids("e", len(row))),
-            "person_id": picked(scene.person_ids, persons[row]),
-            "clinician_id": picked(scene.clinician_ids, clinicians[row]),
-            "start_ts": instants(at[row]),
-            "modality": category(_MODALITIES, modality[row]),
-            "status": category(_STATUSES, status[row]),
+            "person_id": picked(scene.person_ids, met.persons[row]),
+            "clinician_id": picked(scene.clinician_ids, met.clinicians[row]),
+            "start_ts": instants(met.when[row]),
+            "modality": category(_MODALITIES, met.modality[row]),
+            "status": category(STATUSES, met.status[row]),
         }
     )
 
 
-def measures_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
-    """WAI-SR forms of patients, of some therapists and about second providers, and PHQ-9 forms."""
-    kinds = [_client_forms(scene), _therapist_forms(scene), _second_provider_forms(scene, second), _phq9_forms(scene)]
+def all_forms(scene: Scene, second: SecondProvider) -> tuple[Forms, ...]:
+    """Draw the WAI-SR forms of patients, of some therapists and about second providers, and the PHQ-9 forms."""
+    return (_client_forms(scene), _therapist_forms(scene), _second_provider_forms(scene, second), _phq9_forms(scene))
+
+
+def measures_table(scene: Scene, kinds: tuple[Forms, ...]) -> pd.DataFrame:
+    """List the forms of all kinds by person and time."""
     persons = np.concatenate([forms.persons for forms in kinds])
     at = np.concatenate([forms.at for forms in kinds])
     row = _by_person_and_time(persons, at)
@@ -138,12 +161,12 @@ def measures_table(scene: Scene, second: SecondProvider) -> pd.DataFrame:
     )
 
 
-def _client_forms(scene: Scene) -> _Forms:
+def _client_forms(scene: Scene) -> Forms:
     cells = _on_record(scene, scene.factual.answered)
     return _index_forms(scene, cells, ("wai_sr", "client", "patient"), scene.factual.items[cells], minutes=0)
 
 
-def _therapist_forms(scene: Scene) -> _Forms:
+def _therapist_forms(scene: Scene) -> Forms:
     """Give the clinician's own form on some rating days: correlated with the patient's alliance, but another thing."""
     rng = scene.rng
     asked = rng.random(scene.factual.present.shape, dtype=np.float32) < _THERAPIST_FORMS
@@ -152,16 +175,16 @@ def _therapist_forms(scene: Scene) -> _Forms:
     return _index_forms(scene, cells, ("wai_sr", "therapist", "clinician"), _fresh_answers(alliance, rng), minutes=15)
 
 
-def _phq9_forms(scene: Scene) -> _Forms:
+def _phq9_forms(scene: Scene) -> Forms:
     cells = _on_record(scene, scene.factual.present & scene.course.phq9_answered)
     answers = np.full((len(cells[0]), WAI_ITEMS), -1, dtype=np.int8)
     answers[:, :PHQ9_ITEMS] = scene.course.phq9_items[cells]
     return _index_forms(scene, cells, ("phq9", "std", "patient"), answers, minutes=5)
 
 
-def _second_provider_forms(scene: Scene, second: SecondProvider) -> _Forms:
+def _second_provider_forms(scene: Scene, second: SecondProvider) -> Forms:
     at = scene.absolute(second.persons, second.at)
-    return _Forms(
+    return Forms(
         kind=("wai_sr", "client", "patient"),
         persons=second.persons,
         clinicians=second.clinicians,
@@ -171,10 +194,10 @@ def _second_provider_forms(scene: Scene, second: SecondProvider) -> _Forms:
     )
 
 
-def _index_forms(scene: Scene, cells: Cells, kind: tuple[str, str, str], answers: Items, *, minutes: int) -> _Forms:
+def _index_forms(scene: Scene, cells: Cells, kind: tuple[str, str, str], answers: Items, *, minutes: int) -> Forms:
     """Make forms about the index relationship, `minutes` after the rating time; due from the period's day 3 on."""
     persons, periods = cells
-    return _Forms(
+    return Forms(
         kind=kind,
         persons=persons,
         clinicians=scene.course.clinician[persons],

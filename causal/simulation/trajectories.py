@@ -17,11 +17,13 @@ from causal.simulation.course import Course
 from causal.simulation.draws import WAI_ITEMS
 from causal.simulation.items import Items, item_mean
 from causal.simulation.mechanisms import (
+    NO_RATING,
     NOT_WARNED,
     STAYS,
     at,
     current_alliance,
     endings,
+    latest_rating,
     modification,
     response_probability,
     wai_form,
@@ -44,6 +46,8 @@ class Paths:
         (r, s, 12) WAI-SR answers the person would give; 0 once gone.
     answered
         (r, s) whether the form was completed.
+    before
+        (r, s) latest rating before the last assessment of an earlier step, `NO_RATING` where there was none.
     assessed, warned
         (r, s) an assessment took place; a warning followed it.
     first_warning
@@ -58,6 +62,7 @@ class Paths:
     alliance: NDArray[np.float64]
     items: Items
     answered: NDArray[np.bool_]
+    before: NDArray[np.float64]
     assessed: NDArray[np.bool_]
     warned: NDArray[np.bool_]
     first_warning: NDArray[np.int64]
@@ -77,6 +82,7 @@ def advance(
     start: NDArray[np.int64],
     steps: int,
     earlier: NDArray[np.float64],
+    before: NDArray[np.float64],
     forced: NDArray[np.bool_] | None = None,
     lasting: bool = False,
 ) -> Paths:
@@ -85,11 +91,13 @@ def advance(
     Parameters
     ----------
     persons, start
-        (r,) index into `course` and first period of each row; ``start + steps`` may not exceed the last period.
+        (r,) index into `course` and first period of each row.
     steps
-        How many periods.
+        How many periods; those after the last period of care are empty.
     earlier
         (r, 2) observed scores two and one periods before `start`, nan where there was none.
+    before
+        (r,) what `Paths.before` says at `start`.
     forced
         (r,) the warning decision at the first step; None lets the process decide. Later steps always decide themselves.
     lasting
@@ -101,8 +109,9 @@ def advance(
     factor = np.zeros(rows)
     warned_at = np.zeros(rows, dtype=np.int64)
     scores = np.column_stack([earlier, np.full((rows, steps), np.nan)])
+    before = before.copy()
     for step in range(steps):
-        row = np.flatnonzero(present)
+        row = np.flatnonzero(present & (start + step < PERIODS))
         cell = persons[row] * PERIODS + start[row] + step
         alliance = current_alliance(
             parameters,
@@ -113,12 +122,12 @@ def advance(
             factor=factor[row],
         )
         answers = wai_form(course, cell, alliance)
-        answered = at(course.draws.period.respond, cell) < response_probability(parameters, alliance)
+        answered = at(course.draws.period.respond, cell) < response_probability(parameters, alliance, before[row])
         scores[row, step + 2] = np.where(answered, item_mean(answers), np.nan)
+        observed = latest_rating(scores[row, step : step + 3])
         assessed = at(course.assessed, cell)
         decision = assessed & (
-            at(course.draws.period.warn, cell)
-            < warning_probability(parameters, course, cell, scores[row, step : step + 3])
+            at(course.draws.period.warn, cell) < warning_probability(parameters, course, cell, observed)
         )
         if step == 0 and forced is not None:
             decision = assessed & forced[row]
@@ -132,6 +141,8 @@ def advance(
         paths.alliance[row, step] = alliance
         paths.items[row, step] = answers
         paths.answered[row, step] = answered
+        paths.before[row, step] = before[row]
+        before[row[assessed]] = observed[assessed]
         paths.assessed[row, step] = assessed
         paths.warned[row, step] = warned
         first = warned & (paths.first_warning[row] == NOT_WARNED)
@@ -152,6 +163,7 @@ def _blank(rows: int, steps: int) -> Paths:
         alliance=np.full(shape, np.nan),
         items=np.zeros((*shape, WAI_ITEMS), dtype=np.int8),
         answered=np.zeros(shape, dtype=bool),
+        before=np.full(shape, NO_RATING),
         assessed=np.zeros(shape, dtype=bool),
         warned=np.zeros(shape, dtype=bool),
         first_warning=np.full(rows, NOT_WARNED),

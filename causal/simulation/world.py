@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from causal.simulation.parameters import SimulationParameters
 
-PATIENTS_PER_CLINICIAN = 33
-
 STATES = ("CA", "FL", "NY", "TX", "WA", "OH")
 TIME_ZONES = {
     "CA": "America/Los_Angeles",
@@ -77,8 +75,8 @@ class World:
 
 
 def build_world(parameters: SimulationParameters, patients: int, rng: np.random.Generator) -> World:
-    """Clinicians for `patients` people (25 to 40 each), clinics spread evenly over the states."""
-    clinicians = -(-patients // PATIENTS_PER_CLINICIAN)
+    """Clinicians for `patients` people (25 to 40 each, in the default caseload), clinics spread over the states."""
+    clinicians = -(-patients // parameters.caseload)
     clinics = -(-clinicians // parameters.clinicians_per_clinic)
     level, own = rng.standard_normal((2, clinicians))
     rho = parameters.clinician_confounding

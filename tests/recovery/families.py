@@ -21,27 +21,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from naive import ever_warned_contrast
-from performance import COVERAGE, LARGEST_BIAS, RATIO, Performance, performance
-from replicate import ESTIMANDS, Bench, Replicate, answer, open_bench
+from in_memory import cohort_of
+from performance import LARGEST_BIAS, RATIO, Performance, performance
+from replicate import ESTIMANDS, Replicate, flagship, one_study, record
 
-from causal.cohort.build import build_cohort
-from causal.errors import DesignError, EstimationError
 from causal.protocol import STUDY, OccasionStudy
-from causal.simulation import AS_OF, SimulationParameters, simulate
+from causal.simulation import SimulationParameters
 
 OVERLAPPING = SimulationParameters(positivity=0.35, warning_intercept=-3.4)
 PATIENTS = 7_500
+COVERAGE = (0.925, 0.975)
 ENTROPY = 20260722
 CALIPER = {"scale": "logit", "sd": "pooled_within", "width": 0.2}
 FEW = ("severity", "alliance_lag1")
@@ -112,25 +109,20 @@ def seeds(replicates: int) -> list[int]:
     return [int(child.generate_state(1, np.uint32)[0]) for child in children]
 
 
-def run_families(bench: Bench, names: Sequence[str], *, patients: int, seed: int) -> dict[str, Replicate]:
+def run_families(names: Sequence[str], *, patients: int, seed: int) -> dict[str, Replicate]:
     """Every family's answer from one simulated extract; a family that refuses is left out of this replicate."""
-    simulated = simulate(OVERLAPPING, patients, seed)
-    tables = bench.load(simulated.tables)
-    cohort = build_cohort(tables, bench.study, bench.instruments, bench.keep, as_of=AS_OF)
-    naive = ever_warned_contrast(simulated.tables)
-    found: dict[str, Replicate] = {}
-    for name, study in studies(bench.study, names).items():
-        try:
-            found[name] = answer(bench, study, cohort, tables, simulated.truth, naive=naive)
-        except (DesignError, EstimationError) as refusal:
-            say(f"refused: {name}: {refusal.code}\n")
-    return found
+    made = record(OVERLAPPING, patients, seed)
+    cohort = cohort_of(made, flagship())
+    found = {name: one_study(study, made, cohort) for name, study in studies(flagship(), names).items()}
+    for name, replicate in found.items():
+        if replicate.refused:
+            say(f"refused: {name}: {replicate.refused}\n")
+    return {name: replicate for name, replicate in found.items() if not replicate.refused}
 
 
 def run_share(names: Sequence[str], patients: int, todo: Sequence[int]) -> list[dict[str, Replicate]]:
-    """The replicates with these seeds, one after another on one engine."""
-    with tempfile.TemporaryDirectory() as scratch, open_bench(Path(scratch)) as bench:
-        return [run_families(bench, names, patients=patients, seed=seed) for seed in todo]
+    """The replicates with these seeds, one after another."""
+    return [run_families(names, patients=patients, seed=seed) for seed in todo]
 
 
 def judged(p: Performance) -> list[str]:
@@ -167,6 +159,7 @@ def table(found: Sequence[Mapping[str, Replicate]], names: Sequence[str]) -> boo
             continue
         for estimand in ESTIMANDS:
             p = performance(estimand, replicates)
+            assert p is not None
             missed = judged(p)
             fine = fine and not missed
             say(

@@ -1,37 +1,34 @@
-"""One replicate: simulate an extract, run the product's own stages on it, and set the answer beside the truth."""
+"""One replicate: simulate, build the comparison, open the outcomes, estimate, and set the answers beside the truth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from naive import ever_warned_contrast
+from in_memory import Recorded, cohort_of, ever_warned_contrast, facts_of, recorded_of, truth_of
+from settings import Setting
 
-from causal import tables as declared
-from causal.cohort.build import build_cohort
 from causal.design.build import build_design
+from causal.design.groups import build_groups
 from causal.effect.estimate import estimate_effects, primary_estimand, target_population
-from causal.effect.outcomes import apply_estimand, facts_after, primary_window
-from causal.protocol import Instrument, OccasionStudy
+from causal.effect.outcomes import apply_estimand, primary_window
+from causal.errors import DesignError, EstimationError
+from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Rating
-from causal.records import Cohort, Design, Estimate, Outcomes
-from causal.simulation import AS_OF, SimulationParameters, simulate, true_effect
-from flows.engine import engine
-from flows.simulate_extract import arrow_schema
-from flows.study_file.load import load_instruments, load_study
+from causal.records import Cohort, ComparisonGroups, Design, Effects, Estimate, Outcomes
+from causal.simulation import SimulationParameters, TrueEffect, true_effect
+from causal.simulation.extract import scenes
+from flows.study_file.load import load_study
+from validation.design import judge_design
+from validation.verdict import failed
 
-if TYPE_CHECKING:
-    import ibis.backends.duckdb
-    import ibis.expr.types as ir
-
-ROOT = Path(__file__).resolve().parents[2]
-ESTIMANDS = ("termination", "composite")
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+FLAGSHIP = CONFIGS / "studies" / "duty_to_warn.yaml"
+INSTRUMENTS = CONFIGS / "instruments"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,101 +44,136 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicate:
-    """Both answers of one replicate, the number of matched sets, and the naive contrast from intake."""
+    """What came of one replicate.
+
+    Attributes
+    ----------
+    answers
+        By estimand; empty where the study refused.
+    refused
+        Code of the refusal; empty where there was none.
+    n_sets
+        Matched treated occasions; 0 where no design could be made.
+    naive
+        Ever warned minus never warned, from intake.
+    gates
+        Codes of the gates that failed; None where they were not judged.
+    """
 
     answers: Mapping[str, Answer]
-    n_sets: int
-    naive: float
+    refused: str = ""
+    n_sets: int = 0
+    naive: float = 0.0
+    gates: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """An engine that stays open between replicates, with the study to run on it.
+class Analysed:
+    """One study of one replicate, from its record to its primary answers: what an estimand may be estimated from.
 
-    `compiled` holds the SQL of each kept expression. Every replicate builds the same expressions over tables of the
-    same names, and turning them into SQL costs more than running it: an equal expression is not turned twice.
+    `facts` are those of the members of `groups`, in their order, by the primary day; `truth` holds the potential
+    outcomes of the population the weights stand for, and `true` their averages by the primary day.
     """
 
-    connection: ibis.backends.duckdb.Backend
     study: OccasionStudy
-    instruments: dict[str, Instrument]
-    compiled: dict[str, tuple[ir.Table, str]]
-
-    def load(self, frames: Mapping[str, pd.DataFrame]) -> dict[str, ir.Table]:
-        """Frames as tables of the engine, typed as an extract's files are."""
-        for name, frame in frames.items():
-            schema = arrow_schema(declared.TABLES[name], list(frame.columns))
-            self.connection.con.register(name, pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
-        return {name: self.connection.table(name) for name in frames}
-
-    def keep(self, name: str, expression: ir.Table) -> ir.Table:
-        """As `flows.engine.keep`, turning an expression into SQL only when it is not the one turned before."""
-        known = self.compiled.get(name)
-        if known is None or not known[0].equals(expression):
-            known = self.compiled[name] = (expression, str(self.connection.compile(expression)))
-        self.connection.raw_sql(f'CREATE OR REPLACE TABLE "{name}" AS {known[1]}')
-        return self.connection.table(name)
+    made: Recorded
+    groups: ComparisonGroups
+    facts: pd.DataFrame
+    outcomes: Outcomes
+    effects: Effects
+    truth: pd.DataFrame
+    true: TrueEffect
 
 
-@contextmanager
-def open_bench(scratch: Path, *, threads: int = 1) -> Iterator[Bench]:
-    """The flagship study on an engine of its own."""
-    study = load_study(ROOT / "configs" / "studies" / "duty_to_warn.yaml").study
-    assert isinstance(study, OccasionStudy)
-    instruments = load_instruments(ROOT / "configs" / "instruments")
-    with engine(scratch, memory_gb=2, threads=threads) as connection:
-        yield Bench(connection=connection, study=study, instruments=instruments, compiled={})
+Estimand = Callable[[Analysed], Answer]
 
 
-def run_replicate(bench: Bench, parameters: SimulationParameters, *, patients: int, seed: int) -> Replicate:
-    """Simulate, build the cohort and the design, open the outcomes, estimate, look the truth up."""
-    simulated = simulate(parameters, patients, seed)
-    tables = bench.load(simulated.tables)
-    cohort = build_cohort(tables, bench.study, bench.instruments, bench.keep, as_of=AS_OF)
-    naive = ever_warned_contrast(simulated.tables)
-    return answer(bench, bench.study, cohort, tables, simulated.truth, naive=naive)
+def _termination(analysed: Analysed) -> Answer:
+    return _answer(analysed.effects.termination, analysed.true.termination_rd)
 
 
-def answer(
-    bench: Bench,
-    study: OccasionStudy,
-    cohort: Cohort,
-    tables: dict[str, ir.Table],
-    truth: pd.DataFrame,
-    *,
-    naive: float,
-) -> Replicate:
-    """One study's answer from a cohort, beside the truth of the population its design speaks of."""
-    design = build_design(cohort, study)
-    outcomes = open_outcomes(bench, tables, design)
-    effects = estimate_effects(design, outcomes, study)
-    everyone = np.ones(len(design.members), dtype=np.bool_)
-    weights = design.members["weight"].to_numpy(dtype=np.float64)
-    true = true_effect(truth, *target_population(design, everyone, weights))
-    return Replicate(
-        answers={
-            "termination": _answer(effects.termination, true.termination_rd),
-            "composite": _answer(effects.composite, true.composite_difference),
-        },
-        n_sets=design.n_treated,
-        naive=naive,
-    )
-
-
-def open_outcomes(bench: Bench, tables: dict[str, ir.Table], design: Design) -> Outcomes:
-    """Outcomes of the design's members, in their order."""
-    outcome = bench.study.outcome
-    assert isinstance(outcome, Rating)
-    once = design.members[["ta_id", "person_id", "clinician_id", "time_zero"]].drop_duplicates("ta_id")
-    bench.connection.con.register("members", pa.Table.from_pandas(once, preserve_index=False))
-    members = bench.connection.table("members")
-    kept = bench.keep("facts", facts_after(members, tables, bench.study, bench.instruments[outcome.instrument]))
-    facts = kept.to_pyarrow().to_pandas().set_index("ta_id").loc[design.members["ta_id"]].reset_index()
-    return apply_estimand(facts, primary_estimand(bench.study), primary_window(outcome))
+def _composite(analysed: Analysed) -> Answer:
+    return _answer(analysed.effects.composite, analysed.true.composite_difference)
 
 
 def _answer(estimate: Estimate, truth: float) -> Answer:
     primary = estimate.intervals[0]
     return Answer(
         value=estimate.value, std_error=primary.std_error, lower=primary.lower, upper=primary.upper, truth=truth
+    )
+
+
+ESTIMANDS: dict[str, Estimand] = {"termination": _termination, "composite": _composite}
+"""What is estimated, and beside which truth. Independent of the settings: another estimand is another entry."""
+
+
+@functools.cache
+def flagship() -> OccasionStudy:
+    """The flagship study as shipped."""
+    study = load_study(FLAGSHIP).study
+    assert isinstance(study, OccasionStudy)
+    return study
+
+
+def record(parameters: SimulationParameters, patients: int, seed: int) -> Recorded:
+    """What is recorded of one simulated chunk of people."""
+    return recorded_of(next(scenes(parameters, patients, seed)))
+
+
+@functools.cache
+def study_with_few_facts() -> OccasionStudy:
+    """The flagship study matched on the last rating, severity, depression, months in treatment and substance use."""
+    study = flagship()
+    tier1, tier2 = ("alliance_lag1", "severity", "phq9", "tenure_months"), ("sud",)
+    return study.model_copy(
+        update={
+            "confounders": study.confounders.model_copy(update={"tier1": tier1, "tier2": tier2}),
+            "estimator": study.estimator.model_copy(update={"adjust_for": tier1}),
+        }
+    )
+
+
+def run_replicate(setting: Setting, *, seed: int, judged: bool = False) -> Replicate:
+    """Every estimand in one simulated world; `judged` says whether the study's gates are evaluated."""
+    study = study_with_few_facts() if setting.few_facts else flagship()
+    made = record(setting.parameters, setting.patients, seed)
+    return one_study(study, made, cohort_of(made, study), judged=judged)
+
+
+def one_study(study: OccasionStudy, made: Recorded, cohort: Cohort, *, judged: bool = False) -> Replicate:
+    """One study's answers, or the code of its refusal."""
+    naive, groups = ever_warned_contrast(made), None
+    try:
+        groups = build_design(cohort, study) if judged else build_groups(cohort, study)
+        analysed = analyse(study, made, groups)
+        answers, refused = {name: estimand(analysed) for name, estimand in ESTIMANDS.items()}, ""
+    except (DesignError, EstimationError) as refusal:
+        answers, refused = {}, refusal.code
+    gates = None
+    if isinstance(groups, Design):
+        gates = tuple(verdict.code for verdict in failed(judge_design(groups, study.gates)))
+    return Replicate(
+        answers=answers, refused=refused, n_sets=groups.n_treated if groups else 0, naive=naive, gates=gates
+    )
+
+
+def analyse(study: OccasionStudy, made: Recorded, groups: ComparisonGroups) -> Analysed:
+    """Open the outcomes, estimate the primary answers, and look the truth up."""
+    assert isinstance(study.outcome, Rating)
+    window = primary_window(study.outcome)
+    facts = facts_of(made, groups.members["ta_id"].tolist(), study, window)
+    outcomes = apply_estimand(facts, primary_estimand(study), window)
+    effects = estimate_effects(groups, outcomes, study)
+    everyone = np.ones(len(groups.members), dtype=np.bool_)
+    ids, weights = target_population(groups, everyone, groups.members["weight"].to_numpy(dtype=np.float64))
+    truth = truth_of(made, list(dict.fromkeys(ids)))
+    return Analysed(
+        study=study,
+        made=made,
+        groups=groups,
+        facts=facts,
+        outcomes=outcomes,
+        effects=effects,
+        truth=truth,
+        true=true_effect(truth, ids, weights),
     )

@@ -11,6 +11,7 @@ from causal.errors import StudyFileError
 from causal.simulation import SimulationParameters, parameters_with, simulate
 from causal.simulation.course import Course, plan_course
 from causal.simulation.draws import draw
+from causal.simulation.extract import factual_paths
 from causal.simulation.mechanisms import response_probability, warning_probability
 from causal.simulation.world import World, build_world
 
@@ -111,7 +112,7 @@ def test_positivity_steepens_severity() -> None:
         parameters = replace(BASE, positivity=slope)
         _, course = setting(parameters)
         cell = np.flatnonzero(course.assessed)
-        p = warning_probability(parameters, course, cell, np.full((len(cell), 3), 3.5))
+        p = warning_probability(parameters, course, cell, np.full(len(cell), 3.5))
         return float(np.mean((p < 0.001) | (p > 0.9)))
 
     assert extreme(0.85) < 0.1
@@ -121,9 +122,36 @@ def test_positivity_steepens_severity() -> None:
 
 def test_mnar_silences_the_dissatisfied() -> None:
     """At -1.2 a point, the log-odds of answering differ by 1.2 between alliances of 2.5 and 3.5; 88% answer at 3.5."""
-    low, middle = response_probability(replace(BASE, mnar=-1.2), np.array([2.5, 3.5]))
+    low, middle = response_probability(replace(BASE, mnar=-1.2), np.array([2.5, 3.5]), np.array([1.0, 5.0]))
     assert middle == pytest.approx(0.88)
     assert np.log(middle / (1 - middle)) - np.log(low / (1 - low)) == pytest.approx(1.2)
+
+
+def test_mar_silences_those_who_rated_low_before() -> None:
+    """At -1.2 a point of the rating before the last assessment; present alliance then says nothing of its own."""
+    parameters = replace(BASE, mar=-1.2)
+    low, middle = response_probability(parameters, np.array([5.0, 1.0]), np.array([2.5, 3.5]))
+    assert middle == pytest.approx(0.88)
+    assert np.log(middle / (1 - middle)) - np.log(low / (1 - low)) == pytest.approx(1.2)
+    parameters = replace(parameters, assessment_rate=0.5)
+    _, course = setting(parameters)
+    factual = factual_paths(parameters, course)
+    scores = factual.observed_scores()
+    for person in range(40):
+        before, latest = 3.5, np.full(3, np.nan)
+        for step in range(int(factual.present[person].sum())):
+            assert factual.before[person, step] == before
+            latest = np.append(latest[1:], scores[person, step])
+            if course.assessed[person, step]:
+                known = latest[~np.isnan(latest)]
+                before = known[-1] if known.size else 3.5
+
+
+def test_a_large_caseload_makes_clinicians_few() -> None:
+    """7,500 patients at 313 a clinician, four clinicians to a clinic: 24 clinicians in six clinics."""
+    tables = simulate(replace(BASE, caseload=313, clinicians_per_clinic=4), 7_500, seed=1).tables
+    assert (len(tables["clinicians"]), len(tables["clinics"])) == (24, 6)
+    assert tables["episodes"].groupby("clinician_id").size().between(220, 400).all()
 
 
 def test_immortal_brings_assessments_late() -> None:
@@ -149,7 +177,7 @@ def test_measurement_error_hides_what_clinicians_know() -> None:
     parameters = replace(BASE, meas_error=1.0)
     _, course = setting(parameters)
     cell = np.flatnonzero(course.assessed)
-    low, high = (np.full((len(cell), 3), score) for score in (2.0, 5.0))
+    low, high = (np.full(len(cell), score) for score in (2.0, 5.0))
     np.testing.assert_array_equal(
         warning_probability(parameters, course, cell, low), warning_probability(parameters, course, cell, high)
     )

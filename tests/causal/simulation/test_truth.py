@@ -11,10 +11,16 @@ from causal.simulation import AS_OF, Simulated, SimulationParameters, simulate, 
 from causal.simulation.course import Course, plan_course
 from causal.simulation.draws import draw
 from causal.simulation.extract import factual_paths
-from causal.simulation.mechanisms import warning_probability
+from causal.simulation.mechanisms import latest_rating, warning_probability
 from causal.simulation.scene import AS_OF_DAY
 from causal.simulation.trajectories import Paths
-from causal.simulation.truth import Candidates, candidate_occasions, counterfactual, potential_outcomes
+from causal.simulation.truth import (
+    Candidates,
+    candidate_occasions,
+    counterfactual,
+    outcome_column,
+    potential_outcomes,
+)
 from causal.simulation.world import build_world
 
 OUTCOMES = ("terminated", "score", "composite", "level", "latent")
@@ -37,7 +43,7 @@ def latest_score(paths: Paths, candidates: Candidates) -> np.ndarray:
 @pytest.mark.parametrize("arm", [False, True])
 def test_the_arm_that_happened_is_what_happened(arm: bool) -> None:
     """Forcing the observed decision reproduces the factual path to the last answer (consistency)."""
-    parameters = SimulationParameters(hidden_u=(0.7, 0.2), mnar=-0.6, kappa=0.2)
+    parameters = SimulationParameters(hidden_u=(0.7, 0.2), mnar=-0.6, mar=-0.8, kappa=0.2)
     course, factual, candidates = scene(parameters, 6_000)
     chosen = candidates.treated == arm
     some = Candidates(
@@ -45,9 +51,14 @@ def test_the_arm_that_happened_is_what_happened(arm: bool) -> None:
     )
     assert len(some.persons) > 50
     again = counterfactual(parameters, course, some, factual, arm=arm)
-    cells = some.persons[:, None], some.periods[:, None] + np.arange(again.present.shape[1])
-    for field in ("present", "items", "answered", "assessed", "warned", "alliance"):
-        np.testing.assert_array_equal(getattr(again, field), getattr(factual, field)[cells], err_msg=field)
+    period = some.periods[:, None] + np.arange(again.present.shape[1])
+    inside = period < factual.present.shape[1]
+    cells = some.persons[:, None], np.minimum(period, factual.present.shape[1] - 1)
+    for field in ("present", "items", "answered", "before", "assessed", "warned", "alliance"):
+        np.testing.assert_array_equal(
+            getattr(again, field)[inside], getattr(factual, field)[cells][inside], err_msg=field
+        )
+    assert not again.present[~inside].any()
     ended = again.end_step < again.present.shape[1]
     np.testing.assert_array_equal(again.end[ended], factual.end[some.persons[ended]])
     np.testing.assert_array_equal((some.periods + again.end_step)[ended], factual.end_step[some.persons[ended]])
@@ -169,7 +180,7 @@ def weighted_gap(parameters: SimulationParameters) -> tuple[float, float]:
     course, factual, candidates = scene(parameters, 40_000, seed=9)
     cell = candidates.persons * course.assessed.shape[1] + candidates.periods
     course.warning[:] -= parameters.hidden_u[0] * course.draws.person.hidden[:, None]
-    p = warning_probability(parameters, course, cell, latest_score(factual, candidates))
+    p = warning_probability(parameters, course, cell, latest_rating(latest_score(factual, candidates)))
     outcome = counterfactual(parameters, course, candidates, factual, arm=False, lasting=True).alliance[:, 3]
     treated = candidates.treated
     odds = (p / (1 - p))[~treated]
@@ -199,5 +210,65 @@ def test_true_effect_by_hand() -> None:
     assert effect.composite_difference == pytest.approx(-1.25)
     assert effect.level_difference == pytest.approx(-2 / 3)
     assert effect.latent_difference == pytest.approx(-0.3)
+    # Of a, b and c, b and c would stay either way; c has no composite.
+    assert effect.stayer_share == pytest.approx(2 / 3)
+    assert effect.stayer_difference == pytest.approx(-0.5)
+    # After a warning 1 and 3.5, without one 3 and 4: of four pairs one is won.
+    assert effect.win_probability == pytest.approx(0.25)
+    assert true_effect(truth, ["a", "d"]).stayer_difference is None
     with pytest.raises(KeyError):
         true_effect(truth, ["nobody"])
+
+
+def test_days_of_the_truth() -> None:
+    """Who has left by day 30 has left by day 90, and by day 180; the composite is the floor for exactly those."""
+    truth = simulate(SimulationParameters(), 6_000, seed=4).truth
+    for arm in (False, True):
+        early, day, late = (truth[outcome_column("terminated", arm, day)] for day in (30, 90, 180))
+        assert 0 < early.sum() < day.sum() < late.sum()
+        assert not (early & ~day).any()
+        assert not (day & ~late).any()
+        for day in (30, 180):
+            composite, level = (truth[outcome_column(name, arm, day)] for name in ("composite", "level"))
+            gone = truth[outcome_column("terminated", arm, day)]
+            assert (composite[gone] == 1).all()
+            assert level.notna().all()
+            both = ~gone & composite.notna()
+            assert (composite[both] == level[both]).mean() > 0.9  # others ended otherwise, or before the next rating
+
+
+def test_effects_by_day_are_those_of_the_process() -> None:
+    """On the latent scale the effect is -.40, -.30 and -.15 at 30, 90 and 180 days, where nobody is told beforehand."""
+    truth = simulate(SimulationParameters(informed_before_factor=1.0), 8_000, seed=4).truth
+    for day, size in ((30, -0.40), (90, -0.30), (180, -0.15)):
+        effect = true_effect(truth, truth["ta_id"], day=day)
+        assert effect.latent_difference == pytest.approx(size, abs=0.03)
+
+
+def test_truth_by_day_agrees_with_the_tables() -> None:
+    """With full response, endings and ratings of days 30 and 180 in the tables are the truth of the observed arm."""
+    simulated = simulate(SimulationParameters(response_rate=1.0, unlinked_share=0.0), 6_000, seed=4)
+    assessed = simulated.tables["threat_assessments"][["ta_id", "clinician_id", "ts"]]
+    occasions = simulated.truth.merge(assessed, on="ta_id").merge(
+        simulated.tables["episodes"].drop(columns=["start"]), on=["person_id", "clinician_id"]
+    )
+    occasions = occasions[occasions["ts"] + pd.Timedelta(days=211) < pd.Timestamp(AS_OF)].reset_index(drop=True)
+    forms = simulated.tables["measures"].query("instrument == 'wai_sr' and rater == 'patient'")
+    forms = forms.assign(score=forms[list(tables.ITEM_COLUMNS[:12])].astype(float).mean(axis=1))
+    pairs = occasions[["ta_id", "person_id", "clinician_id", "ts"]].merge(forms, on=["person_id", "clinician_id"])
+    pairs["day"] = (pairs["admin_ts"].dt.normalize() - pairs["ts"].dt.normalize()).dt.days
+    for day, half in ((30, 14), (180, 30)):
+        ended = occasions["end_reason"].isin(["pt_initiated", "lost"]) & (
+            occasions["end"] <= occasions["ts"] + pd.Timedelta(days=day)
+        )
+        near = pairs[(pairs["day"] > 0) & ((pairs["day"] - day).abs() <= half)]
+        near = near.assign(far=(near["day"] - day).abs()).sort_values(["far", "day"]).drop_duplicates("ta_id")
+        seen = occasions["ta_id"].map(near.set_index("ta_id")["score"])
+        arm = occasions["treated"].to_numpy(dtype=bool)
+        for name, observed, rows in (
+            ("terminated", ended, np.ones(len(arm), dtype=bool)),
+            ("composite", seen, (seen.notna() & ~ended).to_numpy()),
+        ):
+            truth = np.where(arm, *(occasions[outcome_column(name, a, day)].astype(float) for a in (True, False)))
+            assert rows.sum() > 500
+            np.testing.assert_allclose(truth[rows], observed.astype(float)[rows], rtol=0, atol=1e-12)
