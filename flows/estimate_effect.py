@@ -17,7 +17,7 @@ from causal.effect.secondary.run import findings
 from causal.errors import EstimationError
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Composite, Rating, Window
-from causal.protocol.secondary import OPENS_EVERYONE, TerminationCourse
+from causal.protocol.secondary import TerminationCourse, opens_everyone
 from causal.records import Effects, Outcomes
 from causal.simulation import TrueEffect
 from flows.approvals import find_approval, simulated_public_key
@@ -99,7 +99,7 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
     key = ws.instruments[outcome.instrument]
     if approval.decision.design_digest != judged.digest:
         raise AssertionError("outcomes were asked for under another design's approval")
-    everyone = any(isinstance(declared, OPENS_EVERYONE) for declared in study.secondary)
+    everyone = opens_everyone(study.secondary, weighted=study.weighting is not None)
     whose = "everyone eligible" if everyone else "the compared"
     ws.store.append("outcomes opened", design=judged.digest, extract=judged.extract.digest, whose=whose)
     cohort = read_kept_cohort(ws, ws.key("cohort", judged.extract.key)) if everyone else None

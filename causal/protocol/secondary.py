@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -225,8 +226,13 @@ Secondary = Annotated[
 ]
 """One analysis beside the primary one."""
 
-OPENS_EVERYONE = (DoublyRobust, ImputationWithin)
-"""Analyses that need the outcomes of all eligible occasions."""
+
+def opens_everyone(secondary: Sequence[Secondary], *, weighted: bool) -> bool:
+    """Whether some analysis needs the outcomes of all eligible occasions, in a study that matches or weights."""
+    return any(
+        isinstance(declared, DoublyRobust | ImputationWithin) or (weighted and isinstance(declared, ClusterBootstrap))
+        for declared in secondary
+    )
 
 
 class Multiplicity(Part):

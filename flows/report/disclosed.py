@@ -22,7 +22,7 @@ from causal.protocol.outcome import Rating
 from causal.records import AttritionStep, Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
-from flows.report.disclosed_findings import estimand_lines, finding_lines, planned_lines
+from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_lines
 from flows.report.disclosed_results import results_of, truth_lines
 from flows.report.dossier import (
     ApprovalLine,
@@ -157,6 +157,7 @@ def _dossier(
         estimand_sentence=design.estimand_sentence,
         estimands=estimand_lines(study),
         planned=planned_lines(study),
+        opened_for=opened_for(study),
         method_sentence=design.method_sentence,
         adjustment="weighting" if design.grouping == "weight" else "matching",
         n_sets=design.n_sets if design.grouping == "matched set" else None,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from causal.effect.secondary.finding import Finding, Line
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Composite, Estimand, Strategy
+from causal.protocol.secondary import opens_everyone
 from flows.report.dossier import EstimandLine, FindingLine, FindingRow
 
 LEAST_DF = 10
@@ -58,6 +59,13 @@ def planned_lines(study: OccasionStudy) -> tuple[tuple[str, str], ...]:
         (declared.analysis.replace("_", " "), (type(declared).__doc__ or "").split("\n\n")[0].replace("\n", " "))
         for declared in study.secondary
     )
+
+
+def opened_for(study: OccasionStudy) -> str:
+    """Whose outcomes an approval of this study's design opens."""
+    if opens_everyone(study.secondary, weighted=study.weighting is not None):
+        return "every eligible occasion, compared or not: some of the analyses set in advance need them"
+    return "the occasions compared here, and nobody else"
 
 
 def finding_lines(findings: Iterable[Finding], study: OccasionStudy) -> tuple[FindingLine, ...]:

@@ -295,6 +295,8 @@ class Dossier:
     estimands: tuple[EstimandLine, ...] = ()
     planned: tuple[tuple[str, str], ...] = ()
     """Analyses set in advance beside the primary one: (name, what it is)."""
+    opened_for: str = "the occasions compared here"
+    """Whose outcomes an approval opens."""
     method_sentence: str
     adjustment: str = "matching"
     """What made the groups alike: matching or weighting."""

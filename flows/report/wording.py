@@ -172,6 +172,7 @@ def _question(dossier: Dossier) -> Section:
             *([table] if dossier.emulation else []),
             *([estimand_table(dossier.estimands)] if dossier.estimands else []),
             *([planned_table(dossier.planned)] if dossier.planned else []),
+            Paragraph(lead="Whose outcomes.", text=f"An approval opens the outcomes of {stop(dossier.opened_for)}"),
             Paragraph(lead="Registration.", text=stop(capitalised(dossier.registered))),
         ),
     )

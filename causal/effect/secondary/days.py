@@ -15,10 +15,10 @@ from causal.effect.secondary.finding import Finding, Line, Scale, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.errors import EstimationError
 from causal.protocol.outcome import WhileInRelationship
-from causal.protocol.secondary import LastRating
+from causal.protocol.secondary import LastRating, OtherDays, Subscales, TwoWayClustering
 
 
-def other_days(opened: Opened) -> Finding:
+def other_days(opened: Opened, _: OtherDays) -> Finding:
     """Both headline differences at every day of the outcome but the primary one."""
     lines: list[Line] = []
     missing: list[str] = []
@@ -60,7 +60,7 @@ def other_days(opened: Opened) -> Finding:
     )
 
 
-def subscales(opened: Opened) -> Finding:
+def subscales(opened: Opened, _: Subscales) -> Finding:
     """The composite for each subscale the outcome names, at the primary day."""
     if opened.rating.scale != "item_mean":
         raise EstimationError("estimation.subscale_range", "subscales of a sum differ in range from the total's floor")
@@ -134,7 +134,7 @@ def last_rating(opened: Opened, declared: LastRating) -> Finding:
     )
 
 
-def two_way_clustering(opened: Opened) -> Finding:
+def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
     """Both headline differences with standard errors robust to likeness within sets and within clusters at once."""
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)

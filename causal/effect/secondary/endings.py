@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from causal.effect.outcomes import ENDED_BY_PATIENT
 from causal.effect.principal_strata import StratumBounds, always_stayer_bounds
 from causal.effect.secondary.finding import Finding, Line, line_of, ratio_line
-from causal.effect.secondary.opened import FloatArray, Opened, counts_of
+from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
 from causal.effect.secondary.responses import responses
 from causal.effect.termination.course import TerminationCourse as Course
 from causal.effect.termination.course import termination_course as course_of
+from causal.effect.win_odds import win_odds as won
 from causal.errors import EstimationError
 from causal.protocol.outcome import PrincipalStratum
 from causal.protocol.secondary import StratumBounds as DeclaredBounds
-from causal.protocol.secondary import TerminationCourse
+from causal.protocol.secondary import TerminationCourse, WinOdds
 
 IntArray = NDArray[np.int64]
 CENSORED, BY_PATIENT, OTHERWISE, DEATH = 0, 1, 2, 3
@@ -103,6 +104,55 @@ def time_and_cause(
     kind = np.where(left_first, np.where(by_patient, BY_PATIENT, OTHERWISE), DEATH)
     cause = np.where(first <= followed, kind, CENSORED)
     return np.maximum(np.minimum(first, followed), SHORTEST), cause.astype(np.int64)
+
+
+def win_odds(opened: Opened, _: WinOdds) -> Finding:
+    """How often a treated patient fares better than one they are compared with: an ending is worse than any rating."""
+    if opened.design.grouping != "matched set":
+        raise EstimationError(
+            "estimation.no_sets", "wins are counted within matched sets, and groups are compared by strata or weights"
+        )
+    outcomes = opened.outcomes(opened.primary)
+    sample = opened.sample(outcomes.excluded)
+    by, clusters = sample.primary
+    ended, score = outcomes.ended[sample.kept], outcomes.score[sample.kept]
+    answered = responses(opened, sample, outcomes)
+    weights = sample.weights * np.where(ended, 1.0, answered.response_weights)
+    weights = np.where(_both_arms(sample.sets, sample.treated, weights), weights, 0.0)
+    found = won(
+        score, ended, sample.treated, weights, sets=sample.sets, clusters=clusters, level=opened.study.estimator.level
+    )
+    counts = counts_of(sample, weights > 0)
+    label = "odds that a patient of the first group fares better, ties halved"
+    lines = (
+        ratio_line(found.log_odds, label=label, scale="win odds", counts=counts, clustered_by=by),
+        line_of(
+            found.difference,
+            label="share who fare better less share who fare worse",
+            scale="risk difference",
+            counts=counts,
+            clustered_by=by,
+        ),
+    )
+    return Finding(
+        analysis="win_odds",
+        title="Who fares better",
+        method=(
+            "Each patient of the first group against each they are compared with: ending treatment is worse than any "
+            f"rating at day {opened.window.day}, and a higher rating is better."
+        ),
+        lines=lines,
+        notes=(
+            "Those who answered stand in for those like them who did not. A set without an answer in a group leaves.",
+        ),
+    )
+
+
+def _both_arms(sets: IntArray, treated: BoolArray, weights: FloatArray) -> BoolArray:
+    """(n,) whether the row's set has weight in both arms."""
+    n = int(sets.max()) + 1
+    one, zero = (np.bincount(sets[arm & (weights > 0)], minlength=n) > 0 for arm in (treated, ~treated))
+    return np.asarray((one & zero)[sets], dtype=np.bool_)
 
 
 def stratum_bounds(opened: Opened, declared: DeclaredBounds) -> Finding:

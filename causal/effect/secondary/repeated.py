@@ -113,8 +113,8 @@ def mixed_model(opened: Opened, declared: MixedModel) -> Finding:
         level=opened.study.estimator.level,
     )
     lines = tuple(
-        line_of(one, label=f"trust at {one.label}", scale="points", counts=ratings.counts(k))
-        for k, one in enumerate(found.contrasts)
+        line_of(one, label=f"trust at day {ratings.days[k]:g}", scale="points", counts=ratings.counts(k))
+        for k, one in enumerate(found.contrasts[: ratings.days.size])
     )
     return Finding(
         analysis="mixed_model",

@@ -91,6 +91,7 @@ def design_of(world: World) -> Design:
             "treated": np.repeat([True, False], world.sets),
             "weight": 1.0,
             "clinician_id": [f"c{k % 57}" for k in range(2 * world.sets)],
+            "person_id": [f"p{k}" for k in range(2 * world.sets)],
             "clinic_id": "k",
             "recipient": np.where(np.arange(2 * world.sets) % 3 == 0, "warn_police", "warn_victim"),
             "patient_informed": np.where(np.arange(2 * world.sets) % 2 == 0, "before", "after"),
@@ -239,4 +240,4 @@ def after(world: World, effects: Effects | None = None) -> Dossier:
     effects = effects or effects_of(world, design)
     decision = SimpleNamespace(approver="A", role="board", simulated=False, accepted_failures=())
     approval: Any = SimpleNamespace(decision=decision, public_key="AAAA")
-    return release_dossier(workspace(), judged_of(world, design), approval, effects, None, looks=1)
+    return release_dossier(workspace(), judged_of(world, design), approval, effects, (), None, looks=1)
