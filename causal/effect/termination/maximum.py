@@ -61,7 +61,8 @@ class LikelihoodFit:
     covariance
         (p, p) robust to dependence within clusters, times G/(G - 1).
     contrasts
-        Each coefficient that is not aliased, with the robust standard error and t on clusters - 1.
+        Each coefficient that is not aliased, with a robust standard error and t. For Cox's regression both are
+        corrected for few and uneven clusters; for odds within sets they are `covariance`'s, and clusters - 1.
     log_likelihood, null_log_likelihood
         At the maximum and with all coefficients 0.
     n_events, n_clusters
@@ -175,8 +176,13 @@ def robust_fit(
     null_log_likelihood: float,
     n_events: int,
     level: float,
+    correction: tuple[FloatArray, FloatArray] | None = None,
 ) -> LikelihoodFit:
-    """Fit in the units of the given columns, its covariance from the scores (m, r) of rows or sets by cluster (m,)."""
+    """Fit in the units of the given columns, its covariance from the scores (m, r) of rows or sets by cluster (m,).
+
+    `correction` holds a factor (r,) on the standard errors of the contrasts and their degrees of freedom (r,); None for
+    1 and clusters - 1.
+    """
     inverse = np.linalg.inv(information) / np.outer(columns.scale, columns.scale)
     code = np.unique(clusters, return_inverse=True)[1]
     groups = int(code.max()) + 1
@@ -190,14 +196,16 @@ def robust_fit(
     change = totals @ inverse
     covariance = groups / (groups - 1) * (change.T @ change)
     coefficients = beta / columns.scale
+    factor, df = (np.ones_like(beta), np.full_like(beta, groups - 1)) if correction is None else correction
+    errors = factor * np.sqrt(np.diag(covariance))
     kept = [name for name, stays in zip(names, columns.kept, strict=True) if stays]
     return LikelihoodFit(
         coefficients=columns.spread(coefficients),
         model_covariance=columns.spread(columns.spread(inverse).T),
         covariance=columns.spread(columns.spread(covariance).T),
         contrasts=tuple(
-            student(name, float(value), float(np.sqrt(variance)), groups - 1, level=level)
-            for name, value, variance in zip(kept, coefficients, np.diag(covariance), strict=True)
+            student(name, float(value), float(error), float(freedom), level=level)
+            for name, value, error, freedom in zip(kept, coefficients, errors, df, strict=True)
         ),
         log_likelihood=log_likelihood,
         null_log_likelihood=null_log_likelihood,
