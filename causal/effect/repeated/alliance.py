@@ -125,7 +125,7 @@ def repeated_alliance(
     Raises
     ------
     EstimationError
-        ``estimation.days``, ``estimation.weights``, ``estimation.not_finite``, ``estimation.empty_arm``,
+        ``estimation.days``, ``estimation.names``, ``estimation.weights``, ``estimation.not_finite``, ``estimation.empty_arm``,
         ``estimation.one_visit``, ``estimation.no_scores_at_visit``, ``estimation.arm_missing_at_visit``,
         ``estimation.clusters_unused``, and those of `causal.effect.repeated.mmrm.mmrm` and its ``contrast``.
 
@@ -146,7 +146,7 @@ def repeated_alliance(
     used = w > 0
     x = np.zeros((arm.size, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
     y, arm, w, x = y[used], arm[used], w[used], x[used]
-    _refuse(y, arm, when, x)
+    _refuse(y, arm, when, x, names)
     if clusters is not None and degrees_of_freedom != "cluster_robust":
         raise EstimationError(
             "estimation.clusters_unused",
@@ -231,12 +231,14 @@ def _by_arm(which: BoolArray, arm: BoolArray) -> tuple[int, int]:
     return int((which & ~arm).sum()), int((which & arm).sum())
 
 
-def _refuse(y: FloatArray, arm: BoolArray, days: FloatArray, x: FloatArray) -> None:
+def _refuse(y: FloatArray, arm: BoolArray, days: FloatArray, x: FloatArray, names: tuple[str, ...]) -> None:
     """Refuse what no model can be fitted to, by what is missing."""
     if not arm.any() or arm.all():
         raise EstimationError("estimation.empty_arm", "one arm has no row with weight: there is no difference")
     if days.size != y.shape[1] or not all(a < b for a, b in pairwise(days)):
         raise EstimationError("estimation.days", f"{y.shape[1]} columns of scores need as many increasing days")
+    if len(names) != x.shape[1]:
+        raise EstimationError("estimation.names", f"{x.shape[1]} covariates need as many names, got {len(names)}")
     if np.isinf(y).any() or not np.isfinite(x).all():
         raise EstimationError(
             "estimation.not_finite", "a score is infinite or a covariate of a weighted row is missing"

@@ -2,12 +2,13 @@
 
 With ``V_i`` the covariance of subject i's visits, beta profiled out and ``Phi = (X'V^-1 X)^-1``, the function made
 small is ``sum log|V_i| + log|X'V^-1 X| + r'V^-1 r``, without its middle term for ML. The first and second derivatives
-are those of Lindstrom & Bates (1988), J Am Stat Assoc 83:1014-1022; the average of observed and expected information,
-free of traces and never indefinite, is that of Gilmour, Thompson & Cullis (1995), Biometrics 51:1440-1450.
+are those of Lindstrom & Bates (1988), J Am Stat Assoc 83:1014-1022. Steps are Newton's, with the observed information,
+where it is positive definite; else Fisher's, with the expected information ``tr(P dV P dV)``, which always is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,9 @@ FloatArray = NDArray[np.float64]
 STEPS = 200
 CONVERGED = 1e-14  # Newton decrement: how much smaller, in units of -2 log likelihood, a full step promises to make it
 CERTIFIED = 1e-8  # the same, where rounding ends the search
-CONVEX, FLAT = 1e-9, 1e-2  # least curvatures, in units of the average information, of Newton's step and of the other
-SINGULAR, NEARLY = 1e-8, 1e-4  # least eigenvalue of the correlations: of any, and of one where the search ended
+CONVEX = 1e-9  # least curvature of a maximum, in units of the expected information
+INFORMED = 1e-6  # least expected information on a logarithm of a standard deviation or a correlation
+SINGULAR, NEARLY = 1e-8, 1e-4  # least eigenvalue, in units of the first variances: at any step, and where all ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,15 +54,15 @@ class Derivatives:
 
     Attributes
     ----------
-    gradient, hessian, average
-        (K,), (K, K) observed, and (K, K) the average of observed and expected.
+    gradient, hessian, expected
+        (K,) first, (K, K) second, and (K, K) the expectation of the second were these the true parameters.
     forms
         (K, p, p): ``X' V^-1 (dV/dtheta) V^-1 X``, which is minus the derivative of ``Phi^-1``.
     """
 
     gradient: FloatArray
     hessian: FloatArray
-    average: FloatArray
+    expected: FloatArray
     forms: FloatArray
 
 
@@ -100,30 +102,30 @@ def derivatives(sums: PatternSums, at: Profile, covariances: tuple[Covariance, .
     p, n_visits = at.beta.size, sums.seen.shape[1]
     error = np.append(-at.beta, 1.0)
     residual = visit_moments(sums, np.outer(error, error))
-    excess = residual + visit_moments(sums, np.pad(at.phi, (0, 1))) if reml else residual
+    fitted = visit_moments(sums, np.pad(at.phi, (0, 1))) if reml else np.zeros_like(residual)
     size = covariances[0].first.shape[0]
     n_parameters = size * len(covariances)
-    gradient, hessian, average = np.zeros(n_parameters), np.zeros((n_parameters,) * 2), np.zeros((n_parameters,) * 2)
+    gradient, hessian, expected = np.zeros(n_parameters), np.zeros((n_parameters,) * 2), np.zeros((n_parameters,) * 2)
     kernels = np.zeros((sums.counts.size, n_parameters, n_visits, n_visits))
     for j, found in enumerate(covariances):
         mine, own = slice(j * size, (j + 1) * size), sums.groups == j
         omega, counts = at.omega[own], sums.counts[own, None, None]
         change = omega[:, None] @ found.first  # Omega dSigma, (g, k, T, T)
-        slope = (counts * omega - omega @ excess[own] @ omega).sum(axis=0)
+        whole, excess = counts * np.eye(n_visits), residual[own] + fitted[own]
+        slope = (whole @ omega - omega @ excess @ omega).sum(axis=0)
         gradient[mine] = np.tensordot(found.first, slope, 2)
-        hessian[mine, mine] = np.tensordot(found.second, slope, 2) + _traces(
-            change, 2 * omega @ excess[own] - counts * np.eye(n_visits)
-        )
-        average[mine, mine] = _traces(change, omega @ residual[own])
+        hessian[mine, mine] = np.tensordot(found.second, slope, 2) + _traces(change, 2 * omega @ excess - whole)
+        expected[mine, mine] = _traces(change, whole - 2 * omega @ fitted[own])
         kernels[own, mine] = change @ omega[:, None]
     forms = weighted_grams(sums, kernels)
     pull = forms[:, :p] @ error  # X' V^-1 dV V^-1 r, (K, p)
-    known = pull @ at.phi @ pull.T
+    hessian -= 2 * pull @ at.phi @ pull.T
     if reml:
         spread = at.phi @ forms[:, :p, :p]
-        flat = spread.reshape(n_parameters, -1)
-        hessian -= flat @ spread.transpose(0, 2, 1).reshape(n_parameters, -1).T
-    return Derivatives(gradient=gradient, hessian=hessian - 2 * known, average=average - known, forms=forms[:, :p, :p])
+        shared = spread.reshape(n_parameters, -1) @ spread.transpose(0, 2, 1).reshape(n_parameters, -1).T
+        hessian -= shared
+        expected += shared
+    return Derivatives(gradient=gradient, hessian=hessian, expected=expected, forms=forms[:, :p, :p])
 
 
 def maximise(sums: PatternSums, structure: Structure, *, n_groups: int, reml: bool) -> Maximum:
@@ -137,31 +139,61 @@ def maximise(sums: PatternSums, structure: Structure, *, n_groups: int, reml: bo
         ``estimation.not_converged``: no maximum found.
     """
     n_visits = sums.seen.shape[1]
-    theta = np.concatenate([starting_values(structure, _moments(sums, j)) for j in range(n_groups)])
-    covariances = _covariances(structure, theta, n_groups, n_visits)
-    _refuse_unseen(sums, covariances)
-    at = profile(sums, covariances, reml=reml)
+    moments = [_moments(sums, j) for j in range(n_groups)]
+    scales = np.stack([np.sqrt(np.diag(m)) for m in moments])
+
+    def place(theta: FloatArray) -> _Place:
+        covariances = tuple(covariance(structure, part, n_visits) for part in np.split(theta, n_groups))
+        return _Place(theta=theta, covariances=covariances, profile=profile(sums, covariances, reml=reml))
+
+    here = place(np.concatenate([starting_values(structure, m) for m in moments]))
+    _refuse_unseen(sums, here.covariances)
     for step in range(STEPS):
-        _refuse_singular(covariances, SINGULAR)
-        if at is None:
+        _refuse_singular(here.covariances, scales, SINGULAR)
+        if here.profile is None:
             break
-        found = derivatives(sums, at, covariances, reml=reml)
+        found = derivatives(sums, here.profile, here.covariances, reml=reml)
         direction = _direction(found)
         decrement = float(-found.gradient @ direction)
-        if decrement <= CONVERGED:
-            return _certified(covariances, at, found, decrement, step)
-        length, trial = 1.0, None
-        while length > 1e-10:
-            ahead = _covariances(structure, theta + length * direction, n_groups, n_visits)
-            trial = profile(sums, ahead, reml=reml)
-            rounding = 1e-12 * abs(at.objective)
-            if trial is not None and trial.objective <= at.objective - 1e-4 * length * decrement + rounding:
+        there = None if decrement <= CONVERGED else _search(place, here, direction, decrement)
+        if there is None:
+            if decrement > CERTIFIED or _least_curvature(found) <= CONVEX:
                 break
-            length /= 2
-        else:
-            return _certified(covariances, at, found, decrement, step)
-        theta, covariances, at = theta + length * direction, ahead, trial
-    raise _not_converged(covariances)
+            return Maximum(
+                covariances=here.covariances, profile=here.profile, derivatives=found, decrement=decrement, steps=step
+            )
+        here = there
+    _refuse_singular(here.covariances, scales, NEARLY)  # where it was going
+    raise EstimationError(
+        "estimation.not_converged",
+        "the likelihood of the repeated measures has no maximum that could be confirmed",
+        fix="take a structure with fewer parameters (compound symmetry), or leave out a visit with few scores",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Place:
+    """Parameters of all groups, their covariances, and the likelihood there if there is one."""
+
+    theta: FloatArray
+    covariances: tuple[Covariance, ...]
+    profile: Profile | None
+
+
+def _search(
+    place: Callable[[FloatArray], _Place], here: _Place, direction: FloatArray, decrement: float
+) -> _Place | None:
+    """The first of ever shorter steps that lowers the objective as its slope promises (Armijo); None if none does."""
+    assert here.profile is not None
+    rounding = 1e-12 * abs(here.profile.objective)
+    length = min(1.0, 1 / float(np.abs(direction).max()))  # no standard deviation more than e-fold
+    while length > 1e-10:
+        there = place(here.theta + length * direction)
+        promised = here.profile.objective - 1e-4 * length * decrement
+        if there.profile is not None and there.profile.objective <= promised + rounding:
+            return there
+        length /= 2
+    return None
 
 
 def _traces(change: FloatArray, weight: FloatArray) -> FloatArray:
@@ -172,28 +204,19 @@ def _traces(change: FloatArray, weight: FloatArray) -> FloatArray:
 
 
 def _direction(found: Derivatives) -> FloatArray:
-    """Newton's step where the surface is convex; else that of the average information, held up where it is flat."""
-    size = np.sqrt(np.diag(found.average))
-    slope = found.gradient / size
-    values, vectors = np.linalg.eigh(found.hessian / np.outer(size, size))
-    if values[0] <= CONVEX:
-        values, vectors = np.linalg.eigh(found.average / np.outer(size, size))
-        values = np.maximum(values, FLAT)
-    return np.asarray(-(vectors @ ((vectors.T @ slope) / values)) / size)
+    """Newton's step where the surface is convex, else Fisher's."""
+    if not np.diag(found.expected).min() > INFORMED:
+        raise _singular()
+    size = np.sqrt(np.diag(found.expected))
+    unit = found.hessian if _least_curvature(found) > CONVEX else found.expected
+    values, vectors = np.linalg.eigh(unit / np.outer(size, size))
+    return np.asarray(-(vectors @ ((vectors.T @ (found.gradient / size)) / np.maximum(values, CONVEX))) / size)
 
 
-def _certified(
-    covariances: tuple[Covariance, ...], at: Profile, found: Derivatives, decrement: float, steps: int
-) -> Maximum:
-    """The maximum, if the gradient and the curvature prove it to be one."""
-    size = np.sqrt(np.diag(found.average))
-    if not (decrement <= CERTIFIED and np.linalg.eigvalsh(found.hessian / np.outer(size, size))[0] > CONVEX):
-        raise _not_converged(covariances)
-    return Maximum(covariances=covariances, profile=at, derivatives=found, decrement=decrement, steps=steps)
-
-
-def _covariances(structure: Structure, theta: FloatArray, n_groups: int, n_visits: int) -> tuple[Covariance, ...]:
-    return tuple(covariance(structure, part, n_visits) for part in np.split(theta, n_groups))
+def _least_curvature(found: Derivatives) -> float:
+    """Least eigenvalue of the observed information, in units of the expected."""
+    size = np.sqrt(np.diag(found.expected))
+    return float(np.linalg.eigvalsh(found.hessian / np.outer(size, size))[0])
 
 
 def _moments(sums: PatternSums, group: int) -> FloatArray:
@@ -225,9 +248,9 @@ def _refuse_unseen(sums: PatternSums, covariances: tuple[Covariance, ...]) -> No
             )
 
 
-def _refuse_singular(covariances: tuple[Covariance, ...], least: float) -> None:
-    for found in covariances:
-        sd = np.sqrt(np.diag(found.value))
+def _refuse_singular(covariances: tuple[Covariance, ...], scales: FloatArray, least: float) -> None:
+    """Refuse eigenvalues that are next to nothing beside the variances (groups, T) the scores have by themselves."""
+    for found, sd in zip(covariances, scales, strict=True):
         if not np.linalg.eigvalsh(found.value / np.outer(sd, sd))[0] > least:
             raise _singular()
 
@@ -238,14 +261,4 @@ def _singular() -> EstimationError:
         "the residual covariance of the visits is singular: scores at some visits determine those at another, "
         "or there are too few patients",
         fix="leave a visit out, adjust for fewer covariates, or take a structure with fewer parameters",
-    )
-
-
-def _not_converged(covariances: tuple[Covariance, ...]) -> EstimationError:
-    """The refusal where no maximum was proved; a search that ended close to a singular matrix was on its way there."""
-    _refuse_singular(covariances, NEARLY)
-    return EstimationError(
-        "estimation.not_converged",
-        "the likelihood of the repeated measures has no maximum that could be confirmed",
-        fix="take a structure with fewer parameters (compound symmetry), or leave out a visit with few scores",
     )

@@ -167,7 +167,8 @@ def mmrm(
     ------
     EstimationError
         ``estimation.one_visit``, ``estimation.no_scores_at_visit``, ``estimation.too_few_subjects``,
-        ``estimation.repeated_visit``, ``estimation.weights``, ``estimation.not_finite``, and of the search
+        ``estimation.repeated_visit``, ``estimation.visits``, ``estimation.weights``, ``estimation.not_finite``,
+        ``estimation.not_estimable`` (every column zero), and of the search
         ``estimation.covariance_not_identified``, ``estimation.singular_covariance``, ``estimation.not_converged``.
 
     >>> visit, subject = np.tile([0, 1], 4), np.repeat(np.arange(4), 2)

@@ -41,6 +41,8 @@ def arrange(
     """Rows arranged by subject and visit."""
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise EstimationError("estimation.not_finite", "the outcome or a covariate of a weighted row is not finite")
+    if not ((visits >= 0) & (visits < n_visits)).all():
+        raise EstimationError("estimation.visits", f"visits must be positions 0 to {n_visits - 1}")
     if np.unique(who * n_visits + visits).size != y.size:
         raise EstimationError(
             "estimation.repeated_visit",
@@ -71,7 +73,7 @@ def arrange(
 def prepare(design: VisitDesign) -> Prepared:
     """Drop aliased columns and take the ordinary least squares fit off the scores, for sums that stay accurate."""
     triangle = _triangle(design)  # has the same sums of squares and products as all the rows
-    squares, x, y = triangle[:, -1] ** 2, triangle[:, :-1], triangle[:, -1]
+    x, y = triangle[:, :-1], triangle[:, -1]
     kept = independent_columns(x)
     if not kept.any():
         raise EstimationError("estimation.not_estimable", "every column of the design is zero")
@@ -96,11 +98,11 @@ def prepare(design: VisitDesign) -> Prepared:
         features.append(distinct[key])
         columns.append(active)
         scores[:, t] -= block[:, use] @ start[among]
-    if not np.nansum(scores**2) > 1e-20 * squares.sum():
+    if not (np.nansum(scores**2, axis=0) > 1e-20 * np.nansum(design.scores**2, axis=0)).all():
         raise EstimationError(
             "estimation.singular_covariance",
-            "the model fits the scores exactly: no variation is left for a standard error",
-            fix="describe, do not estimate",
+            "the model fits the scores of a visit exactly: no variation is left for a standard error",
+            fix="leave that visit out, or adjust for fewer covariates",
         )
     return Prepared(
         design=replace(

@@ -64,23 +64,20 @@ def test_derivatives_are_those_of_differences(longer: Any, structure: Structure,
         )
 
 
-def test_average_information_is_the_mean_of_observed_and_expected(small: Any) -> None:
-    """Where the covariance is linear in a parameter, the three informations are tied as the theory says."""
+@pytest.mark.parametrize("reml", [True, False])
+def test_expected_information_is_the_textbook_trace(small: Any, reml: bool) -> None:
+    """``tr(P dV P dV)`` over matrices of all rows; under ML the inverse of V stands for P."""
     sums = small.fit("unstructured")._sums
-    found = covariances("compound_symmetry", np.array([0.1, 0.4]), 3)
-    at = profile(sums, found, reml=True)
+    found = covariances("toeplitz_heterogeneous", somewhere("toeplitz_heterogeneous", 3), 3)
+    at = profile(sums, found, reml=reml)
     assert at is not None
-    here = derivatives(sums, at, found, reml=True)
-    prepared = small.fit("unstructured")._prepared  # what the sums were made of
-    v = small.whole(found[0].value[None])
-    same = small.subject[:, None] == small.subject
-    change = np.where(same, found[0].first[1][small.visit[:, None], small.visit], 0.0)
-    change = change / np.sqrt(np.outer(small.weight, small.weight))
-    inverse = np.linalg.inv(v)
-    p = inverse - inverse @ small.x @ np.linalg.solve(small.x.T @ inverse @ small.x, small.x.T @ inverse)
-    expected = np.trace(p @ change @ p @ change)
-    assert prepared.kept.all()
-    assert here.average[1, 1] == pytest.approx((here.hessian[1, 1] + expected) / 2, rel=1e-8)
+    inverse = np.linalg.inv(small.whole(found[0].value[None]))
+    p = inverse
+    if reml:
+        p = p - inverse @ small.x @ np.linalg.solve(small.x.T @ inverse @ small.x, small.x.T @ inverse)
+    change = [p @ small.whole(first[None]) for first in found[0].first]
+    expected = [[np.trace(a @ b) for b in change] for a in change]
+    np.testing.assert_allclose(derivatives(sums, at, found, reml=reml).expected, expected, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("structure", ["unstructured", "toeplitz_heterogeneous", "ar1", "compound_symmetry"])

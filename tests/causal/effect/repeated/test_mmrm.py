@@ -171,6 +171,7 @@ def codes(**changes: Any) -> str:
         mmrm(**rows)
     assert refusal.value.fix or refusal.value.code in {
         "estimation.weights",
+        "estimation.visits",
         "estimation.not_finite",
         "estimation.too_few_subjects",
         "estimation.not_estimable",
@@ -186,6 +187,7 @@ def test_what_cannot_be_fitted_is_refused_by_its_reason() -> None:
     assert codes(outcome=np.arange(12.0) + late) == "no_scores_at_visit"
     assert codes(subjects=np.zeros(12, dtype=np.int64)) == "repeated_visit"
     assert codes(outcome=np.append([1.0, 2], np.full(10, np.nan))) == "too_few_subjects"
+    assert codes(visits=np.tile([0, 2], 6)) == "visits"
     assert codes(weights=np.full(12, -1.0)) == "weights"
     assert codes(design=np.full((12, 1), np.inf)) == "not_finite"
     assert codes(design=np.zeros((12, 1))) == "not_estimable"
