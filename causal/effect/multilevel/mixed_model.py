@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.design.propensity.columns import independent_columns
 from causal.effect.multilevel.expansion import Expansion, inverse
@@ -146,15 +147,16 @@ def fit_mixed(
     model = MixedModel(design=x, outcome=y, levels=tuple(levels), residual_groups=groups, weights=weights)
     _refuse_unusable(model)
     layout = arrange(levels)
-    scaled = scaled_model(
-        x[layout.order],
-        y[layout.order],
-        layout,
-        groups[layout.order],
-        _row_weights(model, layout),
-        restricted=method == "REML",
-    )
-    return _record(model, layout, scaled, maximise(scaled))
+    with threadpool_limits(limits=1, user_api="blas"):  # many small products: more threads only wait for each other
+        scaled = scaled_model(
+            x[layout.order],
+            y[layout.order],
+            layout,
+            groups[layout.order],
+            _row_weights(model, layout),
+            restricted=method == "REML",
+        )
+        return _record(model, layout, scaled, maximise(scaled))
 
 
 def _refuse_unusable(model: MixedModel) -> None:
