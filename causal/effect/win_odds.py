@@ -41,7 +41,7 @@ class WinOdds:
     win, tie, loss
         Weighted shares, adding up to 1.
     n_sets, n_clusters
-        Sets compared, and clusters behind the standard error.
+        Sets compared, and clusters in them (the sets where none are given).
     """
 
     value: float
@@ -93,14 +93,14 @@ def win_odds(
         (n,) 0 or more; None for the ATT's. Within a set rows of an arm count by weight, and a set counts what its
         treated weigh (its treated, for the ATT).
     clusters
-        (n,) codes of the units within which outcomes may be correlated, as clinicians; None for the matched sets.
+        (n,) codes of units, as clinicians, within which outcomes may be correlated beside the sets; None for none.
 
     Raises
     ------
     EstimationError
         ``estimation.one_armed_set``, ``estimation.not_finite``, ``estimation.weights``, ``estimation.all_wins`` (no
         loss and no tie, or no win and no tie: the odds have no finite value), ``estimation.too_few_clusters``,
-        ``estimation.not_positive``, ``estimation.no_standard_error``, ``estimation.too_many_comparisons``.
+        ``estimation.no_standard_error``, ``estimation.too_many_comparisons``.
 
     Notes
     -----
@@ -108,8 +108,10 @@ def win_odds(
     correlated where they share a cluster, on whichever side; with ``e_c = w_c (h_c - P)`` the variance is the sum of
     ``e_c e_d`` over all such pairs, times G/(G - 1): ``sum_g (sum of e touching g)^2`` less, for each two clusters,
     ``(sum of e touching both)^2``, which the first sum counts twice (Aronow, Samii & Assenova 2015, Polit Anal
-    23:564-577). With sets for clusters it is the variance of the mean over sets. Delta method to the log odds,
-    ``se / (P (1 - P))``; t with G - 1 degrees of freedom.
+    23:564-577). With sets for clusters it is the variance of the mean over sets. With clinicians across sets it is
+    too small where they are few and may even be negative, so that the larger of the two is taken. Degrees of freedom:
+    the fewest of sets, clusters of treated and clusters of comparisons, less 1. Delta method to the log odds,
+    ``se / (P (1 - P))``.
 
     >>> score = np.array([5.0, 3, 4, 2, 2, 3, 1, 4])
     >>> ended, treated = np.array([0, 0, 0, 0, 1, 0, 0, 0], dtype=bool), np.array([1, 0] * 4, dtype=bool)
@@ -135,11 +137,18 @@ def win_odds(
             "every comparison within sets goes to the same arm: the odds have no finite value",
             fix="describe the shares, do not estimate",
         )
-    unit = np.unique(np.asarray(sets) if clusters is None else np.asarray(clusters), return_inverse=True)[1]
-    error, n_clusters = _standard_error(
-        duels.weight * (won - p), unit[duels.treated].astype(np.int64), unit[duels.comparison].astype(np.int64)
-    )
-    df = float(n_clusters - 1)
+    by = [np.asarray(code) for code in (sets, clusters) if code is not None]
+    arms = [np.unique(code[rows]).size for code in by for rows in (duels.treated, duels.comparison)]
+    df = float(min(arms) - 1)
+    if df < 1:
+        raise EstimationError(
+            "estimation.too_few_clusters",
+            "an arm has one cluster only: nothing tells how clusters vary",
+            fix="cluster on smaller units",
+        )
+    share = duels.weight * (won - p)
+    variance = max(_clustered(share, code[duels.treated], code[duels.comparison]) for code in by)
+    error = beyond_rounding(variance**0.5, np.ones(1))
     log_odds = student("log win odds", float(np.log(p / (1 - p))), error / (p * (1 - p)), df, level=level)
     tie = float(duels.weight @ (one == zero))
     return WinOdds(
@@ -156,7 +165,7 @@ def win_odds(
         tie=tie,
         loss=1 - p - tie / 2,
         n_sets=np.unique(np.asarray(sets)[duels.treated]).size,
-        n_clusters=n_clusters,
+        n_clusters=np.unique(by[-1][np.r_[duels.treated, duels.comparison]]).size,
     )
 
 
@@ -195,27 +204,13 @@ def _duels(arm: BoolArray, weights: FloatArray, sets: IntArray) -> _Duels:
     )
 
 
-def _standard_error(e: FloatArray, one: IntArray, zero: IntArray) -> tuple[float, int]:
-    """Root of the summed products of all e (c,) that share a cluster on either side; the number of clusters."""
-    low, high = np.minimum(one, zero), np.maximum(one, zero)
-    groups = np.unique(np.r_[one, zero]).size
-    if groups < 2:
-        raise EstimationError(
-            "estimation.too_few_clusters",
-            "a cluster-robust standard error needs 2 clusters or more",
-            fix="cluster on smaller units",
-        )
-    apart = low != high
-    touching = np.bincount(low, weights=e, minlength=int(high.max()) + 1) + np.bincount(
-        high[apart], weights=e[apart], minlength=int(high.max()) + 1
-    )
-    couple = np.unique(low[apart] * (int(high.max()) + 1) + high[apart], return_inverse=True)[1]
+def _clustered(e: FloatArray, one: IntArray, zero: IntArray) -> float:
+    """Sum of the products of all e (c,) that share one of G clusters on either side, times G/(G - 1)."""
+    codes, number = np.unique(np.r_[one, zero], return_inverse=True)
+    g = codes.size
+    ends = np.sort(number.reshape(2, -1), axis=0)
+    apart = ends[0] != ends[1]
+    touching = np.bincount(ends[0], weights=e, minlength=g) + np.bincount(ends[1][apart], e[apart], minlength=g)
+    couple = np.unique(ends[0][apart] * g + ends[1][apart], return_inverse=True)[1]
     both = np.bincount(couple, weights=e[apart])
-    variance = float(touching @ touching - both @ both) * groups / (groups - 1)
-    if variance < 0 and not np.isclose(variance, 0, atol=1e-12):
-        raise EstimationError(
-            "estimation.not_positive",
-            "the clustered variance of the win probability is not above 0",
-            fix="cluster on matched sets",
-        )
-    return beyond_rounding(float(np.sqrt(max(variance, 0.0))), np.ones(1)), groups
+    return float(touching @ touching - both @ both) * g / (g - 1)
