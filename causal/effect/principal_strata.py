@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from causal.effect.cluster_robust import Kind
 from causal.effect.matched_estimates import weighted_ancova
 from causal.effect.termination.follow_up import checked_weights, refuse_few_clusters
 from causal.errors import EstimationError
@@ -23,6 +24,7 @@ BoolArray = NDArray[np.bool_]
 Monotone = Literal["treated_leaves_more", "comparison_leaves_more"]
 
 DRAWS_AT_ONCE = 25
+_BOTH_KINDS: tuple[Kind, Kind] = ("CR0", "CR2")
 USABLE = 0.95  # least share of draws in which bounds exist
 
 
@@ -50,9 +52,9 @@ class StratumBounds:
         How much more stayed than monotonicity allows, within sampling error (0 if not at all). Where above 0, the
         bounds are those of equal shares.
     std_error_lower, std_error_upper, df
-        Bootstrap standard errors of the bounds, and clusters - 1, the degrees of freedom behind the interval. None
-        where the stratum may be empty, or is in more than 5% of draws: the interval is then all that the score's range
-        allows.
+        Bootstrap standard errors of the bounds and the degrees of freedom behind the interval, both corrected for few
+        and uneven clusters. No errors where the stratum may be empty, or may be in more than 5% of draws: the interval
+        is then all that the score's range allows.
     n_clusters, draws, failed_draws
         Clusters drawn from, bootstrap draws asked for, and those in which the stratum may be empty, left out.
     vacuous
@@ -158,9 +160,9 @@ def always_stayer_bounds(
     ``p = max(0, s1 + s0 - 1)`` and both arms are trimmed to ``p/s``; larger shares give narrower bounds inside these.
     Zhang & Rubin (2003), J Educ Behav Stat 28:353-368; Lee (2009), Rev Econ Stud 76:1071-1102; sharp: Imai (2008), Stat
     Probab Lett 78:144-149. The interval is Imbens & Manski's (2004), Econometrica 72:1845-1857, with standard errors
-    from a bootstrap of whole clusters and Student's t with clusters - 1 degrees of freedom for the normal; it takes
-    matching and response weights for known. Being ordered in every sample, the bounds meet Stoye's (2009, Econometrica
-    77:1299-1315) condition for it.
+    from a bootstrap of whole clusters and Student's t for the normal; errors and degrees of freedom are corrected as
+    CR2 corrects those of the difference of all stayers' means, an approximation. It takes matching and response weights
+    for known. Being ordered in every sample, the bounds meet Stoye's (2009, Econometrica 77:1299-1315) condition.
 
     >>> score = np.array([3.0, 4, np.nan, np.nan, 2, 3, 4, np.nan])
     >>> found = always_stayer_bounds(score, np.isfinite(score), np.repeat([True, False], 4),
@@ -190,14 +192,15 @@ def always_stayer_bounds(
     vacuous = not found.share[0] > 0
     if vacuous:
         lower, upper = _whole_range(score_range, "too few relationships last for anybody to be certain to")
-        errors, failed = None, draws
+        errors, failed, df = None, draws, float(groups - 1)
     else:
         lower, upper = float(found.lower[0]), float(found.upper[0])
-        errors, failed = _bootstrap((one, zero), groups, monotone, draws, rng)
+        inflation, df = _few_clusters(values, arm, given, w * factor, np.asarray(clusters))
+        errors, failed = _bootstrap((one, zero), groups, monotone, draws, rng, inflation)
     if errors is None:
         least, most = _whole_range(score_range, f"in {failed} of {draws} bootstrap draws nobody is certain to")
     else:
-        least, most = _interval(lower, upper, errors, groups - 1, level)
+        least, most = _interval(lower, upper, errors, df, level)
     return StratumBounds(
         lower=lower,
         upper=upper,
@@ -214,7 +217,7 @@ def always_stayer_bounds(
         excess=excess,
         std_error_lower=None if errors is None else errors[0],
         std_error_upper=None if errors is None else errors[1],
-        df=float(groups - 1),
+        df=df,
         n_clusters=groups,
         draws=draws,
         failed_draws=failed,
@@ -347,8 +350,35 @@ def _whole_range(score_range: tuple[float, float] | None, reason: str) -> tuple[
     return score_range[0] - score_range[1], score_range[1] - score_range[0]
 
 
+def _few_clusters(
+    score: FloatArray, treated: BoolArray, given: BoolArray, weights: FloatArray, clusters: IntArray
+) -> tuple[float, float]:
+    """What drawing from few or uneven clusters misses, as in the difference of all stayers' means: factor and df.
+
+    A bootstrap of clusters is CR0 but for chance: the factor is CR2 over CR0, the degrees of freedom Satterthwaite's.
+    """
+    rows = given & (weights > 0)
+    refuse_few_clusters(treated[rows], clusters[rows])
+    if not any(np.ptp(score[rows & arm]) > 0 for arm in (treated, ~treated)):
+        raise EstimationError(
+            "estimation.no_standard_error",
+            "the outcome leaves no variation for a standard error",
+            fix="describe, do not estimate",
+        )
+    plain, reduced = (
+        weighted_ancova(score[rows], treated[rows], None, weights[rows], clusters[rows], kind=kind)
+        for kind in _BOTH_KINDS
+    )
+    return reduced.std_error / plain.std_error, reduced.df
+
+
 def _bootstrap(
-    arms: tuple[_Arm, _Arm], groups: int, monotone: Monotone | None, draws: int, rng: np.random.Generator
+    arms: tuple[_Arm, _Arm],
+    groups: int,
+    monotone: Monotone | None,
+    draws: int,
+    rng: np.random.Generator,
+    inflation: float,
 ) -> tuple[tuple[float, float] | None, int]:
     """Standard errors of both bounds over samples of whole clusters, None if too few have bounds; how many have not."""
     lower, upper = [], []
@@ -364,21 +394,14 @@ def _bootstrap(
     if draws - failed < max(USABLE * draws, 2):
         return None, failed
     low, high = bounds[:, usable].std(axis=1, ddof=1)
-    return (float(low), float(high)), failed
+    return (inflation * float(low), inflation * float(high)), failed
 
 
 def _interval(lower: float, upper: float, errors: tuple[float, float], df: float, level: float) -> tuple[float, float]:
     """Both bounds and c standard errors beyond, c solving Imbens and Manski's equation (7) in t for z."""
     from scipy.optimize import brentq
 
-    largest = max(errors)
-    if not largest > 0:
-        raise EstimationError(
-            "estimation.no_standard_error",
-            "the outcome leaves no variation for a standard error",
-            fix="describe, do not estimate",
-        )
-    reach = max(upper - lower, 0.0) / largest
+    reach = max(upper - lower, 0.0) / max(errors)
 
     def missed(c: float) -> float:
         return float(stdtr(df, c + reach) - stdtr(df, -c)) - level

@@ -40,6 +40,11 @@ def ends(found: StratumBounds) -> tuple[float, float]:
     return found.lower, found.upper
 
 
+def told(found: StratumBounds) -> tuple[float, ...]:
+    """The identified set, the interval and what it rests on."""
+    return (*ends(found), found.interval_lower, found.interval_upper, found.df, found.share)
+
+
 def test_by_hand() -> None:
     """Treated stay 2 of 4, comparisons 4 of 5: always-stayers are 5/8 of the latter's 4 stayers, i.e. 2.5 people."""
     data = {
@@ -128,15 +133,15 @@ def test_when_nobody_leaves_it_is_the_mean_difference(monotone: Any) -> None:
     assert ends(found) == pytest.approx((effect.value, effect.value), abs=1e-10)
     assert (found.share, found.excess, found.failed_draws) == (1.0, 0.0, 0)
     assert found.std_error_lower == pytest.approx(effect.std_error, rel=0.08)  # 2,000 draws: 1.6% Monte Carlo error
-    assert found.interval_upper - found.upper == pytest.approx(1.990 * found.std_error_upper, rel=1e-3)  # t, 79 df
+    assert found.interval_upper - found.upper == pytest.approx(1.99 * found.std_error_upper, rel=5e-3)  # t
 
 
 def test_interval_between_one_and_two_sided() -> None:
-    """Far apart bounds need the one-sided quantile only (Imbens and Manski): 1.664 with 79 degrees of freedom."""
+    """Far apart bounds need the one-sided quantile only (Imbens and Manski): about 1.664."""
     found = bounds(stratified(np.random.default_rng(5)), draws=400)
     assert found.upper - found.lower > 5 * found.std_error_lower
-    assert (found.lower - found.interval_lower) / found.std_error_lower == pytest.approx(1.664, abs=2e-3)
-    assert (found.interval_upper - found.upper) / found.std_error_upper == pytest.approx(1.664, abs=2e-3)
+    assert (found.lower - found.interval_lower) / found.std_error_lower == pytest.approx(1.664, abs=5e-3)
+    assert (found.interval_upper - found.upper) / found.std_error_upper == pytest.approx(1.664, abs=5e-3)
 
 
 def test_recovery() -> None:
@@ -164,8 +169,10 @@ def test_invariances() -> None:
     data, rng = stratified(np.random.default_rng(7)), np.random.default_rng(8)
     base = bounds(data)
     order = rng.permutation(data["stayed"].size)
-    assert bounds({name: values[order] for name, values in data.items()}) == base
-    assert bounds({**data, "clusters": 3 * data["clusters"] - 11}) == base
+    shuffled = bounds({name: values[order] for name, values in data.items()})
+    renamed = bounds({**data, "clusters": 3 * data["clusters"] - 11})
+    for other in (shuffled, renamed):
+        assert told(other) == pytest.approx(told(base), rel=1e-10)
     heavier = bounds(data, weights=np.full(order.size, 4.0))
     assert ends(heavier) == pytest.approx(ends(base), rel=1e-12)
     stretched = bounds({**data, "score": 10 + 2 * data["score"]})
