@@ -159,13 +159,13 @@ def response_weights(
 
 
 def imputed_outcomes(
-    rows: DropoutRows, *, imputations: int, iterations: int, rng: np.random.Generator
+    rows: DropoutRows, *, score_kind: Kind, imputations: int, iterations: int, rng: np.random.Generator
 ) -> tuple[FloatArray, Imputed]:
     """Outcomes (M, n) with the missing imputed by chained equations, arms apart; NaN outside the estimand."""
     table = np.column_stack([rows.scores, rows.covariates, rows.others])
     visits = rows.scores.shape[1]
     binary = [bool(np.isin(column[np.isfinite(column)], (0.0, 1.0)).all()) for column in rows.covariates.T]
-    kinds: list[Kind] = ["pmm"] * visits
+    kinds: list[Kind] = [score_kind] * visits
     kinds += ["logistic" if two else "pmm" for two in binary]
     names = [f"score at visit {t + 1}" for t in range(visits)] + list(rows.names)
     if rows.others.shape[1]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.effect.contrast import Contrast
-from causal.effect.missing.chained import Imputed
+from causal.effect.missing.chained import Imputed, Kind
 from causal.effect.missing.reference_based import INFORMATION_ANCHORED, Assumption, NormalDraws, reference_based
 from causal.effect.missing.rows import (
     DropoutRows,
@@ -131,6 +131,7 @@ def dropout_story(
     level: float = 0.95,
     scale: tuple[float, float] = (1.0, 5.0),
     monotone: bool = True,
+    score_kind: Kind = "pmm",
     imputations: int = 20,
     iterations: int = 10,
     deltas_treated: tuple[float, ...] = GRID,
@@ -172,6 +173,9 @@ def dropout_story(
         reported, not clipped.
     monotone
         As in `dropout_weights`.
+    score_kind
+        How chained equations impute scores: ``pmm`` stays on the scale but leans towards those rated where few like
+        the missing were; ``norm`` may leave it.
     imputations, iterations, deltas_treated, deltas_comparison
         M, cycles of the chains, grid of shifts.
     rng
@@ -224,7 +228,9 @@ def dropout_story(
         )
 
     def chains() -> tuple[FloatArray, Imputed]:
-        return imputed_outcomes(rows, imputations=imputations, iterations=iterations, rng=by_chains)
+        return imputed_outcomes(
+            rows, score_kind=score_kind, imputations=imputations, iterations=iterations, rng=by_chains
+        )
 
     imputation, grid = _imputation(rows, chains, pooled, shifted)
     told = (

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from causal.effect.missing.reference_based import ArmModel, Assumption, NormalDraws, normal_draws, reference_based
 from causal.errors import EstimationError
@@ -215,9 +217,11 @@ def test_rubins_variance_against_repeated_samples() -> None:
     assert ratio["J2R"] > 1.2
 
 
-def test_undefined_scores_stay_undefined() -> None:
+@settings(max_examples=15)
+@given(seed=st.integers(0, 10_000))
+def test_undefined_scores_stay_undefined(seed: int) -> None:
     """After the end nothing is imputed, before it everything missing is, and ratings are returned as they came."""
-    rng = np.random.default_rng(6)
+    rng = np.random.default_rng(seed)
     full, arm, baseline = trial(rng, 300)
     scores = lose(full, arm, rng, gaps=True)
     defined = np.arange(3) < rng.integers(1, 5, 300)[:, None]

@@ -130,24 +130,6 @@ def test_decided_outcomes_are_never_touched() -> None:
     assert len(seen) == 1 + 2 + 20 + (3 * 20 + 4) + 4 * 20
 
 
-def test_response_weights_stand_for_all() -> None:
-    """Under response weights the rated of an arm weigh as much as its continuing relationships do."""
-    trial = Trial(4)
-    weights: list[np.ndarray] = []
-
-    def spying(outcome: np.ndarray, w: np.ndarray) -> Contrast:
-        weights.append(w)
-        return trial.analyse(outcome, w)
-
-    trial.story(analyse=spying)
-    going = trial.continuing[:, 2]
-    some = [w for w in weights if (w[np.isnan(trial.scores[:, 2]) & going] == 0).all()]
-    assert len(some) == 3  # available cases, and two kinds of response weights
-    for w in some[1:] if np.allclose(some[0][going].sum(), trial.weights[going].sum()) else some[-2:]:
-        for arm in (trial.arm, ~trial.arm):
-            assert w[going & arm].sum() == pytest.approx(trial.weights[going & arm].sum(), rel=1e-10)
-
-
 def test_row_order_changes_nothing() -> None:
     """Rows in another order tell the same story, number by number."""
     trial = Trial(5, n=150)
@@ -236,24 +218,32 @@ def test_inconsistent_rows_are_refused() -> None:
         assert refusal.value.code == "estimation.inconsistent_scores"
 
 
+def test_scores_by_the_normal() -> None:
+    """Chained equations impute scores by normal regression when asked, and tell how many leave the scale."""
+    trial = Trial(13)
+    high = trial.scores + 1.2
+    row = trial.story(scores=np.where(high > 5, 5.0, high), score_kind="norm").row("multiple imputation")
+    assert row.outside_scale is not None
+    assert row.outside_scale > 0
+
+
 @pytest.mark.slow
-def test_the_truth_is_recovered() -> None:
-    """Over 150 studies of 600 available cases are off by .04 or more; weights and imputations are within .02."""
+@pytest.mark.parametrize(("kind", "bound"), [("pmm", 0.02), ("norm", 0.012)])
+def test_the_truth_is_recovered(kind: str, bound: float) -> None:
+    """Over 100 studies of 600 available cases are off by a tenth, weights and imputations hardly (MCSE .004)."""
     errors: dict[str, list[float]] = {name: [] for name in NAMES[:5]}
     covered = []
-    for seed in range(150):
-        trial = Trial(100 + seed, n=600, slope=2.5)
-        story = trial.story(imputations=5, deltas_treated=(0.0,), deltas_comparison=(0.0,))
+    for seed in range(100):
+        trial = Trial(1000 + seed, n=600)
+        story = trial.story(imputations=10, deltas_treated=(0.0,), deltas_comparison=(0.0,), score_kind=kind)
         truth = trial.analyse(trial.truth, trial.weights).value
         for name, off in errors.items():
             off.append(value(story, name) - truth)
         found = story.row("multiple imputation").result
         assert isinstance(found, Contrast)
         covered.append(found.lower < truth < found.upper)
-    bias = {name: abs(np.mean(off)) for name, off in errors.items()}
-    error = {name: np.std(off) / 150**0.5 for name, off in errors.items()}
-    assert max(error.values()) < 0.005
-    assert bias["available cases"] > 0.04
+    assert abs(np.mean(errors["available cases"])) > 0.1
     for name in NAMES[1:5]:
-        assert bias[name] < 0.02, name
+        assert np.std(errors[name]) / 10 < 0.005
+        assert abs(np.mean(errors[name])) < bound, name
     assert np.mean(covered) > 0.95  # the truth of the same rows, so more than nominal
