@@ -20,6 +20,7 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 POWER = 0.80
+BOTH = 2
 
 
 def primary_estimand(study: OccasionStudy) -> Estimand:
@@ -42,9 +43,16 @@ def estimate_effects(design: ComparisonGroups, outcomes: Outcomes, study: Occasi
     Raises
     ------
     EstimationError
-        Too few sets are left for any inference, or an outcome cannot be formed.
+        Too few sets are left for any inference, an outcome cannot be formed, or it does not vary.
     """
     sample = sample_of(design, outcomes.excluded, study)
+    if np.unique(outcomes.ended[sample.kept]).size < BOTH:
+        raise EstimationError(
+            "estimation.no_endings",
+            f"by day {outcomes.day} every relationship ended in both groups, or none did: endings leave no variation "
+            "for an interval",
+            fix="an earlier or a later primary day, or more records",
+        )
     with threadpool_limits(limits=1, user_api="blas"):
         by_unit = composite_of(sample, outcomes, study, sample.units)
         by_cluster = composite_of(sample, outcomes, study, sample.clusters) if sample.n_clusters > 1 else None

@@ -10,7 +10,7 @@ they were to be given.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from causal.design.propensity.columns import independent_columns
 from causal.design.propensity.firth import firth_logistic
 from causal.design.propensity.fitted import REFUSE_BELOW
 from causal.design.propensity.logistic import expit
+from causal.effect.cluster_robust import beyond_rounding
 from causal.effect.matched_estimates import LinearEffect, weighted_ancova
 from causal.errors import EstimationError
 
@@ -181,7 +182,10 @@ def composite_effect(
     pseudo_outcome = np.where(ended, floor, midpoint + rating_term)
 
     def effect(outcome: FloatArray) -> LinearEffect:
-        return weighted_ancova(outcome, arm, covariates, w, clusters, names=names, level=level)
+        found = weighted_ancova(outcome, arm, covariates, w, clusters, names=names, level=level)
+        if beyond_rounding(found.std_error, outcome[w > 0]) > 0:
+            return found
+        return replace(found, std_error=0.0, lower=found.value, upper=found.value)
 
     termination, ratings_effect = effect(ended.astype(np.float64)), effect(rating_term)
     return CompositeEffect(

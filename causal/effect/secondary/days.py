@@ -10,6 +10,7 @@ from causal.cohort.history import SUBSCALE
 from causal.effect.cluster_robust import TwoWayClusterRobust, two_way
 from causal.effect.contrast import student
 from causal.effect.estimate import composite_of
+from causal.effect.matched_estimates import LinearEffect
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.secondary.finding import Finding, Line, Scale, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
@@ -34,23 +35,17 @@ def other_days(opened: Opened, _: OtherDays) -> Finding:
             missing.append(f"day {window.day}: {refusal.message}")
             continue
         counts = counts_of(sample)
-        lines += [
-            line_of(
-                found.composite,
-                label=f"trust at day {window.day}, an ending counted",
-                scale="points",
-                counts=counts,
-                clustered_by=by,
-                tested=True,
-            ),
-            line_of(
-                found.termination,
-                label=f"ended by day {window.day}",
-                scale="risk difference",
-                counts=counts,
-                clustered_by=by,
-            ),
-        ]
+        told: tuple[tuple[LinearEffect, str, Scale], ...] = (
+            (found.composite, f"trust at day {window.day}, an ending counted", "points"),
+            (found.termination, f"ended by day {window.day}", "risk difference"),
+        )
+        for effect, label, scale in told:
+            try:
+                lines.append(
+                    line_of(effect, label=label, scale=scale, counts=counts, clustered_by=by, tested=scale == "points")
+                )
+            except EstimationError as refusal:
+                missing.append(refusal.message)
     return Finding(
         analysis="other_days",
         title="The same question at other days",

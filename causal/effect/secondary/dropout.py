@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.effect.cluster_robust import beyond_rounding
 from causal.effect.contrast import Contrast, student
 from causal.effect.matched_estimates import weighted_ancova
 from causal.effect.missing.story import DropoutStory as Story
@@ -43,7 +44,8 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
             names=sample.names,
             level=opened.study.estimator.level,
         )
-        return student("difference", found.value, found.std_error, found.df, level=found.level)
+        error = beyond_rounding(found.std_error, outcome[weights > 0])
+        return student("difference", found.value, error, found.df, level=found.level)
 
     story = story_of(
         np.column_stack([day.score[sample.kept] for day in days]),

@@ -9,6 +9,7 @@ import numpy as np
 
 from causal.effect.contrast import Contrast
 from causal.effect.matched_estimates import LinearEffect
+from causal.errors import EstimationError
 
 Scale = Literal["points", "risk difference", "hazard ratio", "win odds", "days", "probability"]
 
@@ -87,7 +88,17 @@ def line_of(
     clustered_by: str = "",
     tested: bool = False,
 ) -> Line:
-    """A line from an estimate on its own scale; the p-value is kept only where the study tests."""
+    """A line from an estimate on its own scale; the p-value is kept only where the study tests.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.no_standard_error``: the outcome did not vary, which is no certainty.
+    """
+    if not found.std_error > 0:
+        raise EstimationError(
+            "estimation.no_standard_error", f"{label}: the outcome leaves no variation for a standard error"
+        )
     return Line(
         label=label,
         scale=scale,

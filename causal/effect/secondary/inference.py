@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.groups import build_groups
-from causal.effect.bootstrap import Bootstrapped, Resampled, copies
+from causal.effect.bootstrap import Bootstrapped, Resampled
 from causal.effect.bootstrap import cluster_bootstrap as bootstrapped
 from causal.effect.contrast import Contrast, student
 from causal.effect.margins import equivalence as equivalent
@@ -160,7 +160,7 @@ def _of_sets(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
             ended[rows],
             score[rows],
             ~np.isnan(score[rows]),
-            clusters=copies(rows),
+            clusters=np.arange(rows.size),
             weights=sample.weights[rows],
             response_covariates=sample.covariates[rows],
             covariates=sample.covariates[rows],
@@ -194,7 +194,7 @@ def _of_weights(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
             outcomes.ended[kept],
             outcomes.score[kept],
             ~np.isnan(outcomes.score[kept]),
-            clusters=sample.patients,
+            clusters=np.arange(sample.treated.size),
             weights=sample.weights,
             response_covariates=sample.covariates,
             covariates=sample.covariates,

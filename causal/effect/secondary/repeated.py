@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from causal.effect.multilevel.clustered import clustered_alliance
+from causal.effect.multilevel.marginal import marginal_alliance
 from causal.effect.repeated.alliance import repeated_alliance
 from causal.effect.sample import Sample
 from causal.effect.secondary.finding import Finding, line_of
 from causal.effect.secondary.opened import FloatArray, Opened
 from causal.errors import EstimationError
 from causal.protocol.outcome import Estimand, Hypothetical
-from causal.protocol.secondary import MixedModel, RepeatedOutcomes
+from causal.protocol.secondary import MarginalModel, MixedModel, RepeatedOutcomes
 
 HYPOTHETICAL = (
     "It asks what would have been rated had no relationship ended, taking those who left for like those who stayed and "
@@ -127,6 +128,46 @@ def mixed_model(opened: Opened, declared: MixedModel) -> Finding:
         lines=lines,
         notes=(HYPOTHETICAL, *found.notes, *_aliased(found.aliased)),
     )
+
+
+def marginal_model(opened: Opened, declared: MarginalModel) -> Finding:
+    """Estimating equations with an independence working correlation: the mean difference over the days."""
+    estimand, ratings = hypothetical(opened, declared.estimand)
+    sample = ratings.sample
+    by, clusters = sample.primary
+    row, visit = np.nonzero(~np.isnan(ratings.scores))
+    by_day = (visit[:, None] == np.arange(1, ratings.days.size)).astype(np.float64)
+    found = marginal_alliance(
+        ratings.scores[row, visit],
+        sample.treated[row],
+        clusters=clusters[row],
+        covariates=np.column_stack([sample.covariates[row], by_day]),
+        names=(*sample.names, *(f"day {day:g}" for day in ratings.days[1:])),
+        correlation="independence",
+        weights=sample.weights[row],
+        correction=declared.correction,
+        level=opened.study.estimator.level,
+    )
+    fewest = min(ratings.counts(k) for k in range(ratings.days.size))
+    days = ", ".join(f"{day:g}" for day in ratings.days)
+    correction = declared.correction.replace("_", " ").title().replace(" ", " and ")
+    line = line_of(found.contrast, label=f"mean over days {days}", scale="points", counts=fewest, clustered_by=by)
+    return Finding(
+        analysis="marginal_model",
+        title=f"{estimand.label}: averaged over patients",
+        method=(
+            "Generalised estimating equations with an independence working correlation and the weights of the "
+            f"comparison; standard errors corrected for few clusters ({correction}), Satterthwaite degrees of freedom."
+        ),
+        lines=(line,),
+        notes=(HYPOTHETICAL, ASKS_MORE, *_aliased(found.aliased)),
+    )
+
+
+ASKS_MORE = (
+    "Given the covariates, whether a rating is missing may not depend on earlier ratings: that asks more than a mixed "
+    "model does."
+)
 
 
 def _aliased(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from causal.effect.secondary.inference import (
     randomisation,
 )
 from causal.effect.secondary.opened import Opened
-from causal.effect.secondary.repeated import mixed_model, repeated_outcomes
+from causal.effect.secondary.repeated import marginal_model, mixed_model, repeated_outcomes
 from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol import secondary as declarable
@@ -33,6 +33,7 @@ ANALYSES: Mapping[type[Secondary], Callable[[Opened, Any], Finding]] = {
     declarable.Subscales: subscales,
     declarable.RepeatedOutcomes: repeated_outcomes,
     declarable.MixedModel: mixed_model,
+    declarable.MarginalModel: marginal_model,
     declarable.LastRating: last_rating,
     declarable.StratumBounds: stratum_bounds,
     declarable.TerminationCourse: termination_course,

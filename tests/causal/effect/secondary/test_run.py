@@ -1,0 +1,223 @@
+"""Every analysis a study can declare gives its finding, or says why it cannot; nothing else stops."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from causal.effect.contrast import student
+from causal.effect.estimate import estimate_effects
+from causal.effect.secondary.finding import Finding, Line, line_of
+from causal.effect.secondary.opened import Opened
+from causal.effect.secondary.run import ANALYSES, findings, in_family
+from causal.protocol import OccasionStudy
+from causal.protocol.secondary import Secondary
+
+EVERY: tuple[dict[str, Any], ...] = (
+    {"analysis": "other_days"},
+    {"analysis": "subscales"},
+    {"analysis": "repeated_outcomes", "estimand": "E2"},
+    {"analysis": "mixed_model", "estimand": "E2"},
+    {"analysis": "marginal_model", "estimand": "E2"},
+    {"analysis": "last_rating", "estimand": "E3"},
+    {"analysis": "stratum_bounds", "estimand": "E4", "draws": 200},
+    {"analysis": "termination_course", "days": (30, 90), "horizon_days": 180},
+    {"analysis": "win_odds"},
+    {"analysis": "g_computation"},
+    {"analysis": "doubly_robust"},
+    {"analysis": "two_way_clustering"},
+    {"analysis": "randomisation", "draws": 1000},
+    {"analysis": "cluster_bootstrap", "draws": 200},
+    {"analysis": "dropout_story", "imputations": 5},
+    {"analysis": "imputation_within", "imputations": 5},
+    {"analysis": "non_inferiority"},
+    {"analysis": "equivalence"},
+)
+Change = Callable[..., Opened]
+RATIOS = ("hazard ratio", "win odds")
+
+
+def one(opened: Opened) -> Finding:
+    """The only finding."""
+    (found,) = findings(opened)
+    return found
+
+
+def test_every_analysis_that_can_be_declared_is_carried_out() -> None:
+    """The registry, the vocabulary and this file's list name the same analyses."""
+    declarable = set(get_args(get_args(Secondary)[0]))
+    assert set(ANALYSES) == declarable
+    assert {d.model_fields["analysis"].annotation.__args__[0] for d in declarable} == {e["analysis"] for e in EVERY}
+
+
+@pytest.fixture(scope="module")
+def everything(declaring: Change) -> tuple[Finding, ...]:
+    """All of them at once."""
+    return findings(declaring(*EVERY, non_inferiority_margin=0.5))
+
+
+def test_each_gives_numbers(everything: tuple[Finding, ...]) -> None:
+    """Each has a title, a method and lines; intervals hold their estimate and every number is finite."""
+    assert [found.analysis for found in everything] == [declared["analysis"] for declared in EVERY]
+    for found in everything:
+        assert found.lines, (found.analysis, found.not_evaluated)
+        assert found.title
+        assert found.method.endswith(".")
+        assert found.not_evaluated == ()
+        for line in found.lines:
+            assert np.isfinite([line.lower, line.upper]).all()
+            assert line.lower <= line.upper
+            assert line.value is None or line.lower <= line.value <= line.upper
+            assert min(line.n_treated, line.n_comparison) > 20
+
+
+def test_they_find_what_was_put_in(everything: tuple[Finding, ...]) -> None:
+    """Lower trust and more endings among the treated: every number points there, the level's near its truth."""
+    for found in everything:
+        for line in found.lines:
+            if line.value is None or "shifted" in line.label or line.label.startswith("ended by"):
+                continue
+            harm = np.log(line.value) if line.scale in RATIOS else line.value
+            worse = "days lost" in line.label or line.scale == "hazard ratio"
+            assert (harm > 0) == worse, line.label
+    for analysis in ("repeated_outcomes", "mixed_model", "marginal_model"):
+        found = next(f for f in everything if f.analysis == analysis)
+        for line in found.lines:
+            assert line.lower < -0.3 < line.upper, line.label
+
+
+def test_no_note_tells_a_count(everything: tuple[Finding, ...]) -> None:
+    """Notes and methods carry no whole number that could count occasions: what they count might be few."""
+    for found in everything:
+        for text in found.notes:
+            said = text.replace("by 1 in size", "").replace("at 0,", "")
+            assert not re.search(r"(?<![\d.+-])\d+(?![\d.%])", said), text
+
+
+def test_other_days_are_the_primary_analysis_at_those_days(opened: Opened, declaring: Change) -> None:
+    """Day 30's numbers are those of `estimate_effects` given day 30's outcomes."""
+    found = one(declaring({"analysis": "other_days"}))
+    day = next(window for window in opened.windows if window.day == 30)
+    direct = estimate_effects(opened.design, opened.outcomes(opened.primary, day), opened.study)
+    line = next(line for line in found.lines if line.label == "trust at day 30, an ending counted")
+    assert (line.value, line.lower) == (direct.composite.value, direct.composite.intervals[0].lower)
+
+
+def test_two_ways_with_one_of_them_trivial(declaring: Change, opened: Opened) -> None:
+    """Where every set is a clinician of its own the two-way interval is that of sets."""
+    members = opened.design.members.assign(clinician_id=opened.design.members["set_id"].astype(str))
+    alone = declaring({"analysis": "two_way_clustering"})
+    same = dataclasses.replace(alone, design=dataclasses.replace(opened.design, members=members))
+    direct = estimate_effects(opened.design, opened.outcomes(opened.primary), opened.study)
+    by_set = next(i for i in direct.composite.intervals if i.clustered_by == "matched set")
+    line = one(same).lines[1]
+    assert line.std_error == pytest.approx(by_set.std_error, rel=1e-9)
+
+
+def test_another_analysis_changes_nothing(declaring: Change) -> None:
+    """Each draws from a stream of its own: alone or beside others its numbers are the same to the bit."""
+    bounds, lottery = EVERY[6], EVERY[12]
+    assert findings(declaring(bounds, lottery))[1] == one(declaring(lottery))
+    assert findings(declaring(bounds, lottery))[0] == one(declaring(bounds))
+
+
+def test_another_seed_changes_only_what_is_drawn(declaring: Change) -> None:
+    """The seed moves the lottery's interval and nothing that draws nothing."""
+    lottery, plain = EVERY[12], EVERY[9]
+    assert one(declaring(lottery, seed=1)) != one(declaring(lottery, seed=2))
+    assert one(declaring(plain, seed=1)) == one(declaring(plain, seed=2))
+
+
+def refused(opened: Opened) -> str:
+    """Why the only analysis found nothing."""
+    found = one(opened)
+    assert found.lines == ()
+    return found.not_evaluated[0]
+
+
+def with_facts(opened: Opened, **columns: Any) -> Opened:
+    """The study with these columns in the facts of every day."""
+    facts = {day: frame.assign(**columns) for day, frame in opened.follow_up.facts.items()}
+    return dataclasses.replace(opened, follow_up=dataclasses.replace(opened.follow_up, facts=facts))
+
+
+@pytest.mark.parametrize("analysis", ["repeated_outcomes", "last_rating", "win_odds", "g_computation", "dropout_story"])
+def test_nobody_rated(declaring: Change, analysis: str) -> None:
+    """Without a single rating there is a reason instead of a number."""
+    declared = next(e for e in EVERY if e["analysis"] == analysis)
+    silent = with_facts(declaring(declared), window_score=np.nan, last_score=np.nan)
+    assert refused(silent)
+
+
+def test_all_missing_at_one_day(declaring: Change) -> None:
+    """One day without ratings is named; the model does not run on the other two in silence."""
+    declared = declaring(EVERY[2])
+    facts = dict(declared.follow_up.facts)
+    facts[180] = facts[180].assign(window_score=np.nan, last_score=np.nan)
+    blank = dataclasses.replace(declared, follow_up=dataclasses.replace(declared.follow_up, facts=facts))
+    assert "180" in refused(blank)
+
+
+def test_one_day_only(declaring: Change, flagship: OccasionStudy) -> None:
+    """A model of repeated ratings needs two days."""
+    outcome = flagship.model_dump(mode="python")["outcome"] | {"windows": ({"day": 90, "half_width": 21},)}
+    assert refused(declaring(EVERY[2], outcome=outcome))
+
+
+def test_one_rating_for_everyone_has_no_standard_error(declaring: Change) -> None:
+    """A score that does not vary leaves no variation for a standard error: refused, not printed as certain."""
+    same = with_facts(declaring(EVERY[2]), window_score=3.0, last_score=3.0, ended_after_days=np.nan, end_reason=None)
+    assert refused(same)
+
+
+def test_too_few_sets(declaring: Change) -> None:
+    """Fewer sets than the study demands: every analysis of the compared says so."""
+    declared = tuple(e for e in EVERY if e["analysis"] not in ("doubly_robust", "imputation_within", "other_days"))
+    asked = declaring(*declared, minimum_n_inference=10_000, non_inferiority_margin=0.5)
+    for found in findings(asked):
+        assert found.lines == (), found.analysis
+        assert "too few for an interval" in found.not_evaluated[0]
+
+
+def test_an_estimand_that_asks_another_question(declaring: Change) -> None:
+    """An analysis given the wrong estimand refuses, whatever was checked before."""
+    for declared in (
+        {"analysis": "repeated_outcomes", "estimand": "E1"},
+        {"analysis": "last_rating", "estimand": "E2"},
+    ):
+        assert "E" in refused(declaring(declared))
+
+
+def holm_of(*p_values: float | None) -> list[float | None]:
+    """Holm's p-values of one family of subscales; None is a member that could not be evaluated."""
+    lines = tuple(
+        dataclasses.replace(
+            line_of(student(f"s{k}", 1.0, 1.0, 9), label=f"s{k}", scale="points", counts=(60, 60)), p_value=p
+        )
+        for k, p in enumerate(p_values)
+        if p is not None
+    )
+    lost = tuple(f"s{k}: refused" for k, p in enumerate(p_values) if p is None)
+    found = Finding(analysis="subscales", title="t", method="m", lines=lines, not_evaluated=lost)
+    study: Any = type("S", (), {})()
+    study.multiplicity = type("M", (), {"holm": ("subscales",)})()
+    study.estimator = type("E", (), {"level": 0.95})()
+    return [line.p_adjusted for line in in_family((found,), study)[0].lines]
+
+
+def test_the_family_by_hand() -> None:
+    """3 x .01, then 2 x .02, then .04, never falling; one that could not be evaluated still counts."""
+    assert holm_of(0.01, 0.04, 0.02) == pytest.approx([0.03, 0.04, 0.04])
+    assert holm_of(0.01, None, 0.02) == pytest.approx([0.03, 0.04])
+
+
+def test_outside_the_family_nothing_is_tested(declaring: Change) -> None:
+    """Without a declared family no line keeps a p-value."""
+    lines: list[Line] = [line for found in findings(declaring(EVERY[0], EVERY[1])) for line in found.lines]
+    assert {line.p_value for line in lines} == {None}
+    assert {line.p_adjusted for line in lines} == {None}
