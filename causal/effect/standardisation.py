@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from causal.design.propensity.columns import independent_columns
-from causal.effect.cluster_robust import Kind, cluster_robust
+from causal.effect.cluster_robust import ClusterRobust, Kind, cluster_robust
 from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.influence import Estimand, MarginalMean, beyond_rounding, clustered_error
 from causal.effect.doubly_robust.logistic import logistic_regression
@@ -21,6 +20,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Family = Literal["linear", "logistic"]
+Predictor = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Standardised:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Model:
-    """A fitted outcome model, and what it says of the population.
+    """An outcome model as a least-squares regression, and what it says of the population.
 
     ``response`` and ``weight`` are the outcome and its weight, for a logistic model those of the last least-squares
     step: least squares of one on the design gives the coefficients and their influences either way.
@@ -68,9 +68,7 @@ class _Model:
     design: FloatArray  # (n, k)
     response: FloatArray  # (n,)
     weight: FloatArray  # (n,)
-    coefficients: FloatArray  # (k,) 0 where aliased
-    kept: BoolArray  # (k,)
-    predicted: tuple[FloatArray, FloatArray]  # (n,) each: under treatment, under comparison
+    predicted: Predictor  # from (k,) coefficients to (n,) means under treatment and under comparison
     gradient: tuple[FloatArray, FloatArray]  # (k,) each: derivative of the two means by the coefficients
 
 
@@ -146,14 +144,20 @@ def g_computation(
     share = _population(arm, w, estimand, target)
     x, products = _covariates(covariates, names, share, interactions)
     model = _fitted(y, arm, x, products, w, share, family)
-    one, zero = (float(share @ predicted) for predicted in model.predicted)
     by_one, by_zero = model.gradient
+    at_hand: Kind = "CR0" if covariates_sampled else kind
+    fit = _contrast(model, by_one - by_zero, own, at_hand)
+    beta = np.nan_to_num(fit.coefficients)  # aliased columns have none
+    predicted = model.predicted(beta)
+    one, zero = (float(share @ mean) for mean in predicted)
     contrasts = [by_one - by_zero, by_one, by_zero]
+    errors = [(fit.std_error, fit.df), *((_mean_error(model, fit, by, own, at_hand), fit.df) for by in model.gradient)]
     if family == "logistic":
         contrasts.append(by_one / one - by_zero / zero)
-    errors = [_delta(model, contrast, own, kind) for contrast in contrasts]
+        ratio = _contrast(model, contrasts[3], own, at_hand)
+        errors.append((ratio.std_error, ratio.df))
     if covariates_sampled:
-        errors = _stacked(model, contrasts, share, (one, zero), own)
+        errors = _stacked(model, fit, contrasts, share, predicted, own)
     label, used = f"g-computation, {estimand}", w > 0
     log_ratio = None
     if family == "logistic":
@@ -169,7 +173,7 @@ def g_computation(
         n_treated=int((arm & used).sum()),
         n_comparison=int((~arm & used).sum()),
         n_clusters=int(np.unique(own[used]).size),
-        aliased=tuple(term for term, keep in zip(terms, model.kept, strict=True) if not keep),
+        aliased=tuple(terms[j] for j in fit.aliased),
         covariates_sampled=covariates_sampled,
     )
 
@@ -177,27 +181,24 @@ def g_computation(
 def _fitted(
     y: FloatArray, arm: BoolArray, x: FloatArray, products: list[int], w: FloatArray, share: FloatArray, family: Family
 ) -> _Model:
-    """The outcome model of the rows with weight, and its two predictions for everybody."""
+    """The outcome model of the rows with weight, and its predictions for everybody."""
     design, one, zero = (_columns(x, a, products) for a in (arm, np.ones_like(arm), np.zeros_like(arm)))
     if family == "linear":
-        beta, kept = _least_squares(design, y, w)
-        predicted = (one @ beta, zero @ beta)
-        gradient = (share @ one, share @ zero)
-        response, weight = y, w
-    else:
-        beta, kept = logistic_regression(design, y, w)
-        predicted = (expit(one @ beta), expit(zero @ beta))
-        gradient = ((share * _slope(predicted[0])) @ one, (share * _slope(predicted[1])) @ zero)
-        p = expit(design @ beta)
-        response, weight = design @ beta + (y - p) / _slope(p), w * _slope(p)
+        return _Model(
+            design=design,
+            response=y,
+            weight=w,
+            predicted=lambda beta: (one @ beta, zero @ beta),
+            gradient=(share @ one, share @ zero),
+        )
+    beta = logistic_regression(design, y, w)[0]
+    p, p1, p0 = (expit(rows @ beta) for rows in (design, one, zero))
     return _Model(
         design=design,
-        response=response,
-        weight=weight,
-        coefficients=beta,
-        kept=kept,
-        predicted=predicted,
-        gradient=gradient,
+        response=design @ beta + (y - p) / _slope(p),
+        weight=w * _slope(p),
+        predicted=lambda beta: (expit(one @ beta), expit(zero @ beta)),
+        gradient=((share * _slope(p1)) @ one, (share * _slope(p0)) @ zero),
     )
 
 
@@ -211,30 +212,26 @@ def _slope(p: FloatArray) -> FloatArray:
     return p * (1 - p)
 
 
-def _least_squares(design: FloatArray, y: FloatArray, w: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Coefficients (k,), 0 where aliased, and the columns kept (k,)."""
-    root = np.sqrt(w[w > 0])
-    x = design[w > 0] * root[:, None]
-    kept = independent_columns(x)
-    q, triangle = np.linalg.qr(x[:, kept])
-    beta = np.zeros(kept.size)
-    beta[kept] = np.linalg.solve(triangle, q.T @ (y[w > 0] * root))
-    return beta, kept
-
-
-def _delta(model: _Model, contrast: FloatArray, clusters: IntArray, kind: Kind) -> tuple[float, float]:
-    """Standard error and degrees of freedom of a contrast (k,) of the coefficients."""
-    fit = cluster_robust(
+def _contrast(model: _Model, contrast: FloatArray, clusters: IntArray, kind: Kind) -> ClusterRobust:
+    """A contrast (k,) of the coefficients."""
+    return cluster_robust(
         model.design, model.response, weights=model.weight, clusters=clusters, contrast=contrast, kind=kind
     )
-    return fit.std_error, fit.df
+
+
+def _mean_error(model: _Model, fit: ClusterRobust, contrast: FloatArray, clusters: IntArray, kind: Kind) -> float:
+    """Standard error of a mean, from the fit where all coefficients exist, else asked for, and perhaps refused."""
+    if fit.aliased:
+        return _contrast(model, contrast, clusters, kind).std_error
+    return float(np.sqrt(contrast @ fit.covariance @ contrast))
 
 
 def _stacked(
     model: _Model,
+    fit: ClusterRobust,
     contrasts: list[FloatArray],
     share: FloatArray,
-    means: tuple[float, float],
+    predicted: tuple[FloatArray, FloatArray],
     clusters: IntArray,
 ) -> list[tuple[float, float]]:
     """Standard errors and degrees of freedom when the population's covariates are a sample too.
@@ -242,17 +239,19 @@ def _stacked(
     To each contrast's influence through the coefficients, ``w (y - x'b) x'(X'WX)^-1 c``, comes that of the row as a
     member of the population: ``s (g(x(a)'b) - theta_a)``, combined over arms as the contrast combines them.
     """
-    x = model.design[:, model.kept]
-    residual = model.weight * (model.response - model.design @ model.coefficients)
+    kept = np.isfinite(fit.coefficients)
+    x = model.design[:, kept]
+    residual = model.weight * (model.response - x @ fit.coefficients[kept])
     inverse = np.linalg.inv(x.T @ (x * model.weight[:, None]))
-    one, zero = (share * (predicted - mean) for predicted, mean in zip(model.predicted, means, strict=True))
+    means = [float(share @ mean) for mean in predicted]
+    one, zero = (share * (mean - theta) for mean, theta in zip(predicted, means, strict=True))
     as_member = [one - zero, one, zero]
     if len(contrasts) > len(as_member):
         as_member.append(one / means[0] - zero / means[1])
     used = (model.weight > 0) | (share > 0)
     errors = []
     for contrast, member in zip(contrasts, as_member, strict=True):
-        influence = residual * (x @ (inverse @ contrast[model.kept])) + member
+        influence = residual * (x @ (inverse @ contrast[kept])) + member
         errors.append(clustered_error(influence[used] * used.sum(), clusters[used]))
     return errors
 

@@ -77,9 +77,9 @@ def aipw(
     arm a is ``theta_a = sum_i [T m_a + 1[W = a] h_a (Y - m_a)] / sum T`` and its influence ``n/sum T`` times ``T (m_a -
     theta_a) + 1[W = a] h_a (Y - m_a)``. For the ATT that is ``(1/n1) sum [W (Y - m0) - (1 - W) e/(1 - e) (Y - m0)]``:
     the treated need no outcome model. Robins, Rotnitzky & Zhao (1994), JASA 89:846-866; cross-fitting: Chernozhukov et
-    al. (2018), Econom J 21:C1-C68; folds of whole clusters: Chiang et al. (2022), J Bus Econ Stat 40:1046-1056. The
-    value is doubly robust; the error takes both models for right (without cross-fitting, with one of them wrong, it may
-    be too small or too large; with cross-fitting likewise).
+    al. (2018), Econom J 21:C1-C68; folds of whole clusters: Chiang et al. (2022), J Bus Econ Stat 40:1046-1056, here
+    those of `cluster_folds`, without chance. The value is doubly robust; the error takes both models for right, and may
+    be too small or too large where one of them is wrong.
 
     >>> rng = np.random.default_rng(1)
     >>> age = rng.normal(size=(600, 1))
