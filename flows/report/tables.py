@@ -191,7 +191,7 @@ def finding_table(finding: FindingLine) -> Table:
     clustered = any(row.clustered_by for row in finding.rows)
     level = f"{100 * finding.rows[0].level:g}%"
     return Table(
-        caption=finding.title,
+        caption=f"Estimates with {level} intervals",
         columns=(
             Column(title="What", width=2.6),
             Column(title="Unit", width=1.2),
