@@ -73,6 +73,7 @@ class Performance:
 class Criterion:
     """One demand on one setting: the figure, its Monte Carlo error, and the limits it should lie within."""
 
+    name: str
     sentence: str
     figure: float
     error: float
@@ -155,8 +156,16 @@ def criteria(p: Performance, *, null: bool, immortal: bool) -> tuple[Criterion, 
     """What is demanded of one estimand in one setting; the limit of the bias holds its Monte Carlo error."""
     limit = max(LARGEST_BIAS, 2 * p.bias_mcse)
     found = [
-        Criterion(sentence=f"|bias| <= max({LARGEST_BIAS}, 2 MCSE)", figure=p.bias, error=0.0, low=-limit, high=limit),
         Criterion(
+            name="bias",
+            sentence=f"|bias| <= max({LARGEST_BIAS}, 2 MCSE)",
+            figure=p.bias,
+            error=0.0,
+            low=-limit,
+            high=limit,
+        ),
+        Criterion(
+            name="coverage",
             sentence=f"coverage in [{COVERAGE[0]}, {COVERAGE[1]}]",
             figure=p.coverage,
             error=share_mcse(0.95, p.replicates),
@@ -164,6 +173,7 @@ def criteria(p: Performance, *, null: bool, immortal: bool) -> tuple[Criterion, 
             high=COVERAGE[1],
         ),
         Criterion(
+            name="standard error",
             sentence=f"model SE / empirical SE in [{RATIO[0]}, {RATIO[1]}]",
             figure=p.ratio,
             error=p.ratio / np.sqrt(2 * (p.replicates - 1)),
@@ -174,6 +184,7 @@ def criteria(p: Performance, *, null: bool, immortal: bool) -> tuple[Criterion, 
     if null and p.mean_sets >= FEWEST_SETS:
         found.append(
             Criterion(
+                name="type I error",
                 sentence=f"type I error <= {LARGEST_TYPE_I}",
                 figure=p.rejection,
                 error=share_mcse(0.05, p.replicates),
@@ -184,6 +195,7 @@ def criteria(p: Performance, *, null: bool, immortal: bool) -> tuple[Criterion, 
     if immortal and p.estimand == "termination":
         found.append(
             Criterion(
+                name="naive contrast",
                 sentence=f"naive contrast from intake <= {NAIVE_AT_MOST} where the effect is 0",
                 figure=p.naive,
                 error=p.naive_mcse,

@@ -177,10 +177,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for demand in demands:
             say(f"{demand.verdict:<28} {name}, {p.estimand}: {demand.sentence}: {demand.figure:+.4f}\n")
     if options.markdown:
-        everything = {name: read(kept_file(options.kept, name)) for name in SETTINGS}
-        options.markdown.write_text(
-            page({name: found for name, found in everything.items() if found}), encoding="utf-8"
-        )
+        everything = {name: read(kept_file(options.kept, name))[: options.replicates] for name in SETTINGS}
+        everything = {name: found for name, found in everything.items() if found}
+        text = page(everything, {name: judge(name, found) for name, found in everything.items()})
+        options.markdown.write_text(text, encoding="utf-8")
     promised = [demand for name, _, demands in judged if SETTINGS[name].promised for demand in demands]
     return 1 if any(demand.missed for demand in promised) else 0
 

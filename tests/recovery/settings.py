@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from causal.simulation import SimulationParameters
 
@@ -23,6 +23,17 @@ class Setting:
     patients: int = PATIENTS
     promised: bool = True
     few_facts: bool = False
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """What differs from the simulator's defaults, as ``NAME=DOSE``."""
+        default = SimulationParameters()
+        doses = {field.name: getattr(self.parameters, field.name) for field in fields(default)}
+        return tuple(
+            f"{name}={str(dose).lower() if isinstance(dose, bool) else dose}"
+            for name, dose in doses.items()
+            if dose != getattr(default, name)
+        )
 
 
 FEW_CLINICIANS = {"clinician_sd": 0.35, "caseload": 313, "clinicians_per_clinic": 4}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from page import page
 from performance import Performance, criteria
 from recover import judge, kept_file, read, recover, seeds
 from replicate import ESTIMANDS, Replicate
@@ -46,6 +47,21 @@ def test_a_run_is_resumed(tmp_path: Path, few: list[Replicate]) -> None:
         lines.write('{"answers": {"termina')
     assert recover("immortal", replicates=4, jobs=1, kept=tmp_path) == few[:4]
     assert read(file) == few[:4]
+
+
+def test_the_page_tells_every_figure(few: list[Replicate]) -> None:
+    """Each answer has a row and each setting its gates; one always refused says so, one of few is left out."""
+    many = (few * 40)[:200]
+    always = [Replicate(answers={}, refused="design.too_few_events")] * 200
+    found = {"immortal": many, "sets_21": always, "base": few}
+    text = page(found, {name: judge(name, one) for name, one in found.items()})
+    rows = [row for row in text.splitlines() if row.startswith("|")]
+    assert [row.count("|") for row in rows if row.startswith("| No effect, immortal time | termination |")] == [12]
+    p = judge("immortal", many)[1][0]
+    assert any(f"| composite | {p.mean_sets:.0f} | +0.000 | {p.bias:+.4f} ({p.bias_mcse:.4f}) |" in row for row in rows)
+    assert "| 21 warned | both | | | | | | | | 100% | no answer |" in rows
+    assert not any(row.startswith("| Base |") for row in rows)
+    assert "| No effect, immortal time | `immortal` | 7,500 | `null=true`, `immortal=0.75` | 200 |" in rows
 
 
 def test_a_refusal_is_counted() -> None:
