@@ -112,7 +112,8 @@ def matched_with_replacement(
             fix="describe, do not estimate",
         )
     tau = float(gap.mean())
-    spread = _conditional_variances(y, arm, np.asarray(coordinates, dtype=np.float64), neighbours)
+    asked = np.r_[heads, used]
+    spread = _conditional_variances(y, arm, np.asarray(coordinates, dtype=np.float64), neighbours, asked)
     marginal = ((gap - tau) ** 2).sum() + ((use**2 - squares)[used] * spread[used]).sum()
     conditional = spread[heads].sum() + (use[used] ** 2 * spread[used]).sum()
     effect, in_sample = (
@@ -163,48 +164,52 @@ def _refuse(y: FloatArray, arm: BoolArray, one: IntArray, zero: IntArray, w: Flo
         )
 
 
-def _conditional_variances(y: FloatArray, arm: BoolArray, coordinates: FloatArray, neighbours: int) -> FloatArray:
-    """Variance (n,) of each outcome given the coordinates, from the nearest of the same arm."""
+def _conditional_variances(
+    y: FloatArray, arm: BoolArray, coordinates: FloatArray, neighbours: int, asked: IntArray
+) -> FloatArray:
+    """Variance (n,) of the outcomes of the rows asked for given the coordinates, NaN for the others."""
     if not np.isfinite(coordinates).all():
         raise EstimationError("estimation.not_finite", "a coordinate of an occasion matched from is missing")
-    spread = np.empty(y.size)
-    for rows in (np.flatnonzero(arm), np.flatnonzero(~arm)):
+    spread = np.full(y.size, np.nan)
+    for one in (True, False):
+        rows, of = np.flatnonzero(arm == one), asked[arm[asked] == one]
         if rows.size <= neighbours:
             raise EstimationError(
                 "estimation.too_few_neighbours",
                 f"an arm has {rows.size} occasions: too few for {neighbours} neighbours of each",
                 fix="ask for fewer neighbours, or describe and do not estimate",
             )
-        mean, count = neighbour_means(y[rows], coordinates[rows], neighbours)
-        spread[rows] = count / (count + 1) * (y[rows] - mean) ** 2
+        mean, count = neighbour_means(y[rows], coordinates[rows], neighbours, of=np.searchsorted(rows, of))
+        spread[of] = count / (count + 1) * (y[of] - mean) ** 2
     return spread
 
 
-def neighbour_means(y: FloatArray, coordinates: FloatArray, neighbours: int) -> tuple[FloatArray, IntArray]:
-    """Mean outcome (n,) of each occasion's nearest others, and how many they are (n,): all those equally near count.
+def neighbour_means(
+    y: FloatArray, coordinates: FloatArray, neighbours: int, *, of: IntArray
+) -> tuple[FloatArray, IntArray]:
+    """Mean outcome (m,) of the nearest others of the rows `of` (m,), and how many: all those equally near count.
 
     Occasions are taken together where they coincide, so that coarse coordinates cost no more than distinct ones, and
     no order of rows decides between neighbours.
 
-    >>> mean, count = neighbour_means(np.array([1.0, 2, 4, 8]), np.array([[0.0], [0], [1], [2]]), 1)
-    >>> mean.tolist(), count.tolist()  # the third stands between two at the first place and one at the last
-    ([2.0, 1.0, 3.6666666666666665, 4.0], [1, 1, 3, 1])
+    >>> mean, count = neighbour_means(np.array([1.0, 2, 4, 8]), np.array([[0.0], [0], [1], [2]]), 1, of=np.arange(4))
+    >>> mean.round(4).tolist(), count.tolist()  # the third stands between two at the first place and one at the last
+    ([2.0, 1.0, 3.6667, 4.0], [1, 1, 3, 1])
     """
     from scipy.spatial import KDTree
 
     places, at = np.unique(coordinates, axis=0, return_inverse=True)
     at = at.reshape(-1)
-    count = np.bincount(at)
-    total = np.bincount(at, weights=y)
+    count, total = np.bincount(at), np.bincount(at, weights=y)
+    wanted, place = np.unique(at[of], return_inverse=True)
     tree = KDTree(places)
-    asked = min(neighbours + 1, places.shape[0])
-    distance, near = tree.query(places, k=asked)
-    distance, near = distance.reshape(-1, asked), near.reshape(-1, asked)
+    k = min(neighbours + 1, places.shape[0])
+    distance, near = (found.reshape(-1, k) for found in tree.query(places[wanted], k=k))
     enough = (np.cumsum(count[near], axis=1) > neighbours).argmax(axis=1)
     radius = np.take_along_axis(distance, enough[:, None], axis=1)[:, 0]
-    groups = tree.query_ball_point(places, radius * (1 + 1e-12))
-    sizes = np.array([len(group) for group in groups])
+    groups = tree.query_ball_point(places[wanted], radius * (1 + 1e-12))
     flat = np.concatenate([np.asarray(group, dtype=np.int64) for group in groups])
-    starts = np.r_[0, np.cumsum(sizes)[:-1]]
-    n_near = np.add.reduceat(count[flat], starts)[at] - 1
-    return (np.add.reduceat(total[flat], starts)[at] - y) / n_near, n_near
+    sizes = np.array([len(group) for group in groups])
+    starts = np.cumsum(sizes) - sizes
+    n_near = np.add.reduceat(count[flat], starts)[place] - 1
+    return (np.add.reduceat(total[flat], starts)[place] - y[of]) / n_near, n_near

@@ -217,6 +217,6 @@ def _bca(value: float, draws: FloatArray, left_out: FloatArray, level: float, g:
     acceleration = float((pull**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
     half = float(stdtrit(g - 1, (1 + level) / 2))
     shifted = bias + np.array([-half, half])
-    ranks = ndtr(bias + shifted / (1 - acceleration * shifted))
+    ranks = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, 1e-12))  # beyond it the interval has no end
     lower, upper = np.quantile(draws, ranks)
     return float(lower), float(upper)

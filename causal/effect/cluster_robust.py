@@ -335,9 +335,7 @@ def _times_power(
         rows = starts[sizes == size, None] + np.arange(size)
         within, target = factor[rows], columns[rows]
         # Outside the span of F the matrix is the identity: a basis of the span is enough where there are more rows.
-        basis, inner = np.eye(size), within
-        if size > factor.shape[1]:
-            basis, inner = np.linalg.qr(within)
+        basis, inner = np.linalg.qr(within) if size > factor.shape[1] else (np.eye(size), within)
         beyond, vectors = np.linalg.eigh(inner @ core @ inner.swapaxes(1, 2))
         directions = basis @ vectors
         changed = np.where(beyond > 1e-10 - 1, np.expm1(-power * np.log1p(np.maximum(beyond, 1e-10 - 1))), -1.0)

@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from causal.errors import EstimationError
 
@@ -241,7 +240,9 @@ def _psi(statistic: Statistic, difference: FloatArray) -> FloatArray:
         scale = float(np.median(distance)) or float(distance.max()) or 1.0
         return np.clip(difference / scale, -HUBER, HUBER)
     exact = np.round(distance / (distance.max() or 1.0), 12)
-    return np.asarray(np.where(exact > 0, np.sign(difference), 0.0) * rankdata(exact), dtype=np.float64)
+    place, count = np.unique(exact, return_inverse=True, return_counts=True)[1:]
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    return np.asarray(np.where(exact > 0, np.sign(difference), 0.0) * rank, dtype=np.float64)
 
 
 # The interval.

@@ -39,6 +39,7 @@ from causal.design.propensity.fit import fit_propensity
 from causal.design.weighting.weights import effective_sample_size
 from causal.effect.cluster_robust import Kind
 from causal.effect.matched_estimates import weighted_ancova
+from causal.effect.matched_sets import set_differences
 
 ERRORS = """
                                att       se_HC0       se_HC1       se_HC3    se_CL_HC0    se_CL_HC1       se_CR2
@@ -447,6 +448,16 @@ def test_one_to_two_with_homoscedastic_rows(
     assert found.value == pytest.approx(effect, abs=5e-5)
     assert found.std_error == pytest.approx(std_error, abs=5e-5)
     assert found.df == pytest.approx(df, abs=5e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in GREEDY if name not in {"nn1_replace", "nn1_closest"}])
+def test_set_differences_are_r_s_effect_and_error(lalonde: Lalonde, name: str) -> None:
+    """The mean of differences within sets, 1:1, 1:2 and fewer, is R's effect, its error ``vcovCL`` HC0's by sets."""
+    sets = DESIGNS[name].make(lalonde, in_order_of_rows(lalonde, name))
+    found = set_differences(lalonde.outcome[sets.row], sets.is_treated, None, sets.weight, sets=sets.set_id).effect
+    assert found.value == pytest.approx(reference(name)["att"], rel=1e-6)
+    assert found.std_error == pytest.approx(reference(name)["se_CL_HC0"], rel=1e-6)
+    assert found.df == pytest.approx(reference(name)["n_sets"] - 1)
 
 
 # R's own pairs, where the file is at hand.

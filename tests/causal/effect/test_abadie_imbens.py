@@ -104,12 +104,13 @@ def test_without_reuse_it_is_the_variance_of_the_pairs() -> None:
 
 
 def test_neighbours_equally_near_all_count() -> None:
-    """Three at one place and two on either side: means over all that tie, none by order of rows."""
-    mean, count = neighbour_means(np.array([1.0, 2, 6, 10, 20]), np.array([[0.0], [0], [0], [-1], [1]]), 1)
+    """Three at one place and one on either side: means over all that tie, none by order of rows."""
+    y, x = np.array([1.0, 2, 6, 10, 20]), np.array([[0.0], [0], [0], [-1], [1]])
+    mean, count = neighbour_means(y, x, 1, of=np.arange(5))
     assert count.tolist() == [2, 2, 2, 3, 3]
     assert mean.tolist() == [4, 3.5, 1.5, 3, 3]
-    mean, count = neighbour_means(np.array([1.0, 2, 6, 10, 20]), np.array([[0.0], [0], [0], [-1], [1]]), 3)
-    assert count.tolist() == [4, 4, 4, 3, 3]
+    mean, count = neighbour_means(y, x, 3, of=np.array([4, 0]))
+    assert (mean.tolist(), count.tolist()) == ([3, 9.5], [3, 4])
 
 
 def draw(rng: np.random.Generator, n1: int, n0: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
