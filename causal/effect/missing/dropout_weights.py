@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from causal.design.propensity.columns import independent_columns
 from causal.design.propensity.firth import firth_logistic
+from causal.design.propensity.fitted import REFUSE_BELOW
 from causal.design.propensity.logistic import expit, maximum_likelihood
 from causal.design.propensity.sums import Regression
 from causal.design.weighting.propensity_weights import truncated
@@ -21,6 +22,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 SPARSE = 10  # events per coefficient below which Firth's likelihood is used
+TOO_FEW = "share by visit and arm: too few missing (or given) ratings for a regression, so every weight is 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,9 +113,10 @@ def dropout_weights(
     -----
     ``sw_t = prod_{u<=t} P(R_u = 1 | W, L0) / P(R_u = 1 | W, L0, Y_{u-1}, ...)`` over visits u at which the relationship
     continues; logistic regressions pooled over the visits, with visit terms and the last rating's slope by arm. Maximum
-    likelihood, or Firth's where there are fewer than 10 events per coefficient or a column separates. Robins,
-    Rotnitzky & Zhao (1995), JASA 90:106-121; Cole & Hernan (2008), Am J Epidemiol 168:656-664. Valid if, among
-    continuing relationships, who responds depends on nothing but what is in the denominator.
+    likelihood, or Firth's where there are fewer than 10 events per coefficient or a column separates; below 3 nothing
+    is fitted, every weight is 1, and `method` says so. Robins, Rotnitzky & Zhao (1995), JASA 90:106-121; Cole & Hernan
+    (2008), Am J Epidemiol 168:656-664. Valid if, among continuing relationships, who responds depends on nothing but
+    what is in the denominator. Visits of an arm at which all were rated need no model: the probability there is 1.
 
     >>> rng = np.random.default_rng(0)
     >>> first = rng.normal(3.5, 0.7, 400)
@@ -147,7 +150,11 @@ def dropout_weights(
         ],
         axis=2,
     )
-    (numerator, _), (denominator, method) = (_probabilities(terms, rated, unsure) for terms in (few, many))
+    denominator, method = _probabilities(many, rated, unsure)
+    if method == TOO_FEW:
+        numerator = denominator = _shares(rated, unsure, arm)
+    else:
+        numerator, _ = _probabilities(few, rated, unsure)
     ratio = numerator / denominator
     weight = np.where(used, np.cumprod(ratio, axis=1) if monotone else ratio, 0.0)
     limited, beyond = weight.copy(), 0
@@ -218,7 +225,7 @@ def _last_rating(y: FloatArray, arm: BoolArray) -> FloatArray:
 
 
 def _probabilities(terms: FloatArray, rated: BoolArray, asked: BoolArray) -> tuple[FloatArray, str]:
-    """Fitted probability of a rating (n, T), 1 where none is asked for, and how it was fitted."""
+    """Fitted probability of a rating (n, T), 1 where none is asked for or nothing is fitted, and how it was fitted."""
     probability = np.ones(rated.shape)
     answered = rated[asked]
     if answered.all():
@@ -228,6 +235,8 @@ def _probabilities(terms: FloatArray, rated: BoolArray, asked: BoolArray) -> tup
     x = np.column_stack([np.ones(answered.size), (x - x.mean(axis=0)) / x.std(axis=0)])
     design = np.ascontiguousarray(x[:, independent_columns(x)])
     events = min(int(answered.sum()), int((~answered).sum()))
+    if events < REFUSE_BELOW * (design.shape[1] - 1):
+        return probability, TOO_FEW
     if events >= SPARSE * design.shape[1]:
         k = design.shape[1] - 1
         regression = Regression(
@@ -243,6 +252,15 @@ def _probabilities(terms: FloatArray, rated: BoolArray, asked: BoolArray) -> tup
             return probability, "pooled logistic regression"
     probability[asked] = expit(design @ firth_logistic(design, answered))
     return probability, "pooled logistic regression, Firth's likelihood"
+
+
+def _shares(rated: BoolArray, asked: BoolArray, arm: BoolArray) -> FloatArray:
+    """Share rated (n, T) of those asked, by visit and arm; 1 where none is asked for."""
+    probability = np.ones(rated.shape)
+    for rows in (arm[:, None] & asked, ~arm[:, None] & asked):
+        for t in np.flatnonzero(rows.any(axis=0)):
+            probability[rows[:, t], t] = rated[rows[:, t], t].mean()
+    return probability
 
 
 def _notes(*, monotone: bool, adjusted: bool, set_aside: int) -> tuple[str, ...]:

@@ -159,9 +159,15 @@ def response_weights(
 
 
 def imputed_outcomes(
-    rows: DropoutRows, *, score_kind: Kind, imputations: int, iterations: int, rng: np.random.Generator
+    rows: DropoutRows,
+    *,
+    score_kind: Kind,
+    by_arm: bool,
+    imputations: int,
+    iterations: int,
+    rng: np.random.Generator,
 ) -> tuple[FloatArray, Imputed]:
-    """Outcomes (M, n) with the missing imputed by chained equations, arms apart; NaN outside the estimand."""
+    """Outcomes (M, n) with the missing imputed by chained equations; NaN outside the estimand."""
     table = np.column_stack([rows.scores, rows.covariates, rows.others])
     visits = rows.scores.shape[1]
     binary = [bool(np.isin(column[np.isfinite(column)], (0.0, 1.0)).all()) for column in rows.covariates.T]
@@ -178,6 +184,7 @@ def imputed_outcomes(
         kinds=kinds,
         may_impute=may_impute,
         treated=rows.treated,
+        by_arm=by_arm,
         names=names,
         imputations=imputations,
         iterations=iterations,

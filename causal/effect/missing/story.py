@@ -132,6 +132,7 @@ def dropout_story(
     scale: tuple[float, float] = (1.0, 5.0),
     monotone: bool = True,
     score_kind: Kind = "pmm",
+    by_arm: bool = True,
     imputations: int = 20,
     iterations: int = 10,
     deltas_treated: tuple[float, ...] = GRID,
@@ -176,6 +177,8 @@ def dropout_story(
     score_kind
         How chained equations impute scores: ``pmm`` stays on the scale but leans towards those rated where few like
         the missing were; ``norm`` may leave it.
+    by_arm
+        Whether chained equations impute the arms apart, as in `impute`; False for arms too small for that.
     imputations, iterations, deltas_treated, deltas_comparison
         M, cycles of the chains, grid of shifts.
     rng
@@ -229,7 +232,12 @@ def dropout_story(
 
     def chains() -> tuple[FloatArray, Imputed]:
         return imputed_outcomes(
-            rows, score_kind=score_kind, imputations=imputations, iterations=iterations, rng=by_chains
+            rows,
+            score_kind=score_kind,
+            by_arm=by_arm,
+            imputations=imputations,
+            iterations=iterations,
+            rng=by_chains,
         )
 
     imputation, grid = _imputation(rows, chains, pooled, shifted)

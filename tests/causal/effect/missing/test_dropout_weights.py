@@ -151,14 +151,20 @@ def test_only_continuing_relationships() -> None:
     assert (more.weight[500:] == 0).all()
 
 
-def test_sparse_dropout_takes_firths_likelihood() -> None:
-    """Few missing ratings are modelled by Firth's likelihood: finite weights where a column separates."""
-    scores, arm, x = trial(np.random.default_rng(7), 120)
+@pytest.mark.parametrize(("lost", "method"), [(40, "Firth"), (4, "too few")])
+def test_sparse_dropout(lost: int, method: str) -> None:
+    """Few missing ratings are modelled by Firth's likelihood, finite where a column separates; fewer not at all."""
+    scores, arm, x = trial(np.random.default_rng(7), 200)
     scores[:, 1] = np.where(np.isfinite(scores[:, 1]), scores[:, 1], 0.0)
-    scores[np.argsort(scores[:, 0])[:4], 1] = np.nan
+    scores[np.argsort(scores[:, 0])[:lost], 1] = np.nan
     found = dropout_weights(scores, continuing=np.ones_like(scores, dtype=bool), treated=arm, baseline=x)
-    assert "Firth" in found.method
+    assert method in found.method
     assert np.isfinite(found.weight).all()
+    if method == "too few":
+        assert (found.weight[found.used] == 1).all()
+        assert found.probability[arm, 1] == pytest.approx(np.isfinite(scores[arm, 1]).mean())
+    else:
+        assert found.largest > 1.05
 
 
 def test_everyone_rated() -> None:

@@ -70,7 +70,7 @@ def test_only_the_missing_are_imputed() -> None:
     """Imputed outcomes differ from the given ones in the missing only; the dead have none."""
     found = rows()
     by_chains, imputed = imputed_outcomes(
-        found, score_kind="pmm", imputations=3, iterations=2, rng=np.random.default_rng(1)
+        found, score_kind="pmm", by_arm=True, imputations=3, iterations=2, rng=np.random.default_rng(1)
     )
     outside = ~(found.gap | found.rated | found.decided)
     assert np.isnan(by_chains[:, outside]).all()

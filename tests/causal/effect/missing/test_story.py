@@ -180,6 +180,15 @@ def test_a_refusal_is_told_in_its_row() -> None:
         assert refused.code.startswith("estimation.")
 
 
+def test_small_arms_can_be_imputed_together() -> None:
+    """Arms too small to be imputed apart say so; with the arm among the predictors there is an estimate."""
+    trial = Trial(14, n=36)
+    apart, together = (trial.story(by_arm=choice).row("multiple imputation").result for choice in (True, False))
+    assert isinstance(apart, NotEvaluated)
+    assert apart.code == "estimation.too_few_donors"
+    assert isinstance(together, Contrast)
+
+
 def test_deaths_are_outside() -> None:
     """A row that is neither rated, decided nor imputable has no weight anywhere and is counted."""
     trial = Trial(10)
