@@ -86,7 +86,7 @@ def page(found: Mapping[str, Sequence[Replicate]], judged: Mapping[str, Judged])
     parts = [
         INTRODUCTION,
         "## What came of it\n",
-        "".join(f"{line}\n" for line in _results(names, judged)),
+        "".join(f"{line}\n" for line in _results(names, found, judged)),
         GATES,
         "".join(f"{line}\n" for line in _gates(names, found)),
         LIMITS,
@@ -105,14 +105,14 @@ without an answer; the other figures are of the rest.
 
 ## How often a gate fails
 
-A failed gate stops nothing by itself: the board sees it, and if it approves all the same, the report opens with *Not
-every check set in advance was passed* and speaks only of what went together in the records. Chance alone leaves small
-groups unlike: with some 90 sets, one of seven facts of tier 1 is further apart than .10 in most studies. The answers
-above are those of all replicates, whether or not a gate failed; they are right without that selection.
+A failed gate stops nothing by itself: the board sees it, and if it approves all the same, the report says before its
+numbers *Not every check set in advance was passed* and speaks only of what went together in the records. Chance alone
+leaves small groups unlike: with some 90 sets, one of seven facts of tier 1 is further apart than .10 in most studies.
+The answers above are those of all replicates, whether or not a gate failed; they are right without that selection.
 """
 
 
-def _results(names: Sequence[str], judged: Mapping[str, Judged]) -> list[str]:
+def _results(names: Sequence[str], found: Mapping[str, Sequence[Replicate]], judged: Mapping[str, Judged]) -> list[str]:
     lines = _head(
         "Setting | Answer | Matched | Truth | Bias | Empirical SE | Model SE | Coverage | Leaves out 0 | Refused | "
         "Demands"
@@ -120,14 +120,20 @@ def _results(names: Sequence[str], judged: Mapping[str, Judged]) -> list[str]:
     for name in names:
         title = SETTINGS[name].title
         if not judged[name]:
-            lines.append(f"| {title} | both | | | | | | | | 100% | no answer |")
+            lines.append(f"| {title} | both | | | | | | | | {_refused(found[name])} | no answer |")
         for p, demands in judged[name]:
             lines.append(
                 f"| {title} | {p.estimand} | {p.mean_sets:.0f} | {p.truth:+.3f} | {p.bias:+.4f} ({p.bias_mcse:.4f}) | "
                 f"{p.empirical_se:.3f} | {p.model_se:.3f} | {_share(p.coverage, p.coverage_mcse)} | "
-                f"{_share(p.rejection, p.rejection_mcse)} | {p.refused:.1%} | {_verdict(demands)} |"
+                f"{_share(p.rejection, p.rejection_mcse)} | {_refused(found[name])} | {_verdict(demands)} |"
             )
     return lines
+
+
+def _refused(replicates: Sequence[Replicate]) -> str:
+    """Share of replicates without an answer, by code of refusal."""
+    count = Counter(replicate.refused for replicate in replicates if replicate.refused)
+    return ", ".join(f"{k / len(replicates):.1%} `{code}`" for code, k in count.most_common()) or "none"
 
 
 def _share(share: float, error: float) -> str:

@@ -103,11 +103,12 @@ def performance(estimand: str, replicates: Sequence[Replicate]) -> Performance |
     >>> def one(value, truth):
     ...     answer = Answer(value=value, std_error=0.1, lower=value - 0.2, upper=value + 0.2, truth=truth)
     ...     return Replicate(answers={"composite": answer}, n_sets=70, naive=-0.3)
-    >>> p = performance("composite", [one(0.25, 0.1), one(0.35, 0.2), one(0.06, 0.3), Replicate(answers={})])
+    >>> refused = Replicate(answers={}, refused="design.no_overlap")
+    >>> p = performance("composite", [one(0.25, 0.1), one(0.35, 0.2), one(0.06, 0.3), refused])
     >>> round(p.truth, 6), round(p.bias, 6), round(p.coverage, 4), round(p.rejection, 4), p.refused
     (0.2, 0.02, 1.0, 0.6667, 0.25)
     """
-    answered = [replicate for replicate in replicates if estimand in replicate.answers]
+    answered = [replicate for replicate in replicates if not replicate.refused]
     count = len(answered)
     if count < 2:
         return None

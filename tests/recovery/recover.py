@@ -102,9 +102,9 @@ def recover(name: str, *, replicates: int, jobs: int, kept: Path | None = None) 
 
 
 def kept_file(kept: Path, name: str) -> Path:
-    """Where the replicates of a setting are kept: another world or another primary analysis is another file."""
+    """Where the replicates of a setting are kept: another world, primary analysis or estimand is another file."""
     study = flagship().model_dump(mode="json", include=PRIMARY)
-    world = json.dumps([dataclasses.asdict(SETTINGS[name]), study], sort_keys=True)
+    world = json.dumps([dataclasses.asdict(SETTINGS[name]), study, list(ESTIMANDS)], sort_keys=True)
     return kept / f"{name}-{hashlib.sha256(world.encode()).hexdigest()[:12]}.jsonl"
 
 

@@ -59,7 +59,7 @@ def test_the_page_tells_every_figure(few: list[Replicate]) -> None:
     assert [row.count("|") for row in rows if row.startswith("| No effect, immortal time | termination |")] == [12]
     p = judge("immortal", many)[1][0]
     assert any(f"| composite | {p.mean_sets:.0f} | +0.000 | {p.bias:+.4f} ({p.bias_mcse:.4f}) |" in row for row in rows)
-    assert "| 21 warned | both | | | | | | | | 100% | no answer |" in rows
+    assert "| 21 warned | both | | | | | | | | 100.0% `design.too_few_events` | no answer |" in rows
     assert not any(row.startswith("| Base |") for row in rows)
     assert "| No effect, immortal time | `immortal` | 7,500 | `null=true`, `immortal=0.75` | 200 |" in rows
 
