@@ -103,6 +103,10 @@ ITEM_COLUMNS: tuple[str, ...] = tuple(f"itm_{i:02d}" for i in range(1, 37))
 ACTIONS = ("warn_victim", "warn_police", "hold_vol", "hold_invol", "intensify", "med_change", "family_contact")
 END_REASONS = ("pt_initiated", "clin_initiated", "transfer", "completed", "lost", "death", "incarcerated")
 REGIMES = ("mandatory", "permissive", "none")
+INSTRUMENTS = (
+    *("wai_sr", "wai_36", "wai_s", "haq_ii", "gcq_s", "arm_5", "miti", "phq9", "gad7"),
+    *("star_p", "calpas_p", "softa_s"),  # their keys are for a site to supply
+)
 RATERS = ("patient", "clinician", "observer", "caregiver")
 
 
@@ -275,13 +279,13 @@ MEASURES = Table(
             name="instrument",
             kind=Kind.CATEGORY,
             meaning="key in configs/instruments",
-            values=("wai_sr", "phq9", "gad7"),
+            values=INSTRUMENTS,
         ),
         Column(
             name="version",
             kind=Kind.CATEGORY,
             meaning="version of the instrument",
-            values=("client", "therapist", "std"),
+            values=("client", "patient", "therapist", "observer", "caregiver", "std", "v4_2_1"),
         ),
         Column(name="rater", kind=Kind.CATEGORY, meaning="who answered", values=RATERS),
         Column(name="admin_ts", kind=Kind.TIMESTAMP, meaning="when it was completed"),

@@ -16,9 +16,19 @@ import ibis.expr.types as ir
 
 from causal.errors import ExtractError
 from causal.protocol import Instrument
-from causal.tables import EPISODES, JURISDICTION_REGIME, MEASURES, PATIENTS, PROTECTIVE_ACTIONS, TABLES, Table
-from validation.forms import item_columns, judge_forms
+from causal.tables import (
+    ENCOUNTERS,
+    EPISODES,
+    JURISDICTION_REGIME,
+    MEASURES,
+    PATIENTS,
+    PROTECTIVE_ACTIONS,
+    TABLES,
+    Table,
+)
+from validation.forms import item_columns
 from validation.frames import column_frames, frames
+from validation.measures import instruments_present, judge_measures
 from validation.rules import (
     Condition,
     JudgedBy,
@@ -96,7 +106,8 @@ def judge_extract(
     ExtractError
         One person appears with different content, or Great Expectations and the engine count differently.
     """
-    delivery = _Delivery(tables=tables, instruments=instruments, as_of=as_of, batch_rows=batch_rows)
+    present = instruments_present(tables[MEASURES.name], instruments) if MEASURES.name in tables else {}
+    delivery = _Delivery(tables=tables, instruments=present, as_of=as_of, batch_rows=batch_rows)
     judged = {name: _judge_table(TABLES[name], delivery) for name in tables}
     counts = Counter(dict(unreadable or {}))
     kept_out = {name: sum(n for reason, n in counts.items() if reason.startswith(f"{name}.")) for name in tables}
@@ -115,7 +126,10 @@ def judge_extract(
     if EPISODES.name in tables:
         verdicts.append(_judge_end_reasons(judged[EPISODES.name].sound))
     if MEASURES.name in tables:
-        verdicts += judge_forms(tables[MEASURES.name], instruments)
+        contacts = tables.get(ENCOUNTERS.name)
+        verdicts += judge_measures(
+            tables[MEASURES.name], contacts, present, others=instruments, unsigned_share=quarantined_share
+        )
     return ExtractJudgement(verdicts=tuple(verdicts), counts=dict(sorted(counts.items())), rows=rows, clean=clean)
 
 

@@ -3,7 +3,8 @@
 The order of operations matters and is the same everywhere: missing codes become "no answer", responses outside the
 range are marked invalid, reversed items become ``low + high - x``, the item-count rule decides whether there is a
 score, and the score is the mean of the answered items (times the number of items where the total is a sum).
-Reversing before mapping a missing code such as 99 is a classic silent error.
+Reversing before mapping a missing code such as 99 is a classic silent error; so is calling it out of range. What comes
+out lies in the instrument's range of scores, which is asserted.
 
 Scores are quotients of two integers, so they do not depend on the order in which rows or items are added up, and
 `score_items` (arrays) and `score_expression` (relations) agree to the last bit.
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 Floats = NDArray[np.float64]
-RELIABLE_Z = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +37,9 @@ class Scores:
     ----------
     total
         (n,) in the instrument's scale; NaN where the item-count rule, a subscale's rule or an invalid response
-        leaves no score.
+        leaves no score, and everywhere where the instrument has no total.
     subscales
-        By name: (n,) in the same scale; NaN likewise.
+        By name: (n,) in the same scale, or means where there is no total; NaN likewise.
     answered
         (n,) number of items with a valid answer.
     invalid
@@ -81,16 +81,18 @@ def score_items(items: ArrayLike, instrument: Instrument) -> Scores:
     keyed = np.where(in_range, raw, np.nan)
     for number in instrument.reverse:
         keyed[:, number - 1] = instrument.low + instrument.high - keyed[:, number - 1]
-    spoiled = invalid.any(axis=1)
+    unscored = invalid.any(axis=1)
+    if instrument.total == "none":
+        unscored |= in_range.sum(axis=1) < instrument.minimum_answered
     subscales = {
-        name: np.where(
-            spoiled, np.nan, _mean_of_answered(keyed[:, np.array(part.items) - 1], part.minimum_answered, instrument)
-        )
+        name: np.where(unscored, np.nan, _score(keyed[:, np.array(part.items) - 1], part.minimum_answered, instrument))
         for name, part in instrument.subscales.items()
     }
-    total = np.where(spoiled, np.nan, _mean_of_answered(keyed, instrument.minimum_answered, instrument))
+    total = np.where(unscored, np.nan, _score(keyed, instrument.minimum_answered, instrument))
     for score in subscales.values():
         total = np.where(np.isnan(score), np.nan, total)
+    if instrument.total == "none":
+        total = np.full(len(raw), np.nan)
     return Scores(
         total=total,
         subscales=MappingProxyType(subscales),
@@ -99,11 +101,15 @@ def score_items(items: ArrayLike, instrument: Instrument) -> Scores:
     )
 
 
-def _mean_of_answered(keyed: Floats, minimum: int, instrument: Instrument) -> Floats:
+def _score(keyed: Floats, minimum: int, instrument: Instrument) -> Floats:
     """(n,) sum of answered / number answered, times the number of items for sums; one division, so exact operands."""
+    n_items = keyed.shape[1]
     answered = (~np.isnan(keyed)).sum(axis=1)
-    sums = np.nansum(keyed, axis=1) * (keyed.shape[1] if instrument.total == "sum" else 1)
-    return np.where(answered >= minimum, sums / np.maximum(answered, 1), np.nan)
+    sums = np.nansum(keyed, axis=1) * (n_items if instrument.total == "sum" else 1)
+    score = np.where(answered >= minimum, sums / np.maximum(answered, 1), np.nan)
+    low, high = instrument.score_range(n_items)
+    assert np.all(np.isnan(score) | ((score >= low) & (score <= high)))
+    return score
 
 
 def score_expression(measures: ir.Table, instrument: Instrument) -> ir.FloatingValue:
@@ -113,104 +119,84 @@ def score_expression(measures: ir.Table, instrument: Instrument) -> ir.FloatingV
     """
     import ibis
 
-    responses = {
-        number: measures[ITEM_COLUMNS[number - 1]].cast("int64")
-        for number in range(1, instrument.n_items + 1)
-        if ITEM_COLUMNS[number - 1] in measures.columns
-    }
-    answers = {number: _answer(response, number, instrument) for number, response in responses.items()}
-    invalid = [
-        (response.notnull() & ~_is_missing(response, instrument) & ~response.between(instrument.low, instrument.high))
-        for response in responses.values()
-    ]
+    if instrument.total == "none":
+        return ibis.null("float64")
+    responses = _responses(measures, instrument)
     everything = tuple(range(1, instrument.n_items + 1))
-    scored = [(_count(answers, everything) >= instrument.minimum_answered)]
-    scored += [_count(answers, part.items) >= part.minimum_answered for part in instrument.subscales.values()]
-    scored += [~condition for condition in invalid]
-    factor = instrument.n_items if instrument.total == "sum" else 1
+    enough = [
+        _answered(responses, part.items, instrument) >= part.minimum_answered for part in instrument.subscales.values()
+    ]
+    enough.append(_answered(responses, everything, instrument) >= instrument.minimum_answered)
+    return _scored(responses, everything, enough, instrument)
+
+
+def subscale_expression(measures: ir.Table, instrument: Instrument, name: str) -> ir.FloatingValue:
+    """The subscale `name` of `score_items` for each row of a relation; null where it is NaN.
+
+    Raises
+    ------
+    KeyError
+        The instrument has no such subscale.
+    """
+    part = instrument.subscales[name]
+    responses = _responses(measures, instrument)
+    enough = [_answered(responses, part.items, instrument) >= part.minimum_answered]
+    if instrument.total == "none":
+        everything = tuple(range(1, instrument.n_items + 1))
+        enough.append(_answered(responses, everything, instrument) >= instrument.minimum_answered)
+    return _scored(responses, part.items, enough, instrument)
+
+
+def _responses(measures: ir.Table, instrument: Instrument) -> dict[int, ir.IntegerValue]:
+    return {
+        number: measures[item].cast("int64")
+        for number, item in enumerate(ITEM_COLUMNS[: instrument.n_items], start=1)
+        if item in measures.columns
+    }
+
+
+def _scored(
+    responses: Mapping[int, ir.IntegerValue],
+    items: tuple[int, ...],
+    enough: list[ir.BooleanValue],
+    instrument: Instrument,
+) -> ir.FloatingValue:
+    """Sum of answered / number answered where all of `enough` hold and no response of the form is invalid."""
+    import ibis
+
     total = ibis.literal(0, "int64")
-    for answer in answers.values():
-        total = total + answer.fill_null(0)
-    quotient = (total * factor).cast("float64") / _count(answers, everything).nullif(0).cast("float64")
-    return ibis.ifelse(ibis.and_(*scored), quotient, ibis.null("float64"))
+    for number in items:
+        if number in responses:
+            response = responses[number]
+            keyed = (instrument.low + instrument.high) - response if number in instrument.reverse else response
+            total = total + ibis.ifelse(_in_range(response, instrument), keyed, 0)
+    factor = len(items) if instrument.total == "sum" else 1
+    answered = _answered(responses, items, instrument)
+    quotient = (total * factor).cast("float64") / answered.nullif(0).cast("float64")
+    valid = [_valid(response, instrument) for response in responses.values()]
+    return ibis.ifelse(ibis.and_(*enough, *valid), quotient, ibis.null("float64"))
 
 
-def _is_missing(response: ir.IntegerValue, instrument: Instrument) -> ir.BooleanValue:
-    import ibis
-
-    return response.isin(instrument.missing_codes) if instrument.missing_codes else ibis.literal(False)
-
-
-def _answer(response: ir.IntegerValue, number: int, instrument: Instrument) -> ir.IntegerValue:
-    """The keyed answer; null where there is none."""
-    import ibis
-
-    valid = response.between(instrument.low, instrument.high) & ~_is_missing(response, instrument)
-    keyed = (instrument.low + instrument.high) - response if number in instrument.reverse else response
-    return ibis.ifelse(valid, keyed, ibis.null("int64"))
+def _in_range(response: ir.IntegerValue, instrument: Instrument) -> ir.BooleanValue:
+    # No missing code is in range: `Instrument` refuses such a key.
+    return response.between(instrument.low, instrument.high)
 
 
-def _count(answers: Mapping[int, ir.IntegerValue], items: tuple[int, ...]) -> ir.IntegerValue:
+def _valid(response: ir.IntegerValue, instrument: Instrument) -> ir.BooleanValue:
+    """In range, a missing code, or no response."""
+    valid = _in_range(response, instrument)
+    if instrument.missing_codes:
+        valid |= response.isin(instrument.missing_codes)
+    return valid.fill_null(True)
+
+
+def _answered(
+    responses: Mapping[int, ir.IntegerValue], items: tuple[int, ...], instrument: Instrument
+) -> ir.IntegerValue:
     import ibis
 
     count = ibis.literal(0, "int64")
     for number in items:
-        if number in answers:
-            count = count + answers[number].notnull().cast("int64")
+        if number in responses:
+            count = count + _in_range(responses[number], instrument).fill_null(False).cast("int64")
     return count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReliableChange:
-    """Change of n people against measurement error.
-
-    Attributes
-    ----------
-    sem, sdiff
-        Standard error of one measurement and of a difference of two, in score points.
-    threshold
-        Smallest reliable change, 1.96 sdiff, in score points.
-    index
-        (n,) change / sdiff; NaN where a score is missing.
-    reliable
-        (n,) whether |index| > 1.96; False where it is NaN.
-    """
-
-    sem: float
-    sdiff: float
-    threshold: float
-    index: Floats
-    reliable: NDArray[np.bool_]
-
-
-def reliable_change(before: ArrayLike, after: ArrayLike, *, sd: float, reliability: float) -> ReliableChange:
-    """Reliable change index (Jacobson & Truax 1991): SEM = SD sqrt(1 - r), Sdiff = sqrt(2) SEM.
-
-    Parameters
-    ----------
-    before, after
-        (n,) scores.
-    sd, reliability
-        Of the reference sample; say whether the reliability is test-retest or alpha (alpha overstates precision).
-
-    Raises
-    ------
-    ValueError
-        `sd` is not positive or `reliability` is outside [0, 1).
-
-    >>> change = reliable_change([3.0, 3.0], [3.7, 3.4], sd=0.75, reliability=0.92)
-    >>> round(change.threshold, 3), change.reliable.tolist()
-    (0.588, [True, False])
-    """
-    if not sd > 0 or not 0 <= reliability < 1:
-        raise ValueError("expected sd > 0 and 0 <= reliability < 1")
-    sem = sd * np.sqrt(1 - reliability)
-    sdiff = np.sqrt(2) * sem
-    index = (np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)) / sdiff
-    return ReliableChange(
-        sem=float(sem),
-        sdiff=float(sdiff),
-        threshold=float(RELIABLE_Z * sdiff),
-        index=index,
-        reliable=np.abs(index) > RELIABLE_Z,
-    )

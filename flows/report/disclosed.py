@@ -89,7 +89,13 @@ VERSION_LABELS = {
     },
 }
 VERSION_NAMES = {"recipient": "Who was told", "patient_informed": "When the patient was told"}
-SHARE_OF = {"end_reasons": "episodes", "above_range": "measures"}
+SHARE_OF = {"end_reasons": "episodes"} | dict.fromkeys(
+    (
+        *("above_range", "below_range", "namesake", "unsigned", "other_rater", "other_code"),
+        *("straight_lining", "ceiling", "same_day", "away_from_session", "too_fast"),
+    ),
+    "measures",
+)
 """Table whose rows bound what a share on the extract was taken of."""
 
 
