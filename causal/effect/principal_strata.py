@@ -15,6 +15,7 @@ from scipy.special import stdtr, stdtrit
 
 from causal.effect.cluster_robust import Kind
 from causal.effect.matched_estimates import weighted_ancova
+from causal.effect.termination.few_clusters import ratio_of_errors
 from causal.effect.termination.follow_up import checked_weights, refuse_few_clusters
 from causal.errors import EstimationError
 
@@ -359,17 +360,12 @@ def _few_clusters(
     """
     rows = given & (weights > 0)
     refuse_few_clusters(treated[rows], clusters[rows])
-    if not any(np.ptp(score[rows & arm]) > 0 for arm in (treated, ~treated)):
-        raise EstimationError(
-            "estimation.no_standard_error",
-            "the outcome leaves no variation for a standard error",
-            fix="describe, do not estimate",
-        )
+    flat = all(np.ptp(score[rows & arm]) == 0 for arm in (treated, ~treated))
     plain, reduced = (
         weighted_ancova(score[rows], treated[rows], None, weights[rows], clusters[rows], kind=kind)
         for kind in _BOTH_KINDS
     )
-    return reduced.std_error / plain.std_error, reduced.df
+    return ratio_of_errors(reduced.std_error, 0.0 if flat else plain.std_error), reduced.df
 
 
 def _bootstrap(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from causal.effect.contrast import Contrast
 from causal.effect.termination.follow_up import EVENT, FollowUp, follow_up
-from causal.effect.termination.hazard import HazardRatio, cause_specific_hazard_ratio
+from causal.effect.termination.hazard import LOG_RATIO, HazardRatio, cause_specific_hazard_ratio
 from causal.effect.termination.incidence import Incidence, arm_curves, difference_at, difference_label
 from causal.effect.termination.restricted_mean import RestrictedMeanDifference, restricted_difference
 from causal.errors import EstimationError
@@ -171,7 +171,7 @@ def termination_course(
         days=tuple(on_day(day) for day in days),
         time_lost=restricted(f"difference in days lost by day {horizon:g}", curves, lasting=False),
         lasting=restricted(f"difference in restricted mean days by day {horizon:g}", any_cause, lasting=True),
-        hazard=attempt("logarithm of the cause-specific hazard ratio", hazard),
+        hazard=attempt(LOG_RATIO, hazard),
         horizon=horizon,
         n_clusters=data.n_clusters,
         not_evaluated=tuple(refused),

@@ -61,8 +61,9 @@ class LikelihoodFit:
     covariance
         (p, p) robust to dependence within clusters, times G/(G - 1).
     contrasts
-        Each coefficient that is not aliased, with a robust standard error and t. For Cox's regression both are
-        corrected for few and uneven clusters; for odds within sets they are `covariance`'s, and clusters - 1.
+        Each coefficient asked for that is not aliased, with a robust standard error and degrees of freedom of t. For
+        Cox's regression both are corrected for few and uneven clusters; for odds within sets they are `covariance`'s,
+        and clusters - 1.
     log_likelihood, null_log_likelihood
         At the maximum and with all coefficients 0.
     n_events, n_clusters
@@ -180,8 +181,8 @@ def robust_fit(
 ) -> LikelihoodFit:
     """Fit in the units of the given columns, its covariance from the scores (m, r) of rows or sets by cluster (m,).
 
-    `correction` holds a factor (r,) on the standard errors of the contrasts and their degrees of freedom (r,); None for
-    1 and clusters - 1.
+    `correction` holds a factor (r,) on the standard errors of the contrasts and their degrees of freedom (r,), NaN for
+    columns without one; None for 1 and clusters - 1.
     """
     inverse = np.linalg.inv(information) / np.outer(columns.scale, columns.scale)
     code = np.unique(clusters, return_inverse=True)[1]
@@ -206,6 +207,7 @@ def robust_fit(
         contrasts=tuple(
             student(name, float(value), float(error), float(freedom), level=level)
             for name, value, error, freedom in zip(kept, coefficients, errors, df, strict=True)
+            if not np.isnan(freedom)
         ),
         log_likelihood=log_likelihood,
         null_log_likelihood=null_log_likelihood,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.special import stdtr
 from scipy.stats import norm
 
-from causal.effect.termination.hazard import Ties, cause_specific_hazard_ratio, cox, running_totals
+from causal.effect.termination.hazard import cause_specific_hazard_ratio, cox
+from causal.effect.termination.partial_likelihood import Ties, running_totals
 from causal.errors import EstimationError
 
 Draw = Callable[..., dict[str, Any]]
@@ -170,6 +171,14 @@ def test_aliased_columns_are_named() -> None:
     assert np.isnan(fit.coefficients[2:]).all()
     assert [one.label for one in fit.contrasts] == ["a", "b"]
     assert [one.std_error for one in fit.contrasts] == pytest.approx([one.std_error for one in base.contrasts])
+
+
+def test_contrasts_asked_for_are_the_same_alone() -> None:
+    """Asking for one column's contrast leaves its numbers as they are and tells no other."""
+    data = rows(7)
+    fit = cox(**data, names=["a", "b"])
+    (alone,) = cox(**data, names=["a", "b"], told=["b"]).contrasts
+    assert (alone.label, alone.std_error, alone.df) == ("b", fit.contrasts[1].std_error, fit.contrasts[1].df)
 
 
 def test_monotone_likelihood_is_refused(draw: Draw) -> None:

@@ -180,6 +180,16 @@ def test_ratio_is_the_ratio(draw: Draw) -> None:
     assert (swapped.value, swapped.std_error) == pytest.approx((-found.value, found.std_error), rel=1e-10)
 
 
+def test_error_of_the_ratio_is_katz() -> None:
+    """Everyone followed, rows independent: variance (1 - p1)/(n1 p1) + (1 - p0)/(n0 p0) of Katz et al. (1978)."""
+    cause = np.repeat([1, 0, 1, 0], [12, 28, 9, 51])
+    found = incidence_ratio(
+        np.repeat(5.0, 100), cause, np.repeat([True, False], [40, 60]), day=5, clusters=np.arange(100), kind="CR0"
+    )
+    assert found.value == pytest.approx(np.log(0.3 / 0.15), rel=1e-12)
+    assert found.std_error == pytest.approx(np.sqrt(0.7 / 12 + 0.85 / 9), rel=1e-12)
+
+
 def changed(data: dict[str, Any], name: str, values: Any) -> dict[str, Any]:
     """The data with one array replaced."""
     return {**data, name: values}
