@@ -492,3 +492,24 @@ def test_refusals_of_estimators_hold_no_category() -> None:
         run(frame, study, estimator={"method": "standardisation"}, **ROBUST)
     assert refusal.value.code == "estimation.not_estimable"
     assert "Dr " not in str(refusal.value)
+
+
+def test_the_ratio_and_the_notes_are_printed() -> None:
+    """LaLonde, marriage as the outcome: the ratio stands beside the difference, and what the error leaves out."""
+    path = EXAMPLES / "lalonde.yaml"
+    study = load_study(path).study.model_dump(mode="python")
+    study["columns"] |= {"outcome": "married", "numeric": ("age", "educ", "nodegree", "re74", "re75")}
+    study |= {"published": ()}
+    study["analysis"] |= {
+        "design": EVERYONE,
+        "estimator": {"method": "g_computation", "outcome_model": "logistic", "interactions": ()},
+        **ROBUST,
+    }
+    made = STUDY.validate_python(study)
+    assert isinstance(made, FlatTableStudy)
+    text, value = analyse(made, path)
+    one, zero = value["means"]
+    assert value["ratio"] == pytest.approx(one / zero, rel=1e-9)
+    assert f"ratio {one / zero:.4f}, 95% interval" in text
+    assert "note: the standard error takes the weights for known" in text
+    assert f"mean had all been treated {one:.4f}" in text

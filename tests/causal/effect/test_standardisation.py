@@ -96,8 +96,8 @@ def test_without_products_it_is_ancova() -> None:
         )
 
 
-def test_logistic_without_products_in_one_arm_only() -> None:
-    """The logistic model's CR2 error is that of its last least-squares step, in statsmodels' coefficients."""
+def test_logistic_error_is_that_of_the_last_least_squares_step() -> None:
+    """CR2 of a risk difference: the working regression at statsmodels' coefficients, contrasted by the gradient."""
     import statsmodels.api as sm
 
     y, arm, x, clusters = sample(events=True, n=400)
