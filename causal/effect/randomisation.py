@@ -20,12 +20,13 @@ from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Assignments = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
 Statistic = Literal["mean_difference", "huber", "wilcoxon"]
 
 ENUMERATED = 2**15
 HUBER = 2.5
-CHUNK = 5_000_000  # random numbers held at a time
+CHUNK = 5_000_000  # numbers held at a time, beside the rows treated under each assignment
 SAME = 1e-10  # statistics closer than this share of their scale are ties
 
 
@@ -84,7 +85,7 @@ class _Experiment:
     z: FloatArray  # (n,) treatment, free of covariates
     n_treated: int
     blocks: tuple[tuple[IntArray, int], ...]  # rows (sets, size) of the sets of one shape, and how many are treated
-    assignments: IntArray  # (assignments, treated): rows treated, the observed ones first
+    assignments: Assignments  # (assignments, treated): rows treated, the observed ones first
     exact: bool
     n_sets: int
 
@@ -210,9 +211,10 @@ def _tails(sums: FloatArray) -> tuple[float, float]:
     return float((sums >= sums[0] - SAME * width).mean()), float((sums <= sums[0] + SAME * width).mean())
 
 
-def _sums(assignments: IntArray, score: FloatArray) -> FloatArray:
+def _sums(assignments: Assignments, score: FloatArray) -> FloatArray:
     """Statistic (assignments,) from the scores (n,) of the rows."""
-    return np.asarray(score[assignments].sum(axis=1), dtype=np.float64)
+    some = np.array_split(assignments, 1 + assignments.size // CHUNK)
+    return np.concatenate([score[one].sum(axis=1) for one in some])
 
 
 def _scores(experiment: _Experiment, statistic: Statistic, r: FloatArray) -> FloatArray:
@@ -371,7 +373,7 @@ def _residual(v: FloatArray, x: FloatArray, number: IntArray, size: IntArray) ->
     )
 
 
-def _all_assignments(blocks: tuple[tuple[IntArray, int], ...], arm: BoolArray) -> IntArray:
+def _all_assignments(blocks: tuple[tuple[IntArray, int], ...], arm: BoolArray) -> Assignments:
     """Every choice of treated rows that keeps each set's number, (assignments, treated), the observed one first."""
     choices = [np.array(list(combinations(one, k))) for rows, k in blocks for one in rows]
     shape = [choice.shape[0] for choice in choices]
@@ -379,17 +381,17 @@ def _all_assignments(blocks: tuple[tuple[IntArray, int], ...], arm: BoolArray) -
     every = np.column_stack([choice[pick] for choice, pick in zip(choices, picked, strict=True)])
     observed = arm[every].all(axis=1).argmax()
     every[[0, observed]] = every[[observed, 0]]
-    return every
+    return every.astype(np.int32)
 
 
 def _random_assignments(
     blocks: tuple[tuple[IntArray, int], ...], arm: BoolArray, rng: np.random.Generator, draws: int
-) -> IntArray:
+) -> Assignments:
     """The observed assignment, and `draws` that hold every choice within sets equally likely."""
     seen, drawn = [], []
     for rows, k in blocks:
-        seen.append(rows[arm[rows]])
-        for some in np.array_split(rows, max(1, draws * rows.size // CHUNK)):
+        seen.append(rows[arm[rows]].astype(np.int32))
+        for some in np.array_split(rows.astype(np.int32), max(1, draws * rows.size // CHUNK)):
             first = rng.random((draws, *some.shape)).argpartition(k - 1, axis=2)[..., :k]
             drawn.append(np.take_along_axis(some[None], first, axis=2).reshape(draws, -1))
     return np.vstack([np.concatenate(seen), np.column_stack(drawn)])
