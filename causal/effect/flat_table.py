@@ -96,6 +96,8 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
     DesignError
         A column is missing, not numeric, incomplete or constant; the treatment is not 0 and 1; covariates tell the
         arms apart; the standard error does not go with the design. Refusals name columns, never a category.
+    EstimationError
+        The estimator cannot be computed; see `g_computation`, `aipw`, `tmle`.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         return _analysed(frame, study)
