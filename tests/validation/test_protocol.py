@@ -525,9 +525,15 @@ FLAT: list[tuple[dict[str, Any], str]] = [
     ),
     ({"columns.keys": ["age"]}, "a column is named twice: age"),
     ({"analysis.exact": ["re78"]}, "the treatment or the outcome cannot also serve as a key: re78"),
-    ({"analysis.cluster": "treat"}, "the treatment or the outcome cannot also serve as a key: treat"),
+    (
+        {"analysis.cluster": "treat", "analysis.standard_error": "robust"},
+        "the treatment or the outcome cannot also serve as a key: treat",
+    ),
     ({"analysis.exact": ["rase"]}, "a key is not among the columns of the study: rase (did you mean race?)"),
-    ({"analysis.cluster": "site"}, "a key is not among the columns of the study: site"),
+    (
+        {"analysis.cluster": "site", "analysis.standard_error": "robust"},
+        "a key is not among the columns of the study: site",
+    ),
     (
         {"analysis.design.calipers": [{"covariate": "race", "width": 1}]},
         "calipers, bins and splines need numbers, and this holds categories: race",
