@@ -125,9 +125,9 @@ def repeated_alliance(
     Raises
     ------
     EstimationError
-        ``estimation.days``, ``estimation.names``, ``estimation.weights``, ``estimation.not_finite``, ``estimation.empty_arm``,
-        ``estimation.one_visit``, ``estimation.no_scores_at_visit``, ``estimation.arm_missing_at_visit``,
-        ``estimation.clusters_unused``, and those of `causal.effect.repeated.mmrm.mmrm` and its ``contrast``.
+        ``estimation.days``, ``estimation.names``, ``estimation.weights``, ``estimation.not_finite``,
+        ``estimation.empty_arm``, ``estimation.one_visit``, ``estimation.no_scores_at_visit``,
+        ``estimation.arm_missing_at_visit``, ``estimation.clusters_unused``, and those of `causal.effect.repeated.mmrm.mmrm` and its ``contrast``.
 
     Notes
     -----
