@@ -127,7 +127,8 @@ def repeated_alliance(
     EstimationError
         ``estimation.days``, ``estimation.names``, ``estimation.weights``, ``estimation.not_finite``,
         ``estimation.empty_arm``, ``estimation.one_visit``, ``estimation.no_scores_at_visit``,
-        ``estimation.arm_missing_at_visit``, ``estimation.clusters_unused``, and those of `causal.effect.repeated.mmrm.mmrm` and its ``contrast``.
+        ``estimation.arm_missing_at_visit``, ``estimation.clusters_unused``, and those of
+        `causal.effect.repeated.mmrm.mmrm` and its ``contrast``.
 
     Notes
     -----
