@@ -116,8 +116,8 @@ def _effects(
     n_sets = members.loc[kept, "set_id"].nunique() if design.grouping == "matched set" else n_treated
     ordered: list[tuple[str, CompositeEffect]] = [(sample.unit_label, by_unit)]
     if by_cluster is not None:
-        enough = sample.n_clusters >= sample.minimum_clusters
-        ordered.insert(0 if enough else 1, (sample.cluster_label, by_cluster))
+        first = sample.primary[0] == sample.cluster_label
+        ordered.insert(0 if first else 1, (sample.cluster_label, by_cluster))
     c = ordered[0][1]
 
     def estimate(name: str, scale: str, lines: list[tuple[str, LinearEffect]], means: tuple[float, float]) -> Estimate:

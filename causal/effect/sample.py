@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from causal.design.covariates import MISSING_SUFFIX, columns_of
 from causal.design.matching.sets import SetEstimand, set_weights
+from causal.effect.matched_estimates import primary_clustering
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
 from causal.records import ComparisonGroups, codes
@@ -60,9 +61,8 @@ class Sample:
     @property
     def primary(self) -> tuple[str, IntArray]:
         """The clustering of the first interval: the study's clusters when enough contribute, else the units."""
-        if self.n_clusters >= self.minimum_clusters:
-            return self.cluster_label, self.clusters
-        return self.unit_label, self.units
+        chosen = primary_clustering(self.clusters, weights=self.weights, minimum_clusters=self.minimum_clusters)
+        return (self.cluster_label, self.clusters) if chosen == "cluster" else (self.unit_label, self.units)
 
 
 def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStudy) -> Sample:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from causal.effect.cluster_robust import ClusterRobust, Kind, cluster_robust
+from causal.effect.cluster_robust import ClusterRobust, Kind, beyond_rounding, cluster_robust
 from causal.effect.contrast import Contrast, student
-from causal.effect.doubly_robust.influence import Estimand, MarginalMean, beyond_rounding, clustered_error
+from causal.effect.doubly_robust.influence import Estimand, MarginalMean, clustered_error
 from causal.effect.doubly_robust.logistic import logistic_regression
 from causal.errors import EstimationError
 

@@ -8,14 +8,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.effect.cluster_robust import beyond_rounding
 from causal.effect.contrast import Contrast, student
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Estimand = Literal["ATT", "ATC", "ATE"]
-
-ROUNDING = 1e-12  # standard errors below this share of the outcome's range are rounding, and no standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +47,6 @@ def clustered_error(influence: FloatArray, clusters: IntArray) -> tuple[float, f
             fix="cluster on smaller units",
         )
     return float(np.sqrt(totals @ totals * totals.size / (totals.size - 1))), float(totals.size - 1)
-
-
-def beyond_rounding(std_error: float, outcome: FloatArray) -> float:
-    """The standard error, or 0 where nothing but rounding in outcomes (n,) is left of it."""
-    return std_error if std_error > ROUNDING * float(np.ptp(outcome)) else 0.0
 
 
 def from_influence(

@@ -1,0 +1,230 @@
+"""Analyses of every eligible occasion, not only of those compared: doubly robust, and imputation around the design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from causal.cohort.catalogue import COVARIATES
+from causal.design.groups import build_groups, work_out
+from causal.effect.contrast import Contrast
+from causal.effect.doubly_robust.aipw import aipw
+from causal.effect.doubly_robust.tmle import tmle
+from causal.effect.matched_estimates import weighted_ancova
+from causal.effect.missing.chained import Imputed, clinician_means, impute
+from causal.effect.missing.within import Result, within
+from causal.effect.outcome_decomposition import composite_effect
+from causal.effect.outcomes import apply_estimand
+from causal.effect.sample import CLUSTER_COLUMNS, sample_of
+from causal.effect.secondary.finding import Finding, Line, line_of
+from causal.effect.secondary.opened import BoolArray, FloatArray, Opened
+from causal.errors import EstimationError
+from causal.protocol.outcome import Composite
+from causal.protocol.secondary import DoublyRobust, ImputationWithin
+from causal.records import Cohort, Outcomes, codes
+
+IntArray = NDArray[np.int64]
+POPULATIONS = ("ATT", "ATC", "ATE")
+MADE_AGAIN = (
+    "The approved design is untouched: this one is made again with outcomes among the predictors, to see what the "
+    "declared fills of missing covariates did."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Everyone:
+    """Every eligible occasion with its primary outcome; arrays have a row for each, in the cohort's order."""
+
+    cohort: Cohort
+    outcomes: Outcomes
+    treated: BoolArray
+    clusters: IntArray
+    floor: float
+
+
+def everyone_of(opened: Opened) -> Everyone:
+    """The cohort with its outcomes; refuses where they were not opened."""
+    cohort, facts = opened.cohort, opened.follow_up.everyone
+    if cohort is None or facts is None:
+        raise EstimationError("estimation.not_opened", "the outcomes of every eligible occasion were not opened")
+    ended_as = opened.primary.intercurrent_events.patient_ended
+    if not isinstance(ended_as, Composite):
+        raise EstimationError("estimation.strategy", "only the composite strategy is analysed for everyone")
+    treated = cohort.occasions["treated"].to_numpy(dtype=np.bool_)
+    return Everyone(
+        cohort=cohort,
+        outcomes=apply_estimand(facts, opened.primary, opened.window, treated),
+        treated=treated,
+        clusters=codes(cohort.occasions[CLUSTER_COLUMNS[opened.study.estimator.cluster]]),
+        floor=ended_as.value,
+    )
+
+
+def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
+    """Both headline differences among the eligible occasions in which either decision was open."""
+    estimand = opened.design.estimand
+    if estimand not in POPULATIONS:
+        raise EstimationError("estimation.population", f"a doubly robust estimate is not defined for {estimand} here")
+    every = everyone_of(opened)
+    worked = work_out(every.cohort, opened.study)
+    rows = worked.supported & ~every.outcomes.excluded
+    treated, clusters, covariates = every.treated[rows], every.clusters[rows], worked.matrix.values[rows]
+    ended, score = every.outcomes.ended[rows], every.outcomes.score[rows]
+    composite = composite_effect(
+        treated,
+        ended,
+        score,
+        ~np.isnan(score),
+        clusters=clusters,
+        response_covariates=covariates,
+        floor=every.floor,
+        level=opened.study.estimator.level,
+    )
+    complete = bool((~np.isnan(score) | ended).all())
+    counts = int(treated.sum()), int((~treated).sum())
+    lines: list[Line] = []
+    missing: list[str] = []
+    for outcome, label, bounds in (
+        (ended.astype(np.float64), f"ended by day {opened.window.day}", (0.0, 1.0)),
+        (composite.pseudo_outcome, f"trust at day {opened.window.day}, an ending counted", opened.score_range),
+    ):
+        share = bounds == (0.0, 1.0)
+        if declared.method == "tmle" and not share and not complete:
+            missing.append(f"{label}: ratings are missing, and targeted likelihood needs every outcome in its range")
+            continue
+        try:
+            effect = _robust(opened, declared, outcome, treated, covariates, worked.matrix.names, clusters, bounds)
+        except EstimationError as refusal:
+            missing.append(f"{label}: {refusal.message}")
+            continue
+        lines.append(
+            line_of(
+                effect,
+                label=label,
+                scale="risk difference" if share else "points",
+                counts=counts,
+                clustered_by=opened.study.estimator.cluster,
+            )
+        )
+    name = {"aipw": "Augmented inverse probability weighting", "tmle": "Targeted maximum likelihood"}[declared.method]
+    return Finding(
+        analysis="doubly_robust",
+        title="Outcome and choice modelled together",
+        method=(
+            f"{name} ({estimand}) among eligible occasions in which either decision was open, both models learned on "
+            f"other {opened.study.estimator.cluster}s ({declared.folds} folds): right in large samples if either model "
+            "is."
+        ),
+        lines=tuple(lines),
+        not_evaluated=tuple(missing),
+    )
+
+
+def _robust(
+    opened: Opened,
+    declared: DoublyRobust,
+    outcome: FloatArray,
+    treated: BoolArray,
+    covariates: FloatArray,
+    names: tuple[str, ...],
+    clusters: IntArray,
+    bounds: tuple[float, float],
+) -> Contrast:
+    estimand, level = opened.design.estimand, opened.study.estimator.level
+    if declared.method == "tmle":
+        return tmle(
+            outcome,
+            treated,
+            covariates,
+            bounds=bounds,
+            names=names,
+            estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
+            clusters=clusters,
+            folds=declared.folds,
+            level=level,
+        ).effect
+    return aipw(
+        outcome,
+        treated,
+        covariates,
+        names=names,
+        estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
+        clusters=clusters,
+        folds=declared.folds,
+        level=level,
+    ).effect
+
+
+def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
+    """Covariates and ratings imputed together, groups made alike anew in each imputed set, effects pooled."""
+    every = everyone_of(opened)
+    names = [*opened.study.confounders.tier1, *opened.study.confounders.tier2]
+    imputed = _imputed(opened, every, names, declared.imputations)
+
+    def analyse(table: FloatArray) -> Result:
+        return _one_set(opened, every, names, table)
+
+    pooled = within(imputed.sets, analyse, label="difference", level=opened.study.estimator.level)
+    counts = int(every.treated.sum()), int((~every.treated).sum())
+    label = f"trust at day {opened.window.day}, an ending counted"
+    return Finding(
+        analysis="imputation_within",
+        title="Missing covariates and ratings imputed, groups made alike anew",
+        method=(
+            f"{pooled.imputations} sets imputed by chained equations in each group (predictive mean matching; "
+            "covariates, endings, ratings and the clinician's other ratings predict each other), the design repeated "
+            "in each, pooled by Rubin's rules with Barnard and Rubin's degrees of freedom."
+        ),
+        lines=(line_of(pooled.contrast, label=label, scale="points", counts=counts),),
+        notes=(MADE_AGAIN,),
+    )
+
+
+def _imputed(opened: Opened, every: Everyone, names: list[str], imputations: int) -> Imputed:
+    """The table (n, p + 3) of covariates, ending, rating, and the clinician's other ratings, imputed M times."""
+    outcomes = every.outcomes
+    raw = every.cohort.occasions[names].to_numpy(dtype=np.float64)
+    score = outcomes.score[:, None]
+    others = clinician_means(score, every.clusters)
+    table = np.column_stack([raw, outcomes.ended.astype(np.float64), others, score])
+    may = np.ones(table.shape, dtype=np.bool_)
+    may[:, -1] = ~outcomes.undefined & ~outcomes.ended & ~outcomes.excluded
+    varying = np.ptp(np.where(np.isnan(table), np.nanmean(table, axis=0), table), axis=0) > 0
+    chosen = np.flatnonzero(varying)
+    kinds = ["logistic" if k < len(names) and COVARIATES[names[k]].binary else "pmm" for k in chosen]
+    labels = [*names, "ending", "other ratings", "rating"]
+    found = impute(
+        table[:, chosen],
+        kinds=kinds,  # type: ignore[arg-type]  # two of the three kinds
+        may_impute=may[:, chosen],
+        treated=every.treated,
+        names=[labels[k] for k in chosen],
+        imputations=imputations,
+        rng=opened.rng("imputation_within"),
+    )
+    sets = np.repeat(table[None], imputations, axis=0)
+    sets[:, :, chosen] = found.sets
+    return replace(found, sets=sets)
+
+
+def _one_set(opened: Opened, every: Everyone, names: list[str], table: FloatArray) -> Result:
+    """Design and primary difference in one imputed set."""
+    occasions = every.cohort.occasions.assign(**{name: table[:, k] for k, name in enumerate(names)})
+    groups = build_groups(replace(every.cohort, occasions=occasions), opened.study)
+    place = pd.Series(np.arange(len(occasions)), index=occasions["ta_id"]).loc[groups.members["ta_id"]].to_numpy()
+    outcomes = every.outcomes
+    value = np.where(outcomes.ended, every.floor, table[:, -1])[place]
+    sample = sample_of(groups, outcomes.excluded[place] | np.isnan(value), opened.study)
+    found = weighted_ancova(
+        value[sample.kept],
+        sample.treated,
+        sample.covariates,
+        sample.weights,
+        sample.primary[1],
+        names=sample.names,
+        level=opened.study.estimator.level,
+    )
+    return found.value, found.std_error, found.df
