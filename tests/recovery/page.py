@@ -53,31 +53,62 @@ composite by about +.01 to +.015. Setting those people aside would delete the ve
 `design.ended_in_grace` fails where they are many.
 """
 
-LIMITS = """\
-## Where it fails, and what the reader is then told
-
+UNPROMISED: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("sets_21", "sets_21_few_facts", "sets_21_few_facts_null"),
+        """\
 **Fewer than about 70 warned occasions.** The shipped study models the choice with some two dozen facts and refuses
 (`design.too_few_events`) below three warned occasions for each: with records that would give 21 matched cases there is
 no answer at all. A study that matches on fewer facts gets further; below 20 matched sets it refuses to estimate
-(`estimation.too_few_sets`), and the gate `design.sets` says so before any outcome is opened. Those replicates that do
-answer are the ones with more cases than average.
-
+(`estimation.too_few_sets`), and the gate `design.sets` fails before any outcome is opened. The replicates that do
+answer are those with more cases than average.""",
+    ),
+    (
+        ("mnar_06", "mnar_12"),
+        """\
 **Silence that depends on how a patient feels now** (`mnar`). The ratings of those who answered stand in for those of
 patients like them in what was known *before*. Who is silent because of present trust is like nobody who answered. No
 gate can see this. The report tells how many answered in each group and that those who answered stand in for the others,
 and it prints the study's own limitation: a patient who is angry about a warning may also answer fewer forms. Endings
-are known without a form: that answer is not touched.
-
-**Silence that depends on what was recorded** (`mar`) is what the weights for response are made for.
-
+are known without a form. How far the composite is off depends on how many are silent, here about one form in eight.""",
+    ),
+    (
+        ("mar",),
+        """\
+**Silence that depends on what was recorded** (`mar`) is what the weights for response are made for.""",
+    ),
+    (
+        ("dip_0", "dip_50"),
+        """\
 **A dip before the assessment** (`dip`). A threat and a strained relationship come together, and ratings shortly before
 an assessment are lower than the relationship is. Three earlier ratings are matched because of it. What is left would
-show in the change before time zero, the negative control with a gate of its own (`design.pretrend`).
-
+show in the change before time zero, the negative control with a gate of its own (`design.pretrend`).""",
+    ),
+    (
+        ("meas_error",),
+        """\
 **Trust judged by eye** (`meas_error`). A clinician who goes by a trust that no form recorded chooses by something the
 study cannot match on. No gate sees it. The report says of every answer that the groups were made alike in what the
-records show, and that the differences come from the choice only if nothing else led both to the choice and the outcome.
-"""
+records show, and that the differences come from the choice only if nothing else led both to the choice and the
+outcome.""",
+    ),
+)
+"""Settings that belong together, and what is said of them; their figures are added."""
+
+
+def _unpromised(names: Sequence[str], judged: Mapping[str, Judged]) -> str:
+    """What the study does not promise, what the reader is told then, and how far off it was here."""
+    told = []
+    for settings, words in UNPROMISED:
+        figures = [
+            f"{SETTINGS[name].title}: bias of the {p.estimand} {p.bias:+.3f} ({p.bias_mcse:.3f}), "
+            f"coverage {_share(p.coverage, p.coverage_mcse)}."
+            for name in settings
+            if name in names
+            for p, _ in judged[name]
+        ]
+        told.append("\n".join([words, *figures]) + "\n")
+    return "\n".join(told)
 
 
 def page(found: Mapping[str, Sequence[Replicate]], judged: Mapping[str, Judged]) -> str:
@@ -89,7 +120,8 @@ def page(found: Mapping[str, Sequence[Replicate]], judged: Mapping[str, Judged])
         "".join(f"{line}\n" for line in _results(names, found, judged)),
         GATES,
         "".join(f"{line}\n" for line in _gates(names, found)),
-        LIMITS,
+        "## Hard cases, and what the reader is then told\n",
+        _unpromised(names, judged),
         REMAINDER,
         "## The settings\n",
         "".join(f"{line}\n" for line in _settings(names, found)),

@@ -54,11 +54,11 @@ SETTINGS: dict[str, Setting] = {
         promised=False,
         few_facts=True,
     ),
-    "sets_61": Setting(title="61 warned", parameters=SimulationParameters(), patients=5_250),
-    "sets_162": Setting(title="162 warned", parameters=SimulationParameters(), patients=11_900),
-    "sets_61_null": Setting(title="61 warned, no effect", parameters=SimulationParameters(null=True), patients=5_250),
+    "sets_61": Setting(title="61 warned", parameters=SimulationParameters(), patients=5_450),
+    "sets_162": Setting(title="162 warned", parameters=SimulationParameters(), patients=12_000),
+    "sets_61_null": Setting(title="61 warned, no effect", parameters=SimulationParameters(null=True), patients=5_450),
     "sets_162_null": Setting(
-        title="162 warned, no effect", parameters=SimulationParameters(null=True), patients=11_900
+        title="162 warned, no effect", parameters=SimulationParameters(null=True), patients=12_000
     ),
     "clinicians_24": Setting(title="24 unlike clinicians", parameters=SimulationParameters(**FEW_CLINICIANS)),
     "clinicians_24_null": Setting(
