@@ -36,9 +36,8 @@ def estimate_effects(design: ComparisonGroups, outcomes: Outcomes, study: Occasi
 
     Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Intervals are
     clustered on the study's cluster when enough of them contribute, else on the matched set (on the patient where sets
-    overlap, are strata, or do not exist); both are returned, the
-    primary one first. One cluster alone says nothing about variation between clusters and gives no interval of its own.
-    Linear algebra runs on one thread, as for the design.
+    overlap, are strata, or do not exist); both are returned, the primary one first. An arm that lies in one cluster
+    says nothing about variation between clusters: then there is no such interval. Linear algebra runs on one thread, as for the design.
 
     Raises
     ------
@@ -55,7 +54,7 @@ def estimate_effects(design: ComparisonGroups, outcomes: Outcomes, study: Occasi
         )
     with threadpool_limits(limits=1, user_api="blas"):
         by_unit = composite_of(sample, outcomes, study, sample.units)
-        by_cluster = composite_of(sample, outcomes, study, sample.clusters) if sample.n_clusters > 1 else None
+        by_cluster = composite_of(sample, outcomes, study, sample.clusters) if sample.clusters_vary else None
     return _effects(design, outcomes, sample, by_unit, by_cluster)
 
 

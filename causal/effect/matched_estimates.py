@@ -102,6 +102,26 @@ class ArmMeans:
     difference: float
 
 
+def arm_in_one_cluster(treated: BoolArray, clusters: IntArray) -> bool:
+    """Whether all rows of an arm lie in one cluster, which then says nothing of how clusters vary.
+
+    Ten clusters of which one is treated reject a true null in about half of samples, whatever the correction.
+    """
+    return any(bool((clusters[arm] == clusters[arm][0]).all()) for arm in (treated, ~treated) if arm.any())
+
+
+def refuse_few_clusters(treated: BoolArray, clusters: IntArray) -> None:
+    """Refuse an arm with no row, or whose rows all lie in one cluster."""
+    if treated.all() or not treated.any():
+        raise EstimationError("estimation.empty_arm", "one arm has no row with weight: there is no difference")
+    if arm_in_one_cluster(treated, clusters):
+        raise EstimationError(
+            "estimation.too_few_clusters",
+            "a cluster-robust standard error needs 2 clusters or more in each arm",
+            fix="cluster on smaller units",
+        )
+
+
 def weighted_ancova(
     outcome: FloatArray,
     treated: BoolArray,
@@ -156,6 +176,7 @@ def weighted_ancova(
     arm = np.asarray(treated, dtype=np.bool_)
     w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
     counts = _counts(arm, w)
+    refuse_few_clusters(arm[w > 0], np.asarray(clusters)[w > 0])
     design, labels = _design(arm, covariates, w, names, own_slopes_at)
     fit = cluster_robust(
         design,

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from causal.effect.cluster_robust import Kind
-from causal.effect.matched_estimates import weighted_ancova
+from causal.effect.matched_estimates import refuse_few_clusters, weighted_ancova
 from causal.effect.termination.few_clusters import ratio_of_errors
-from causal.effect.termination.follow_up import checked_weights, refuse_few_clusters
+from causal.effect.termination.follow_up import checked_weights
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]

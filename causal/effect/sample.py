@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from causal.design.covariates import MISSING_SUFFIX, columns_of
 from causal.design.matching.sets import SetEstimand, set_weights
-from causal.effect.matched_estimates import primary_clustering
+from causal.effect.matched_estimates import arm_in_one_cluster, primary_clustering
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
 from causal.records import ComparisonGroups, codes
@@ -54,15 +54,17 @@ class Sample:
     minimum_clusters: int
 
     @property
-    def n_clusters(self) -> int:
-        """Clusters that contribute."""
-        return int(np.unique(self.clusters).size)
+    def clusters_vary(self) -> bool:
+        """Whether each arm lies in two clusters or more: only then do clusters tell how they vary."""
+        return not arm_in_one_cluster(self.treated[self.weights > 0], self.clusters[self.weights > 0])
 
     @property
     def primary(self) -> tuple[str, IntArray]:
         """The clustering of the first interval: the study's clusters when enough contribute, else the units."""
         chosen = primary_clustering(self.clusters, weights=self.weights, minimum_clusters=self.minimum_clusters)
-        return (self.cluster_label, self.clusters) if chosen == "cluster" else (self.unit_label, self.units)
+        if chosen == "cluster" and self.clusters_vary:
+            return self.cluster_label, self.clusters
+        return self.unit_label, self.units
 
 
 def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStudy) -> Sample:

@@ -264,10 +264,10 @@ def _shares(rated: BoolArray, asked: BoolArray, arm: BoolArray) -> FloatArray:
 
 
 def _notes(*, monotone: bool, adjusted: bool, set_aside: int) -> tuple[str, ...]:
-    """What to know of the weights."""
+    """What to know of the weights; no count, which could be small."""
     said = ["weights are taken as known in standard errors, which makes these a little too large"]
     if monotone and set_aside:
-        said.append(f"{set_aside} ratings after a missed visit are set aside")
+        said.append("ratings after a missed visit are set aside")
     if not monotone:
         said.append("a missed visit is a gap: each rating is weighted by its own visit given the ratings before it")
     if adjusted:

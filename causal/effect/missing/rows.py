@@ -154,7 +154,8 @@ def response_weights(
             )
         standing[arm] *= continuing / total if continuing > 0 else 0.0
     weights = np.where(rows.decided, rows.weights, standing)
-    notes = (f"{found.method}; largest weight {found.largest:.3g}, {found.beyond} truncated", *found.notes)
+    truncated = ", after truncation" if found.beyond else ""
+    notes = (f"{found.method}; largest weight {found.largest:.2f}{truncated}", *found.notes)
     return weights, notes
 
 

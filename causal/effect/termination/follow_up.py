@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.effect.matched_estimates import refuse_few_clusters
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -73,19 +74,6 @@ def follow_up(
     )
     refuse_few_clusters(kept.treated, kept.clusters)
     return kept
-
-
-def refuse_few_clusters(treated: BoolArray, clusters: IntArray) -> None:
-    """Refuse an arm with no row, or whose rows all lie in one cluster."""
-    for arm in (treated, ~treated):
-        if not arm.any():
-            raise EstimationError("estimation.empty_arm", "one arm has no row with weight: there is no difference")
-        if (clusters[arm] == clusters[arm][0]).all():
-            raise EstimationError(
-                "estimation.too_few_clusters",
-                "a cluster-robust standard error needs 2 clusters or more in each arm",
-                fix="cluster on smaller units",
-            )
 
 
 def checked_time(time: FloatArray) -> FloatArray:

@@ -140,7 +140,7 @@ def test_primary_window(study: OccasionStudy) -> None:
 
 def test_one_primary_estimand(study: OccasionStudy) -> None:
     """No primary estimand, or two, is a refusal."""
-    (only,) = study.estimands
+    only = primary_estimand(study)
     for estimands in ((only.model_copy(update={"primary": False}),), (only, only)):
         with pytest.raises(EstimationError, match=r"^\[estimation\.no_primary\]"):
             primary_estimand(study.model_copy(update={"estimands": estimands}))

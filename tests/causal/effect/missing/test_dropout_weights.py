@@ -111,7 +111,7 @@ def test_gaps_by_statement() -> None:
     strict = dropout_weights(scores, continuing=going, treated=arm, baseline=x)
     assert strict.set_aside == after_gap.sum() > 0
     assert (strict.weight[after_gap, 1] == 0).all()
-    assert any(f"{after_gap.sum()} ratings after" in note for note in strict.notes)
+    assert "ratings after a missed visit are set aside" in strict.notes  # how many may be few, so notes never say
     lenient = dropout_weights(scores, continuing=going, treated=arm, baseline=x, monotone=False)
     assert lenient.set_aside == 0
     assert (lenient.weight[after_gap, 1] > 0).all()
