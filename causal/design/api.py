@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.design.api_arguments import MATCHINGS, WEIGHTINGS, arguments, matching, one_of, weighting
 from causal.design.api_units import Sample, places, sample_of
@@ -32,6 +31,7 @@ from causal.design.weighting.weights import WeightEstimand, effective_sample_siz
 from causal.errors import DesignError
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import AnyWeighting
+from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 
@@ -331,7 +331,7 @@ def _designed(
     swap: bool = False,
 ) -> Designed:
     """The comparison of the units in order of their key, given back in the order of the table."""
-    with sample.in_words(), threadpool_limits(limits=1, user_api="blas"):
+    with sample.in_words(), one_thread():
         propensity = _propensity(sample) if scored else None
         logit = np.zeros(sample.treated.size) if propensity is None else propensity.logit
         score = expit(logit) if probability else logit  # closeness is measured on what stands for the log odds

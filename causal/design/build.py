@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.cohort.catalogue import COVARIATES, NEAREST_LAGS
 from causal.design.compare import Comparison
@@ -20,6 +19,7 @@ from causal.design.weighting.weights import WeightEstimand
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Rating
 from causal.records import AttritionStep, Cohort, Design, codes
+from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -39,7 +39,7 @@ def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
         The propensity cannot be fitted (separation, too few events), nothing can be matched, or the weights do not
         exist.
     """
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         return _described(cohort, study, work_out(cohort, study))
 
 

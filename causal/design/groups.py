@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.compare import Comparison, Units, compare, engine_model
@@ -23,6 +22,7 @@ from causal.protocol import OccasionStudy
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import AnyWeighting
 from causal.records import Cohort, ComparisonGroups, codes
+from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -40,7 +40,7 @@ def build_groups(cohort: Cohort, study: OccasionStudy) -> ComparisonGroups:
         The propensity cannot be fitted (separation, too few events), nothing can be matched, or the weights do not
         exist.
     """
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         return groups_of(cohort, work_out(cohort, study))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.effect.matched_estimates import LinearEffect
 from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
@@ -14,6 +13,7 @@ from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Composite, Estimand
 from causal.records import ComparisonGroups, Effects, Estimate, Interval, Outcomes
+from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,7 +37,8 @@ def estimate_effects(design: ComparisonGroups, outcomes: Outcomes, study: Occasi
     Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Intervals are
     clustered on the study's cluster when enough of them contribute, else on the matched set (on the patient where sets
     overlap, are strata, or do not exist); both are returned, the primary one first. An arm that lies in one cluster
-    says nothing about variation between clusters: then there is no such interval. Linear algebra runs on one thread, as for the design.
+    says nothing about variation between clusters: then there is no such interval. Linear algebra runs on one thread,
+    as for the design.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def estimate_effects(design: ComparisonGroups, outcomes: Outcomes, study: Occasi
             "for an interval",
             fix="an earlier or a later primary day, or more records",
         )
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         by_unit = composite_of(sample, outcomes, study, sample.units)
         by_cluster = composite_of(sample, outcomes, study, sample.clusters) if sample.clusters_vary else None
     return _effects(design, outcomes, sample, by_unit, by_cluster)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.design.compare import Comparison, Units, compare, engine_model, named_keys
 from causal.design.describe import estimand_label
@@ -49,6 +48,7 @@ from causal.protocol.flat_table import (
 )
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import PropensityWeighting
+from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -99,7 +99,7 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
     EstimationError
         The estimator cannot be computed; see `g_computation`, `aipw`, `tmle`.
     """
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         return _analysed(frame, study)
 
 

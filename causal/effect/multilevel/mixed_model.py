@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from causal.design.propensity.columns import independent_columns
 from causal.effect.multilevel.expansion import Expansion, inverse
@@ -23,6 +22,7 @@ from causal.effect.multilevel.mixed_likelihood import (
 )
 from causal.effect.multilevel.nested import Layout, Level, arrange
 from causal.errors import EstimationError
+from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -147,7 +147,7 @@ def fit_mixed(
     model = MixedModel(design=x, outcome=y, levels=tuple(levels), residual_groups=groups, weights=weights)
     _refuse_unusable(model)
     layout = arrange(levels)
-    with threadpool_limits(limits=1, user_api="blas"):  # many small products: more threads only wait for each other
+    with one_thread():  # many small products: more threads only wait for each other
         scaled = scaled_model(
             x[layout.order],
             y[layout.order],

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
-
 from causal.effect.multiplicity import holm
 from causal.effect.secondary.days import last_rating, other_days, subscales, two_way_clustering
 from causal.effect.secondary.dropout import dropout_story
@@ -27,6 +25,7 @@ from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol import secondary as declarable
 from causal.protocol.secondary import Secondary
+from causal.threads import one_thread
 
 ANALYSES: Mapping[type[Secondary], Callable[[Opened, Any], Finding]] = {
     declarable.OtherDays: other_days,
@@ -53,7 +52,7 @@ ANALYSES: Mapping[type[Secondary], Callable[[Opened, Any], Finding]] = {
 
 def findings(opened: Opened) -> tuple[Finding, ...]:
     """One finding for each analysis the study declares, in its order; linear algebra runs on one thread."""
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         found = tuple(evaluated(opened, declared) for declared in opened.study.secondary)
     return in_family(found, opened.study)
 
