@@ -8,7 +8,7 @@ DEMO_PATIENTS ?= 20000
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort bench-core bench-design schema docs lock clean
+.PHONY: help setup setup-run demo test lint test-slow recovery examples bench-cohort bench-effect bench-design schema docs lock clean
 
 help:            ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -44,22 +44,24 @@ test-slow: setup ## The slow studies: coverage, recovery, large extracts
 	$(BIN)/python -m pytest -q -m slow
 
 recovery: setup  ## Replicates with a known truth: bias, coverage, type I error; the pipeline, every family, the weights
-	$(BIN)/python tests/recovery/recover.py --replicates 400 --settings base null immortal --jobs 2
+	$(BIN)/python tests/recovery/recover.py --replicates 1000 --jobs 2 --markdown docs/explanation/recovery.md
 	$(BIN)/python tests/recovery/families.py --replicates 200 --jobs 2
 	$(BIN)/python tests/recovery/weighting_se.py --jobs 2
 
 examples: setup  ## LaLonde and NHEFS beside their published values
 	$(BIN)/rapport run configs/studies/examples/lalonde.yaml
 	$(BIN)/rapport run configs/studies/examples/nhefs.yaml
+	$(BIN)/rapport run configs/studies/examples/nhefs_standardisation.yaml
+	$(BIN)/rapport run configs/studies/examples/nhefs_doubly_robust.yaml
 
 bench-cohort: setup ## A million patients: cohort and validation beside a plain scan
 	$(BIN)/python benchmarks/cohort.py
 
-bench-core: setup ## CR2 beside plain least squares
-	$(BIN)/python benchmarks/core.py
-
 bench-design: setup ## Every matching and weighting method beside a sort of the same numbers
-	$(BIN)/python benchmarks/design/run.py
+	$(BIN)/python benchmarks/run.py design
+
+bench-effect: setup ## The answer side beside statsmodels, scikit-learn or plain least squares; one replicate of the flagship
+	$(BIN)/python benchmarks/run.py effect
 
 schema: setup-run ## Write the JSON Schema of study files
 	$(BIN)/rapport schema --out configs/schema/study.schema.json

@@ -8,7 +8,12 @@ The target is 0.8 s; R's cobalt takes 16.6 s for such a table.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.design.diagnostics.balance import balance_table

@@ -9,9 +9,13 @@ lines give the exponent with which time grows from a million to ten million occa
 from __future__ import annotations
 
 import resource
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.design.matching.greedy import match_greedy

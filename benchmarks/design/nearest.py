@@ -8,10 +8,14 @@ first row and 32 s for the second.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.design.matching.caliper import caliper_width

@@ -9,9 +9,13 @@ so far, so that only rows that raise it tell anything.
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.design.matching.caliper import caliper_width

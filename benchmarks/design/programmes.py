@@ -8,9 +8,13 @@ one run otherwise. Compilation is not timed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.cohort.sequential_trials import expand_trials

@@ -9,9 +9,13 @@ within 1e-6 of the maximum. R's glm takes 2.5 s for the first row.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.design.propensity.fit import fit_propensity

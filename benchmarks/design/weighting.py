@@ -8,10 +8,14 @@ not timed. The target for entropy balancing (ATT) is 0.4 s; R's WeightIt takes 1
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from scipy.special import expit
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.design.propensity.fit import fit_propensity

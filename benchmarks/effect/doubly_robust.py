@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "design"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.effect.doubly_robust.aipw import aipw

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).parents[1] / "design"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.effect.contrast import Contrast, student

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "design"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.effect.repeated.alliance import repeated_alliance

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "design"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 from causal.effect.multilevel.clustered import clustered_alliance

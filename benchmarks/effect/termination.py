@@ -23,7 +23,7 @@ from causal.effect.termination.course import termination_course
 from causal.effect.termination.hazard import cox
 from causal.effect.termination.incidence import aalen_johansen
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "design"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import best
 
 ROWS, TARGET = 100_000, 2.0

@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, and say by the exit code whether every demand is met where the study promises it."""
     parser = argparse.ArgumentParser(description="Recovery of a simulated truth by the whole pipeline.")
     parser.add_argument("--replicates", type=int, default=1000)
-    parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=["base", "null"])
+    parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--kept", type=Path, default=KEPT, help="folder of replicates made so far")
     parser.add_argument("--markdown", type=Path, help="write the page of all settings kept so far here")

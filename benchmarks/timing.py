@@ -1,4 +1,4 @@
-"""How the benchmarks of the design engine take time."""
+"""How benchmarks take time."""
 
 from __future__ import annotations
 
