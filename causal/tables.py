@@ -290,6 +290,29 @@ MEASURES = Table(
         Column(name="rater", kind=Kind.CATEGORY, meaning="who answered", values=RATERS),
         Column(name="admin_ts", kind=Kind.TIMESTAMP, meaning="when it was completed"),
         Column(name="scheduled_ts", kind=Kind.TIMESTAMP, meaning="when the schedule asked for it", required=False),
+        Column(
+            name="scheduled_at",
+            kind=Kind.TIMESTAMP,
+            meaning="when this administration was put on the schedule",
+            required=False,
+            optional=True,
+        ),
+        Column(
+            name="completion_seconds",
+            kind=Kind.NUMBER,
+            meaning="time from first to last answer",
+            required=False,
+            low=0,
+            unit="second",
+            optional=True,
+        ),
+        Column(
+            name="loinc",
+            kind=Kind.CATEGORY,
+            meaning="LOINC code under which it was recorded",
+            required=False,
+            optional=True,
+        ),
         *(
             Column(
                 name=item,

@@ -302,6 +302,8 @@ def _allowed(column: Column) -> str:
         return ", ".join(f"`{value}`" for value in column.values)
     if column.low is not None and column.high is not None:
         return f"{column.low:g} to {column.high:g}{unit}"
+    if column.low is not None:
+        return f"{column.low:g} or more{unit}"
     return unit.strip()
 
 
@@ -341,6 +343,10 @@ def instruments_page() -> str:
 
 
 def _instrument_part(key: Instrument) -> str:
+    enough = f"at least {key.minimum_answered} of {key.n_items}"
+    total = f"{key.total} of the items answered; {enough}"
+    if key.total == "none":
+        total = f"no total; each subscale is a mean; {enough} items answered"
     rows = [
         ("Form", f"`{key.version}`, {key.n_items} items, responses {key.low} to {key.high}"),
         ("Read as no answer", ", ".join(f"`{code}`" for code in key.missing_codes) or "nothing"),
@@ -349,7 +355,7 @@ def _instrument_part(key: Instrument) -> str:
             (f"Subscale {name}", f"items {', '.join(map(str, part.items))}; at least {part.minimum_answered} answered")
             for name, part in key.subscales.items()
         ),
-        ("Total", f"{key.total} of the items answered; at least {key.minimum_answered} of {key.n_items}"),
+        ("Total", total),
         ("Rights", key.licence.holder + ("; permission needed" if key.licence.permission_required else "")),
         ("Key checked against", f"{key.verified.status.replace('_', ' ')}: {key.verified.source}"),
     ]

@@ -50,8 +50,8 @@ class DaysCovered(Part):
     """Days of fills counted."""
     drug_classes: tuple[Name, ...] = Field(min_length=1)
     """Code lists of the medicines."""
-    inpatient: Literal["credit", "ignore"]
-    """Whether days in hospital count as covered or leave the denominator."""
+    inpatient: Literal["credit", "remove"]
+    """Whether days in hospital count as covered, or are removed from the days counted."""
     thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.8,)
     """Proportions at which a person also counts as adherent."""
 

@@ -102,8 +102,8 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         f"{place(path, 'primary_day: |')}: outcome.primary_day: got 'yes', expected an integer from 0 to 3650",
         (
             f"{place(path, 'strategy: |compsite')}: estimands[1].intercurrent_events.patient_ended.strategy: "
-            "got 'compsite', expected one of: composite, hypothetical, last_value, separate, treatment_policy; "
-            "did you mean 'composite'?"
+            "got 'compsite', expected one of: composite, hypothetical, principal_stratum, separate, treatment_policy, "
+            "while_in_relationship; did you mean 'composite'?"
         ),
         (
             f"{place(path, 'unobserved: |')}: dag.unobserved: got 'clinician_threshold', expected a list "
@@ -154,12 +154,12 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             "dag.edges[1]: got 'severity => warning', expected an arrow written: cause -> effect",
         ),
         (
-            "death: {strategy: separate}",
+            "death: {strategy: while_in_relationship}",
             "death: {}",
             "death: |{}",
             (
-                "estimands[1].intercurrent_events.death.strategy: this key is missing; expected one of: "
-                "composite, hypothetical, last_value, separate, treatment_policy"
+                "estimands[3].intercurrent_events.death.strategy: this key is missing; expected one of: "
+                "composite, hypothetical, principal_stratum, separate, treatment_policy, while_in_relationship"
             ),
         ),
         (
@@ -223,12 +223,12 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             ),
         ),
         (
-            "death: {strategy: separate}",
+            "death: {strategy: while_in_relationship}",
             "death: separate",
             "death: |separate",
             (
-                "estimands[1].intercurrent_events.death: got 'separate', expected a block whose 'strategy' is one of: "
-                "composite, hypothetical, last_value, separate, treatment_policy"
+                "estimands[3].intercurrent_events.death: got 'separate', expected a block whose 'strategy' is one of: "
+                "composite, hypothetical, principal_stratum, separate, treatment_policy, while_in_relationship"
             ),
         ),
     ],
@@ -349,7 +349,9 @@ def test_escapes_bring_in_nothing_hidden(tmp_path: Path, escape: str) -> None:
 
 def test_instruments_load_by_id() -> None:
     """Every key in configs/instruments loads, in alphabetical order."""
-    assert list(load_instruments(ROOT / "configs/instruments")) == ["gad7", "phq9", "wai_sr"]
+    assert list(load_instruments(ROOT / "configs/instruments")) == [
+        *("arm_5", "gad7", "gcq_s", "haq_ii", "miti", "phq9", "wai_36", "wai_s", "wai_sr"),
+    ]
 
 
 def test_an_impossible_instrument_is_refused(tmp_path: Path) -> None:

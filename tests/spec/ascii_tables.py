@@ -42,7 +42,7 @@ USUAL: dict[str, dict[str, str]] = {
     "patients": {"birth_year": "1980", "sex": "F", "race_eth": "-", "insurance": "-", "death_date": "-"},
     "clinics": {"state": "CA", "type": "community", "tz": "America/Los_Angeles"},
     "clinicians": {"clinic_id": "north", "profession": "psychologist", "hire_date": "-", "end_date": "-"},
-    "jurisdiction_regime": {"profession": "any", "valid_from": "2010-01-01", "valid_to": "-", "source": "-"},
+    "jurisdiction_regime": {"profession": "any", "valid_from": "2010-01-01", "valid_to": "-"},
     "encounters": {"person_id": "ann", "clinician_id": "dr_a", "modality": "video", "status": "completed"},
     "threat_assessments": {
         "person_id": "ann",
@@ -112,11 +112,15 @@ def world(texts: Mapping[str, str]) -> dict[str, ir.Table]:
 
 
 def table(name: str, text: str) -> ir.Table:
-    """One table of an extract from its ASCII form; in `measures` the column `items` is the answer to every item."""
+    """One table of an extract from its ASCII form; in `measures` the column `items` is the answer to every item.
+
+    Optional columns that are not written are left out; the items of the flagship's questionnaire are always there.
+    """
     rows = [] if text.strip() == "-" else parse(text)
-    columns = [c.name for c in TABLES[name].columns if c.name not in ITEM_COLUMNS[N_ITEMS:]]
-    cells = {column: [_cell(name, column, row, k) for k, row in enumerate(rows)] for column in columns}
     named = {key for row in rows for key in row} - {"items"}
+    kept = named.union(ITEM_COLUMNS[:N_ITEMS])
+    columns = [c.name for c in TABLES[name].columns if not c.optional or c.name in kept]
+    cells = {column: [_cell(name, column, row, k) for k, row in enumerate(rows)] for column in columns}
     assert named <= set(columns), f"no such columns in {name}: {sorted(named - set(columns))}"
     return ibis.memtable(pa.table(cells, schema=arrow_schema(TABLES[name], columns)))
 
