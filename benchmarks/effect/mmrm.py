@@ -63,10 +63,11 @@ def main() -> None:
     days, names = np.arange(10) * 30.0 + 30, tuple(f"x{j}" for j in range(COLUMNS))
     for n, n_visits, kind, limit in (
         (5_000, VISITS, "kenward_roger", 2.0),
-        (5_000, VISITS, "cluster_robust", 20.0),
+        (5_000, VISITS, "cluster_robust", 0.3),
         (5_000, 10, "kenward_roger", 20.0),
         (100_000, VISITS, "satterthwaite", 20.0),
         (100_000, VISITS, "kenward_roger", 20.0),
+        (100_000, VISITS, "cluster_robust", 20.0),
     ):
         scores, treated, covariates = patients(n, n_visits)
         ours = best(

@@ -1,25 +1,39 @@
 """Weighted least squares with cluster-robust standard errors that stay honest with few clusters.
 
-CR2 (bias-reduced linearisation) with Satterthwaite degrees of freedom. Everything is computed from the orthogonal
-factor Q of the weighted design and one small eigenproblem per cluster, of the size of the cluster or of the number of
-columns, whichever is less: no matrix of rows by rows is ever formed.
+CR2 (bias-reduced linearisation) with Satterthwaite degrees of freedom; the algebra is in `causal.effect.sandwich`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity.columns import independent_columns
+from causal.effect.sandwich import (
+    Kind,
+    WorkingModel,
+    clustered_covariance,
+    least_squares,
+    sandwich,
+    spread,
+    working_residuals,
+)
 from causal.errors import EstimationError
+
+__all__ = [
+    "ClusterRobust",
+    "Kind",
+    "TwoWayClusterRobust",
+    "WorkingModel",
+    "beyond_rounding",
+    "cluster_robust",
+    "cluster_robust_contrasts",
+    "two_way",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Kind = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
-WorkingModel = Literal["inverse_weights", "homoscedastic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,33 +80,6 @@ class TwoWayClusterRobust:
     n_clusters: tuple[int, int]
     clipped: bool
     aliased: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Fit:
-    """Weighted least squares by QR: rows already multiplied by the root of their weight."""
-
-    q: FloatArray  # (n, r) orthonormal columns
-    triangle: FloatArray  # (r, r), weighted design of the kept columns = q @ triangle
-    residual: FloatArray  # (n,) weighted
-    coefficients: FloatArray  # (r,)
-    root: FloatArray  # (n,) root of the weight, the weights' mean being 1
-    kept: NDArray[np.bool_]  # (k,)
-    rows: NDArray[np.bool_]  # (all rows,) weight above 0
-    contrast: FloatArray  # (r,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Working:
-    """What CR2 corrects for: residuals that vary, within cluster g, as ``I + F_g C F_g'`` on the scale they have here.
-
-    The score of a cluster is ``S_g' e_g``, for coefficients in the basis of the orthogonal factor.
-    """
-
-    carrier: FloatArray  # (n, r) S
-    residual: FloatArray  # (n,) e
-    factor: FloatArray  # (n, f) F
-    core: FloatArray  # (f, f) C
 
 
 def cluster_robust(
@@ -151,18 +138,49 @@ def cluster_robust(
     >>> round(fit.coefficient, 6), round(fit.std_error, 6), round(fit.df, 6)  # pairs: differences 2 and 3
     (2.5, 0.5, 1.0)
     """
-    fit = _least_squares(design, outcome, weights, contrast)
+    one = np.asarray(contrast)[None]
+    return cluster_robust_contrasts(
+        design, outcome, weights=weights, clusters=clusters, contrasts=one, kind=kind, working=working
+    )[0]
+
+
+def cluster_robust_contrasts(
+    design: FloatArray,
+    outcome: FloatArray,
+    *,
+    weights: FloatArray | None = None,
+    clusters: IntArray,
+    contrasts: FloatArray,
+    kind: Kind = "CR2",
+    working: WorkingModel = "inverse_weights",
+) -> tuple[ClusterRobust, ...]:
+    """Each of the contrasts (m, k) as by `cluster_robust`, at little more than the cost of one.
+
+    They share fit and covariance and have degrees of freedom of their own. What cannot be had for one of them is
+    refused for all.
+
+    >>> x, y = np.column_stack([np.ones(4), [1.0, 0, 1, 0]]), np.array([3.0, 1, 5, 2])
+    >>> fits = cluster_robust_contrasts(x, y, clusters=np.array([0, 0, 1, 1]), contrasts=np.array([[1.0, 0], [0, 1]]))
+    >>> [round(fit.coefficient, 6) for fit in fits]
+    [1.5, 2.5]
+    """
+    fit = least_squares(design, outcome, weights, contrasts)
     code = np.asarray(clusters)[fit.rows]
-    covariance, df, n_clusters = _sandwich(fit, code, kind, working)
-    return ClusterRobust(
-        coefficient=float(fit.contrast @ fit.coefficients),
-        std_error=float(np.sqrt(fit.contrast @ covariance @ fit.contrast)),
-        df=df,
-        n_clusters=n_clusters,
-        n_rows=code.size,
-        coefficients=_spread(fit.coefficients, fit.kept),
-        covariance=_spread(_spread(covariance, fit.kept).T, fit.kept),
-        aliased=tuple(int(j) for j in np.flatnonzero(~fit.kept)),
+    inner, df, n_clusters = sandwich(fit, code, kind, working)
+    coefficients = spread(fit.coefficients, fit.kept)
+    covariance = spread(spread(inner, fit.kept).T, fit.kept)
+    return tuple(
+        ClusterRobust(
+            coefficient=float(c @ fit.coefficients),
+            std_error=float(np.sqrt(c @ inner @ c)),
+            df=float(one),
+            n_clusters=n_clusters,
+            n_rows=code.size,
+            coefficients=coefficients,
+            covariance=covariance,
+            aliased=fit.aliased,
+        )
+        for c, one in zip(fit.contrasts, df, strict=True)
     )
 
 
@@ -193,13 +211,16 @@ def two_way(
     >>> abs(fit.std_error - one.std_error) < 1e-12, fit.clipped
     (True, False)
     """
-    fit = _least_squares(design, outcome, weights, contrast)
+    fit = least_squares(design, outcome, weights, np.asarray(contrast)[None])
     one, two = np.asarray(first)[fit.rows], np.asarray(second)[fit.rows]
     both = np.unique(np.column_stack([one, two]), axis=0, return_inverse=True)[1].reshape(-1)
-    (v1, df1, g1), (v2, df2, g2) = (_sandwich(fit, code, "CR2", working) for code in (one, two))
-    values, vectors = np.linalg.eigh(v1 + v2 - _covariance(fit, _working(fit, working), both, "CR2")[0])
+    (v1, df1, g1), (v2, df2, g2) = (sandwich(fit, code, "CR2", working) for code in (one, two))
+    values, vectors = np.linalg.eigh(
+        v1 + v2 - clustered_covariance(fit, working_residuals(fit, working), both, "CR2")[0]
+    )
     clipped = bool(values[0] < -1e-12 * max(values[-1], 0.0))
-    along = vectors.T @ fit.contrast
+    c = fit.contrasts[0]
+    along = vectors.T @ c
     variance = float(along**2 @ np.maximum(values, 0.0))
     if not variance > 0:
         raise EstimationError(
@@ -208,12 +229,12 @@ def two_way(
             fix="cluster one way, on the coarser of the two",
         )
     return TwoWayClusterRobust(
-        coefficient=float(fit.contrast @ fit.coefficients),
+        coefficient=float(c @ fit.coefficients),
         std_error=float(np.sqrt(variance)),
-        df=min(df1, df2),
+        df=float(min(df1[0], df2[0])),
         n_clusters=(g1, g2),
         clipped=clipped,
-        aliased=tuple(int(j) for j in np.flatnonzero(~fit.kept)),
+        aliased=fit.aliased,
     )
 
 
@@ -224,127 +245,3 @@ def beyond_rounding(std_error: float, outcome: FloatArray) -> float:
     (0.0, 0.2)
     """
     return std_error if std_error > 1e-12 * float(np.abs(outcome).max()) else 0.0
-
-
-def _least_squares(design: FloatArray, outcome: FloatArray, weights: FloatArray | None, contrast: FloatArray) -> _Fit:
-    """Fit by QR on the rows with weight, dropping aliased columns; refuse a contrast that involves them."""
-    x, y = np.asarray(design, dtype=np.float64), np.asarray(outcome, dtype=np.float64)
-    w = np.ones(y.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    if not (np.isfinite(w).all() and (w >= 0).all()):
-        raise EstimationError("estimation.weights", "weights must be 0 or more, finite and not missing")
-    rows = w > 0
-    root = np.sqrt(w[rows])
-    x, y = x[rows] * root[:, None], y[rows] * root
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise EstimationError("estimation.not_finite", "the outcome or a covariate of a weighted row is missing")
-    kept = independent_columns(x)
-    if not kept.any():
-        raise EstimationError("estimation.not_estimable", "no row has weight, or every column is zero")
-    q, triangle = np.linalg.qr(x[:, kept])
-    c = np.asarray(contrast, dtype=np.float64)
-    # A dropped column repeats kept ones; an estimable contrast repeats the same relation (columns at length one).
-    length = np.linalg.norm(x, axis=0)
-    length[length == 0] = 1.0
-    relation = np.linalg.solve(triangle, q.T @ x[:, ~kept]) * length[kept, None] / length[~kept]
-    unit = c / length
-    if (np.abs(unit[kept] @ relation - unit[~kept]) > 1e-6 * np.abs(unit).max()).any():
-        raise EstimationError(
-            "estimation.not_estimable",
-            "the effect cannot be told apart from a combination of the other columns",
-            fix="remove the covariate that determines the treatment in this sample",
-        )
-    coefficients = np.linalg.solve(triangle, q.T @ y)
-    return _Fit(
-        q=q,
-        triangle=triangle,
-        residual=y - q @ (q.T @ y),
-        coefficients=coefficients,
-        root=root / np.sqrt(np.mean(root**2)),
-        kept=kept,
-        rows=rows,
-        contrast=c[kept],
-    )
-
-
-def _working(fit: _Fit, model: WorkingModel) -> _Working:
-    """Scores, residuals and their variance under a working model."""
-    q, identity = fit.q, np.eye(fit.q.shape[1])
-    if model == "inverse_weights":
-        return _Working(carrier=q, residual=fit.residual, factor=q, core=-identity)
-    z, wz = q / fit.root[:, None], q * fit.root[:, None]
-    core = np.block([[wz.T @ wz, -identity], [-identity, np.zeros_like(identity)]])
-    return _Working(carrier=wz, residual=fit.residual / fit.root, factor=np.column_stack([z, wz]), core=core)
-
-
-def _sandwich(fit: _Fit, code: IntArray, kind: Kind, model: WorkingModel) -> tuple[FloatArray, float, int]:
-    """Covariance (r, r), degrees of freedom of the fit's contrast, and the number of clusters."""
-    working = _working(fit, model if kind == "CR2" else "inverse_weights")
-    covariance, v, order, starts = _covariance(fit, working, code, kind)
-    if kind != "CR2":
-        return covariance, float(starts.size - 1), starts.size
-    d = np.add.reduceat(v**2, starts)
-    p = np.add.reduceat(working.factor[order] * v[:, None], starts, axis=0)
-    shared = np.einsum("gi,ij,gj->g", p, working.core, p)
-    trace = float((d + shared).sum())
-    products = working.core @ (p.T @ p)
-    square = float((d**2).sum() + 2 * (d * shared).sum() + (products * products.T).sum())
-    along = np.linalg.solve(fit.triangle.T, fit.contrast)
-    if not trace > 1e-10 * (along @ along):  # the variance the contrast has with independent rows, up to a factor
-        raise EstimationError(
-            "estimation.no_degrees_of_freedom",
-            "the design leaves no variation between clusters for a standard error",
-            fix="adjust for fewer covariates, or cluster on smaller units",
-        )
-    return covariance, trace**2 / square, starts.size
-
-
-def _covariance(
-    fit: _Fit, working: _Working, code: IntArray, kind: Kind
-) -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
-    """Covariance (r, r); ``A_g S_g z`` (n,) in cluster order, the order, and where each cluster starts in it."""
-    order = np.argsort(code, kind="stable")
-    starts = np.flatnonzero(np.r_[True, code[order][1:] != code[order][:-1]])
-    if starts.size < 2:
-        raise EstimationError(
-            "estimation.too_few_clusters",
-            "a cluster-robust standard error needs 2 clusters or more",
-            fix="cluster on smaller units",
-        )
-    carrier = working.carrier[order]
-    along = np.linalg.solve(fit.triangle.T, fit.contrast)
-    both = np.column_stack([working.residual[order], carrier @ along])
-    if kind in {"CR2", "CR3"}:
-        both = _times_power(working.factor[order], working.core, both, starts, 0.5 if kind == "CR2" else 1.0)
-    scores = np.linalg.solve(fit.triangle, np.add.reduceat(carrier * both[:, :1], starts, axis=0).T)
-    inflation = starts.size / (starts.size - 1) if kind in {"CR1", "CR1S"} else 1.0
-    if kind == "CR1S":
-        inflation *= (code.size - 1) / (code.size - fit.q.shape[1])
-    return inflation * (scores @ scores.T), both[:, 1], order, starts
-
-
-def _times_power(
-    factor: FloatArray, core: FloatArray, columns: FloatArray, starts: IntArray, power: float
-) -> FloatArray:
-    """``(I + F_g C F_g')^-power`` times each cluster's rows of ``columns`` (n, m), clusters of one size at a time.
-
-    A direction a cluster's rows determine alone (eigenvalue 0) has no inverse and is set to zero.
-    """
-    out = np.empty_like(columns)
-    sizes = np.diff(np.r_[starts, factor.shape[0]])
-    for size in np.unique(sizes):
-        rows = starts[sizes == size, None] + np.arange(size)
-        within, target = factor[rows], columns[rows]
-        # Outside the span of F the matrix is the identity: a basis of the span is enough where there are more rows.
-        basis, inner = np.linalg.qr(within) if size > factor.shape[1] else (np.eye(size), within)
-        beyond, vectors = np.linalg.eigh(inner @ core @ inner.swapaxes(1, 2))
-        directions = basis @ vectors
-        changed = np.where(beyond > 1e-10 - 1, np.expm1(-power * np.log1p(np.maximum(beyond, 1e-10 - 1))), -1.0)
-        out[rows] = target + directions @ (changed[..., None] * (directions.swapaxes(1, 2) @ target))
-    return out
-
-
-def _spread(kept_values: FloatArray, kept: NDArray[np.bool_]) -> FloatArray:
-    """Values of the kept columns back in their places along the first axis, NaN elsewhere."""
-    full = np.full((kept.size, *kept_values.shape[1:]), np.nan)
-    full[kept] = kept_values
-    return full

@@ -160,22 +160,28 @@ def repeated_alliance(
         structure=structure,
         method=method,
     )
-    code = None if clusters is None else np.asarray(clusters)[used]
-
-    def contrast(direction: FloatArray, words: str) -> Contrast:
-        return fit.contrast(direction, words, degrees_of_freedom=degrees_of_freedom, clusters=code, level=level)
-
-    def marginal(direction: FloatArray, words: str) -> Contrast | None:
-        return contrast(direction, words) if fit.estimable(direction) else None
-
     mean, effect = _directions(fit, n_days, x.shape[1], common_slopes)
+    asked = {f"day {label[t]}": effect[t] for t in range(n_days)}
+    asked["mean over days " + ", ".join(label)] = effect.mean(axis=0)
+    marginal = {f"treated at day {label[t]}": mean[t] + effect[t] for t in range(n_days)}
+    marginal |= {f"comparison at day {label[t]}": mean[t] for t in range(n_days)}
+    asked |= {words: direction for words, direction in marginal.items() if fit.estimable(direction)}
+    told = fit.contrasts(
+        np.stack(list(asked.values())),
+        tuple(asked),
+        degrees_of_freedom=degrees_of_freedom,
+        clusters=None if clusters is None else np.asarray(clusters)[used],
+        level=level,
+    )
+    found = {one.label: one for one in told}
+    means = [found.get(words) for words in marginal]
     seen = np.isfinite(y)
     scored = np.asarray(seen.any(axis=1))
     return RepeatedEffects(
-        by_day=tuple(contrast(effect[t], f"day {label[t]}") for t in range(n_days)),
-        average=contrast(effect.mean(axis=0), "mean over days " + ", ".join(label)),
-        treated=tuple(marginal(mean[t] + effect[t], f"treated at day {label[t]}") for t in range(n_days)),
-        comparison=tuple(marginal(mean[t], f"comparison at day {label[t]}") for t in range(n_days)),
+        by_day=told[:n_days],
+        average=told[n_days],
+        treated=tuple(means[:n_days]),
+        comparison=tuple(means[n_days:]),
         days=when,
         covariance=fit.covariance if covariance_by_arm else fit.covariance[0],
         log_likelihood=fit.log_likelihood,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.effect.cluster_robust import ClusterRobust, cluster_robust
+from causal.effect.cluster_robust import ClusterRobust, cluster_robust_contrasts
 from causal.effect.repeated.likelihood import Maximum
 from causal.effect.repeated.patterns import PatternSums, VisitDesign, weighted_grams
 
@@ -57,9 +57,9 @@ def kenward_roger(sums: PatternSums, found: Maximum) -> FloatArray:
 
 
 def cluster_sandwich(
-    design: VisitDesign, sums: PatternSums, found: Maximum, contrast: FloatArray, clusters: IntArray
-) -> ClusterRobust:
-    """CR2 of the fixed effects, the fitted covariance being the working model, clusters (n,) holding whole subjects.
+    design: VisitDesign, sums: PatternSums, found: Maximum, contrasts: FloatArray, clusters: IntArray
+) -> tuple[ClusterRobust, ...]:
+    """CR2 of contrasts (m, p), the fitted covariance being the working model, clusters (n,) holding whole subjects.
 
     Rows are multiplied by the inverse Cholesky factor of their subject's covariance, after which the working model
     says that they are independent with variance 1 and generalised least squares is ordinary. The adjustment of a
@@ -78,6 +78,6 @@ def cluster_sandwich(
         rows.append((root.T @ x).reshape(-1, design.n_columns))
         outcome.append((design.scores[members][:, visits] @ root).ravel())
         code.append(np.repeat(clusters[members], visits.size))
-    return cluster_robust(
-        np.concatenate(rows), np.concatenate(outcome), clusters=np.concatenate(code), contrast=contrast
+    return cluster_robust_contrasts(
+        np.concatenate(rows), np.concatenate(outcome), clusters=np.concatenate(code), contrasts=contrasts
     )

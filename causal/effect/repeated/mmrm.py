@@ -77,14 +77,27 @@ class Mmrm:
         clusters: IntArray | None = None,
         level: float = 0.95,
     ) -> Contrast:
-        """Estimate ``weights @ beta``.
+        """Estimate ``weights @ beta``, weights (p,); the rest as in `contrasts`."""
+        one = np.asarray(weights)[None]
+        return self.contrasts(one, (label,), degrees_of_freedom=degrees_of_freedom, clusters=clusters, level=level)[0]
+
+    def contrasts(
+        self,
+        weights: FloatArray,
+        labels: tuple[str, ...],
+        *,
+        degrees_of_freedom: DegreesOfFreedom = "kenward_roger",
+        clusters: IntArray | None = None,
+        level: float = 0.95,
+    ) -> tuple[Contrast, ...]:
+        """Estimate ``weights @ beta`` for m linear combinations, with one sandwich for all where there is one.
 
         Parameters
         ----------
         weights
-            (p,) linear combination.
-        label
-            What it is, in words.
+            (m, p) linear combinations.
+        labels
+            What each is, in words.
         degrees_of_freedom
             ``kenward_roger``: standard error enlarged for the estimated covariance (REML only). ``satterthwaite``:
             model-based standard error. ``cluster_robust``: CR2, the fitted covariance being the working model.
@@ -101,22 +114,34 @@ class Mmrm:
             `causal.effect.contrast.student` and, with ``cluster_robust``, those of
             `causal.effect.cluster_robust.cluster_robust`.
         """
-        if not self.estimable(weights):
+        wanted = np.asarray(weights, dtype=np.float64)
+        if not all(self.estimable(one) for one in wanted):
             raise EstimationError(
                 "estimation.not_estimable",
                 "the effect cannot be told apart from a combination of the other columns",
                 fix="remove the covariate that determines the treatment among the scores seen",
             )
         kept = self._prepared.kept
-        along = np.asarray(weights, dtype=np.float64)[kept]
-        c, value = along @ self._prepared.basis, float(along @ self.coefficients[kept])
+        along = wanted[:, kept]
+        values = (along @ self.coefficients[kept]).tolist()
+        errors = self._errors(along, degrees_of_freedom, clusters)
+        return tuple(
+            student(label, value, std_error, df, level=level)
+            for label, value, (std_error, df) in zip(labels, values, errors, strict=True)
+        )
+
+    def _errors(
+        self, along: FloatArray, degrees_of_freedom: DegreesOfFreedom, clusters: IntArray | None
+    ) -> list[tuple[float, float]]:
+        """Standard error and degrees of freedom of combinations (m, kept) of the kept coefficients."""
+        kept, c = self._prepared.kept, along @ self._prepared.basis
         if degrees_of_freedom == "cluster_robust":
             n = self._prepared.design.scores.shape[0]
             code = np.arange(n) if clusters is None else np.asarray(clusters)
             if code.shape != (n,):
                 raise EstimationError("estimation.clusters", f"{n} subjects need a cluster each, got {code.size}")
             robust = cluster_sandwich(self._prepared.design, self._sums, self._maximum, c, code)
-            return student(label, value, robust.std_error, robust.df, level=level)
+            return [(one.std_error, one.df) for one in robust]
         vcov = self.vcov
         if degrees_of_freedom == "kenward_roger":
             if self.vcov_kenward_roger is None:
@@ -126,8 +151,11 @@ class Mmrm:
                     fix="fit by REML, or take Satterthwaite's degrees of freedom",
                 )
             vcov = self.vcov_kenward_roger
-        variance = float(along @ vcov[np.ix_(kept, kept)] @ along)
-        return student(label, value, float(np.sqrt(variance)), satterthwaite(self._maximum, c), level=level)
+        inner = vcov[np.ix_(kept, kept)]
+        return [
+            (float(np.sqrt(one @ inner @ one)), satterthwaite(self._maximum, direction))
+            for one, direction in zip(along, c, strict=True)
+        ]
 
 
 def mmrm(

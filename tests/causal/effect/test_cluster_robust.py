@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from causal.effect.cluster_robust import Kind, WorkingModel, cluster_robust, two_way
+from causal.effect import sandwich
+from causal.effect.cluster_robust import Kind, WorkingModel, cluster_robust, cluster_robust_contrasts, two_way
 from causal.errors import EstimationError
 
 
@@ -109,6 +111,37 @@ def test_alike_rows_agree_with_the_definition(seed: int, columns: int, fixed_eff
     plain = cluster_robust(s.design, s.outcome, clusters=s.clusters, contrast=s.contrast)
     alike = cluster_robust(s.design, s.outcome, clusters=s.clusters, contrast=s.contrast, **how)
     assert (alike.std_error, alike.df) == pytest.approx((plain.std_error, plain.df), rel=1e-8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**31),
+    st.sampled_from(["CR0", "CR1", "CR1S", "CR2", "CR3"]),
+    st.sampled_from(["inverse_weights", "homoscedastic"]),
+    st.booleans(),
+)
+def test_many_contrasts_are_each_of_them(seed: int, kind: Kind, working: WorkingModel, fixed_effects: bool) -> None:
+    """Together or one by one the same numbers, also when few clusters are summed at a time."""
+    s = sample(seed, columns=4, fixed_effects=fixed_effects)
+    wanted = np.random.default_rng(seed).normal(size=(3, s.design.shape[1]))
+    how: dict[str, Any] = {"weights": s.weights, "clusters": s.clusters, "kind": kind, "working": working}
+    alone = [cluster_robust(s.design, s.outcome, contrast=one, **how) for one in wanted]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandwich, "PIECE", 100)
+        together = cluster_robust_contrasts(s.design, s.outcome, contrasts=wanted, **how)
+    for one, other in zip(alone, together, strict=True):
+        assert (other.coefficient, other.std_error, other.df) == pytest.approx(
+            (one.coefficient, one.std_error, one.df), rel=1e-12
+        )
+        np.testing.assert_allclose(other.covariance, one.covariance, rtol=1e-12, atol=1e-15)
+
+
+def test_one_contrast_that_cannot_be_had_refuses_all() -> None:
+    """An estimable contrast beside one that involves a column determined by another: the reason, not half an answer."""
+    s = sample(3)
+    design = np.column_stack([s.design, s.design[:, 1]])
+    with pytest.raises(EstimationError, match="cannot be told apart"):
+        cluster_robust_contrasts(design, s.outcome, clusters=s.clusters, contrasts=np.eye(4)[[0, 1]])
 
 
 def expected_variance(s: Sample, spread: np.ndarray, kind: Kind, working: WorkingModel = "inverse_weights") -> float:

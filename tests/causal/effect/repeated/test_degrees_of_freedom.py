@@ -134,3 +134,17 @@ def test_cluster_robust_is_the_dense_textbook_one(small: Any, coarse: bool) -> N
     assert found.std_error == pytest.approx(np.sqrt(variance), rel=1e-9)
     assert found.df == pytest.approx(np.trace(spread) ** 2 / (spread**2).sum(), rel=1e-8)
     assert np.trace(spread) == pytest.approx(c @ m @ c, rel=1e-9)  # unbiased under the working model
+
+
+@pytest.mark.parametrize("by", ["cluster_robust", "kenward_roger", "satterthwaite"])
+def test_contrasts_together_are_each_of_them(small: Any, by: Any) -> None:
+    """Asked for at once or one by one: the same estimates, errors and degrees of freedom."""
+    fit = small.fit("toeplitz")
+    wanted = np.eye(fit.coefficients.size)[:3] + 0.5
+    together = fit.contrasts(wanted, ("a", "b", "c"), degrees_of_freedom=by)
+    for one, label, found in zip(wanted, "abc", together, strict=True):
+        alone = fit.contrast(one, label, degrees_of_freedom=by)
+        assert found.label == alone.label
+        assert (found.value, found.std_error, found.df) == pytest.approx(
+            (alone.value, alone.std_error, alone.df), rel=1e-12
+        )
