@@ -221,3 +221,5 @@ class Effects:
     n_ended_comparison: int
     day: int
     half_width: int
+    aliased: tuple[str, ...] = ()
+    """Covariates dropped from the adjustment because earlier ones determine them."""

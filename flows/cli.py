@@ -369,7 +369,9 @@ def run(
 def _print_release(console: Console, folder: Path, *, fresh: bool) -> None:
     facts = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     lines = [f"{'published' if fresh else 'unchanged'}: {folder / 'report.html'}"]
-    for name in ("termination", "composite"):
+    if facts["unanswered"]:
+        lines.append(f"NOT EVALUATED: {facts['unanswered']}")
+    for name in ("termination", "composite") if facts["results"] else ():
         effect = facts["results"][name]
         lines.append(
             f"{name:<12} {effect['value']:+.3f} [{effect['lower']:+.3f}, {effect['upper']:+.3f}] {effect['scale']}"
@@ -380,7 +382,8 @@ def _print_release(console: Console, folder: Path, *, fresh: bool) -> None:
         for truth in facts["truth"]
     ]
     console.answer(
-        "\n".join(lines), {"release": str(folder), "fresh": fresh, "results": facts["results"], "truth": facts["truth"]}
+        "\n".join(lines),
+        {"release": str(folder), "fresh": fresh} | {key: facts[key] for key in ("results", "unanswered", "truth")},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +49,9 @@ def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release
     if standing:
         return run("release", lambda: leave_standing(ws, standing))
     opened = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
-    outcomes = opened.outcomes(opened.primary)
-    effects = run("estimate", lambda: estimate_effects(judged.design, outcomes, ws.study))
-    others = run("other analyses", lambda: findings(opened))
-    return run("release", lambda: release(ws, judged, approval, Answer(outcomes, effects, others), digest))
+    main = run("estimate", lambda: main_answer(ws, opened))
+    answer = dataclasses.replace(main, findings=run("other analyses", lambda: findings(opened)))
+    return run("release", lambda: release(ws, judged, approval, answer, digest))
 
 
 def leave_standing(ws: Workspace, folder: Path) -> Release:
@@ -137,13 +137,25 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What was found: the outcomes behind it, the headline pair, and the other analyses."""
+    """What was found: the outcomes behind it, the headline pair or why there is none, and the other analyses."""
 
     outcomes: Outcomes
-    effects: Effects
-    findings: tuple[Finding, ...]
+    effects: Effects | None
+    unanswered: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+def main_answer(ws: Workspace, opened: Opened) -> Answer:
+    """The headline pair. Where it cannot be estimated the reason takes its place, and the rest of the report stands."""
+    outcomes = opened.outcomes(opened.primary)
+    try:
+        effects = estimate_effects(opened.design, outcomes, opened.study)
+    except EstimationError as refusal:
+        ws.say("estimate", f"NOT EVALUATED: {refusal.message}")
+        return Answer(outcomes=outcomes, effects=None, unanswered=refusal.message)
+    return Answer(outcomes=outcomes, effects=effects)
 
 
 def looks(ws: Workspace) -> int:
@@ -158,8 +170,17 @@ def release(ws: Workspace, judged: JudgedDesign, approval: Approval, answer: Ans
 
     number = 1 + max((int(path.name.split("-")[0]) for path in ws.store.releases()), default=0)
     folder = ws.store.root / "releases" / f"{number}-{digest[:SHORT]}"
-    truth = _truth(ws, judged, answer.outcomes)
-    dossier = release_dossier(ws, judged, approval, answer.effects, answer.findings, truth, looks=looks(ws))
+    truth = _truth(ws, judged, answer.outcomes) if answer.effects else None
+    dossier = release_dossier(
+        ws,
+        judged,
+        approval,
+        answer.effects,
+        answer.findings,
+        truth,
+        looks=looks(ws),
+        unanswered=answer.unanswered,
+    )
     with ws.store.publishing(folder) as staging:
         for name, content in render(dossier).items():
             (staging / name).write_bytes(content)

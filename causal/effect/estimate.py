@@ -155,6 +155,7 @@ def _effects(
         n_ended_comparison=int((outcomes.ended & first_row & ~treated).sum()),
         day=outcomes.day,
         half_width=outcomes.half_width,
+        aliased=c.composite.aliased,
     )
 
 

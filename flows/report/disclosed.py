@@ -30,6 +30,7 @@ from flows.report.dossier import (
     Count,
     Dossier,
     EmulationLine,
+    FindingLine,
     FlowStep,
     OverlapBin,
     Provenance,
@@ -108,15 +109,15 @@ def release_dossier(
     ws: Workspace,
     judged: JudgedDesign,
     approval: Approval,
-    effects: Effects,
+    effects: Effects | None,
     findings: tuple[Finding, ...],
     truth: TrueEffect | None,
     *,
     looks: int,
+    unanswered: str = "",
 ) -> Dossier:
-    """What may leave once outcomes were opened."""
-    found = finding_lines(findings, ws.study)
-    results = results_of(judged, effects, found, ws.study.governance.small_cells.threshold)
+    """What may leave once outcomes were opened; `unanswered` says why there are no `effects`."""
+    results = None if effects is None else results_of(judged, effects, ws.study.governance.small_cells.threshold)
     known = next((a for a in ws.site.approvers if a.public_key == approval.public_key), None)
     line = ApprovalLine(  # who a key belongs to is what the site says, not what the signer wrote
         approver=known.name if known else approval.decision.approver,
@@ -125,8 +126,11 @@ def release_dossier(
         accepted_failures=approval.decision.accepted_failures,
         key_fingerprint=fingerprint(approval.public_key),
     )
-    truths = truth_lines(results, truth) if truth else ()
-    return _dossier(ws, judged, results=results, truth=truths, approval=line, looks=looks)
+    truths = truth_lines(results, truth) if truth and results else ()
+    found = finding_lines(findings, ws.study)
+    return _dossier(
+        ws, judged, results=results, truth=truths, approval=line, looks=looks, unanswered=unanswered, findings=found
+    )
 
 
 def _dossier(
@@ -137,6 +141,8 @@ def _dossier(
     truth: tuple[TruthLine, ...],
     approval: ApprovalLine | None,
     looks: int,
+    unanswered: str = "",
+    findings: tuple[FindingLine, ...] = (),
 ) -> Dossier:
     study, design, threshold = ws.study, judged.design, ws.study.governance.small_cells.threshold
     strategies = study.target_trial.strategies
@@ -177,9 +183,12 @@ def _dossier(
         verdicts=(
             *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),
             *(_verdict(v, design, flow, balance, threshold) for v in judged.verdicts if v.code.startswith("design.")),
+            *([_unanswered(unanswered)] if unanswered else []),
         ),
         identification=(judged.identification.sentence,),
         results=results,
+        unanswered=unanswered,
+        findings=findings,
         truth=truth,
         limitations=study.report.limitations,
         cannot_say=study.report.cannot_say,
@@ -214,6 +223,11 @@ def _dossier(
         ),
     )
     return printed(dossier)
+
+
+def _unanswered(reason: str) -> VerdictLine:
+    status = str(Status.NOT_EVALUATED)
+    return VerdictLine(code="estimate.primary", status=status, sentence=reason, measured=None, limit=None)
 
 
 def _arm_sizes(design: Design, threshold: int) -> tuple[int, int]:

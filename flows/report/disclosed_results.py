@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from causal.cohort.catalogue import COVARIATES
+from causal.design.covariates import MISSING_SUFFIX
 from causal.records import Design, Effects, Estimate, Interval
-from flows.report.dossier import Decomposition, EffectLine, FindingLine, IntervalLine, ResponseLine, Results, TruthLine
+from flows.report.dossier import Decomposition, EffectLine, IntervalLine, ResponseLine, Results, TruthLine
 from flows.report.printed import rounded_share
 from validation.disclosure import disclose_count, disclose_share, percent_step
 from validation.verdict import failed
@@ -19,8 +21,8 @@ RESPONSE_STEP = 5
 """Response shares are shown to the nearest 5% at the finest: a small number of missing ratings must not show."""
 
 
-def results_of(judged: JudgedDesign, effects: Effects, found: tuple[FindingLine, ...], threshold: int) -> Results:
-    """The headline pair with everything that may be told of it, and the findings of the other analyses."""
+def results_of(judged: JudgedDesign, effects: Effects, threshold: int) -> Results:
+    """The headline pair with everything that may be told of it."""
     accepted = not failed(judged.verdicts)
     by_set = [interval.clusters for interval in effects.termination.intervals if _by_set(interval)]
     gone = (effects.n_excluded, *(judged.design.n_sets - clusters for clusters in by_set))
@@ -52,7 +54,7 @@ def results_of(judged: JudgedDesign, effects: Effects, found: tuple[FindingLine,
         response=_response(effects, judged.design, withheld=withheld),
         excluded=disclose_count(effects.n_excluded, threshold),
         causal_wording=accepted,
-        findings=found,
+        aliased=tuple(fact_label(name) for name in effects.aliased),
     )
 
 
@@ -64,6 +66,13 @@ RESPONSE_WORDS = {
     ),
     "share by arm": "those who answered stand in for those of the same group who did not",
 }
+
+
+def fact_label(name: str) -> str:
+    """A covariate's label, and that of the indicator of its absence."""
+    base = name.removesuffix(MISSING_SUFFIX)
+    label = COVARIATES[base].label if base in COVARIATES else base
+    return label if base == name else f"{label}: not recorded"
 
 
 def _handling(method: str) -> str:

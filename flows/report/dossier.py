@@ -217,8 +217,8 @@ class Results:
     """Matched occasions that a death took out of this comparison: their own, or that of all they stood beside."""
     causal_wording: bool
     """False when a gate failed (and the approval accepted it): the pages then speak of association only."""
-    findings: tuple[FindingLine, ...] = ()
-    """The analyses set in advance beside the primary one."""
+    aliased: tuple[str, ...] = ()
+    """Facts left out of the adjustment because others determine them among the compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +271,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """Everything a board reads. `results` is None before approval (the design dossier)."""
+    """Everything a board reads.
+
+    `results` is None before approval (the design dossier), and where `unanswered` says why the main question has no
+    number.
+    """
 
     study_id: str
     title: str
@@ -313,6 +317,10 @@ class Dossier:
     identification: tuple[str, ...]
     """Sentences about the causal diagram and the adjustment set actually used."""
     results: Results | None
+    unanswered: str = ""
+    """Why the main question was not evaluated once outcomes were open; empty otherwise."""
+    findings: tuple[FindingLine, ...] = ()
+    """The analyses set in advance beside the main one."""
     truth: tuple[TruthLine, ...]
     limitations: tuple[str, ...]
     cannot_say: tuple[str, ...]

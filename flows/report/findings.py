@@ -87,6 +87,7 @@ def found_section(dossier: Dossier, results: Results) -> Section:
             *_effect_blocks(trust, rating, trust_sentence(results, groups, dossier.scale)),
             *_decomposition_blocks(results.decomposition, trust, groups),
             *_response_blocks(results, groups),
+            *_aliased_blocks(results),
             *_death_blocks(results),
         ),
     )
@@ -141,6 +142,15 @@ def _response_blocks(results: Results, groups: Groups) -> tuple[Block, ...]:
     return Subheading(text="Who answered"), Paragraph(text=text)
 
 
+def _aliased_blocks(results: Results) -> tuple[Block, ...]:
+    """Facts that could not be adjusted for because others say the same."""
+    if not results.aliased:
+        return ()
+    names = ", ".join(results.aliased)
+    text = f"Left out of the adjustment, because among the compared other facts determine them: {names}."
+    return Subheading(text="What was not adjusted for twice"), Paragraph(text=text)
+
+
 def _death_blocks(results: Results) -> tuple[Block, ...]:
     """Who left after matching. A set that loses its treated occasion, or all its others, leaves whole."""
     if results.excluded == 0:
@@ -156,15 +166,18 @@ def _death_blocks(results: Results) -> tuple[Block, ...]:
     return Subheading(text="Deaths"), Paragraph(text=text)
 
 
-def others_section(dossier: Dossier, results: Results) -> Section:
+def others_section(dossier: Dossier) -> Section:
     """What the analyses set in advance beside the main one found, or why they have nothing to tell."""
     groups = groups_of(dossier)
     opening = (
         f"These were declared before outcomes were opened. Differences and ratios compare {groups.treated} with "
         f"{groups.comparison}. None of them replaces the main answer."
     )
-    warning = [] if results.causal_wording else [association_warning(dossier)]
-    blocks = [block for finding in results.findings for block in _finding_blocks(finding)]
+    causal = (
+        dossier.results.causal_wording if dossier.results else not any(v.status == "FAIL" for v in dossier.verdicts)
+    )
+    warning = [] if causal else [association_warning(dossier)]
+    blocks = [block for finding in dossier.findings for block in _finding_blocks(finding)]
     return Section(
         anchor="others", title="Other analyses set in advance", blocks=(*warning, Paragraph(text=opening), *blocks)
     )

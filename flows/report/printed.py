@@ -32,6 +32,7 @@ COARSE_EFFECT_DECIMALS = 2
 def printed(dossier: Dossier) -> Dossier:
     """The dossier with every measured number rounded; limits, levels and other settings stay as they were declared."""
     results = dossier.results and printed_results(dossier.results)
+    decimals = effect_decimals(dossier.results) if dossier.results else COARSE_EFFECT_DECIMALS
     return dataclasses.replace(
         dossier,
         balance=tuple(_balance(line) for line in dossier.balance),
@@ -39,6 +40,7 @@ def printed(dossier: Dossier) -> Dossier:
         versions=tuple(_version(line) for line in dossier.versions),
         verdicts=tuple(_verdict(line) for line in dossier.verdicts),
         results=results,
+        findings=tuple(_finding(finding, decimals) for finding in dossier.findings),
         truth=tuple(_truth(line, effect_decimals(dossier.results)) for line in dossier.truth if dossier.results),
     )
 
@@ -52,7 +54,6 @@ def printed_results(results: Results) -> Results:
         composite=_effect(results.composite, decimals),
         decomposition=_decomposition(results.decomposition, decimals),
         response=_response(results.response),
-        findings=tuple(_finding(finding, decimals) for finding in results.findings),
     )
 
 

@@ -43,7 +43,7 @@ def document(dossier: Dossier) -> Document:
     dossier = printable(dossier)
     results = dossier.results
     found = (found_section(dossier, results),) if results else ()
-    others = (others_section(dossier, results),) if results and results.findings else ()
+    others = (others_section(dossier),) if dossier.findings else ()
     truth = (truth_section(dossier, results),) if results and dossier.truth else ()
     return Document(
         title=dossier.title,
@@ -73,7 +73,10 @@ def document(dossier: Dossier) -> Document:
 
 
 def _summary(dossier: Dossier) -> Section:
-    blocks = _summary_with_results(dossier, dossier.results) if dossier.results else _summary_before(dossier)
+    if dossier.results:
+        blocks = _summary_with_results(dossier, dossier.results)
+    else:
+        blocks = _summary_unanswered(dossier) if dossier.unanswered else _summary_before(dossier)
     return Section(anchor="in-short", title="In short", blocks=blocks)
 
 
@@ -86,6 +89,23 @@ def _summary_with_results(dossier: Dossier, results: Results) -> tuple[Block, ..
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
         Paragraph(lead="How to read this.", text=_reading(results)),
+    )
+
+
+def _summary_unanswered(dossier: Dossier) -> tuple[Block, ...]:
+    """Outcomes were opened, and the main question has no number: why, and what stands all the same."""
+    why = stop(capitalised(dossier.unanswered))
+    reading = (
+        "That is a finding about these records, not about the choice: nothing can be concluded either way. The "
+        "comparison below, and what could be worked out beside the main question, stand."
+    )
+    return (
+        Callout(
+            tone="warning",
+            paragraphs=(Paragraph(lead="The main question was NOT EVALUATED.", text=why), Paragraph(text=reading)),
+        ),
+        _choices(dossier),
+        Paragraph(lead="The comparison.", text=_comparison(dossier)),
     )
 
 

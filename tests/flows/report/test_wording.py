@@ -7,8 +7,9 @@ import pytest
 from dossiers import COMPOSITE, DESIGN_ONLY, DOSSIER, TERMINATION, THRESHOLD, with_results
 
 from flows.report.document import REPLACEMENT, Document, Table, figures_of, printable, texts
-from flows.report.dossier import Dossier, FlowStep, QualityLine, VersionLine
+from flows.report.dossier import Dossier, FindingLine, FindingRow, FlowStep, QualityLine, VersionLine
 from flows.report.numbers import MINUS
+from flows.report.sentences import forbidden
 from flows.report.wording import document
 from validation.disclosure import disclose_categories, disclose_flow
 
@@ -251,3 +252,54 @@ def test_what_cannot_be_seen_is_made_visible(raw: str, shown: str) -> None:
     """Control and direction characters cannot hide or turn text; letters of any script stay."""
     assert printable(raw) == shown
     assert printable((raw, 3, None)) == (shown, 3, None)
+
+
+def unanswered() -> Dossier:
+    """Outcomes were opened and the main question has no number."""
+    return dataclasses.replace(DOSSIER, results=None, truth=(), unanswered="fewer than 20 matched sets are left")
+
+
+def test_a_question_without_a_number_says_why_and_the_rest_stands() -> None:
+    """NOT EVALUATED with its reason leads the page; who was compared, how alike they are and the rest are all there."""
+    page = document(unanswered())
+    anchors = [section.anchor for section in page.sections]
+    assert "found" not in anchors
+    assert {"in-short", "who", "alike", "judgements"} <= set(anchors)
+    said = " ".join(texts(page.sections[0]))
+    assert "The main question was NOT EVALUATED. Fewer than 20 matched sets are left." in said
+    assert "Outcomes have not been opened" not in said
+    assert forbidden(" ".join(text for section in page.sections for text in texts(section))) == ()
+
+
+FINDINGS = (
+    FindingLine(
+        analysis="win_odds",
+        title="Who fares better",
+        method="Each against each.",
+        rows=(
+            FindingRow(
+                label="odds", scale="win odds", value=0.63, lower=0.5, upper=0.8, level=0.95, clustered_by="clinician"
+            ),
+        ),
+        not_evaluated=(),
+        notes=("Ties are halved.",),
+    ),
+    FindingLine(analysis="subscales", title="Parts", method="", rows=(), not_evaluated=("nobody rated",), notes=()),
+)
+
+
+def test_every_other_analysis_has_its_numbers_or_its_reason() -> None:
+    """A finding is told with its table; one without numbers is NOT EVALUATED, in words."""
+    page = document(dataclasses.replace(DOSSIER, findings=FINDINGS))
+    (others,) = [section for section in page.sections if section.anchor == "others"]
+    said = texts(others)
+    assert "Who fares better" in said
+    assert "0.63" in said
+    assert "0.50 to 0.80" in said
+    assert said[said.index("Parts") + 1 :] == ["NOT EVALUATED.", "Nobody rated."]
+
+
+def test_other_analyses_stand_where_the_main_question_has_no_number() -> None:
+    """They do not depend on the main answer."""
+    page = document(dataclasses.replace(unanswered(), findings=FINDINGS))
+    assert "others" in [section.anchor for section in page.sections]
