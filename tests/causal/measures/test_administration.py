@@ -5,13 +5,23 @@ from __future__ import annotations
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causal.effect.outcomes import _chosen_scores
-from causal.measures.administration import ChosenAdministrations, choose_administrations
-from causal.protocol.outcome import Window
+from causal.effect.outcomes import _chosen_scores, facts_after
+from causal.measures.administration import (
+    ChosenAdministrations,
+    ProspectiveRatings,
+    administrations,
+    choose_administrations,
+    prospective_ratings,
+)
+from causal.measures.detectors import Finding
+from causal.protocol.outcome import Rating, Window
+from tests.spec.ascii_tables import instruments, study, world
+from validation.verdict import Status, at_least, not_evaluated
 
 # Ibis 12 still makes a call that DuckDB 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
@@ -25,11 +35,10 @@ def instants(*texts: str) -> np.ndarray:
     return np.array(texts, dtype="datetime64[s]")
 
 
-def chosen(*completed: str, end: str = "NaT", scheduled: tuple[str, ...] = (), window: Window = DAY_90) -> int:
+def chosen(*completed: str, end: str = "NaT", window: Window = DAY_90) -> int:
     """Row chosen for one occasion at `ZERO`."""
-    asked = instants(*(scheduled or ["NaT"] * len(completed)))
     found = choose_administrations(
-        np.zeros(len(completed), dtype=np.int64), instants(*completed), asked, instants(ZERO), instants(end), [window]
+        np.zeros(len(completed), dtype=np.int64), instants(*completed), None, instants(ZERO), instants(end), [window]
     )
     return int(found.row[0, 0])
 
@@ -62,26 +71,28 @@ def test_ratings_after_the_relationship_never_count() -> None:
     assert chosen("2024-03-30T09:00", end="2024-03-30T08:59:59") == -1
 
 
-def both(*, scheduled: tuple[str, ...]) -> ChosenAdministrations:
+def both(*, scheduled_at: tuple[str, ...] | None) -> ChosenAdministrations:
     """Two occasions with a rating each at day 90, and none at day 180."""
     return choose_administrations(
         np.array([0, 1]),
         instants("2024-03-31T09:00", "2024-03-30T09:00"),
-        instants(*scheduled),
+        None if scheduled_at is None else instants(*scheduled_at),
         instants(ZERO, ZERO),
         instants("NaT", "NaT"),
         [DAY_90, Window(day=180, half_width=30)],
     )
 
 
-def test_prospective_means_scheduled_before_time_zero() -> None:
-    """A rating nobody scheduled, or scheduled at time zero, is not; a window without ratings has no share."""
-    found = both(scheduled=("2023-12-01T09:00", "NaT"))
+def test_prospective_means_put_on_the_schedule_before_time_zero() -> None:
+    """A rating of which nobody says when, or planned at time zero or later, is not; without the column nothing is."""
+    found = both(scheduled_at=("2023-12-01T09:00", "NaT"))
     assert found.row.tolist() == [[0, -1], [1, -1]]
-    assert (found.chosen.tolist(), found.scheduled_before.tolist()) == ([2, 0], [1, 0])
-    assert found.prospective_share[0] == 0.5
-    assert np.isnan(found.prospective_share[1])
-    assert both(scheduled=(ZERO, "2024-02-01T09:00")).scheduled_before.tolist() == [0, 0]
+    assert found.prospective is not None
+    assert (found.chosen.tolist(), found.prospective.tolist()) == ([2, 0], [1, 0])
+    later = both(scheduled_at=(ZERO, "2024-02-01T09:00")).prospective
+    assert later is not None
+    assert later.tolist() == [0, 0]
+    assert both(scheduled_at=None).prospective is None
 
 
 def test_no_ratings_at_all() -> None:
@@ -97,7 +108,7 @@ def test_impossible_input_is_an_error(occasion: list[int], completed: list[str],
     """Every rating has a time and an occasion."""
     with pytest.raises(ValueError, match=message):
         choose_administrations(
-            np.array(occasion), instants(*completed), instants("NaT"), instants(ZERO), instants("NaT"), [DAY_90]
+            np.array(occasion), instants(*completed), None, instants(ZERO), instants("NaT"), [DAY_90]
         )
 
 
@@ -123,8 +134,7 @@ def test_arrays_and_relations_choose_alike(
     )
     occasion = np.array([which for which, _ in ratings])
     completed = np.array([midnight + np.timedelta64(m, "m") for _, m in ratings])
-    never = np.full(len(ratings), np.datetime64("NaT", "s"))
-    ours = choose_administrations(occasion, completed, never, zero, end, [window]).row[:, 0]
+    ours = choose_administrations(occasion, completed, None, zero, end, [window]).row[:, 0]
 
     known = pd.DataFrame({"ta_id": list("abc"), "time_zero": zero, "episode_end": end})
     rated = pd.DataFrame({"admin_ts": completed, "score": np.arange(len(ratings), dtype=float)})
@@ -140,3 +150,75 @@ def test_arrays_and_relations_choose_alike(
     scores = {row["ta_id"]: row["window_score"] for row in found}
     theirs = [-1 if scores.get(name) is None else int(scores[name]) for name in "abc"]
     assert ours.tolist() == theirs
+
+
+PEOPLE = """
+    person_id
+    ann
+    bob
+    cas
+    dee
+"""
+ENDINGS = """
+    person_id | end              | end_reason
+    ann       | -                | -
+    bob       | -                | -
+    cas       | 2024-03-29 12:00 | transfer
+    dee       | -                | -
+"""
+PLANNED = """
+    person_id | admin_ts         | scheduled_at     | items
+    ann       | 2024-03-20 09:00 | 2023-12-01 09:00 | 3
+    ann       | 2024-03-31 09:00 | -                | 4
+    bob       | 2024-03-31 09:00 | 2023-12-01 09:00 | 4
+    cas       | 2024-03-28 09:00 | 2023-12-24 09:00 | 2
+    cas       | 2024-03-30 09:00 | 2024-01-09 09:00 | 2
+    dee       | 2024-03-31 09:00 | 2023-12-01 09:00 | -
+"""
+"""Ann's nearest is not known to be planned; cas's is, for the nearer one came after the end; dee answered nothing."""
+
+
+def judged(measures: str, window: Window = DAY_90) -> ProspectiveRatings:
+    """What a run finds of four occasions at `ZERO`, one of them standing twice."""
+    tables = world({"patients": PEOPLE, "episodes": ENDINGS, "measures": measures})
+    people = [*"abcda"]
+    names = {"a": "ann", "b": "bob", "c": "cas", "d": "dee"}
+    occasions = pd.DataFrame({"ta_id": people, "person_id": [names[one] for one in people], "clinician_id": "dr_a"})
+    occasions["time_zero"] = pd.Timestamp(ZERO)
+    asked = ibis.memtable(pa.Table.from_pandas(occasions.drop_duplicates("ta_id"), preserve_index=False))
+    key, outcome = instruments()["wai_sr"], study().outcome
+    assert isinstance(outcome, Rating)
+    facts = facts_after(asked, tables, study(), key, window).to_pyarrow().to_pandas().set_index("ta_id")
+    ratings = administrations(tables["measures"], asked, key, outcome.rater).to_pyarrow().to_pandas()
+    aligned = occasions.assign(ended_after_days=facts.loc[occasions["ta_id"], "ended_after_days"].to_numpy())
+    found = prospective_ratings(aligned, ratings, window)
+    if found.found is not None:
+        assert found.found.of == facts["window_score"].notna().sum()
+    return found
+
+
+def test_the_ratings_that_count_are_judged_and_no_others() -> None:
+    """Of the three ratings behind the outcome two were planned; the verdict carries their share."""
+    found = judged(PLANNED)
+    assert found.found == Finding(count=2, of=3)
+    verdict = at_least(found.code, found.found.share, 0.5, found.sentence)
+    assert (verdict.code, verdict.status) == ("outcome.prospective.90", Status.PASS)
+    assert verdict.sentence.startswith("share of ratings around day 90 that had been put on the schedule before")
+
+
+def test_without_the_column_nothing_is_claimed() -> None:
+    """An extract that does not say when questionnaires were scheduled gives a reason and no share."""
+    cells = [line.split("|") for line in PLANNED.strip().splitlines()]
+    found = judged("\n".join("|".join([*row[:2], *row[3:]]) for row in cells))
+    assert found.found is None
+    assert not_evaluated(found.code, found.sentence).sentence == (
+        "whether ratings around day 90 were planned before time zero: the extract has no column scheduled_at, which "
+        "says when a questionnaire was put on the schedule"
+    )
+
+
+def test_a_day_without_ratings_has_no_share() -> None:
+    """Nothing counts around day 300, so nothing is judged."""
+    found = judged(PLANNED, Window(day=300, half_width=21))
+    assert found.found is None
+    assert found.sentence == "whether ratings around day 300 were planned before time zero: there are none"
