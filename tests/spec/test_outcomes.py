@@ -9,14 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 
 import ibis
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from ascii_tables import expect, instruments, occasions, parse, study, world
 from ibis.expr import types as ir
 
 from causal.effect.estimate import primary_estimand
-from causal.effect.outcomes import apply_estimand, facts_after, primary_window
-from causal.protocol.outcome import Rating
+from causal.effect.outcomes import apply_estimand, facts_after, later_after, primary_window
+from causal.protocol.outcome import Rating, Window
 
 SEVEN_PEOPLE = """
     person_id
@@ -416,3 +417,93 @@ def test_events_that_are_part_of_the_course() -> None:
             neither   | no
         """,
     )
+
+
+def at_day(text: str, tables: dict[str, ir.Table], window: Window) -> pd.DataFrame:
+    """Facts and later events by another day, in the order of the matched occasions."""
+    after = facts_after(members(text), tables, study(), instruments()["wai_sr"], window, subscales=("bond",))
+    later = later_after(members(text), tables, study(), window)
+    found = after.left_join(later, "ta_id").drop("ta_id_right").to_pyarrow().to_pandas()
+    return found.set_index("ta_id").loc[[row["ta_id"] for row in parse(text)]].reset_index()
+
+
+def test_another_day_has_its_own_window_and_its_own_end() -> None:
+    """By day 30 the rating nearest day 30 counts, and only an end by day 30 has happened; the subscale goes with it."""
+    matched = """
+        ta_id   | person_id
+        rated   | ann
+        left    | bob
+        resumed | cas
+    """
+    tables = world(
+        {
+            "patients": SEVEN_PEOPLE,
+            "episodes": """
+                person_id | start            | end              | end_reason
+                ann       | 2019-09-10 12:00 | -                | -
+                bob       | 2019-09-10 12:00 | 2020-04-20 12:00 | pt_initiated
+                cas       | 2019-09-10 12:00 | 2020-03-30 12:00 | pt_initiated
+                cas       | 2020-05-01 12:00 | -                | -
+            """,
+            "measures": """
+                person_id | admin_ts         | items
+                ann       | 2020-04-09 12:00 | 2
+                ann       | 2020-06-08 12:00 | 4
+                bob       | 2020-04-10 12:00 | 3
+            """,
+        }
+    )
+    early, late = (at_day(matched, tables, w) for w in (Window(day=30, half_width=14), Window(day=90, half_width=21)))
+    expect(
+        early[["ta_id", "window_score", "subscale_bond", "end_reason"]],
+        """
+            ta_id   | window_score | subscale_bond | end_reason
+            rated   | 2            | 2             | -
+            left    | 3            | 3             | pt_initiated
+            resumed | -            | -             | pt_initiated
+        """,
+    )
+    estimand, treated = primary_estimand(study()), np.ones(3, dtype=bool)
+    by_30 = apply_estimand(early, estimand, Window(day=30, half_width=14), treated)
+    by_90 = apply_estimand(late, estimand, Window(day=90, half_width=21), treated)
+    assert by_30.ended.tolist() == [False, False, True]
+    assert by_90.ended.tolist() == [False, True, False], "who is back by day 90 has not ended"
+
+
+def test_what_comes_later() -> None:
+    """A later warning counts from the end of the grace window on; a stay counts when it touches the window's days."""
+    matched = """
+        ta_id     | person_id
+        warned    | ann
+        in_grace  | bob
+        other     | cas
+        stay      | dee
+        discharged| eve
+        open_stay | fay
+    """
+    tables = world(
+        {
+            "patients": SEVEN_PEOPLE,
+            "episodes": SEVEN_PEOPLE,
+            "threat_assessments": """
+                ta_id | person_id | ts
+                t1    | ann       | 2020-03-10 12:00
+            """,
+            "protective_actions": """
+                action_id | person_id | ta_id | ts               | action
+                a1        | ann       | -     | 2020-04-09 12:00 | warn_police
+                a2        | ann       | -     | 2020-05-09 12:00 | warn_police
+                a3        | bob       | -     | 2020-03-13 12:00 | warn_police
+                a4        | cas       | -     | 2020-04-09 12:00 | intensify
+            """,
+            "hospitalizations": """
+                person_id | admit      | discharge
+                dee       | 2020-05-01 | 2020-05-18
+                eve       | 2020-05-01 | 2020-05-17
+                fay       | 2020-06-29 | -
+            """,
+        }
+    )
+    found = at_day(matched, tables, Window(day=90, half_width=21))
+    assert found["treated_later_after_days"].fillna(-1).tolist() == [30.0, -1, -1, -1, -1, -1]
+    assert found["inpatient_in_window"].tolist() == [False, False, False, True, False, True]
