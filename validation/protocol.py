@@ -13,7 +13,7 @@ from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, M
 from causal.protocol.cohort import ActorAvailable
 from causal.protocol.outcome import Composite, Rating
 from causal.protocol.target_trial import FollowedUp
-from causal.tables import ACTIONS
+from causal.tables import ACTIONS, INSTRUMENTS
 from validation.diagram import judge_diagram
 from validation.estimable import judge_estimable, judge_planned
 from validation.flat_table import judge_flat_table
@@ -206,9 +206,7 @@ def _followed_up(study: OccasionStudy, outcome: Rating) -> Verdict:
 def _instrument(outcome: Rating, instruments: Mapping[str, Instrument]) -> Iterator[Verdict]:
     key = instruments.get(outcome.instrument)
     if key is None:
-        there_are = f"; there are keys for {listed(sorted(instruments))}" if instruments else "; no keys were read"
-        known = did_you_mean(outcome.instrument, instruments) or there_are
-        yield holds("protocol.instrument", f"there is no scoring key for {outcome.instrument}{known}", "")
+        yield holds("protocol.instrument", _no_key(outcome.instrument, instruments), "")
         yield not_evaluated("protocol.instrument_key", "not evaluated without a scoring key")
         return
     yield holds(
@@ -222,6 +220,16 @@ def _instrument(outcome: Rating, instruments: Mapping[str, Instrument]) -> Itera
         yield holds("protocol.instrument_key", "", f"the scoring key of {key.id} was checked against {source}")
 
 
+def _no_key(name: str, instruments: Mapping[str, Instrument]) -> str:
+    """Say that there is no key; a name near to it is suggested only where this one is nobody's."""
+    missing = f"there is no scoring key for {name}"
+    if not instruments:
+        return f"{missing}; no keys were read"
+    if name in INSTRUMENTS:
+        return f"{missing}; it has to be supplied, for the key of another instrument scores another instrument"
+    return missing + (did_you_mean(name, instruments) or f"; there are keys for {listed(sorted(instruments))}")
+
+
 def _misfits(outcome: Rating, key: Instrument) -> Iterator[str]:
     if key.version != outcome.version:
         yield f"the outcome is the {outcome.version} version of {key.id}, and the scoring key is for {key.version}"
@@ -229,7 +237,10 @@ def _misfits(outcome: Rating, key: Instrument) -> Iterator[str]:
     if answers is not None and answers != outcome.rater:
         yield f"the {outcome.version} version of {key.id} is answered by the {answers}, not by the {outcome.rater}"
     scale = {"item_mean": "mean", "sum": "sum"}[outcome.scale]
-    if scale != key.total:
+    if key.total == "none":
+        parts = listed(sorted(key.subscales))
+        yield f"the outcome is one score, and {key.id} has none: its key gives a mean for each of {parts}, and no total"
+    elif scale != key.total:
         yield f"the outcome is on the scale {outcome.scale}, and the scoring key gives the {key.total} of the items"
     if unknown := [name for name in outcome.subscales if name not in key.subscales]:
         yield f"{key.id} has no subscale {listed(unknown)}"
