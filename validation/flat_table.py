@@ -62,6 +62,12 @@ def _standard_error(study: FlatTableStudy) -> Verdict:
                     "how weights were estimated is known for a logistic model of all rows, neither cross-fitted nor of "
                     "a sample of the untreated: use robust"
                 )
+        case "abadie_imbens":
+            if not (isinstance(design, Greedy) and design.replacement):
+                problem = (
+                    "an Abadie-Imbens standard error is for greedy matching with replacement: use paired or robust, or "
+                    "set replacement to true"
+                )
         case "robust":
             pass
     return holds("protocol.standard_error", problem, "the standard error goes with the way groups are made comparable")

@@ -143,6 +143,11 @@ def engine_model(declared: DeclaredModel) -> PropensityModel:
     )
 
 
+def coordinates_of(distance: Distance, units: Units) -> FloatArray:
+    """Coordinates (n, p) whose Euclidean distance tells how unlike units are: the log odds, or the covariates'."""
+    return _coordinates(distance, units) if isinstance(distance, CovariateDistance) else units.logit[:, None]
+
+
 def score_of(caliper: Caliper | None, logit: FloatArray) -> FloatArray:
     """The scale on which closeness is measured (n,): the caliper's, the log odds where there is none."""
     return expit(logit) if caliper is not None and caliper.scale == "probability" else logit

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.matching.sets import MatchedSets
 from causal.effect.cluster_robust import beyond_rounding
 from causal.effect.contrast import Contrast, student
 from causal.errors import EstimationError
@@ -129,8 +128,15 @@ def matched_with_replacement(
     )
 
 
-def matches_of(sets: MatchedSets) -> tuple[IntArray, IntArray, FloatArray]:
-    """``treated_row``, ``comparison_row`` and ``weight`` (m,) each, of sets of one treated and their comparisons.
+def matches_of(
+    set_id: IntArray, row: IntArray, is_treated: BoolArray, weight: FloatArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """``treated_row``, ``comparison_row`` and ``weight`` of each match, from sets of one treated and their comparisons.
+
+    Parameters
+    ----------
+    set_id, row, is_treated, weight
+        (members,) each: set 0, 1, ..., row among the occasions matched from, arm, and weight in the set.
 
     Raises
     ------
@@ -138,16 +144,16 @@ def matches_of(sets: MatchedSets) -> tuple[IntArray, IntArray, FloatArray]:
         ``estimation.matches`` where a set has several treated: that is no matching with replacement.
 
     >>> from causal.design.matching.sets import sets_from_choices
-    >>> sets = sets_from_choices(np.array([0, 1]), np.array([[2, 3], [3, -1]]), np.zeros((2, 2)), caliper=None)
-    >>> [part.tolist() for part in matches_of(sets)]
+    >>> made = sets_from_choices(np.array([0, 1]), np.array([[2, 3], [3, -1]]), np.zeros((2, 2)), caliper=None)
+    >>> [part.tolist() for part in matches_of(made.set_id, made.row, made.is_treated, made.weight)]
     [[0, 0, 1], [2, 3, 3], [0.5, 0.5, 1.0]]
     """
-    one, zero = sets.is_treated, ~sets.is_treated
-    if sets.n_sets != int(one.sum()):
-        raise EstimationError("estimation.matches", "a matched set holds several treated occasions")
-    head, share = np.empty(sets.n_sets, dtype=np.int64), np.bincount(sets.set_id[zero], weights=sets.weight[zero])
-    head[sets.set_id[one]] = sets.row[one]
-    return head[sets.set_id[zero]], sets.row[zero], sets.weight[zero] / share[sets.set_id[zero]]
+    one, own = is_treated, set_id[~is_treated]
+    if (np.bincount(set_id[one], minlength=int(set_id.max()) + 1) != 1).any():
+        raise EstimationError("estimation.matches", "a matched set does not hold one treated occasion")
+    head, share = np.empty(int(one.sum()), dtype=np.int64), np.bincount(own, weights=weight[~one])
+    head[set_id[one]] = row[one]
+    return head[own], row[~one], weight[~one] / share[own]
 
 
 def _refuse(y: FloatArray, arm: BoolArray, one: IntArray, zero: IntArray, w: FloatArray) -> None:

@@ -154,7 +154,8 @@ def refuse_reuse(compared: Comparison, clusters: IntArray | None, *, paired: boo
         raise DesignError(
             "flat.reused",
             "a unit used in several matched sets makes the sets depend on one another",
-            fix="match without replacement, or use robust errors and a cluster column that holds the sets together",
+            fix="set standard_error to abadie_imbens (for the plain difference), match without replacement, or use "
+            "robust errors and a cluster column that holds the sets together",
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.design.compare import Comparison, Units, compare, engine_model, named_keys
+from causal.design.compare import Comparison, Units, compare, coordinates_of, engine_model, named_keys
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.balance import BalanceRow, balance_table
 from causal.design.frame import design_columns, key_codes, numbers, treatment_of, without_levels
@@ -21,6 +21,7 @@ from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
 from causal.design.propensity.separation import separation
 from causal.design.propensity.terms import model_matrix
+from causal.effect.abadie_imbens import matched_with_replacement, matches_of
 from causal.effect.contrast import Contrast
 from causal.effect.doubly_robust.influence import MarginalMean
 from causal.effect.flat_models import (
@@ -46,7 +47,7 @@ from causal.protocol.flat_table import (
     Standardisation,
     TargetedLikelihood,
 )
-from causal.protocol.matching import AnyMatching
+from causal.protocol.matching import AnyMatching, CovariateDistance, Greedy
 from causal.protocol.weighting import PropensityWeighting
 from causal.threads import one_thread
 
@@ -117,8 +118,9 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         names=without_levels(labels, columns.categorical),
         labels=labels,
     )
-    compared = None if isinstance(analysis.estimator, Standardisation) else _compared(frame, table, analysis)
-    answer = _answer(table, compared, analysis)
+    units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, analysis)
+    compared = None if units is None else compare(analysis.design, units)
+    answer = _answer(table, units, compared, analysis)
     return FlatResult(
         effect=answer.effect,
         log_ratio=answer.log_ratio,
@@ -140,33 +142,33 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     )
 
 
-def _compared(frame: pd.DataFrame, table: Table, analysis: FlatAnalysis) -> Comparison:
-    """The comparison the design makes."""
+def _units(frame: pd.DataFrame, table: Table, analysis: FlatAnalysis) -> Units:
+    """The rows as the design may see them."""
     propensity = _propensity(table.covariates, table.treated, table.names, table.clusters, analysis)
-    return compare(
-        analysis.design,
-        Units(
-            treated=table.treated,
-            covariates=table.covariates,
-            names=table.names,
-            tiers=(1,) * len(table.names),
-            logit=propensity.logit,
-            keys={name: key_codes(frame, name) for name in named_keys(analysis.design)},
-            pairing=Pairing(exact=_joint(frame, analysis.exact)),
-            design_matrix=_design_matrix(table.covariates, table.names, table.clusters, propensity, analysis),
-        ),
+    return Units(
+        treated=table.treated,
+        covariates=table.covariates,
+        names=table.names,
+        tiers=(1,) * len(table.names),
+        logit=propensity.logit,
+        keys={name: key_codes(frame, name) for name in named_keys(analysis.design)},
+        pairing=Pairing(exact=_joint(frame, analysis.exact)),
+        design_matrix=_design_matrix(table.covariates, table.names, table.clusters, propensity, analysis),
     )
 
 
-def _answer(table: Table, compared: Comparison | None, analysis: FlatAnalysis) -> Answer:
+def _answer(table: Table, units: Units | None, compared: Comparison | None, analysis: FlatAnalysis) -> Answer:
     """What the estimator makes of the comparison, or of the whole table."""
     match analysis.estimator:
         case AugmentedWeighting() | TargetedLikelihood():
             return two_models(table, analysis.estimator, analysis)
         case Standardisation():
             return standardised(table, analysis.estimator, analysis)
+    assert units is not None
     assert compared is not None
     if isinstance(analysis.estimator, Difference):
+        if analysis.standard_error == "abadie_imbens":
+            return _reused(table, units, compared, analysis)
         return Answer(effect=_effect(table.outcome, table.treated, compared, table.clusters, analysis))
     return g_computed(table, compared, analysis.estimator, analysis)
 
@@ -266,6 +268,30 @@ def _effect(
         clusters=units_of_error(compared, clusters),
         level=level,
     )
+
+
+def _reused(table: Table, units: Units, compared: Comparison, analysis: FlatAnalysis) -> Answer:
+    """The effect on the treated where a comparison may serve several, with its own standard error."""
+    design, row = analysis.design, compared.row
+    if not (isinstance(design, Greedy) and design.replacement):
+        raise DesignError(
+            "flat.abadie_imbens",
+            "an Abadie-Imbens standard error is for greedy matching with replacement",
+            fix="set standard_error to robust, or replacement to true",
+        )
+    one, zero, weight = matches_of(compared.set_id, row, table.treated[row], compared.row_weight)
+    found = matched_with_replacement(
+        table.outcome,
+        table.treated,
+        coordinates_of(design.distance, units),
+        treated_row=one,
+        comparison_row=zero,
+        weight=weight,
+        level=analysis.level,
+    )
+    known = "" if isinstance(design.distance, CovariateDistance) else ", and the propensity for known"
+    note = f"the standard error (Abadie and Imbens 2006) takes rows for independent of one another{known}"
+    return Answer(effect=found.effect, notes=(note,))
 
 
 def flat_method(analysis: FlatAnalysis) -> str:

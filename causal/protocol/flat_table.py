@@ -174,8 +174,9 @@ class FlatAnalysis(Part):
     """Columns on which compared rows agree exactly."""
     cluster: ColumnName | None = None
     """Column whose rows may resemble each other: the unit of cluster-robust errors, cluster means and cross-fitting."""
-    standard_error: Literal["paired", "robust", "estimated_weights"]
-    """From the differences within pairs; robust; or robust and aware that the weights were estimated."""
+    standard_error: Literal["paired", "robust", "estimated_weights", "abadie_imbens"]
+    """From the differences within pairs; robust; robust and aware that the weights were estimated; or for matching with
+    replacement, where a row may stand in several sets."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence level of the interval."""
 
@@ -185,6 +186,11 @@ class FlatAnalysis(Part):
             raise ValueError(
                 "a paired standard error follows the pairs and would not see the cluster column: set standard_error to "
                 "robust, or drop cluster"
+            )
+        if self.standard_error == "abadie_imbens" and self.cluster is not None:
+            raise ValueError(
+                "an Abadie-Imbens standard error takes rows for independent and would not see the cluster column: set "
+                "standard_error to robust, or drop cluster"
             )
         method = self.estimator.method
         if method != "difference" and self.standard_error != "robust":

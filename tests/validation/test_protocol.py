@@ -565,6 +565,10 @@ def test_rules_on_pairs_name_columns_of_the_table(rule: dict[str, Any]) -> None:
 
 
 NO_PAIRS = "a paired standard error needs pairs: one comparison for each treated, none used twice"
+NO_REUSE = (
+    "an Abadie-Imbens standard error is for greedy matching with replacement: use paired or robust, or set "
+    "replacement to true"
+)
 UNKNOWN = (
     "how weights were estimated is known for a logistic model of all rows, neither cross-fitted nor of a sample of the "
     "untreated: use robust"
@@ -582,6 +586,10 @@ WEIGHTING = {"method": "propensity", "estimand": "ATT"}
         ({"method": "greedy", "ratio": 2, "caliper": None}, "paired", {}, NO_PAIRS),
         ({"method": "greedy", "ratio": 1, "caliper": None, "replacement": True}, "paired", {}, NO_PAIRS),
         ({"method": "full", "caliper": None}, "paired", {}, NO_PAIRS),
+        ({"method": "greedy", "ratio": 2, "caliper": None, "replacement": True}, "abadie_imbens", {}, None),
+        ({"method": "greedy", "ratio": 1, "caliper": None}, "abadie_imbens", {}, NO_REUSE),
+        ({"method": "full", "caliper": None}, "abadie_imbens", {}, NO_REUSE),
+        (WEIGHTING, "abadie_imbens", {}, NO_REUSE),
         (
             {"method": "optimal", "ratio": 1, "caliper": None},
             "estimated_weights",
