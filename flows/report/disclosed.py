@@ -383,16 +383,19 @@ def _scale(ws: Workspace) -> tuple[int, int]:
 
 
 def _instrument_note(ws: Workspace) -> str:
+    """How the outcome is scored, how far its key was checked, and the hash by which a site finds the key again."""
     assert isinstance(ws.study.outcome, Rating)
     key = ws.instruments[ws.study.outcome.instrument]
     checked = {
-        "primary_source": "was checked against the primary source",
-        "secondary_source": "has been checked against a secondary source only",
-        "recall": "has not been verified against any source",
+        "primary_source": "Scoring key checked against the primary source",
+        "secondary_source": "Scoring key checked against a secondary source only",
+        "recall": "Caution: scoring key not verified against the primary source",
     }[key.verified.status]
+    low, high = key.score_range(key.n_items)
     return (
-        f"Trust is the mean of the {key.n_items} items of {key.id.upper().replace('_', '-')} as the patient answered "
-        f"them, from {key.low} to {key.high}. The scoring key {checked} ({key.verified.source})."
+        f"Trust is the {key.total} of the {key.n_items} items of {key.id.upper().replace('_', '-')} as the "
+        f"{ws.study.outcome.rater} answered them, from {low} to {high}. {checked} "
+        f"({key.verified.source}). Scoring-key hash: {key.digest[:12]}."
     )
 
 

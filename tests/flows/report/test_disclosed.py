@@ -4,11 +4,11 @@ import json
 from typing import Any, get_args
 
 import pytest
-from worlds import SETS, THRESHOLD, World, after, before
+from worlds import SETS, THRESHOLD, World, after, before, study, workspace
 
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
-from flows.report.disclosed import DIVISORS, extract_verdicts, quality_lines
+from flows.report.disclosed import DIVISORS, _instrument_note, extract_verdicts, quality_lines
 from flows.report.dossier import Dossier, to_json
 from flows.report.printed import printed
 from validation.verdict import at_least, at_most
@@ -117,6 +117,38 @@ def test_a_trait_that_is_not_rare_is_told() -> None:
 def test_the_scale_is_the_instruments() -> None:
     """Lowest and highest answer of the scoring key."""
     assert before(World()).scale == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("primary_source", "Scoring key checked against the primary source"),
+        ("secondary_source", "Scoring key checked against a secondary source only"),
+        ("recall", "Caution: scoring key not verified against the primary source"),
+    ],
+)
+def test_the_note_on_the_instrument_says_how_far_its_key_was_checked(status: str, said: str) -> None:
+    """A key from memory is said to be one; by its hash a site finds the key that scored the ratings."""
+    ws = workspace()
+    key = ws.instruments["wai_sr"]
+    verified = key.verified.model_copy(update={"status": status, "source": "a manual"})
+    ws.instruments["wai_sr"] = key.model_copy(update={"verified": verified})
+    assert _instrument_note(ws) == (
+        f"Trust is the mean of the 12 items of WAI-SR as the patient answered them, from 1 to 5. {said} (a manual). "
+        f"Scoring-key hash: {key.digest[:12]}."
+    )
+
+
+def test_the_note_on_the_instrument_is_the_keys() -> None:
+    """A sum has the range of a sum, somebody else's answers are theirs, and another key has another hash."""
+    ws = workspace()
+    key = ws.instruments["wai_sr"]
+    ws.instruments["wai_sr"] = key.model_copy(update={"total": "sum", "reverse": (2,)})
+    ws.study = study().model_copy(update={"outcome": study().outcome.model_copy(update={"rater": "clinician"})})
+    note = _instrument_note(ws)
+    assert "the sum of the 12 items of WAI-SR as the clinician answered them, from 12 to 60." in note
+    assert key.digest[:12] not in note
+    assert f"Scoring-key hash: {ws.instruments['wai_sr'].digest[:12]}." in note
 
 
 def test_shares_who_answered_are_coarse() -> None:
