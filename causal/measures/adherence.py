@@ -7,6 +7,7 @@ drug never moves another's. A day is covered when any drug covers it (Pharmacy Q
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -139,6 +140,8 @@ def days_covered(
     last = end if last_known is None else np.minimum(end, np.asarray(last_known, dtype=np.int64))
     first_fill = np.full(n, np.iinfo(np.int64).max)
     np.minimum.at(first_fill, person, day)
+    order = _order(person, drug, day)
+    person, drug, day, supply = person[order], drug[order], day[order], supply[order]
     spans = _shifted(person, drug, day, supply)
     counted = np.maximum(last - begin + 1, 0)
     covered = _union(spans, begin, last)
@@ -161,7 +164,7 @@ def days_covered(
         no_supply=aside[2],
         long_supply=aside[3],
         perhaps_months=_perhaps_months(supply),
-        same_day=_repeats(person, drug, day),
+        same_day=int((~_first_of_run(person, drug, day)).sum()),
     )
 
 
@@ -182,13 +185,11 @@ class _Spans:
 
 
 def _shifted(person: Ints, drug: Ints, day: Ints, supply: Ints) -> _Spans:
-    """Spans covered by each fill when supply in hand is used up first, drug by drug.
+    """Spans covered by each fill, sorted by person, drug and day, when supply in hand is used up first, drug by drug.
 
     With c the supply of a drug's earlier fills, start = c + max over fills so far of (day - c): the recursion
     start = max(day, previous start + previous supply) written without a loop.
     """
-    order = np.lexsort((day, drug, person))
-    person, drug, day, supply = person[order], drug[order], day[order], supply[order]
     new = _first_of_run(person, drug)
     before = np.cumsum(supply) - supply
     before -= _carried(before, new)
@@ -201,7 +202,7 @@ def _union(spans: _Spans, begin: Ints, end: Ints) -> Ints:
     first = np.maximum(spans.first, begin[spans.person])
     last = np.minimum(spans.last, end[spans.person])
     inside = np.flatnonzero(last >= first)
-    order = inside[np.lexsort((first[inside], spans.person[inside]))]
+    order = inside[_order(spans.person[inside], first[inside])]
     person, first, last = spans.person[order], first[order], last[order]
     new = _first_of_run(person)
     reached = _running_maximum(last, new)
@@ -210,6 +211,19 @@ def _union(spans: _Spans, begin: Ints, end: Ints) -> Ints:
     covered = np.zeros(len(begin), dtype=np.int64)
     np.add.at(covered, person, fresh)
     return covered
+
+
+def _order(*columns: Ints) -> Ints:
+    """(k,) rows sorted by the first column, then the next: as one whole number each where 62 bits hold them."""
+    if not len(columns[0]):
+        return np.empty(0, dtype=np.int64)
+    ranges = [(int(column.min()), int(column.max()) - int(column.min()) + 1) for column in columns]
+    if math.prod(size for _, size in ranges) >= 2**62:
+        return np.lexsort(columns[::-1])
+    number = np.zeros(len(columns[0]), dtype=np.int64)
+    for column, (low, size) in zip(columns, ranges, strict=True):
+        number = number * size + (column - low)
+    return np.argsort(number, kind="stable")
 
 
 def _first_of_run(*sorted_columns: Ints) -> Bools:
@@ -232,11 +246,6 @@ def _running_maximum(values: Ints, new: Bools) -> Ints:
     lift = np.cumsum(new) * (int(values.max()) - int(values.min()) + 1)
     lifted: Ints = np.maximum.accumulate(values + lift)
     return lifted - lift
-
-
-def _repeats(person: Ints, drug: Ints, day: Ints) -> int:
-    order = np.lexsort((day, drug, person))
-    return int((~_first_of_run(person[order], drug[order], day[order])).sum())
 
 
 def _usable(fills: Fills, longest: int) -> tuple[Bools, tuple[int, int, int, int]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from causal.measures.reliability import Moments, item_rest_of, moments
@@ -186,8 +187,8 @@ def same_day(person: ArrayLike, clinician: ArrayLike, rater: ArrayLike, day: Arr
     >>> same_day([1, 1, 2], [7, 7, 7], [0, 0, 0], [5, 5, 5])
     Finding(count=1, of=3)
     """
-    rows = np.column_stack([np.asarray(column) for column in (person, clinician, rater, day)])
-    return Finding(count=len(rows) - len(np.unique(rows, axis=0)), of=len(rows))
+    rows = pd.DataFrame({"person": person, "clinician": clinician, "rater": rater, "day": day})
+    return Finding(count=int(rows.duplicated().sum()), of=len(rows))
 
 
 def away_from_session(
@@ -205,12 +206,11 @@ def away_from_session(
     >>> away_from_session([1, 1], [7, 7], [5, 6], [1], [7], [5])
     Finding(count=1, of=2)
     """
-    forms = np.column_stack([np.asarray(column, dtype=np.int64) for column in (person, clinician, day)])
-    held = np.column_stack(
-        [np.asarray(column, dtype=np.int64) for column in (session_person, session_clinician, session_day)]
-    )
-    sessions = {tuple(row) for row in held.tolist()}
-    return Finding(count=sum(tuple(row) not in sessions for row in forms.tolist()), of=len(forms))
+    forms = pd.DataFrame({"person": person, "clinician": clinician, "day": day})
+    sessions = pd.DataFrame({"person": session_person, "clinician": session_clinician, "day": session_day})
+    number = pd.concat([forms, sessions]).groupby(["person", "clinician", "day"]).ngroup().to_numpy()
+    held = np.isin(number[: len(forms)], number[len(forms) :])
+    return Finding(count=int((~held).sum()), of=len(forms))
 
 
 def unsigned(rater: ArrayLike) -> Finding:

@@ -112,6 +112,15 @@ def test_refills_of_the_same_day_are_stacked_and_counted() -> None:
     assert (found.covered.tolist(), found.same_day) == ([60], 1)
 
 
+def test_codes_of_any_size_are_sorted_alike() -> None:
+    """Ingredient codes too far apart for one sorting number give what small codes give."""
+    rows = [(person, drug, day, 20) for person in (0, 1) for drug in (0, 1) for day in (40, 0, 10)]
+    small = days_covered(fills(*rows), [0, 0], [99, 99], carry_in=True)
+    far = fills(*((person, drug * 2**61, day, supply) for person, drug, day, supply in rows))
+    large = days_covered(far, [0, 0], [99, 99], carry_in=True)
+    assert large.covered.tolist() == small.covered.tolist() == [60, 60]
+
+
 def test_windows_that_begin_before_the_first_fill_are_counted() -> None:
     """Whoever must fill to be followed cannot drop out before; nobody without a fill is counted."""
     found = days_covered(fills((0, 0, 5, 30), (1, 0, 0, 30)), [0, 0, 0], [99, 99, 99], carry_in=True)
