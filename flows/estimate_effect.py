@@ -125,13 +125,13 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
         course = None
         if horizon is not None:
             course = facts(members, Window(day=horizon, half_width=0))
-            last_day = pd.Timestamp(judged.extract.as_of) + pd.Timedelta(days=1)
-            course["followed_days"] = (last_day - members["time_zero"]).dt.total_seconds() / 86400
+        last_day = pd.Timestamp(judged.extract.as_of) + pd.Timedelta(days=1)
+        followed = ((last_day - members["time_zero"]).dt.total_seconds() / 86400).to_numpy(dtype=float)
         all_facts = None if cohort is None else facts(cohort.occasions, primary)
     return Opened(
         design=judged.design,
         study=study,
-        follow_up=OpenedFacts(facts=by_day, course=course, everyone=all_facts),
+        follow_up=OpenedFacts(facts=by_day, course=course, followed_days=followed, everyone=all_facts),
         score_range=key.score_range(key.n_items),
         cohort=cohort,
     )

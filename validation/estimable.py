@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
-from causal.effect.outcomes import ESTIMABLE_STRATEGIES
+from causal.effect.outcomes import ESTIMABLE_STRATEGIES, course_can_be_censored
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
 from causal.protocol.design import NegativeControls
 from causal.protocol.matching import AnyMatching
@@ -160,6 +160,11 @@ def _strategies(estimand: Estimand) -> Iterator[str]:
         if chosen not in possible:
             has = " or ".join(_said(strategy) for strategy in possible)
             yield f"for {event} in {estimand.id}, {_said(chosen)}, where this version has {has}"
+    if not course_can_be_censored(estimand.intercurrent_events):
+        yield (
+            f"comparison_treated_later in {estimand.id} as hypothetical, where endings are counted: whether a "
+            "comparison patient treated later would have ended is unknown"
+        )
 
 
 def _cohort_parts(study: CohortStudy) -> Iterator[str]:

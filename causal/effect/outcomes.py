@@ -50,13 +50,16 @@ class OpenedFacts:
         By day of the outcome: one row per row of the design's members, in their order. The primary day's also has
         ``subscale_<name>`` for each subscale of the outcome: its score in the rating of ``window_score``.
     course
-        Facts by the last day any analysis counts, with ``followed_days`` on record; None where no analysis asks.
+        Facts by the last day any analysis counts; None where no analysis asks.
+    followed_days
+        (n,) days from time zero to the end of the record, for the design's members; None where that was not worked out.
     everyone
         Facts by the primary day of every eligible occasion, in the cohort's order; None where no analysis asks.
     """
 
     facts: Mapping[int, pd.DataFrame]
     course: pd.DataFrame | None = None
+    followed_days: Floats | None = None
     everyone: pd.DataFrame | None = None
 
 
@@ -232,6 +235,18 @@ def refuse_meaningless(events: IntercurrentEvents) -> None:
                 f"'{chosen}' has no meaning here for {event}",
                 fix=f"one of: {', '.join(allowed)}",
             )
+    if not course_can_be_censored(events):
+        raise EstimationError(
+            "estimation.strategy",
+            "whether a comparison patient treated later would have ended is unknown, and this estimand counts endings",
+            fix="comparison_treated_later: treatment_policy, or a patient_ended that is hypothetical",
+        )
+
+
+def course_can_be_censored(events: IntercurrentEvents) -> bool:
+    """Whether a comparison's course may stop at a later treatment: not where endings themselves are the outcome."""
+    counts_endings = isinstance(events.patient_ended, Composite | PrincipalStratum)
+    return not (counts_endings and isinstance(events.comparison_treated_later, Hypothetical))
 
 
 ESTIMABLE_STRATEGIES: dict[str, tuple[str, ...]] = {

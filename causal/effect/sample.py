@@ -30,8 +30,9 @@ class Sample:
     ----------
     kept
         (n,) rows of the design's members; everything below has a row for each of the n_kept that stay.
-    treated, weights, sets, patients, clusters
-        Arm, weight and codes of the matched set, the patient and the study's cluster (clinician or clinic).
+    treated, weights, occasions, sets, patients, clusters
+        Arm, weight and codes of the occasion, the matched set, the patient and the study's cluster (clinician or
+        clinic).
     units
         Codes of what stands for itself where clusters are too few: the matched set, or the patient where sets overlap.
     covariates, names
@@ -43,6 +44,7 @@ class Sample:
     kept: BoolArray
     treated: BoolArray
     weights: FloatArray
+    occasions: IntArray
     sets: IntArray
     patients: IntArray
     units: IntArray
@@ -93,6 +95,7 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
         kept=kept,
         treated=members["treated"].to_numpy(dtype=np.bool_),
         weights=weights,
+        occasions=codes(members["ta_id"]),
         sets=sets,
         patients=patients,
         units=sets if design.unit_of_inference == "matched set" else patients,

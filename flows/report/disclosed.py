@@ -23,7 +23,7 @@ from causal.records import AttritionStep, Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
 from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_lines
-from flows.report.disclosed_results import results_of, truth_lines
+from flows.report.disclosed_results import endings_told, results_of, truth_lines
 from flows.report.dossier import (
     ApprovalLine,
     BalanceLine,
@@ -127,7 +127,9 @@ def release_dossier(
         key_fingerprint=fingerprint(approval.public_key),
     )
     truths = truth_lines(results, truth) if truth and results else ()
-    found = finding_lines(findings, ws.study)
+    found = finding_lines(
+        findings, ws.study, sizes=(judged.design.n_treated, judged.design.n_comparison), published=endings_told(effects)
+    )
     return _dossier(
         ws, judged, results=results, truth=truths, approval=line, looks=looks, unanswered=unanswered, findings=found
     )

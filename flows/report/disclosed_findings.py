@@ -9,6 +9,7 @@ from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Composite, Estimand, Strategy
 from causal.protocol.secondary import opens_everyone
 from flows.report.dossier import EstimandLine, FindingLine, FindingRow
+from validation.disclosure import disclose_count, disclose_share
 
 LEAST_DF = 10
 """Fewer degrees of freedom than this tell too much of single occasions (the ABS's rule for model output)."""
@@ -68,22 +69,42 @@ def opened_for(study: OccasionStudy) -> str:
     return "the occasions compared here, and nobody else"
 
 
-def finding_lines(findings: Iterable[Finding], study: OccasionStudy) -> tuple[FindingLine, ...]:
-    """Each finding with the numbers that may be shown."""
+Pair = tuple[int, int]
+
+
+def finding_lines(
+    findings: Iterable[Finding], study: OccasionStudy, *, sizes: Pair, published: Iterable[Pair] = ()
+) -> tuple[FindingLine, ...]:
+    """Each finding with the numbers that may be shown.
+
+    Parameters
+    ----------
+    sizes
+        Treated and comparison occasions compared, which every page shows.
+    published
+        Endings by group that the headline tells already.
+    """
     threshold = study.governance.small_cells.threshold
-    return tuple(_finding(finding, threshold, study.estimator.level) for finding in findings)
+    told = list(published)
+    return tuple(_finding(finding, threshold, study.estimator.level, sizes, told) for finding in findings)
 
 
-def _finding(finding: Finding, threshold: int, level: float) -> FindingLine:
-    shown = [line for line in finding.lines if may_be_shown(line, threshold)]
-    withheld = ("Part of it rests on too few occasions to be shown.",) if len(shown) < len(finding.lines) else ()
+def _finding(finding: Finding, threshold: int, level: float, sizes: Pair, told: list[Pair]) -> FindingLine:
+    """One finding; endings it tells are added to those `told` before."""
+    shown: list[Line] = []
+    for line in finding.lines:
+        if may_be_shown(line, threshold) and endings_may_be_shown(line, threshold, sizes, told):
+            shown.append(line)
+            told += [line.events] if line.events is not None and line.events not in told else []
+    everything = len(shown) == len(finding.lines)
+    withheld = () if everything else ("Part of it rests on too few occasions to be shown.",)
     return FindingLine(
         analysis=finding.analysis,
         title=finding.title,
         method=finding.method,
         rows=tuple(_row(line, level) for line in shown),
         not_evaluated=(*finding.not_evaluated, *withheld),
-        notes=finding.notes,
+        notes=(*finding.notes, *(finding.readings if everything else ())),
     )
 
 
@@ -96,6 +117,25 @@ def may_be_shown(line: Line, threshold: int) -> bool:
     False
     """
     return min(line.n_treated, line.n_comparison) >= threshold and (line.df is None or line.df >= LEAST_DF)
+
+
+def endings_may_be_shown(line: Line, threshold: int, sizes: Pair, told: Iterable[Pair]) -> bool:
+    """Whether the endings behind a number are not few, nor few apart from those told before, in either group.
+
+    Nobody is not few; neither the number who ended nor that of who did not may be.
+
+    >>> line = Line(label="x", scale="risk difference", value=0.1, lower=0.0, upper=0.2, level=0.95, n_treated=60,
+    ...             n_comparison=60, events=(30, 20))
+    >>> endings_may_be_shown(line, 11, (60, 60), []), endings_may_be_shown(line, 11, (60, 60), [(34, 20)])
+    (True, False)
+    """
+    if line.events is None:
+        return True
+    few = [disclose_share(n, size, threshold) is None for n, size in zip(line.events, sizes, strict=True)]
+    apart = [
+        disclose_count(abs(n - m), threshold) is None for pair in told for n, m in zip(line.events, pair, strict=True)
+    ]
+    return not any(few) and not any(apart)
 
 
 def _row(line: Line, level: float) -> FindingRow:

@@ -58,6 +58,11 @@ def results_of(judged: JudgedDesign, effects: Effects, threshold: int) -> Result
     )
 
 
+def endings_told(effects: Effects | None) -> tuple[tuple[int, int], ...]:
+    """Endings by group that the headline difference tells, to within its rounding."""
+    return () if effects is None else ((effects.n_ended_treated, effects.n_ended_comparison),)
+
+
 RESPONSE_WORDS = {
     "everyone responded": "none were missing",
     "logistic regression": (

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
 from causal.errors import StudyFileError
 from causal.protocol import STUDY, AnyStudy, Instrument
+from causal.tables import INSTRUMENTS
 from flows.study_file.plain_words import did_you_mean
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
 from flows.study_file.small_file import shown, shown_path
@@ -119,7 +120,9 @@ def _unknown_names(document: Document, instruments: Collection[str] | None) -> I
         for pattern in patterns:
             for where, text in _texts(document.value, pattern):
                 if text not in known:
-                    end = did_you_mean(text, known) or f"; known are {', '.join(sorted(known))}"
+                    # A questionnaire of its own without a key is no misspelling of another one.
+                    near = "" if kind == "instrument" and text in INSTRUMENTS else did_you_mean(text, known)
+                    end = near or f"; known are {', '.join(sorted(known))}"
                     sentence = f"unknown {kind} {shown(text)!r}{end}"
                     yield Problem(place=document.places[where], where=where, text=sentence)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from causal.cohort.history import SUBSCALE
-from causal.effect.cluster_robust import TwoWayClusterRobust, two_way
+from causal.effect.cluster_robust import TwoWayClusterRobust, cluster_robust, two_way
 from causal.effect.contrast import student
 from causal.effect.estimate import composite_of
 from causal.effect.matched_estimates import LinearEffect
@@ -15,44 +15,65 @@ from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.secondary.finding import Finding, Line, Scale, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.errors import EstimationError
-from causal.protocol.outcome import WhileInRelationship
+from causal.protocol.outcome import WhileInRelationship, Window
 from causal.protocol.secondary import LastRating, OtherDays, Subscales, TwoWayClustering
 
 
 def other_days(opened: Opened, _: OtherDays) -> Finding:
     """Both headline differences at every day of the outcome but the primary one."""
-    lines: list[Line] = []
-    missing: list[str] = []
-    for window in opened.windows:
-        if window.day == opened.window.day:
-            continue
-        outcomes = opened.outcomes(opened.primary, window)
-        try:
-            sample = opened.sample(outcomes.excluded)
-            by, clusters = sample.primary
-            found = composite_of(sample, outcomes, opened.study, clusters)
-        except EstimationError as refusal:
-            missing.append(f"day {window.day}: {refusal.message}")
-            continue
-        counts = counts_of(sample)
-        told: tuple[tuple[LinearEffect, str, Scale], ...] = (
-            (found.composite, f"trust at day {window.day}, an ending counted", "points"),
-            (found.termination, f"ended by day {window.day}", "risk difference"),
-        )
-        for effect, label, scale in told:
-            try:
-                lines.append(
-                    line_of(effect, label=label, scale=scale, counts=counts, clustered_by=by, tested=scale == "points")
-                )
-            except EstimationError as refusal:
-                missing.append(refusal.message)
+    found = [_at(opened, window) for window in opened.windows if window.day != opened.window.day]
     return Finding(
         analysis="other_days",
         title="The same question at other days",
         method="As the primary analysis, at each of the outcome's other days.",
-        lines=tuple(lines),
-        not_evaluated=tuple(missing),
+        lines=tuple(line for lines, _ in found for line in lines),
+        not_evaluated=tuple(words for _, missing in found for words in missing),
     )
+
+
+def _at(opened: Opened, window: Window) -> tuple[list[Line], list[str]]:
+    """The lines of one day, and what of it could not be told."""
+    outcomes = opened.outcomes(opened.primary, window)
+    try:
+        opened.refuse_short_records(window)
+        sample = opened.sample(outcomes.excluded)
+        by, clusters = sample.primary
+        found = composite_of(sample, outcomes, opened.study, clusters)
+    except EstimationError as refusal:
+        return [], [f"day {window.day}: {refusal.message}"]
+    counts, events = counts_of(sample), counts_of(sample, outcomes.ended[sample.kept])
+    told: tuple[tuple[LinearEffect, str, Scale, tuple[int, int] | None], ...] = (
+        (found.composite, trust_at(window.day), "points", None),
+        (found.termination, f"ended by day {window.day}", "risk difference", events),
+    )
+    lines: list[Line] = []
+    missing: list[str] = []
+    for effect, label, scale, endings in told:
+        try:
+            lines.append(
+                line_of(
+                    effect,
+                    label=label,
+                    scale=scale,
+                    counts=counts,
+                    clustered_by=by,
+                    tested=scale == "points",
+                    events=endings,
+                )
+            )
+        except EstimationError as refusal:
+            missing.append(refusal.message)
+    return lines, missing
+
+
+def trust_at(day: int) -> str:
+    """What the composite at a day is called."""
+    return f"trust at day {day}, an ending counted"
+
+
+def subscale_label(name: str) -> str:
+    """What a subscale's composite is called."""
+    return f"{name.replace('_', ' and ')}, an ending counted"
 
 
 def subscales(opened: Opened, _: Subscales) -> Finding:
@@ -67,16 +88,11 @@ def subscales(opened: Opened, _: Subscales) -> Finding:
     for name in opened.rating.subscales:
         score = np.where(np.isnan(outcomes.score), np.nan, facts[f"{SUBSCALE}{name}"].to_numpy(dtype=float))
         try:
-            found = composite_of(sample, replace(outcomes, score=score), opened.study, clusters)
+            found = composite_of(sample, replace(outcomes, score=score), opened.study, clusters).composite
+            label, counts = subscale_label(name), counts_of(sample)
+            lines.append(line_of(found, label=label, scale="points", counts=counts, clustered_by=by, tested=True))
         except EstimationError as refusal:
             missing.append(f"{name}: {refusal.message}")
-            continue
-        label = f"{name.replace('_', ' and ')}, an ending counted"
-        lines.append(
-            line_of(
-                found.composite, label=label, scale="points", counts=counts_of(sample), clustered_by=by, tested=True
-            )
-        )
     return Finding(
         analysis="subscales",
         title="Parts of the trust rating",
@@ -97,7 +113,7 @@ def last_rating(opened: Opened, declared: LastRating) -> Finding:
         )
     outcomes = opened.outcomes(estimand)
     sample = opened.sample(outcomes.excluded)
-    score = outcomes.score[sample.kept]
+    score = opened.last_score(outcomes)[sample.kept]
     rated = ~np.isnan(score)
     by, clusters = sample.primary
     by_response = opened.study.missing.outcome == "inverse_probability_of_response"
@@ -115,7 +131,7 @@ def last_rating(opened: Opened, declared: LastRating) -> Finding:
     )
     line = line_of(
         found.composite,
-        label=f"last rating by day {opened.window.day}",
+        label=f"last rating up to day {opened.window.day + opened.window.half_width}",
         scale="points",
         counts=counts_of(sample, rated),
         clustered_by=by,
@@ -133,6 +149,10 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
     """Both headline differences with standard errors robust to likeness within sets and within clusters at once."""
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
+    if not sample.clusters_vary:
+        raise EstimationError(
+            "estimation.too_few_clusters", f"a group lies in one {sample.cluster_label}: there is nothing to add"
+        )
     found = composite_of(sample, outcomes, opened.study, sample.units)
     centred = sample.covariates - np.average(sample.covariates, axis=0, weights=sample.weights)
     design = np.column_stack([np.ones(sample.treated.size), sample.treated, centred])
@@ -142,7 +162,13 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
         fit: TwoWayClusterRobust = two_way(
             design, outcome, weights=sample.weights, first=sample.units, second=sample.clusters, contrast=contrast
         )
-        estimate = student(label, fit.coefficient, fit.std_error, fit.df, level=opened.study.estimator.level)
+        alone = [
+            cluster_robust(design, outcome, weights=sample.weights, clusters=codes, contrast=contrast)
+            for codes in (sample.units, sample.clusters)
+        ]
+        error = max(fit.std_error, *(one.std_error for one in alone))
+        df = min(fit.df, *(one.df for one in alone))
+        estimate = student(label, fit.coefficient, error, df, level=opened.study.estimator.level)
         return line_of(
             estimate,
             label=label,
@@ -157,9 +183,9 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
     clipped = ("The combined variance had a negative part, which was set to zero.",) if first or second else ()
     return Finding(
         analysis="two_way_clustering",
-        title="Likeness within sets and within clinicians at once",
-        method=f"As the primary analysis, with CR2 variances for {sample.unit_label} and {sample.cluster_label} "
-        "added and the shared part taken off.",
+        title=f"Likeness within {sample.unit_label}s and within {sample.cluster_label}s at once",
+        method=f"As the primary analysis; the CR2 variances by {sample.unit_label} and by {sample.cluster_label} are "
+        "added and the shared part taken off, and the result is never below either of them.",
         lines=(ended, trust),
         notes=clipped,
     )

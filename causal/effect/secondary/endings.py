@@ -25,14 +25,13 @@ SHORTEST = 1 / 86400  # days: an ending at the very instant of time zero comes a
 
 def termination_course(opened: Opened, declared: TerminationCourse) -> Finding:
     """Incidence of the patient ending the relationship by each day, mean time lost, and the ratio of hazards."""
-    facts = opened.follow_up.course
-    if facts is None:
+    facts, record = opened.follow_up.course, opened.follow_up.followed_days
+    if facts is None or record is None:
         raise EstimationError("estimation.no_course", "follow-up to the horizon was not opened")
     sample = opened.sample(np.zeros(len(opened.design.members), dtype=np.bool_))
-    columns = ("ended_after_days", "died_after_days", "followed_days")
-    ended, died, followed = (facts[name].to_numpy(dtype=float)[sample.kept] for name in columns)
+    ended, died = (facts[name].to_numpy(dtype=float)[sample.kept] for name in ("ended_after_days", "died_after_days"))
     reason = facts["end_reason"].fillna("").to_numpy(dtype=str)[sample.kept]
-    time, cause = time_and_cause(ended, reason, died, followed)
+    time, cause = time_and_cause(ended, reason, died, record[sample.kept])
     by, clusters = sample.primary
     course: Course = course_of(
         time,
@@ -51,18 +50,21 @@ def termination_course(opened: Opened, declared: TerminationCourse) -> Finding:
             scale="risk difference",
             counts=(one.at_risk_treated, one.at_risk_comparison),
             clustered_by=by,
+            events=(one.events_treated, one.events_comparison),
         )
         for one in course.days
         if one.difference is not None
     ]
     counts = counts_of(sample)
+    events = counts_of(sample, (cause == BY_PATIENT) & (time <= course.horizon))
     if course.time_lost is not None:
-        label = f"mean days lost to endings by day {course.horizon:g}"
-        lines.append(line_of(course.time_lost.difference, label=label, scale="days", counts=counts, clustered_by=by))
+        label, lost = f"mean days lost to endings by day {course.horizon:g}", course.time_lost.difference
+        lines.append(line_of(lost, label=label, scale="days", counts=counts, clustered_by=by, events=events))
     if course.hazard is not None:
         label = "rate of ending among those still in treatment"
+        ratio = course.hazard.log_ratio
         lines.append(
-            ratio_line(course.hazard.log_ratio, label=label, scale="hazard ratio", counts=counts, clustered_by=by)
+            ratio_line(ratio, label=label, scale="hazard ratio", counts=counts, clustered_by=by, events=events)
         )
     return Finding(
         analysis="termination_course",
@@ -74,7 +76,7 @@ def termination_course(opened: Opened, declared: TerminationCourse) -> Finding:
         lines=tuple(lines),
         not_evaluated=tuple(f"{name}: {reason}" for name, reason in course.not_evaluated),
         notes=(
-            "A relationship resumed by the last day counts as going on: these shares can differ from the headline's.",
+            "Who resumed by the last day goes on; deaths are other endings. So these shares can differ from the headline's.",
             "The ratio of rates compares those who are still there, who need not be alike after the first endings.",
         ),
     )
@@ -183,7 +185,9 @@ def stratum_bounds(opened: Opened, declared: DeclaredBounds) -> Finding:
         draws=declared.draws,
         level=opened.study.estimator.level,
     )
-    counts = counts_of(sample, stayed & ~np.isnan(score))
+    kept = (found.kept_treated, found.kept_comparison)  # the bounds are means of these shares of the rated
+    rated = counts_of(sample, stayed & ~np.isnan(score))
+    counts = int(kept[0] * rated[0]), int(kept[1] * rated[1])
     return Finding(
         analysis="stratum_bounds",
         title=estimand.label,

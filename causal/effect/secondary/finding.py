@@ -32,6 +32,8 @@ class Line:
         What may be alike within, empty where that has no meaning.
     n_treated, n_comparison
         Occasions by arm behind the number: a number resting on few is not shown.
+    events
+        Endings by arm behind the number, and nobody else's: None where it does not follow from them alone.
     p_value
         Two-sided; told only where the study declares a family of tests or a lottery.
     p_adjusted
@@ -51,6 +53,7 @@ class Line:
     clustered_by: str = ""
     p_value: float | None = None
     p_adjusted: float | None = None
+    events: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,9 @@ class Finding:
     not_evaluated
         Why nothing, or what of it, could not be estimated: one sentence each.
     notes
-        What a reader has to know of how it was done.
+        What a reader has to know of how it was done; no result, no count.
+    readings
+        Sentences that tell a result: shown only where every line is.
     """
 
     analysis: str
@@ -77,6 +82,7 @@ class Finding:
     lines: tuple[Line, ...] = ()
     not_evaluated: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    readings: tuple[str, ...] = ()
 
 
 def line_of(
@@ -87,6 +93,7 @@ def line_of(
     counts: tuple[int, int],
     clustered_by: str = "",
     tested: bool = False,
+    events: tuple[int, int] | None = None,
 ) -> Line:
     """A line from an estimate on its own scale; the p-value is kept only where the study tests.
 
@@ -112,10 +119,19 @@ def line_of(
         n_treated=counts[0],
         n_comparison=counts[1],
         p_value=found.p_value if tested else None,
+        events=events,
     )
 
 
-def ratio_line(found: Contrast, *, label: str, scale: Scale, counts: tuple[int, int], clustered_by: str = "") -> Line:
+def ratio_line(
+    found: Contrast,
+    *,
+    label: str,
+    scale: Scale,
+    counts: tuple[int, int],
+    clustered_by: str = "",
+    events: tuple[int, int] | None = None,
+) -> Line:
     """A line from an estimate on the logarithm of a ratio.
 
     >>> from causal.effect.contrast import student
@@ -135,4 +151,5 @@ def ratio_line(found: Contrast, *, label: str, scale: Scale, counts: tuple[int, 
         clustered_by=clustered_by,
         n_treated=counts[0],
         n_comparison=counts[1],
+        events=events,
     )

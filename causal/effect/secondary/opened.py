@@ -75,6 +75,21 @@ class Opened:
         days = [self.outcomes(estimand, window).score[sample.kept] for window in self.windows]
         return np.column_stack(days)
 
+    def last_score(self, outcomes: Outcomes) -> FloatArray:
+        """(n,) the last rating given while the relationship lasted, for everyone who stays in the estimand."""
+        last = self.follow_up.facts[self.window.day]["last_score"].to_numpy(dtype=np.float64)
+        return np.where(np.isnan(last), outcomes.score, last)
+
+    def refuse_short_records(self, window: Window) -> None:
+        """Refuse a window for which some record ends too early: whoever is not followed would count as staying."""
+        days = self.follow_up.followed_days
+        if days is not None and (days < window.day).any():
+            raise EstimationError(
+                "estimation.short_record",
+                f"some records end before day {window.day}, and who is not followed would count as staying",
+                fix="raise followed_up among the eligibility rules to the last day that is asked for",
+            )
+
     @property
     def windows(self) -> tuple[Window, ...]:
         """The outcome's windows in order of their days."""
@@ -86,6 +101,7 @@ class Opened:
 
 
 def counts_of(sample: Sample, rows: BoolArray | None = None) -> tuple[int, int]:
-    """Treated and comparison rows of the sample, of those in `rows` (n_kept,)."""
-    chosen = np.ones(sample.treated.size, dtype=np.bool_) if rows is None else rows
-    return int((sample.treated & chosen).sum()), int((~sample.treated & chosen).sum())
+    """Treated and comparison occasions with weight, of those in `rows` (n_kept,); one that stands twice counts once."""
+    chosen = (sample.weights > 0) if rows is None else rows & (sample.weights > 0)
+    one, zero = (np.unique(sample.occasions[chosen & arm]).size for arm in (sample.treated, ~sample.treated))
+    return int(one), int(zero)

@@ -11,7 +11,7 @@ from causal.effect.multilevel.marginal import marginal_alliance
 from causal.effect.repeated.alliance import repeated_alliance
 from causal.effect.sample import Sample
 from causal.effect.secondary.finding import Finding, line_of
-from causal.effect.secondary.opened import FloatArray, Opened
+from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.errors import EstimationError
 from causal.protocol.outcome import Estimand, Hypothetical
 from causal.protocol.secondary import MarginalModel, MixedModel, RepeatedOutcomes
@@ -32,8 +32,7 @@ class Ratings:
 
     def counts(self, visit: int) -> tuple[int, int]:
         """Ratings at a visit by arm."""
-        rated = ~np.isnan(self.scores[:, visit])
-        return int((rated & self.sample.treated).sum()), int((rated & ~self.sample.treated).sum())
+        return counts_of(self.sample, ~np.isnan(self.scores[:, visit]))
 
 
 def hypothetical(opened: Opened, name: str) -> tuple[Estimand, Ratings]:
@@ -55,6 +54,12 @@ def repeated_outcomes(opened: Opened, declared: RepeatedOutcomes) -> Finding:
     estimand, ratings = hypothetical(opened, declared.estimand)
     sample = ratings.sample
     robust = declared.degrees_of_freedom == "cluster_robust"
+    if not robust and np.unique(sample.occasions).size < sample.occasions.size:
+        raise EstimationError(
+            "estimation.reuse_needs_cluster_robust",
+            "an occasion that stands in several sets is not several patients",
+            fix="degrees_of_freedom: cluster_robust",
+        )
     by, clusters = sample.primary
     found = repeated_alliance(
         ratings.scores,
@@ -96,6 +101,12 @@ WEIGHTS_AS_PRECISION = (
 
 def mixed_model(opened: Opened, declared: MixedModel) -> Finding:
     """Random effects of occasions within clinicians, a course over time in each arm; the difference at each day."""
+    if opened.design.grouping != "matched set" or opened.design.unit_of_inference != "matched set":
+        raise EstimationError(
+            "estimation.weights_need_cluster_robust",
+            "a model of random effects cannot carry the weights of this comparison",
+            fix="marginal_model or repeated_outcomes (cluster_robust), or matched sets without replacement",
+        )
     estimand, ratings = hypothetical(opened, declared.estimand)
     sample = ratings.sample
     row, visit = np.nonzero(~np.isnan(ratings.scores))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from causal.protocol import STUDY, CohortStudy, Instrument, MetaStudy, OccasionStudy
 from causal.protocol.base import is_name
-from causal.protocol.study import FileData
+from causal.protocol.flat_table import FileData
 from flows.study_file import load_instruments, load_study
 from validation.protocol import judge_protocol
 from validation.verdict import Status
