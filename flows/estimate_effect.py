@@ -193,24 +193,19 @@ def release(ws: Workspace, judged: JudgedDesign, approval: Approval, answer: Ans
 def _truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes) -> TrueEffect | None:
     """The known effect among the occasions the estimate speaks of, when a synthetic extract's truth file was given.
 
-    Raises
-    ------
-    EstimationError
-        The study asks another question than the one whose answer the truth file holds.
+    None, and a word of why, where the study asks another question than those the truth file answers.
     """
     if ws.truth is None or not judged.extract.synthetic:
         return None
     from causal.simulation import true_effect
-    from causal.simulation.truth import FLOOR, HALF_WINDOW, TARGET_DAY
+    from causal.simulation.truth import FLOOR, HALF_WINDOWS
 
     events = primary_estimand(ws.study).intercurrent_events
     floor = events.patient_ended.value if isinstance(events.patient_ended, Composite) else None
-    if (outcomes.day, outcomes.half_width, floor) != (TARGET_DAY, HALF_WINDOW, FLOOR):
-        raise EstimationError(
-            "estimation.other_truth",
-            f"the truth of synthetic records is that of day {TARGET_DAY}, {HALF_WINDOW} days either side, an ending "
-            f"counted as {FLOOR:g}; this study asks for another",
-            fix="run without the truth file",
-        )
+    if HALF_WINDOWS.get(outcomes.day) != outcomes.half_width or floor != FLOOR:
+        days = ", ".join(f"{day} (within {half} days)" for day, half in sorted(HALF_WINDOWS.items()))
+        ws.say("release", f"no truth beside the answer: it is known at days {days}, an ending counted as {FLOOR:g}")
+        return None
     kept, weights = without_excluded(judged.design, outcomes.excluded)
-    return true_effect(pd.read_parquet(ws.truth), *target_population(judged.design, kept, weights))
+    chosen = target_population(judged.design, kept, weights)
+    return true_effect(pd.read_parquet(ws.truth), *chosen, day=outcomes.day)

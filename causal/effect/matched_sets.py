@@ -84,7 +84,8 @@ def set_differences(
 
     >>> y, treated = np.array([5.0, 2, 4, 6, 3, 1, 1]), np.array([True, False, False, True, False, True, False])
     >>> found = set_differences(y, treated, None, None, sets=np.array([0, 0, 0, 1, 1, 2, 2]))  # 5 - 3, 6 - 3, 1 - 1
-    >>> found.difference.tolist(), round(found.effect.value, 4), round(found.effect.std_error, 4), found.effect.df
+    >>> effect = found.effect
+    >>> found.difference.tolist(), round(effect.value, 4), round(effect.std_error, 4), round(effect.df, 9)
     ([2.0, 3.0, 0.0], 1.6667, 0.8819, 2.0)
     """
     arm, code = np.asarray(treated, dtype=np.bool_), np.asarray(sets)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
-from replicate import Bench, open_bench, open_outcomes
+from engine_path import Bench, open_bench, open_outcomes
 
 from causal.cohort.build import build_cohort
 from causal.design.build import build_design

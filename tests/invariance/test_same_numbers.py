@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from replicate import Bench, open_outcomes
+from engine_path import Bench, open_outcomes
 from small_study import PATIENTS, SEED, Frames, answer_of, bench, numbers, simulated
 
 from causal.cohort.build import build_cohort

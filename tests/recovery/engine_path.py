@@ -13,9 +13,11 @@ import pyarrow as pa
 from replicate import INSTRUMENTS, flagship
 
 from causal import tables as declared
-from causal.effect.outcomes import facts_after
+from causal.effect.estimate import primary_estimand
+from causal.effect.outcomes import apply_estimand, facts_after, primary_window
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import Rating
+from causal.records import ComparisonGroups, Outcomes
 from flows.engine import engine
 from flows.simulate_extract import arrow_schema
 from flows.study_file.load import load_instruments
@@ -70,3 +72,10 @@ def facts_by_engine(bench: Bench, tables: dict[str, ir.Table], occasions: pd.Dat
     members = bench.connection.table("members")
     kept = bench.keep("facts", facts_after(members, tables, bench.study, bench.instruments[outcome.instrument]))
     return kept.to_pyarrow().to_pandas().set_index("ta_id").loc[occasions["ta_id"]].reset_index()
+
+
+def open_outcomes(bench: Bench, tables: dict[str, ir.Table], groups: ComparisonGroups) -> Outcomes:
+    """The primary outcome of everyone compared."""
+    assert isinstance(bench.study.outcome, Rating)
+    facts = facts_by_engine(bench, tables, groups.members)
+    return apply_estimand(facts, primary_estimand(bench.study), primary_window(bench.study.outcome))
