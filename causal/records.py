@@ -80,11 +80,11 @@ def codes(values: pd.Series) -> Ints:
 class ComparisonGroups:
     """Who is compared with whom: all an estimate needs of a design, and cheap to make.
 
-    `members` has one row per member of a set (set_id, treated, weight and the columns of a cohort), the treated
-    occasions of a set first; an occasion used in several sets has a row in each. Under weighting every occasion with
-    weight is a row of its own and `grouping` says so. `covariates` (rows aligned with members) holds the filled
-    covariate matrix, one column per name in `covariate_names`. `estimand` is whose effect the weights stand for (ATT);
-    `estimand_label` adds what was done to it (ATT in the matched), in the letters tables use.
+    `members` has one row per member of a set (set_id, treated, weight, the propensity's logit and the columns of a
+    cohort), the treated occasions of a set first; an occasion used in several sets has a row in each. Under weighting
+    every occasion with weight is a row of its own and `grouping` says so. `covariates` (rows aligned with members)
+    holds the filled covariate matrix, one column per name in `covariate_names`. `estimand` is whose effect the weights
+    stand for (ATT); `estimand_label` adds what was done to it (ATT in the matched), in the letters tables use.
     """
 
     members: pd.DataFrame

@@ -18,6 +18,7 @@ from causal.protocol.secondary import (
     OtherDays,
     Randomisation,
     RepeatedOutcomes,
+    ReuseVariance,
     Secondary,
     StratumBounds,
     Subscales,
@@ -56,6 +57,7 @@ def _twice(study: OccasionStudy) -> Iterator[str]:
 def _problems(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
     if isinstance(declared, Answering):
         yield from _answers(study, declared)
+    yield from _reuse(study, declared)
     outcome = study.outcome
     if isinstance(outcome, Rating):
         if isinstance(declared, (*MODELS, OtherDays)) and len(outcome.windows) < FEWEST_DAYS:
@@ -71,15 +73,22 @@ def _problems(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
             yield f"termination_course goes on after follow-up ends on day {study.target_trial.follow_up.horizon_days}"
     if isinstance(declared, NonInferiority | Equivalence) and study.non_inferiority_margin is None:
         yield f"{declared.analysis} needs non_inferiority_margin"
+    if isinstance(declared, DropoutStory) and not declared.delta_lowest <= 0 <= declared.delta_highest:
+        yield "the shifts of dropout_story must take in 0"
+
+
+def _reuse(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
+    """What goes with comparisons used several times, and what does not."""
+    replaced = isinstance(study.matching, Greedy) and study.matching.replacement
     if isinstance(declared, Randomisation) and not _distinct_sets(study):
         yield "randomisation needs matched sets in which nobody stands twice, and no weights"
-    if isinstance(declared, ClusterBootstrap) and isinstance(study.matching, Greedy) and study.matching.replacement:
+    if isinstance(declared, ClusterBootstrap) and replaced:
         yield (
             "cluster_bootstrap is not valid after matching with replacement (Abadie and Imbens 2008): leave it out, or "
             "match without replacement"
         )
-    if isinstance(declared, DropoutStory) and not declared.delta_lowest <= 0 <= declared.delta_highest:
-        yield "the shifts of dropout_story must take in 0"
+    if isinstance(declared, ReuseVariance) and not replaced:
+        yield "reuse_variance is for matching with replacement: leave it out, or set replacement to true"
 
 
 def _answers(study: OccasionStudy, declared: Answering) -> Iterator[str]:

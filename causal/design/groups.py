@@ -92,7 +92,7 @@ def groups_of(cohort: Cohort, worked: WorkedOut) -> ComparisonGroups:
     return ComparisonGroups(
         members=cohort.occasions.iloc[compared.row]
         .reset_index(drop=True)
-        .assign(set_id=compared.set_id, weight=compared.row_weight),
+        .assign(set_id=compared.set_id, weight=compared.row_weight, logit=worked.propensity.logit[compared.row]),
         covariates=worked.matrix.values[compared.row],
         covariate_names=worked.matrix.names,
         estimand=compared.estimand,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import Days, Part
+from causal.protocol.base import Days, Part, Sentence
 
 EstimandId = Annotated[str, Field(pattern=r"^E[0-9]{1,2}$")]
 Covariance = Literal[
@@ -162,6 +162,31 @@ class ClusterBootstrap(Part):
     """Samples of clusters."""
 
 
+class ReuseVariance(Part):
+    """The main differences after matching with replacement, by a variance that knows who was used several times."""
+
+    analysis: Literal["reuse_variance"]
+    """Name of the analysis."""
+
+
+class ReliableChange(Part):
+    """How many of those rated before and after, treatment going on, changed by more than measurement error.
+
+    Change is from the last rating in the 90 days before time zero to the one of the primary day.
+    """
+
+    analysis: Literal["reliable_change"]
+    """Name of the analysis."""
+    sd: float = Field(gt=0)
+    """Standard deviation of the rating in the reference sample, in points."""
+    reliability: float = Field(ge=0, lt=1)
+    """Reliability of the rating in that sample."""
+    basis: Literal["test_retest", "alpha"]
+    """From ratings of the same people twice, or from how items agree (alpha: it overstates precision)."""
+    reference: Sentence
+    """The sample both numbers are from."""
+
+
 class DropoutStory(Part):
     """Missing ratings handled in every plausible way, side by side, and how far they would have to differ."""
 
@@ -218,6 +243,8 @@ Secondary = Annotated[
     | TwoWayClustering
     | Randomisation
     | ClusterBootstrap
+    | ReuseVariance
+    | ReliableChange
     | DropoutStory
     | ImputationWithin
     | NonInferiority

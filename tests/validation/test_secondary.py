@@ -83,6 +83,14 @@ def test_what_matching_with_replacement_forbids() -> None:
     assert "randomisation needs matched sets in which nobody stands twice" in found
 
 
+def test_what_needs_matching_with_replacement() -> None:
+    """The variance under reuse is asked of matching with replacement, and of nothing else."""
+    loaded = flagship().model_dump(mode="python")
+    reuse, asked = loaded["matching"] | {"replacement": True}, only({"analysis": "reuse_variance"})
+    assert problems(flagship(matching=reuse, **asked)) == problems(flagship(**only()))
+    assert "reuse_variance is for matching with replacement" in problems(flagship(**asked))
+
+
 def test_what_nothing_answers_is_said() -> None:
     """Days, subscales and estimands without an analysis are NOT EVALUATED, each by name."""
     verdicts = list(judge_secondary(flagship(**only())))

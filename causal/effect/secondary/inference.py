@@ -1,29 +1,22 @@
-"""The composite again: standardised by regression, by lottery, by resampling, against a margin."""
+"""The composite again: standardised by regression, by lottery, with reuse in its error, against a margin."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from causal.design.groups import build_groups
-from causal.effect.bootstrap import Bootstrapped, Resampled
-from causal.effect.bootstrap import cluster_bootstrap as bootstrapped
+from causal.effect.abadie_imbens import matched_with_replacement, matches_of
 from causal.effect.contrast import Contrast, student
 from causal.effect.margins import equivalence as equivalent
 from causal.effect.margins import non_inferiority as non_inferior
-from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.randomisation import randomisation_interval
-from causal.effect.sample import sample_of
-from causal.effect.secondary.everyone import everyone_of
-from causal.effect.secondary.finding import Finding, Line, line_of
-from causal.effect.secondary.opened import Opened, counts_of
+from causal.effect.secondary.finding import Finding, Line, Scale, line_of
+from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.effect.secondary.responses import responses
 from causal.effect.standardisation import g_computation as standardised
 from causal.errors import EstimationError
-from causal.protocol.secondary import ClusterBootstrap, Equivalence, GComputation, NonInferiority, Randomisation
-from causal.records import Cohort
+from causal.protocol.matching import Greedy
+from causal.protocol.secondary import Equivalence, GComputation, NonInferiority, Randomisation, ReuseVariance
 
-IntArray = NDArray[np.int64]
 POPULATIONS = ("ATT", "ATC", "ATE")
 
 
@@ -74,11 +67,11 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
     composite = responses(opened, sample, outcomes).pseudo_outcome
-    ended = outcomes.ended[sample.kept].astype(np.float64)
+    ended = outcomes.ended[sample.kept]
     rng, day, level = opened.rng("randomisation"), opened.window.day, opened.study.estimator.level
     lines = []
     for outcome, label, points in (
-        (ended, f"ended by day {day}", False),
+        (ended.astype(np.float64), f"ended by day {day}", False),
         (composite, f"trust at day {day}, an ending counted", True),
     ):
         found = randomisation_interval(
@@ -94,6 +87,7 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
                 level=found.level,
                 n_treated=counts_of(sample)[0],
                 n_comparison=counts_of(sample)[1],
+                events=None if points else counts_of(sample, ended),
             )
         )
     return Finding(
@@ -108,107 +102,53 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
     )
 
 
-def cluster_bootstrap(opened: Opened, declared: ClusterBootstrap) -> Finding:
-    """The composite in samples of whole clusters: of sets as matched, or of clinicians weighted anew."""
-    weighted = opened.design.grouping == "weight"
-    if not weighted and opened.design.unit_of_inference != "matched set":
+def reuse_variance(opened: Opened, _: ReuseVariance) -> Finding:
+    """The plain differences of those matched with replacement, with the variance that knows of the reuse."""
+    declared, members = opened.study.matching, opened.design.members
+    if not (isinstance(declared, Greedy) and declared.replacement):
         raise EstimationError(
-            "estimation.bootstrap_with_replacement",
-            "the bootstrap is not valid where a comparison stands in several sets (Abadie and Imbens 2008)",
-            fix="match without replacement, or weight",
+            "estimation.no_replacement",
+            "this variance is for matching with replacement, where a comparison may stand in several sets",
+            fix="leave reuse_variance out, or match with replacement",
         )
-    found = _of_weights(opened, declared) if weighted else _of_sets(opened, declared)
-    sample = opened.sample()
-    lines = [
-        Line(
-            label=f"{label}: {how}",
-            scale="points",
-            value=found.effect.value,
-            lower=lower,
-            upper=upper,
-            level=found.effect.level,
-            std_error=found.effect.std_error,
-            df=found.effect.df,
-            clustered_by=opened.study.estimator.cluster if weighted else "matched set",
-            n_treated=counts_of(sample)[0],
-            n_comparison=counts_of(sample)[1],
+    if "logit" not in members.columns:
+        raise EstimationError(
+            "estimation.no_propensity",
+            "the design was stored without the probabilities on which neighbours are found",
+            fix="make the design again",
         )
-        for label in (f"trust at day {opened.window.day}, an ending counted",)
-        for how, lower, upper in (
-            ("from the bootstrap standard error", found.effect.lower, found.effect.upper),
-            ("bias-corrected and accelerated", found.lower, found.upper),
-        )
-    ]
-    what = "whole clinicians drawn, weighted anew each time" if weighted else "whole matched sets drawn, as matched"
-    return Finding(
-        analysis="cluster_bootstrap",
-        title="The main difference in trust, resampled",
-        method=f"Bootstrap of {found.draws.size} samples: {what}; the response model fitted anew in each.",
-        lines=tuple(lines),
-    )
-
-
-def _of_sets(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
-    ended, score = outcomes.ended[sample.kept], outcomes.score[sample.kept]
-    floor = responses(opened, sample, outcomes).floor
-
-    def procedure(rows: IntArray) -> float:
-        return composite_effect(
-            sample.treated[rows],
-            ended[rows],
-            score[rows],
-            ~np.isnan(score[rows]),
-            clusters=np.arange(rows.size),
-            weights=sample.weights[rows],
-            response_covariates=sample.covariates[rows],
-            covariates=sample.covariates[rows],
-            names=sample.names,
-            floor=floor,
-        ).composite.value
-
-    return bootstrapped(
-        procedure,
-        sample.sets,
-        resampled=Resampled.MATCHED_SETS,
-        rng=opened.rng("cluster_bootstrap"),
-        draws=declared.draws,
-        level=opened.study.estimator.level,
+    once = np.unique(sample.occasions, return_index=True)[1]  # the first row of each occasion, by its code
+    one, zero, weight = matches_of(sample.sets, sample.occasions, sample.treated, sample.weights)
+    day, ended, lines = opened.window.day, outcomes.ended[sample.kept], []
+    told: tuple[tuple[FloatArray, str, Scale, tuple[int, int] | None], ...] = (
+        (ended.astype(np.float64), f"ended by day {day}", "risk difference", counts_of(sample, ended)),
+        (responses(opened, sample, outcomes).pseudo_outcome, f"trust at day {day}, an ending counted", "points", None),
     )
-
-
-def _of_weights(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
-    every = everyone_of(opened)
-    occasions, outcomes = every.cohort.occasions, every.outcomes
-
-    def procedure(rows: IntArray) -> float:
-        drawn = occasions.iloc[rows].reset_index(drop=True)
-        drawn = drawn.assign(ta_id=[str(k) for k in range(len(drawn))])
-        groups = build_groups(Cohort(occasions=drawn, attrition=every.cohort.attrition), opened.study)
-        place = rows[groups.members["ta_id"].astype(int).to_numpy()]
-        sample = sample_of(groups, outcomes.excluded[place], opened.study)
-        kept = place[sample.kept]
-        return composite_effect(
-            sample.treated,
-            outcomes.ended[kept],
-            outcomes.score[kept],
-            ~np.isnan(outcomes.score[kept]),
-            clusters=np.arange(sample.treated.size),
-            weights=sample.weights,
-            response_covariates=sample.covariates,
-            covariates=sample.covariates,
-            names=sample.names,
-            floor=every.floor,
-        ).composite.value
-
-    return bootstrapped(
-        procedure,
-        every.clusters,
-        resampled=Resampled.WEIGHTS,
-        rng=opened.rng("cluster_bootstrap"),
-        draws=declared.draws,
-        level=opened.study.estimator.level,
+    for outcome, label, scale, events in told:
+        found = matched_with_replacement(
+            outcome[once],
+            sample.treated[once],
+            members["logit"].to_numpy(dtype=np.float64)[sample.kept][once, None],
+            treated_row=one,
+            comparison_row=zero,
+            weight=weight,
+            level=opened.study.estimator.level,
+        )
+        lines.append(line_of(found.effect, label=label, scale=scale, counts=counts_of(sample), events=events))
+    return Finding(
+        analysis="reuse_variance",
+        title="Comparisons used more than once",
+        method=(
+            "Mean difference between each occasion of the first group and those matched to it, without regression; "
+            "variance for matching with replacement by Abadie and Imbens (2006)."
+        ),
+        lines=tuple(lines),
+        notes=(
+            "Occasions are taken for independent of one another, and probabilities of the first choice for known.",
+            "How outcomes vary is judged from neighbours among the compared: outcomes of others stay closed.",
+        ),
     )
 
 
@@ -224,7 +164,7 @@ def non_inferiority(opened: Opened, _: NonInferiority) -> Finding:
         method=f"One-sided {100 * found.level:g}% bound of the main difference against a margin of {margin:g} points "
         "declared in advance.",
         lines=(line,),
-        notes=(f"The bound is {found.bound:.2f}: that trust is less than {margin:g} points worse is {verdict}.",),
+        readings=(f"The bound is {found.bound:.2f}: that trust is less than {margin:g} points worse is {verdict}.",),
     )
 
 
@@ -243,7 +183,7 @@ def equivalence(opened: Opened, _: Equivalence) -> Finding:
         title="Does trust differ by less than the margin either way?",
         method=f"Two one-sided tests of the main difference against {margin:g} points either way, declared in advance.",
         lines=(line,),
-        notes=(reading,),
+        readings=(reading,),
     )
 
 

@@ -7,20 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 from causal.effect.multiplicity import holm
+from causal.effect.secondary.change import reliable_change
 from causal.effect.secondary.days import last_rating, other_days, subscales, two_way_clustering
 from causal.effect.secondary.dropout import dropout_story
 from causal.effect.secondary.endings import stratum_bounds, termination_course, win_odds
 from causal.effect.secondary.everyone import doubly_robust, imputation_within
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.inference import (
-    cluster_bootstrap,
     equivalence,
     g_computation,
     non_inferiority,
     randomisation,
+    reuse_variance,
 )
 from causal.effect.secondary.opened import Opened
 from causal.effect.secondary.repeated import marginal_model, mixed_model, repeated_outcomes
+from causal.effect.secondary.resampling import cluster_bootstrap
 from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol import secondary as declarable
@@ -42,6 +44,8 @@ ANALYSES: Mapping[type[Secondary], Callable[[Opened, Any], Finding]] = {
     declarable.TwoWayClustering: two_way_clustering,
     declarable.Randomisation: randomisation,
     declarable.ClusterBootstrap: cluster_bootstrap,
+    declarable.ReuseVariance: reuse_variance,
+    declarable.ReliableChange: reliable_change,
     declarable.DropoutStory: dropout_story,
     declarable.ImputationWithin: imputation_within,
     declarable.NonInferiority: non_inferiority,

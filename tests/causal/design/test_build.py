@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from causal.cohort.catalogue import COVARIATES
 from causal.design.build import build_design
 from causal.design.covariates import covariate_matrix
-from causal.design.groups import build_groups, exact_codes
+from causal.design.groups import build_groups, exact_codes, work_out
 from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
 from causal.errors import DesignError
@@ -240,6 +241,16 @@ def test_reuse_is_counted_once(study: OccasionStudy) -> None:
     assert design.n_comparison == comparisons.nunique() < len(comparisons)
     assert comparisons.value_counts().max() <= 3
     assert design.unit_of_inference == "patient"
+
+
+def test_members_carry_their_log_odds(study: OccasionStudy) -> None:
+    """Each member has the score the caliper was measured on; the digest a board approves is the same without it."""
+    cohort = cohort_of(occasions())
+    design = build_design(cohort, study)
+    own = pd.Series(work_out(cohort, study).propensity.logit, index=cohort.occasions["ta_id"])
+    assert design.members["logit"].tolist() == own.loc[design.members["ta_id"]].tolist()
+    without = dataclasses.replace(design, members=design.members.drop(columns="logit"))
+    assert without.digest == design.digest
 
 
 def test_a_sample_of_the_untreated_does_not_move_equipoise(study: OccasionStudy) -> None:

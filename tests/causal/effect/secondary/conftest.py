@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import COVARIATES, NEAREST_LAGS
 from causal.design.groups import build_groups
 from causal.effect.outcomes import OpenedFacts
 from causal.effect.secondary.opened import Opened
@@ -23,6 +23,7 @@ STUDY_FILE = Path(__file__).parents[4] / "configs" / "studies" / "duty_to_warn.y
 N = 900
 DAYS = (30, 90, 180)
 LEVEL_EFFECT, FLOOR = -0.3, 1.0
+MIDDLE, SPREAD = 3.5, 0.9
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +44,7 @@ def cohort() -> Cohort:
             frame[name] = (rng.random(N) < 0.4).astype(float)
     frame["treated"] = rng.random(N) < 1 / (1 + np.exp(1.2 - 0.4 * frame["severity"]))
     frame.loc[rng.random(N) < 0.1, "alliance_lag2"] = np.nan
+    frame[list(NEAREST_LAGS)] = MIDDLE + SPREAD * frame[list(NEAREST_LAGS)]
     for column, prefix, groups in (("ta_id", "t", N), ("person_id", "p", N), ("clinician_id", "c", 60)):
         frame[column] = [f"{prefix}{i % groups}" for i in range(N)]
     frame["clinic_id"] = [f"k{i % 6}" for i in range(N)]
@@ -62,10 +64,10 @@ def facts_of(cohort: Cohort) -> dict[int, pd.DataFrame]:
     treated = occasions["treated"].to_numpy(dtype=bool)
     ends = rng.exponential(np.where(treated, 250.0, 400.0))
     reason = rng.choice(["pt_initiated", "completed", "transfer"], size=N, p=[0.85, 0.1, 0.05])
-    person = rng.normal(0, 0.4, N) + 0.2 * occasions["alliance_lag1"].to_numpy()
+    person = rng.normal(0, 0.4, N) + 0.2 * (occasions["alliance_lag1"].to_numpy() - MIDDLE) / SPREAD
     scores = {
         day: np.where(
-            rng.random(N) < 0.1, np.nan, np.clip(3.5 + LEVEL_EFFECT * treated + person + rng.normal(0, 0.4, N), 1, 5)
+            rng.random(N) < 0.1, np.nan, np.clip(MIDDLE + LEVEL_EFFECT * treated + person + rng.normal(0, 0.4, N), 1, 5)
         )
         for day in DAYS
     }
@@ -94,7 +96,22 @@ def facts_of(cohort: Cohort) -> dict[int, pd.DataFrame]:
 @pytest.fixture(scope="session")
 def opened(cohort: Cohort, flagship: OccasionStudy) -> Opened:
     """The flagship's analyses on this study."""
-    design: Any = build_groups(cohort, flagship)
+    return opened_of(cohort, flagship)
+
+
+@pytest.fixture(scope="session")
+def reused(cohort: Cohort, flagship: OccasionStudy) -> Opened:
+    """The same people matched with replacement, one comparison each."""
+    plain = flagship.model_dump(mode="python") | {"secondary": ({"analysis": "reuse_variance"},), "multiplicity": None}
+    plain["matching"] |= {"replacement": True, "ratio": 1}
+    study = STUDY.validate_python(plain)
+    assert isinstance(study, OccasionStudy)
+    return opened_of(cohort, study)
+
+
+def opened_of(cohort: Cohort, study: OccasionStudy) -> Opened:
+    """The study's design on these people, with what happened to them."""
+    design: Any = build_groups(cohort, study)
     everyone = facts_of(cohort)
 
     def of_members(frame: pd.DataFrame) -> pd.DataFrame:
@@ -103,10 +120,11 @@ def opened(cohort: Cohort, flagship: OccasionStudy) -> Opened:
 
     return Opened(
         design=design,
-        study=flagship,
+        study=study,
         follow_up=OpenedFacts(
             facts={day: of_members(frame) for day, frame in everyone.items()},
-            course=of_members(everyone[180]).assign(followed_days=180.0),
+            course=of_members(everyone[180]),
+            followed_days=np.full(len(design.members), 180.0),
             everyone=everyone[90],
         ),
         score_range=(1, 5),

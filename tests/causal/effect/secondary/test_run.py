@@ -12,12 +12,20 @@ import pytest
 
 from causal.effect.contrast import student
 from causal.effect.estimate import estimate_effects
+from causal.effect.secondary.change import last_rating_before
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import Opened
 from causal.effect.secondary.run import ANALYSES, findings, in_family
 from causal.protocol import OccasionStudy
 from causal.protocol.secondary import Secondary
 
+CHANGE: dict[str, Any] = {
+    "analysis": "reliable_change",
+    "sd": 0.75,
+    "reliability": 0.95,
+    "basis": "test_retest",
+    "reference": "this invented clinic",
+}
 EVERY: tuple[dict[str, Any], ...] = (
     {"analysis": "other_days"},
     {"analysis": "subscales"},
@@ -33,6 +41,8 @@ EVERY: tuple[dict[str, Any], ...] = (
     {"analysis": "two_way_clustering"},
     {"analysis": "randomisation", "draws": 1000},
     {"analysis": "cluster_bootstrap", "draws": 200},
+    {"analysis": "reuse_variance"},
+    CHANGE,
     {"analysis": "dropout_story", "imputations": 5},
     {"analysis": "imputation_within", "imputations": 5},
     {"analysis": "non_inferiority"},
@@ -56,9 +66,10 @@ def test_every_analysis_that_can_be_declared_is_carried_out() -> None:
 
 
 @pytest.fixture(scope="module")
-def everything(declaring: Change) -> tuple[Finding, ...]:
-    """All of them at once."""
-    return findings(declaring(*EVERY, non_inferiority_margin=0.5))
+def everything(declaring: Change, reused: Opened) -> tuple[Finding, ...]:
+    """All of them at once; what needs matching with replacement on a design of its own."""
+    together = findings(declaring(*EVERY, non_inferiority_margin=0.5))
+    return tuple(one(reused) if found.analysis == "reuse_variance" else found for found in together)
 
 
 def test_each_gives_numbers(everything: tuple[Finding, ...]) -> None:
@@ -83,7 +94,9 @@ def test_they_find_what_was_put_in(everything: tuple[Finding, ...]) -> None:
             if line.value is None or "shifted" in line.label or line.label.startswith("ended by"):
                 continue
             harm = np.log(line.value) if line.scale in RATIOS else line.value
-            worse = "days lost" in line.label or line.scale == "hazard ratio"
+            if line.scale == "probability":
+                continue
+            worse = "days lost" in line.label or line.label.startswith("worse") or line.scale == "hazard ratio"
             assert (harm > 0) == worse, line.label
     for analysis in ("repeated_outcomes", "mixed_model", "marginal_model"):
         found = next(f for f in everything if f.analysis == analysis)
@@ -176,9 +189,12 @@ def test_one_rating_for_everyone_has_no_standard_error(declaring: Change) -> Non
     assert refused(same)
 
 
+ELSEWHERE = ("doubly_robust", "imputation_within", "other_days", "reuse_variance")
+
+
 def test_too_few_sets(declaring: Change) -> None:
     """Fewer sets than the study demands: every analysis of the compared says so."""
-    declared = tuple(e for e in EVERY if e["analysis"] not in ("doubly_robust", "imputation_within", "other_days"))
+    declared = tuple(e for e in EVERY if e["analysis"] not in ELSEWHERE)
     asked = declaring(*declared, minimum_n_inference=10_000, non_inferiority_margin=0.5)
     for found in findings(asked):
         assert found.lines == (), found.analysis
@@ -222,3 +238,147 @@ def test_outside_the_family_nothing_is_tested(declaring: Change) -> None:
     lines: list[Line] = [line for found in findings(declaring(EVERY[0], EVERY[1])) for line in found.lines]
     assert {line.p_value for line in lines} == {None}
     assert {line.p_adjusted for line in lines} == {None}
+
+
+def test_reuse_needs_matching_with_replacement(declaring: Change, reused: Opened) -> None:
+    """Without replacement it is refused; too few sets are too few; a design stored without propensities says so."""
+    assert "matching with replacement" in refused(declaring({"analysis": "reuse_variance"}))
+    many = reused.study.model_copy(update={"minimum_n_inference": 10_000})
+    assert "too few for an interval" in refused(dataclasses.replace(reused, study=many))
+    old = dataclasses.replace(reused.design, members=reused.design.members.drop(columns="logit"))
+    assert "stored without" in refused(dataclasses.replace(reused, design=old))
+
+
+def test_reuse_by_hand(reused: Opened) -> None:
+    """Abadie and Imbens' variance pair by pair: of the pairs' differences, and of each comparison used k times."""
+    members, outcomes = reused.design.members, reused.outcomes(reused.primary)
+    assert members["ta_id"].duplicated().any()
+    assert not outcomes.excluded.any()
+    y = outcomes.ended.astype(float)
+    sets = members["set_id"].to_numpy()
+    treated = members["treated"].to_numpy()
+    gap = np.array([y[(sets == s) & treated][0] - y[(sets == s) & ~treated][0] for s in np.unique(sets)])
+    times = members.loc[~treated, "ta_id"].value_counts()
+    first = members.assign(y=y)[~treated].drop_duplicates("ta_id").set_index("ta_id")
+    extra = 0.0
+    for name, k in times.items():
+        distance = (first["logit"] - first.loc[name, "logit"]).abs().drop(name)
+        near = first["y"][distance.index[distance <= distance.min() * (1 + 1e-9)]]
+        extra += k * (k - 1) * near.size / (near.size + 1) * (first.loc[name, "y"] - near.mean()) ** 2
+    ended = next(line for line in one(reused).lines if line.scale == "risk difference")
+    assert ended.value == pytest.approx(gap.mean())
+    assert ended.std_error == pytest.approx(np.sqrt(((gap - gap.mean()) ** 2).sum() + extra) / gap.size)
+    assert (ended.n_treated, ended.n_comparison) == (gap.size, times.size)
+    assert ended.df == min(gap.size, times.size) - 1
+
+
+def test_reuse_is_wider_than_pairs_taken_for_independent(reused: Opened) -> None:
+    """Differences that share a comparison tell less than as many that do not."""
+    ended = next(line for line in one(reused).lines if line.scale == "risk difference")
+    members, y = reused.design.members, reused.outcomes(reused.primary).ended.astype(float)
+    order = np.lexsort((~members["treated"], members["set_id"]))
+    gap = y[order][::2] - y[order][1::2]
+    assert ended.std_error is not None
+    assert ended.std_error > gap.std() / np.sqrt(gap.size)
+
+
+def changed_by(opened: Opened, treated: list[float], comparison: list[float]) -> Opened:
+    """Ratings before of 3, and after of 3 and these steps, dealt out in turn within each group; nobody ends."""
+    arm = opened.design.members["treated"].to_numpy()
+    step = np.zeros(arm.size)
+    for group, steps in ((arm, treated), (~arm, comparison)):
+        step[group] = np.resize(steps, int(group.sum()))
+    members = opened.design.members.assign(alliance_lag1=3.0)
+    there = with_facts(opened, window_score=3 + step, last_score=3 + step, ended_after_days=np.nan, end_reason=None)
+    return dataclasses.replace(there, design=dataclasses.replace(opened.design, members=members))
+
+
+def shares(found: Finding) -> dict[str, float | None]:
+    """Estimates by label."""
+    return {line.label: line.value for line in found.lines}
+
+
+def test_change_by_hand(declaring: Change) -> None:
+    """Of sd .75 and reliability .92 a change of .588 is reliable: .55 is none, .6 is, for better and for worse."""
+    declared = declaring(CHANGE | {"reliability": 0.92})
+    found = shares(one(changed_by(declared, [-0.6, -0.55, 0.6, -0.6], [-0.6, 0.55, 0.6, 0.6])))
+    assert found["worse than before: share of the first group"] == pytest.approx(0.5, abs=0.02)
+    assert found["better than before: share of the first group"] == pytest.approx(0.25, abs=0.02)
+    assert found["worse than before: share of the second group"] == pytest.approx(0.25, abs=0.04)
+    assert found["better than before: share of the second group"] == pytest.approx(0.5, abs=0.04)
+    assert found["worse than before"] == pytest.approx(0.25, abs=0.06)
+    assert found["better than before"] == pytest.approx(-0.25, abs=0.06)
+
+
+def test_change_mirrored(declaring: Change, opened: Opened) -> None:
+    """Ratings turned about the middle of the scale: what was worse is better, to the bit but for the names."""
+    plain = declaring(CHANGE)
+    lags = ["alliance_lag1", "alliance_lag2", "alliance_lag3"]
+    members = opened.design.members.copy()
+    members[lags] = 6 - members[lags]
+    facts = {
+        day: frame.assign(window_score=6 - frame["window_score"], last_score=6 - frame["last_score"])
+        for day, frame in plain.follow_up.facts.items()
+    }
+    turned = dataclasses.replace(
+        plain,
+        design=dataclasses.replace(plain.design, members=members),
+        follow_up=dataclasses.replace(plain.follow_up, facts=facts),
+    )
+    one_way, other = shares(one(plain)), shares(one(turned))
+    assert {label.replace("worse", "better"): value for label, value in one_way.items() if "worse" in label} == {
+        label: pytest.approx(value) for label, value in other.items() if "better" in label
+    }
+
+
+def test_change_is_from_the_last_rating_there_is(declaring: Change) -> None:
+    """The nearest month with a rating counts, an earlier one only where it is empty; none at all is no change."""
+    asked = declaring(CHANGE)
+    members, n = asked.design.members.copy(), len(asked.design.members)
+    members["alliance_lag1"] = np.resize([3.0, np.nan, np.nan, np.nan], n)
+    members["alliance_lag2"] = np.resize([1.0, 4.0, np.nan, np.nan], n)
+    members["alliance_lag3"] = np.resize([1.0, 1.0, 5.0, np.nan], n)
+    design = dataclasses.replace(asked.design, members=members)
+    before = last_rating_before(dataclasses.replace(asked, design=design))
+    np.testing.assert_array_equal(before, np.resize([3.0, 4.0, 5.0, np.nan], n))
+
+
+def test_change_leaves_out_who_ended(declaring: Change) -> None:
+    """Neither an ending nor a rating from before it counts as a change: those who ended are as if never rated."""
+    plain = declaring(CHANGE)
+    ended = plain.outcomes(plain.primary).ended
+    assert ended.any()
+    facts = dict(plain.follow_up.facts)
+    facts[90] = facts[90].assign(window_score=np.where(ended, 1.0, facts[90]["window_score"]))
+    low_then_ended = dataclasses.replace(plain, follow_up=dataclasses.replace(plain.follow_up, facts=facts))
+    assert one(low_then_ended) == one(plain)
+    assert any("not counted as changed" in note for note in one(plain).notes)
+
+
+def test_change_names_its_reference_and_basis(declaring: Change) -> None:
+    """The sample is named, and alpha is said to overstate precision."""
+    notes = " ".join(one(declaring(CHANGE | {"basis": "alpha"})).notes)
+    assert "this invented clinic" in notes
+    assert "alpha" in notes
+    assert "overstates precision" in notes
+    assert "overstates" not in " ".join(one(declaring(CHANGE)).notes)
+
+
+def test_change_that_is_too_rare(declaring: Change) -> None:
+    """Nobody rated before: its own reason. Nobody changed one way: no number for that way, and the other stands."""
+    asked = declaring(CHANGE)
+    members = asked.design.members.assign(alliance_lag1=np.nan, alliance_lag2=np.nan, alliance_lag3=np.nan)
+    never = dataclasses.replace(asked, design=dataclasses.replace(asked.design, members=members))
+    assert "a rating both before and after" in refused(never)
+    found = one(changed_by(asked, [-1.0, 0.0], [0.0, -1.0]))
+    assert all("worse" in line.label for line in found.lines)
+    assert found.not_evaluated == ("better than before: the outcome leaves no variation for a standard error",)
+
+
+def test_a_share_rests_on_those_it_tells_of(declaring: Change) -> None:
+    """One in ten moved: the line counts them, not the group, so that a share of a handful is not shown."""
+    found = one(changed_by(declaring(CHANGE), [-1.0] + [0.0] * 9, [-1.0] + [0.0] * 9))
+    arms = declaring(CHANGE).design.members["treated"].value_counts()
+    for line in found.lines:
+        assert line.n_treated == pytest.approx(arms[True] / 10, abs=1)
+        assert line.n_comparison == pytest.approx(arms[False] / 10, abs=1)
