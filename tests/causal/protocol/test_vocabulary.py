@@ -62,8 +62,8 @@ def test_each_can_be_said_and_not_yet_estimated(path: Path) -> None:
             "s10_duty_to_warn_kept",
             OccasionStudy,
             (
-                "the effect of keeping to a strategy (per_protocol); for patient_ended in E2, asking what would have been "
-                "without the event (hypothetical), where this version has counting the event as a bad outcome "
+                "the effect of keeping to a strategy (per_protocol); for patient_ended in E2, asking what would have "
+                "been without the event (hypothetical), where this version has counting the event as a bad outcome "
                 "(composite)"
             ),
         ),
