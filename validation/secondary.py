@@ -9,8 +9,10 @@ from causal.protocol.matching import AnyMatching, Greedy
 from causal.protocol.outcome import Estimand, Rating
 from causal.protocol.secondary import (
     ClusterBootstrap,
+    DoublyRobust,
     DropoutStory,
     Equivalence,
+    GComputation,
     LastRating,
     MarginalModel,
     MixedModel,
@@ -20,10 +22,13 @@ from causal.protocol.secondary import (
     RepeatedOutcomes,
     ReuseVariance,
     Secondary,
+    SetDifferences,
     StratumBounds,
     Subscales,
     TerminationCourse,
+    WinOdds,
 )
+from validation.method import estimand_of
 from validation.verdict import Verdict, not_evaluated
 from validation.words import holds, listed
 
@@ -38,6 +43,10 @@ ANSWERS: dict[str, str] = {
 """Which strategy for an ended relationship each analysis answers."""
 MODELS = (RepeatedOutcomes, MixedModel, MarginalModel)
 FEWEST_DAYS = 2
+MOST_SHIFTS = 100
+WIDEST_MARGIN = 2.0
+"""Points: half of a five-point scale."""
+WHOLE = 1e-9
 
 
 def judge_secondary(study: OccasionStudy) -> Iterator[Verdict]:
@@ -67,19 +76,63 @@ def _problems(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
         if isinstance(declared, Subscales) and outcome.scale == "sum":
             yield "subscales of a sum have a range of their own: rate the outcome as item_mean"
     if isinstance(declared, TerminationCourse):
+        if list(declared.days) != sorted(set(declared.days)):
+            yield "the days of termination_course must rise"
         if max(declared.days) > declared.horizon_days:
             yield "termination_course tells the incidence after its own horizon"
         if declared.horizon_days > study.target_trial.follow_up.horizon_days:
             yield f"termination_course goes on after follow-up ends on day {study.target_trial.follow_up.horizon_days}"
-    if isinstance(declared, NonInferiority | Equivalence) and study.non_inferiority_margin is None:
+    if isinstance(declared, NonInferiority | Equivalence):
+        yield from _margin(study, declared)
+    if isinstance(declared, DropoutStory):
+        yield from _shifts(declared)
+    yield from _population(study, declared)
+
+
+def _margin(study: OccasionStudy, declared: NonInferiority | Equivalence) -> Iterator[str]:
+    if study.non_inferiority_margin is None:
         yield f"{declared.analysis} needs non_inferiority_margin"
-    if isinstance(declared, DropoutStory) and not declared.delta_lowest <= 0 <= declared.delta_highest:
-        yield "the shifts of dropout_story must take in 0"
+    elif study.non_inferiority_margin > WIDEST_MARGIN:
+        yield f"a margin of {study.non_inferiority_margin:g} points excludes nothing; at most {WIDEST_MARGIN:g}"
+
+
+def _shifts(declared: DropoutStory) -> Iterator[str]:
+    """The grid of shifts is the one that was written down, and of a size that can be gone through."""
+    if not declared.delta_lowest <= 0 <= declared.delta_highest or declared.delta_lowest == declared.delta_highest:
+        yield "the shifts of dropout_story must take in 0 and reach beyond it"
+        return
+    ends = (declared.delta_lowest / declared.delta_step, declared.delta_highest / declared.delta_step)
+    if any(abs(end - round(end)) > WHOLE for end in ends):
+        yield "both ends of dropout_story's shifts must be whole numbers of steps away from 0"
+    if ends[1] - ends[0] > MOST_SHIFTS:
+        yield f"dropout_story has more than {MOST_SHIFTS} shifts: take longer steps"
+
+
+def _population(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
+    """Analyses that need a population of their own kind, or matched sets."""
+    method = study.matching or study.weighting
+    estimand = "ATT" if method is None else estimand_of(method)
+    if isinstance(declared, GComputation | DoublyRobust) and estimand not in ("ATT", "ATC", "ATE"):
+        whom = "the treated, the untreated or everyone"
+        yield f"{declared.analysis} averages over {whom}, and the design is for {estimand}"
+    sets = isinstance(study.matching, AnyMatching)
+    if isinstance(declared, WinOdds) and not sets:
+        yield "win_odds counts wins within matched sets, and this study weights"
+    if isinstance(declared, MixedModel | SetDifferences) and not _distinct_sets(study):
+        yield f"{declared.analysis} needs matched sets in which nobody stands twice"
+    if isinstance(declared, ClusterBootstrap) and sets and not _distinct_sets(study) and not _reused(study):
+        yield "cluster_bootstrap draws whole matched sets, which needs sets in which nobody stands twice"
+    if isinstance(declared, RepeatedOutcomes) and declared.degrees_of_freedom != "cluster_robust" and _reused(study):
+        yield "where an occasion stands in several sets repeated_outcomes needs degrees_of_freedom: cluster_robust"
+
+
+def _reused(study: OccasionStudy) -> bool:
+    return isinstance(study.matching, Greedy) and study.matching.replacement
 
 
 def _reuse(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
     """What goes with comparisons used several times, and what does not."""
-    replaced = isinstance(study.matching, Greedy) and study.matching.replacement
+    replaced = _reused(study)
     if isinstance(declared, Randomisation) and not _distinct_sets(study):
         yield "randomisation needs matched sets in which nobody stands twice, and no weights"
     if isinstance(declared, ClusterBootstrap) and replaced:
@@ -108,7 +161,7 @@ def _distinct_sets(study: OccasionStudy) -> bool:
     method = study.matching
     if not isinstance(method, AnyMatching) or method.method in ("subclassification", "coarsened_exact"):
         return False
-    return not (isinstance(method, Greedy) and method.replacement)
+    return not _reused(study)
 
 
 def _family(study: OccasionStudy) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import Days, Part, Sentence
+from causal.protocol.base import Part, Sentence
 
 EstimandId = Annotated[str, Field(pattern=r"^E[0-9]{1,2}$")]
 Covariance = Literal[
@@ -19,7 +19,7 @@ Covariance = Literal[
     "compound_symmetry",
     "compound_symmetry_heterogeneous",
 ]
-Draws = Annotated[int, Field(ge=100, le=100_000)]
+Draws = Annotated[int, Field(ge=199, le=20_000)]
 
 
 class OtherDays(Part):
@@ -53,7 +53,7 @@ class RepeatedOutcomes(Part):
 
 
 class MixedModel(Part):
-    """All days at once with random effects of patients and clinicians."""
+    """All days at once with random effects of occasions and clinicians."""
 
     analysis: Literal["mixed_model"]
     """Name of the analysis."""
@@ -103,9 +103,9 @@ class TerminationCourse(Part):
 
     analysis: Literal["termination_course"]
     """Name of the analysis."""
-    days: tuple[Days, ...] = Field(min_length=1)
-    """Days at which the incidence is told."""
-    horizon_days: Days
+    days: tuple[Annotated[int, Field(ge=1, le=3650)], ...] = Field(min_length=1, max_length=6)
+    """Days at which the incidence is told, rising; few, because what lies between two days tells single patients."""
+    horizon_days: Annotated[int, Field(ge=1, le=3650)]
     """Last day of follow-up counted."""
 
 
@@ -117,7 +117,7 @@ class WinOdds(Part):
 
 
 class GComputation(Part):
-    """Outcome regression with interactions, averaged over the treated."""
+    """Outcome regression with interactions, averaged over the population the effect is about."""
 
     analysis: Literal["g_computation"]
     """Name of the analysis."""
@@ -133,8 +133,17 @@ class DoublyRobust(Part):
     """Name of the analysis."""
     method: Literal["aipw", "tmle"] = "aipw"
     """Augmented inverse probability weighting, or targeted maximum likelihood."""
+    effect_in: Literal["design", "treated", "everyone"] = "design"
+    """Whose effect: the population of the design, the treated, or everyone in whom either decision was open."""
     folds: int = Field(default=5, ge=2, le=20)
     """Folds of whole clinicians."""
+
+
+class SetDifferences(Part):
+    """The headline differences as means of differences within matched sets, adjusted by differenced covariates."""
+
+    analysis: Literal["set_differences"]
+    """Name of the analysis."""
 
 
 class TwoWayClustering(Part):
@@ -145,7 +154,7 @@ class TwoWayClustering(Part):
 
 
 class Randomisation(Part):
-    """What lotteries within matched sets would have given: a p-value and an interval that assume no model."""
+    """What lotteries within matched sets would have given: an interval that assumes no model."""
 
     analysis: Literal["randomisation"]
     """Name of the analysis."""
@@ -240,6 +249,7 @@ Secondary = Annotated[
     | WinOdds
     | GComputation
     | DoublyRobust
+    | SetDifferences
     | TwoWayClustering
     | Randomisation
     | ClusterBootstrap

@@ -11,12 +11,13 @@ from causal.effect.cluster_robust import TwoWayClusterRobust, cluster_robust, tw
 from causal.effect.contrast import student
 from causal.effect.estimate import composite_of
 from causal.effect.matched_estimates import LinearEffect
+from causal.effect.matched_sets import set_differences as differences_of
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.secondary.finding import Finding, Line, Scale, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.errors import EstimationError
 from causal.protocol.outcome import WhileInRelationship, Window
-from causal.protocol.secondary import LastRating, OtherDays, Subscales, TwoWayClustering
+from causal.protocol.secondary import LastRating, OtherDays, SetDifferences, Subscales, TwoWayClustering
 
 
 def other_days(opened: Opened, _: OtherDays) -> Finding:
@@ -188,4 +189,48 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
         "added and the shared part taken off, and the result is never below either of them.",
         lines=(ended, trust),
         notes=clipped,
+    )
+
+
+def set_differences(opened: Opened, _: SetDifferences) -> Finding:
+    """Both headline differences as means over matched sets, by the t test of set differences."""
+    if opened.design.grouping != "matched set" or opened.design.unit_of_inference != "matched set":
+        raise EstimationError(
+            "estimation.no_sets",
+            "differences within sets need matched sets in which nobody stands twice",
+            fix="match in sets without replacement",
+        )
+    outcomes = opened.outcomes(opened.primary)
+    sample = opened.sample(outcomes.excluded)
+    day, level = opened.window.day, opened.study.estimator.level
+    ended = outcomes.ended[sample.kept].astype(np.float64)
+    told: tuple[tuple[FloatArray, str, Scale, tuple[int, int] | None], ...] = (
+        (ended, f"ended by day {day}", "risk difference", counts_of(sample, ended > 0)),
+        (composite_of(sample, outcomes, opened.study, sample.units).pseudo_outcome, trust_at(day), "points", None),
+    )
+    lines = tuple(
+        line_of(
+            differences_of(
+                outcome,
+                sample.treated,
+                sample.covariates,
+                sample.weights,
+                sets=sample.sets,
+                names=sample.names,
+                level=level,
+            ).effect,
+            label=label,
+            scale=scale,
+            counts=counts_of(sample),
+            clustered_by="matched set",
+            events=events,
+        )
+        for outcome, label, scale, events in told
+    )
+    return Finding(
+        analysis="set_differences",
+        title="Differences within matched sets",
+        method="Mean over matched sets of the treated less their comparisons, adjusted by regression on the differences "
+        "of covariates.",
+        lines=lines,
     )

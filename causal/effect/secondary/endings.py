@@ -76,7 +76,7 @@ def termination_course(opened: Opened, declared: TerminationCourse) -> Finding:
         lines=tuple(lines),
         not_evaluated=tuple(f"{name}: {reason}" for name, reason in course.not_evaluated),
         notes=(
-            "Who resumed by the last day goes on; deaths are other endings. So these shares can differ from the headline's.",
+            "Who resumed by the last day goes on, and deaths are other endings: shares can differ from the headline's.",
             "The ratio of rates compares those who are still there, who need not be alike after the first endings.",
         ),
     )

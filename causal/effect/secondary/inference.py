@@ -46,7 +46,7 @@ def g_computation(opened: Opened, _: GComputation) -> Finding:
     aliased = (f"Terms left out, because others determine them: {', '.join(found.aliased)}.",) if found.aliased else ()
     return Finding(
         analysis="g_computation",
-        title="The effect averaged over the first group",
+        title="The effect averaged over those it is about",
         method=(
             "Regression of the outcome on the choice, the covariates and their products, averaged over the population "
             "the effect is about (g-computation), CR2."

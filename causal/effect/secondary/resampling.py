@@ -27,7 +27,7 @@ def cluster_bootstrap(opened: Opened, declared: ClusterBootstrap) -> Finding:
     if not weighted and opened.design.unit_of_inference != "matched set":
         raise EstimationError(
             "estimation.bootstrap_with_replacement",
-            "the bootstrap is not valid where a comparison stands in several sets (Abadie and Imbens 2008)",
+            "whole sets can be drawn only where each stands for itself, and here they are strata or share comparisons",
             fix="match without replacement, or weight",
         )
     found = _of_weights(opened, declared) if weighted else _of_sets(opened, declared)
@@ -52,7 +52,11 @@ def cluster_bootstrap(opened: Opened, declared: ClusterBootstrap) -> Finding:
             ("bias-corrected and accelerated", found.lower, found.upper),
         )
     ]
-    what = "whole clinicians drawn, weighted anew each time" if weighted else "whole matched sets drawn, as matched"
+    what = (
+        f"whole {opened.study.estimator.cluster}s drawn, weighted anew each time"
+        if weighted
+        else "whole matched sets drawn, as matched"
+    )
     return Finding(
         analysis="cluster_bootstrap",
         title="The main difference in trust, resampled",
@@ -66,6 +70,7 @@ def _of_sets(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
     sample = opened.sample(outcomes.excluded)
     ended, score = outcomes.ended[sample.kept], outcomes.score[sample.kept]
     floor = responses(opened, sample, outcomes).floor
+    by_response = opened.study.missing.outcome == "inverse_probability_of_response"
 
     def procedure(rows: IntArray) -> float:
         return composite_effect(
@@ -75,7 +80,7 @@ def _of_sets(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
             ~np.isnan(score[rows]),
             clusters=np.arange(rows.size),
             weights=sample.weights[rows],
-            response_covariates=sample.covariates[rows],
+            response_covariates=sample.covariates[rows] if by_response else None,
             covariates=sample.covariates[rows],
             names=sample.names,
             floor=floor,
@@ -94,6 +99,7 @@ def _of_sets(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
 def _of_weights(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
     every = everyone_of(opened)
     occasions, outcomes = every.cohort.occasions, every.outcomes
+    by_response = opened.study.missing.outcome == "inverse_probability_of_response"
 
     def procedure(rows: IntArray) -> float:
         drawn = occasions.iloc[rows].reset_index(drop=True)
@@ -109,7 +115,7 @@ def _of_weights(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
             ~np.isnan(outcomes.score[kept]),
             clusters=np.arange(sample.treated.size),
             weights=sample.weights,
-            response_covariates=sample.covariates,
+            response_covariates=sample.covariates if by_response else None,
             covariates=sample.covariates,
             names=sample.names,
             floor=every.floor,

@@ -6,13 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from causal.effect.multiplicity import holm
 from causal.effect.secondary.change import reliable_change
-from causal.effect.secondary.days import last_rating, other_days, subscales, two_way_clustering
+from causal.effect.secondary.days import (
+    last_rating,
+    other_days,
+    set_differences,
+    subscale_label,
+    subscales,
+    trust_at,
+    two_way_clustering,
+)
 from causal.effect.secondary.dropout import dropout_story
 from causal.effect.secondary.endings import stratum_bounds, termination_course, win_odds
 from causal.effect.secondary.everyone import doubly_robust, imputation_within
-from causal.effect.secondary.finding import Finding
+from causal.effect.secondary.finding import Finding, Line
 from causal.effect.secondary.inference import (
     equivalence,
     g_computation,
@@ -26,6 +36,7 @@ from causal.effect.secondary.resampling import cluster_bootstrap
 from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol import secondary as declarable
+from causal.protocol.outcome import Rating
 from causal.protocol.secondary import Secondary
 from causal.threads import one_thread
 
@@ -41,6 +52,7 @@ ANALYSES: Mapping[type[Secondary], Callable[[Opened, Any], Finding]] = {
     declarable.WinOdds: win_odds,
     declarable.GComputation: g_computation,
     declarable.DoublyRobust: doubly_robust,
+    declarable.SetDifferences: set_differences,
     declarable.TwoWayClustering: two_way_clustering,
     declarable.Randomisation: randomisation,
     declarable.ClusterBootstrap: cluster_bootstrap,
@@ -64,40 +76,35 @@ def findings(opened: Opened) -> tuple[Finding, ...]:
 def in_family(found: tuple[Finding, ...], study: OccasionStudy) -> tuple[Finding, ...]:
     """The findings with Holm's p-values on the lines of the declared family; every other line loses its p-value.
 
-    What was declared and could not be evaluated stays in the family's size, as the worst of all.
+    The family is what was declared, not what came out: a test that could not be evaluated stays in its size, as the
+    worst of all.
     """
-    family = study.multiplicity.holm if study.multiplicity else ()
-    tested = {
-        (finding.analysis, line.label): line.p_value
-        for finding in found
-        if finding.analysis in family
-        for line in finding.lines
-        if line.p_value is not None
-    }
-    lost = {
-        (finding.analysis, words): None
-        for finding in found
-        if finding.analysis in family
-        for words in finding.not_evaluated
-    }
-    members = {f"{analysis}: {label}": p for (analysis, label), p in (tested | lost).items()}
+    tested = {(finding.analysis, line.label): line.p_value for finding in found for line in finding.lines}
+    members = {f"{analysis}: {label}": tested.get((analysis, label)) for analysis, label in family_of(study)}
     adjusted = {
         one.name: one.adjusted for one in (holm(members, error_rate=1 - study.estimator.level) if members else ())
     }
+
+    def judged(analysis: str, line: Line) -> Line:
+        name = f"{analysis}: {line.label}"
+        return replace(line, p_value=line.p_value if name in members else None, p_adjusted=adjusted.get(name))
+
     return tuple(
-        replace(
-            finding,
-            lines=tuple(
-                replace(
-                    line,
-                    p_value=line.p_value if finding.analysis in family else None,
-                    p_adjusted=adjusted.get(f"{finding.analysis}: {line.label}"),
-                )
-                for line in finding.lines
-            ),
-        )
-        for finding in found
+        replace(finding, lines=tuple(judged(finding.analysis, line) for line in finding.lines)) for finding in found
     )
+
+
+def family_of(study: OccasionStudy) -> tuple[tuple[str, str], ...]:
+    """Analysis and label of every test of the declared family."""
+    holm_of = study.multiplicity.holm if study.multiplicity else ()
+    outcome = study.outcome
+    assert isinstance(outcome, Rating)
+    days = sorted(window.day for window in outcome.windows if window.day != outcome.primary_day)
+    labels = {
+        "other_days": [trust_at(day) for day in days],
+        "subscales": [subscale_label(name) for name in outcome.subscales],
+    }
+    return tuple((analysis, label) for analysis in holm_of for label in labels[analysis])
 
 
 def evaluated(opened: Opened, declared: Secondary) -> Finding:
@@ -105,9 +112,8 @@ def evaluated(opened: Opened, declared: Secondary) -> Finding:
     try:
         return ANALYSES[type(declared)](opened, declared)
     except (EstimationError, DesignError) as refusal:
-        return Finding(
-            analysis=declared.analysis,
-            title=declared.analysis.replace("_", " ").capitalize(),
-            method="",
-            not_evaluated=(refusal.message,),
-        )
+        why = refusal.message
+    except np.linalg.LinAlgError:
+        why = "a covariance is singular: an outcome or a covariate hardly varies among the compared"
+    title = declared.analysis.replace("_", " ").capitalize()
+    return Finding(analysis=declared.analysis, title=title, method="", not_evaluated=(why,))

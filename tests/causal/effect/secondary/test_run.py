@@ -13,10 +13,11 @@ import pytest
 from causal.effect.contrast import student
 from causal.effect.estimate import estimate_effects
 from causal.effect.secondary.change import last_rating_before
+from causal.effect.secondary.days import subscale_label
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import Opened
 from causal.effect.secondary.run import ANALYSES, findings, in_family
-from causal.protocol import OccasionStudy
+from causal.protocol import STUDY, OccasionStudy
 from causal.protocol.secondary import Secondary
 
 CHANGE: dict[str, Any] = {
@@ -39,6 +40,7 @@ EVERY: tuple[dict[str, Any], ...] = (
     {"analysis": "g_computation"},
     {"analysis": "doubly_robust"},
     {"analysis": "two_way_clustering"},
+    {"analysis": "set_differences"},
     {"analysis": "randomisation", "draws": 1000},
     {"analysis": "cluster_bootstrap", "draws": 200},
     {"analysis": "reuse_variance"},
@@ -48,6 +50,7 @@ EVERY: tuple[dict[str, Any], ...] = (
     {"analysis": "non_inferiority"},
     {"analysis": "equivalence"},
 )
+BY_NAME = {declared["analysis"]: declared for declared in EVERY}
 Change = Callable[..., Opened]
 RATIOS = ("hazard ratio", "win odds")
 
@@ -84,7 +87,7 @@ def test_each_gives_numbers(everything: tuple[Finding, ...]) -> None:
             assert np.isfinite([line.lower, line.upper]).all()
             assert line.lower <= line.upper
             assert line.value is None or line.lower <= line.value <= line.upper
-            assert min(line.n_treated, line.n_comparison) > 20
+            assert min(line.n_treated, line.n_comparison) > 10
 
 
 def test_they_find_what_was_put_in(everything: tuple[Finding, ...]) -> None:
@@ -135,14 +138,14 @@ def test_two_ways_with_one_of_them_trivial(declaring: Change, opened: Opened) ->
 
 def test_another_analysis_changes_nothing(declaring: Change) -> None:
     """Each draws from a stream of its own: alone or beside others its numbers are the same to the bit."""
-    bounds, lottery = EVERY[6], EVERY[12]
+    bounds, lottery = BY_NAME["stratum_bounds"], BY_NAME["randomisation"]
     assert findings(declaring(bounds, lottery))[1] == one(declaring(lottery))
     assert findings(declaring(bounds, lottery))[0] == one(declaring(bounds))
 
 
 def test_another_seed_changes_only_what_is_drawn(declaring: Change) -> None:
     """The seed moves the lottery's interval and nothing that draws nothing."""
-    lottery, plain = EVERY[12], EVERY[9]
+    lottery, plain = BY_NAME["randomisation"], BY_NAME["g_computation"]
     assert one(declaring(lottery, seed=1)) != one(declaring(lottery, seed=2))
     assert one(declaring(plain, seed=1)) == one(declaring(plain, seed=2))
 
@@ -170,7 +173,7 @@ def test_nobody_rated(declaring: Change, analysis: str) -> None:
 
 def test_all_missing_at_one_day(declaring: Change) -> None:
     """One day without ratings is named; the model does not run on the other two in silence."""
-    declared = declaring(EVERY[2])
+    declared = declaring(BY_NAME["repeated_outcomes"])
     facts = dict(declared.follow_up.facts)
     facts[180] = facts[180].assign(window_score=np.nan, last_score=np.nan)
     blank = dataclasses.replace(declared, follow_up=dataclasses.replace(declared.follow_up, facts=facts))
@@ -180,12 +183,18 @@ def test_all_missing_at_one_day(declaring: Change) -> None:
 def test_one_day_only(declaring: Change, flagship: OccasionStudy) -> None:
     """A model of repeated ratings needs two days."""
     outcome = flagship.model_dump(mode="python")["outcome"] | {"windows": ({"day": 90, "half_width": 21},)}
-    assert refused(declaring(EVERY[2], outcome=outcome))
+    assert refused(declaring(BY_NAME["repeated_outcomes"], outcome=outcome))
 
 
 def test_one_rating_for_everyone_has_no_standard_error(declaring: Change) -> None:
     """A score that does not vary leaves no variation for a standard error: refused, not printed as certain."""
-    same = with_facts(declaring(EVERY[2]), window_score=3.0, last_score=3.0, ended_after_days=np.nan, end_reason=None)
+    same = with_facts(
+        declaring(BY_NAME["repeated_outcomes"]),
+        window_score=3.0,
+        last_score=3.0,
+        ended_after_days=np.nan,
+        end_reason=None,
+    )
     assert refused(same)
 
 
@@ -210,32 +219,58 @@ def test_an_estimand_that_asks_another_question(declaring: Change) -> None:
         assert "E" in refused(declaring(declared))
 
 
-def holm_of(*p_values: float | None) -> list[float | None]:
-    """Holm's p-values of one family of subscales; None is a member that could not be evaluated."""
+def holm_of(flagship: OccasionStudy, *p_values: float | None) -> list[float | None]:
+    """Holm's p-values of the family of subscales; None is a member that could not be evaluated."""
+    outcome = flagship.model_dump(mode="python")["outcome"] | {"subscales": ("a", "b", "c")[: len(p_values)]}
+    plain = flagship.model_dump(mode="python") | {"outcome": outcome, "multiplicity": {"holm": ("subscales",)}}
+    study = STUDY.validate_python(plain)
+    assert isinstance(study, OccasionStudy)
     lines = tuple(
         dataclasses.replace(
-            line_of(student(f"s{k}", 1.0, 1.0, 9), label=f"s{k}", scale="points", counts=(60, 60)), p_value=p
+            line_of(student("", 1.0, 1.0, 9), label=subscale_label(name), scale="points", counts=(60, 60)), p_value=p
         )
-        for k, p in enumerate(p_values)
+        for name, p in zip("abc", p_values, strict=False)
         if p is not None
     )
-    lost = tuple(f"s{k}: refused" for k, p in enumerate(p_values) if p is None)
-    found = Finding(analysis="subscales", title="t", method="m", lines=lines, not_evaluated=lost)
-    study: Any = type("S", (), {})()
-    study.multiplicity = type("M", (), {"holm": ("subscales",)})()
-    study.estimator = type("E", (), {"level": 0.95})()
+    found = Finding(analysis="subscales", title="t", method="m", lines=lines, not_evaluated=("whatever is said",))
     return [line.p_adjusted for line in in_family((found,), study)[0].lines]
 
 
-def test_the_family_by_hand() -> None:
+def test_the_family_by_hand(flagship: OccasionStudy) -> None:
     """3 x .01, then 2 x .02, then .04, never falling; one that could not be evaluated still counts."""
-    assert holm_of(0.01, 0.04, 0.02) == pytest.approx([0.03, 0.04, 0.04])
-    assert holm_of(0.01, None, 0.02) == pytest.approx([0.03, 0.04])
+    assert holm_of(flagship, 0.01, 0.04, 0.02) == pytest.approx([0.03, 0.04, 0.04])
+    assert holm_of(flagship, 0.01, None, 0.02) == pytest.approx([0.03, 0.04])
+
+
+def test_one_subscale_without_variation_takes_nobody_with_it(declaring: Change) -> None:
+    """The others keep their numbers, and the family its size."""
+    both = ({"holm": ("subscales",)}, BY_NAME["subscales"])
+    asked = declaring(both[1], multiplicity=both[0])
+    whole = one(asked)
+    facts = dict(asked.follow_up.facts)
+    facts[90] = facts[90].assign(subscale_goal=1.0)  # as low as an ending
+    flat = one(dataclasses.replace(asked, follow_up=dataclasses.replace(asked.follow_up, facts=facts)))
+    assert len(whole.lines) == 3
+    assert [line.label for line in flat.lines] == [subscale_label("bond"), subscale_label("task")]
+    assert len(flat.not_evaluated) == 1
+
+
+def test_records_that_end_too_early_are_no_staying(declaring: Change) -> None:
+    """Where a record ends before the day, who is not followed is not counted as staying: refused, by the day."""
+    asked = declaring(BY_NAME["other_days"])
+    followed = np.full(len(asked.design.members), 400.0)
+    followed[0] = 100.0
+    short = dataclasses.replace(asked, follow_up=dataclasses.replace(asked.follow_up, followed_days=followed))
+    found = one(short)
+    assert {line.label for line in found.lines} == {"trust at day 30, an ending counted", "ended by day 30"}
+    assert found.not_evaluated[0].startswith("day 180: some records end before day 180")
 
 
 def test_outside_the_family_nothing_is_tested(declaring: Change) -> None:
     """Without a declared family no line keeps a p-value."""
-    lines: list[Line] = [line for found in findings(declaring(EVERY[0], EVERY[1])) for line in found.lines]
+    lines: list[Line] = [
+        line for found in findings(declaring(BY_NAME["other_days"], BY_NAME["subscales"])) for line in found.lines
+    ]
     assert {line.p_value for line in lines} == {None}
     assert {line.p_adjusted for line in lines} == {None}
 
