@@ -26,7 +26,7 @@ def other_days(opened: Opened, _: OtherDays) -> Finding:
     return Finding(
         analysis="other_days",
         title="The same question at other days",
-        method="As the primary analysis, at each of the outcome's other days.",
+        method="As the primary analysis, at each of the outcome's other days, among those whose record goes on so long.",
         lines=tuple(line for lines, _ in found for line in lines),
         not_evaluated=tuple(words for _, missing in found for words in missing),
     )
@@ -36,8 +36,7 @@ def _at(opened: Opened, window: Window) -> tuple[list[Line], list[str]]:
     """The lines of one day, and what of it could not be told."""
     outcomes = opened.outcomes(opened.primary, window)
     try:
-        opened.refuse_short_records(window)
-        sample = opened.sample(outcomes.excluded)
+        sample = opened.sample(outcomes.excluded | opened.followed_too_briefly(window))
         by, clusters = sample.primary
         found = composite_of(sample, outcomes, opened.study, clusters)
     except EstimationError as refusal:
@@ -230,7 +229,6 @@ def set_differences(opened: Opened, _: SetDifferences) -> Finding:
     return Finding(
         analysis="set_differences",
         title="Differences within matched sets",
-        method="Mean over matched sets of the treated less their comparisons, adjusted by regression on the differences "
-        "of covariates.",
+        method="Mean over matched sets of the treated less their comparisons, adjusted by differences of covariates.",
         lines=lines,
     )

@@ -80,15 +80,15 @@ class Opened:
         last = self.follow_up.facts[self.window.day]["last_score"].to_numpy(dtype=np.float64)
         return np.where(np.isnan(last), outcomes.score, last)
 
-    def refuse_short_records(self, window: Window) -> None:
-        """Refuse a window for which some record ends too early: whoever is not followed would count as staying."""
+    def followed_too_briefly(self, window: Window) -> BoolArray:
+        """(n,) rows whose record ends before the window does: not followed, they would count as staying.
+
+        A record ends on a day set before anything happened, so leaving them out leaves nobody out for what they did.
+        """
         days = self.follow_up.followed_days
-        if days is not None and (days < window.day).any():
-            raise EstimationError(
-                "estimation.short_record",
-                f"some records end before day {window.day}, and who is not followed would count as staying",
-                fix="raise followed_up among the eligibility rules to the last day that is asked for",
-            )
+        if days is None:
+            return np.zeros(len(self.design.members), dtype=np.bool_)
+        return np.asarray(days < window.day + window.half_width, dtype=np.bool_)
 
     @property
     def windows(self) -> tuple[Window, ...]:

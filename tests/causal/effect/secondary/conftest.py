@@ -124,7 +124,7 @@ def opened_of(cohort: Cohort, study: OccasionStudy) -> Opened:
         follow_up=OpenedFacts(
             facts={day: of_members(frame) for day, frame in everyone.items()},
             course=of_members(everyone[180]),
-            followed_days=np.full(len(design.members), 180.0),
+            followed_days=np.full(len(design.members), 365.0),
             everyone=everyone[90],
         ),
         score_range=(1, 5),
