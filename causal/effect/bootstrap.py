@@ -203,7 +203,8 @@ def _refuse_failures(failures: Counter[str], runs: int) -> None:
         code, _ = failures.most_common(1)[0]
         raise EstimationError(
             "estimation.bootstrap_failures",
-            f"{failed} of {runs} resamples gave no value, most often because of {code}: what is left is no fair sample",
+            f"more than {MOST_FAILURES:.0%} of the resamples gave no value, most often because of {code}: what is left "
+            "is no fair sample",
             fix="cluster the standard error instead, or adjust for fewer covariates",
         )
 

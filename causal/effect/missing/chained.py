@@ -289,7 +289,7 @@ def _require(observed: int, features: int, donors: int, name: str) -> None:
     if observed < needed:
         raise EstimationError(
             "estimation.too_few_donors",
-            f"column '{name}' has {observed} observed values in one group; its imputation model needs {needed}",
+            f"column '{name}' has fewer observed values in one group than the {needed} its imputation model needs",
             fix="name fewer predictors, or impute the arms together",
         )
 

@@ -186,7 +186,7 @@ def _refuse_unusable(rated: BoolArray, going: BoolArray, arm: BoolArray, x: Floa
     if (rated & ~going).any():
         raise EstimationError(
             "estimation.inconsistent_scores",
-            f"{int((rated & ~going).sum())} ratings were given after the relationship ended",
+            "some ratings were given after the relationship ended",
             fix="classify the intercurrent events before estimating",
         )
     for who, rows in (("treated", arm), ("comparison", ~arm)):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.errors import EstimationError
+
 FloatArray = NDArray[np.float64]
 
 PRIOR_SD = 2.5  # of a logistic slope per standard deviation of its column
@@ -41,6 +43,11 @@ def draw_linear(
     ridge
         Times the diagonal of `gram`, added to it, so that nearly repeated columns share a coefficient.
 
+    Raises
+    ------
+    EstimationError
+        ``estimation.no_variation``: `gram` is singular in spite of the ridge, as with a column of zeros.
+
     Notes
     -----
     ``sigma^2 = RSS/chi2(n - k)``, ``beta = estimate + sigma (X'X)^(-1/2) z``: Rubin (1987), 5.3; van Buuren (2018),
@@ -50,7 +57,14 @@ def draw_linear(
     diagonal = np.arange(k)
     stable = gram.copy()
     stable[:, diagonal, diagonal] *= 1 + ridge
-    root = np.linalg.cholesky(stable)
+    try:
+        root = np.linalg.cholesky(stable)
+    except np.linalg.LinAlgError as singular:
+        raise EstimationError(
+            "estimation.no_variation",
+            "the predictors of an imputation model do not vary, or determine one another",
+            fix="name fewer predictors",
+        ) from singular
     estimate = np.asarray(np.linalg.solve(stable, cross[..., None])[..., 0], dtype=np.float64)
     fitted = np.einsum("mk,mkl,ml->m", estimate, gram, estimate)
     rest = np.maximum(square - 2 * np.einsum("mk,mk->m", estimate, cross) + fitted, 0.0)

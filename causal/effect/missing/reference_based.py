@@ -25,6 +25,7 @@ BoolArray = NDArray[np.bool_]
 Assumption = Literal["MAR", "J2R", "CIR", "CR"]
 
 RIDGE = 1e-9  # of the diagonal; rounding only, aliased columns are dropped before
+ROUNDING = 1e-6  # standard deviation of the noise, of all ratings', that is no noise
 INFORMATION_ANCHORED = (
     "Rubin's variance under a reference-based assumption is information-anchored: it does not shrink as more values "
     "are copied from the reference arm, and is larger than the variance over repeated samples"
@@ -139,7 +140,8 @@ def normal_draws(
     ------
     EstimationError
         ``estimation.not_finite``, ``estimation.inconsistent_scores`` (a rating, or a cell to impute, after an undefined
-        one), ``estimation.nothing_observed`` (an arm without any rating at a visit), ``estimation.too_few_ratings``,
+        one), ``estimation.nothing_observed`` (an arm without any rating at a visit), ``estimation.no_variation`` (all
+        ratings of an arm at a visit equal, or determined by what came before), ``estimation.too_few_ratings``,
         ``estimation.too_few_imputations``.
 
     Notes
@@ -156,7 +158,7 @@ def normal_draws(
         raise EstimationError("estimation.too_few_imputations", f"multiple imputation needs 2 sets, got {imputations}")
     rated, allowed = np.isfinite(y), np.asarray(may_impute, dtype=np.bool_)
     undefined = ~rated & ~allowed
-    _refuse_unusable(rated, undefined, arm, x)
+    _refuse_unusable(y, rated, undefined, arm, x)
     design, aliased = _design(x, arm, labels)
     centre, scale = float(y[rated].mean()), float(y[rated].std()) or 1.0
     z = np.where(rated, (y - centre) / scale, 0.0)
@@ -297,7 +299,7 @@ def _posterior(y: FloatArray, last: IntArray, design: FloatArray, who: str, rng:
         if used < q + t + 2:
             raise EstimationError(
                 "estimation.too_few_ratings",
-                f"{used} ratings of the {who} arm reach visit {t + 1}; its normal model needs {q + t + 2}",
+                f"fewer ratings of the {who} arm reach visit {t + 1} than the {q + t + 2} its normal model needs",
                 fix="name fewer covariates or fewer visits",
             )
         x = np.concatenate([np.broadcast_to(design[rows], (m, used, q)), y[:, rows, :t]], axis=2)
@@ -305,8 +307,11 @@ def _posterior(y: FloatArray, last: IntArray, design: FloatArray, who: str, rng:
         square = (target**2).sum(axis=(1, 2))
         found = draw_linear(np.matmul(across, x), np.matmul(across, target)[..., 0], square, used, rng, ridge=RIDGE)
         slopes[:, t], earlier[:, t, :t], sd[:, t] = found.drawn[:, :q], found.drawn[:, q:], found.sigma
-    if not (sd > 0).all():
-        raise EstimationError("estimation.no_variation", f"the ratings of the {who} arm determine one another")
+        if not (found.sigma > ROUNDING).all():
+            raise EstimationError(
+                "estimation.no_variation",
+                f"the ratings of the {who} arm at visit {t + 1} follow exactly from covariates and earlier ratings",
+            )
     return ArmModel(slopes=slopes, earlier=earlier, sd=sd)
 
 
@@ -340,8 +345,8 @@ def _design(x: FloatArray, arm: BoolArray, names: Sequence[str]) -> tuple[FloatA
     return design[:, kept], tuple(name for name, stays in zip(names, kept[1:], strict=True) if not stays)
 
 
-def _refuse_unusable(rated: BoolArray, undefined: BoolArray, arm: BoolArray, x: FloatArray) -> None:
-    """Refuse missing covariates, values after undefined ones, and an arm unrated at a visit."""
+def _refuse_unusable(y: FloatArray, rated: BoolArray, undefined: BoolArray, arm: BoolArray, x: FloatArray) -> None:
+    """Refuse missing covariates, values after undefined ones, and an arm unrated, or rated all alike, at a visit."""
     if not np.isfinite(x).all():
         raise EstimationError("estimation.not_finite", "a covariate of the normal model is missing")
     if (np.logical_or.accumulate(undefined, axis=1) & ~undefined).any():
@@ -357,4 +362,11 @@ def _refuse_unusable(rated: BoolArray, undefined: BoolArray, arm: BoolArray, x: 
                 "estimation.nothing_observed",
                 f"no rating of the {who} arm is observed at visit {bare[0] + 1}",
                 fix="leave the visit out, or widen its window",
+            )
+        alike = [t for t in range(y.shape[1]) if np.ptp(y[rows & rated[:, t], t]) == 0]
+        if alike:
+            raise EstimationError(
+                "estimation.no_variation",
+                f"the ratings of the {who} arm at visit {alike[0] + 1} do not vary: they have no normal model",
+                fix="report the available cases",
             )

@@ -37,11 +37,12 @@ class DropoutRows:
     primary
         Visit of the outcome, from 0.
     outcome
-        (n,) rated or decided, NaN where missing or outside the estimand.
-    decided, rated, gap
-        (n,) how the outcome is known, or that it is missing and may be imputed.
+        (n,) rated or decided, NaN where missing or undefined.
+    decided, rated, gap, undefined
+        (n,) how the outcome is known, that it is missing and may be imputed, or that there is none: then others of the
+        arm carry the row's weight (`stand_in`).
     arm, weights
-        (n,) arm, and weights of the design: 0 for rows outside the estimand.
+        (n,) arm, and weights of the design.
     """
 
     scores: FloatArray
@@ -56,6 +57,7 @@ class DropoutRows:
     decided: BoolArray
     rated: BoolArray
     gap: BoolArray
+    undefined: BoolArray
     arm: BoolArray
     weights: FloatArray
 
@@ -87,7 +89,7 @@ def dropout_rows(
     if (decided & rated).any():
         raise EstimationError(
             "estimation.inconsistent_scores",
-            f"{int((decided & rated).sum())} rows have a rating although their outcome is decided without one",
+            "some rows have a rating although their outcome is decided without one",
             fix="classify the intercurrent events before estimating",
         )
     allowed = np.asarray(may_impute, dtype=np.bool_).copy()
@@ -118,20 +120,54 @@ def dropout_rows(
         decided=decided,
         rated=rated,
         gap=gap,
+        undefined=~(decided | rated | gap),
         arm=arm,
-        weights=np.where(decided | rated | gap, w, 0.0),
+        weights=w,
     )
+
+
+def stand_in(rows: DropoutRows, factor: FloatArray) -> FloatArray:
+    """Factors (n,), 0 for decided rows, scaled so that in each arm ``sum w factor = sum w`` over the undecided (Hajek).
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.no_scores``: an arm has undecided rows, and the factor of all of them is 0.
+    """
+    scaled = np.where(rows.decided, 0.0, factor)
+    for arm in (rows.arm, ~rows.arm):
+        needed, standing = rows.weights[arm & ~rows.decided].sum(), (rows.weights * scaled)[arm & ~rows.decided].sum()
+        if needed > 0 and not standing > 0:
+            raise EstimationError(
+                "estimation.no_scores", "relationships of one arm continue and no rating of theirs can be used"
+            )
+        scaled[arm] *= needed / standing if needed > 0 else 0.0
+    return scaled
+
+
+def composite(rows: DropoutRows, outcome: FloatArray, standing: FloatArray) -> FloatArray:
+    """Outcomes (n,) to analyse with the design's weights, in which ratings stand in for others: the headline's rule.
+
+    Decided rows keep their outcome; others have ``m + rho (S - m)``, m halfway between the arms' means of their ratings
+    weighted by ``w rho``, as `causal.effect.outcome_decomposition.composite_effect`. `outcome` (n,) may be NaN where
+    `standing` (n,), rho, is 0. Linear in the outcome.
+    """
+    score = np.where(standing > 0, outcome, 0.0)
+    totals = [(arm & ~rows.decided) * rows.weights for arm in (rows.arm, ~rows.arm)]
+    means = [float((w * standing) @ score / w.sum()) for w in totals if w.sum() > 0]
+    middle = float(np.mean(means)) if means else 0.0
+    return np.where(rows.decided, outcome, standing * score + (1 - standing) * middle)
 
 
 def response_weights(
     rows: DropoutRows, *, monotone: bool, truncate: tuple[float, float] | None
 ) -> tuple[FloatArray, tuple[str, ...]]:
-    """Weights (n,) under which the rated stand for all continuing rows of their arm, and what to know of them.
+    """Inverse probability of response (n,), stabilised, 0 where there is no rating, and what to know of it.
 
     Raises
     ------
     EstimationError
-        ``estimation.no_scores``, and those of `dropout_weights`.
+        Those of `dropout_weights`.
     """
     until = rows.primary + 1
     scores = rows.scores[:, :until]
@@ -144,19 +180,8 @@ def response_weights(
         adjusted=False,
         truncate=truncate,
     )
-    standing = np.where(rows.rated, rows.weights * found.weight[rows.unit, rows.primary], 0.0)
-    for arm in (rows.arm, ~rows.arm):
-        continuing = rows.weights[arm & (rows.rated | rows.gap)].sum()
-        total = standing[arm].sum()
-        if continuing > 0 and not total > 0:
-            raise EstimationError(
-                "estimation.no_scores", "relationships of one arm continue and no rating of theirs can be used"
-            )
-        standing[arm] *= continuing / total if continuing > 0 else 0.0
-    weights = np.where(rows.decided, rows.weights, standing)
-    truncated = ", after truncation" if found.beyond else ""
-    notes = (f"{found.method}; largest weight {found.largest:.2f}{truncated}", *found.notes)
-    return weights, notes
+    factor = np.where(rows.rated, found.weight[rows.unit, rows.primary], 0.0)
+    return factor, (found.method, *found.notes)
 
 
 def imputed_outcomes(
@@ -168,7 +193,21 @@ def imputed_outcomes(
     iterations: int,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, Imputed]:
-    """Outcomes (M, n) with the missing imputed by chained equations; NaN outside the estimand."""
+    """Outcomes (M, n) with the missing imputed by chained equations; NaN where undefined.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.no_variation`` (outcomes of an arm are missing and all its ratings equal), and those of `impute`.
+    """
+    for who, arm in (("treated", rows.arm), ("comparison", ~rows.arm)):
+        seen = rows.outcome[arm & rows.rated]
+        if (rows.gap & arm).any() and seen.size and np.ptp(seen) == 0:
+            raise EstimationError(
+                "estimation.no_variation",
+                f"the ratings of the {who} arm do not vary: nothing says how the missing ones would have",
+                fix="report the available cases",
+            )
     table = np.column_stack([rows.scores, rows.covariates, rows.others])
     visits = rows.scores.shape[1]
     binary = [bool(np.isin(column[np.isfinite(column)], (0.0, 1.0)).all()) for column in rows.covariates.T]

@@ -14,10 +14,12 @@ from causal.effect.missing.reference_based import INFORMATION_ANCHORED, Assumpti
 from causal.effect.missing.rows import (
     DropoutRows,
     completed,
+    composite,
     dropout_rows,
     imputed_outcomes,
     normal_model,
     response_weights,
+    stand_in,
 )
 from causal.effect.missing.rubin import Pooled
 from causal.effect.missing.tipping import GRID, TippingGrid, outside, tipping
@@ -28,7 +30,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Analyse = Callable[[FloatArray, FloatArray], Contrast]
-"""Effect from an outcome (n,) and weights (n,); rows of weight 0 may hold NaN and must not be looked at."""
+"""Effect from an outcome (n,) and the design's weights (n,)."""
 
 Work = Callable[[], tuple[Contrast | Pooled, float | None, tuple[str, ...]]]
 """Gives an effect, the share of imputed outcomes outside the scale, and what to know of it; or refuses."""
@@ -95,8 +97,8 @@ class DropoutStory:
         Of the multiple imputation, or why there is none.
     missing1, missing0, rated1, rated0, decided1, decided0
         Outcomes missing, rated, and decided without a rating.
-    excluded
-        Rows without outcome that may not be imputed either: outside this estimand.
+    undefined
+        Rows without outcome that may not be imputed either: the undecided others of their arm carry their weight.
     """
 
     rows: tuple[StoryRow, ...]
@@ -107,7 +109,7 @@ class DropoutStory:
     rated0: int
     decided1: int
     decided0: int
-    excluded: int
+    undefined: int
 
     def row(self, name: str) -> StoryRow:
         """The row of that name."""
@@ -152,15 +154,15 @@ def dropout_story(
         elsewhere.
     may_impute
         (n, T) whether a missing rating could have been given. Rows neither rated, decided nor imputable at `primary`
-        are outside the estimand and have weight 0 throughout.
+        are undefined: leave out beforehand what is outside the estimand, as the dead.
     treated
         (n,) arm.
     covariates, names
         (n, p) values known before time zero, the baseline score among them. Missing ones are imputed by chained
         equations; the response and the normal models take the mean and an indicator.
     analyse
-        Effect from an outcome (n,) and weights (n,), such as `weighted_ancova` with CR2. Linear in the outcome, or
-        there is no tipping grid.
+        Effect from an outcome (n,) and weights (n,), such as `weighted_ancova` with CR2: linear in the outcome. It is
+        always given the design's weights.
     weights
         (n,) of the design; None for all 1.
     clusters
@@ -188,12 +190,16 @@ def dropout_story(
     ------
     EstimationError
         ``estimation.inconsistent_scores`` (a decided row with a rating at the primary visit, or rows of one unit that
-        differ). What one way of handling refuses is told in its row.
+        differ), ``estimation.no_variation`` (all outcomes that are known are equal). What one way of handling refuses
+        is told in its row.
 
     Notes
     -----
-    Response weights are scaled within each arm so that the rated stand for all continuing relationships (Hajek);
-    decided rows keep their weight. The degrees of freedom of complete data are the mean over the imputed sets.
+    One rule in every row, that of `causal.effect.outcome_decomposition.composite_effect` with the share rated by arm:
+    within each arm the outcomes in use (rated; rated by response weight; rated and imputed) are scaled to stand for all
+    rows that are not decided, those with an undefined outcome among them (Hajek); decided rows stand for themselves
+    alone. So available cases take the missing to be like the rated of their arm, and endings count as often as they
+    happened. The degrees of freedom of complete data are the mean over the imputed sets.
     """
     rows = dropout_rows(
         scores,
@@ -207,10 +213,11 @@ def dropout_story(
         clusters=clusters,
         units=units,
     )
+    _require_variation(rows)
     by_chains, by_model = rng.spawn(2)
 
     def one_set(outcome: FloatArray) -> Result:
-        found = analyse(outcome, rows.weights)
+        found = _standing(rows, outcome, (rows.rated | rows.gap).astype(np.float64), analyse)
         return found.value, found.std_error, found.df
 
     def pooled(outcomes: FloatArray) -> Work:
@@ -218,9 +225,10 @@ def dropout_story(
         return lambda: (within(outcomes, one_set, label=label, level=level), beyond, ())
 
     def shifted(outcomes: FloatArray) -> TippingGrid:
-        return tipping(
+        imputed = rows.gap & (rows.weights > 0)
+        grid = tipping(
             outcomes,
-            rows.gap & (rows.weights > 0),
+            imputed,
             rows.arm,
             one_set,
             label=label,
@@ -229,6 +237,8 @@ def dropout_story(
             scale=scale,
             level=level,
         )
+        one, zero = (np.unique(rows.unit[imputed & arm]).size for arm in (rows.arm, ~rows.arm))
+        return replace(grid, n_treated=one, n_comparison=zero)  # an occasion used twice has one imputed value
 
     def chains() -> tuple[FloatArray, Imputed]:
         return imputed_outcomes(
@@ -242,7 +252,7 @@ def dropout_story(
 
     imputation, grid = _imputation(rows, chains, pooled, shifted)
     told = (
-        _told(AVAILABLE, "the missing are like the rated", lambda: (_available(rows, analyse), None, ())),
+        _told(AVAILABLE, "the missing are like the rated of their arm", lambda: (_available(rows, analyse), None, ())),
         *_response_weighted(rows, analyse, monotone=monotone),
         imputation,
         *_by_normal_model(rows, lambda: normal_model(rows, imputations=imputations, rng=by_model), pooled),
@@ -261,7 +271,7 @@ def dropout_story(
         rated0=rated0,
         decided1=decided1,
         decided0=decided0,
-        excluded=int((~(rows.gap | rows.rated | rows.decided)).sum()),
+        undefined=int((rows.undefined & kept).sum()),
     )
 
 
@@ -294,9 +304,25 @@ def _require_gaps(rows: DropoutRows) -> None:
         raise EstimationError("estimation.nothing_missing", "no outcome is missing: the available cases are all cases")
 
 
+def _require_variation(rows: DropoutRows) -> None:
+    """Refuse outcomes that are all equal: no handling of the missing could say how sure it is."""
+    known = rows.outcome[(rows.rated | rows.decided) & (rows.weights > 0)]
+    if known.size and np.ptp(known) == 0:
+        raise EstimationError(
+            "estimation.no_variation",
+            "all outcomes that are known are equal: nothing says how the missing ones would have varied",
+            fix="describe, do not estimate",
+        )
+
+
+def _standing(rows: DropoutRows, outcome: FloatArray, factor: FloatArray, analyse: Analyse) -> Contrast:
+    """Effect when the outcomes with a factor (n,) above 0 stand for every undecided row of their arm."""
+    return analyse(composite(rows, outcome, stand_in(rows, factor)), rows.weights)
+
+
 def _available(rows: DropoutRows, analyse: Analyse) -> Contrast:
-    """Rated and decided rows as they are."""
-    return analyse(rows.outcome, np.where(rows.gap, 0.0, rows.weights))
+    """The rated stand for the undecided of their arm."""
+    return _standing(rows, rows.outcome, rows.rated.astype(np.float64), analyse)
 
 
 def _response_weighted(rows: DropoutRows, analyse: Analyse, *, monotone: bool) -> tuple[StoryRow, StoryRow]:
@@ -304,8 +330,8 @@ def _response_weighted(rows: DropoutRows, analyse: Analyse, *, monotone: bool) -
 
     def work(truncate: tuple[float, float] | None) -> tuple[Contrast, None, tuple[str, ...]]:
         _require_gaps(rows)
-        weights, notes = response_weights(rows, monotone=monotone, truncate=truncate)
-        return analyse(rows.outcome, weights), None, notes
+        factor, notes = response_weights(rows, monotone=monotone, truncate=truncate)
+        return _standing(rows, rows.outcome, factor, analyse), None, notes
 
     assumption = "given arm, covariates and earlier ratings, the missing are like the rated"
     return (

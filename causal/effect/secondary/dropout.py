@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causal.effect.cluster_robust import beyond_rounding
 from causal.effect.contrast import Contrast, student
@@ -14,16 +13,25 @@ from causal.effect.missing.story import DropoutStory as Story
 from causal.effect.missing.story import NotEvaluated, StoryRow
 from causal.effect.missing.story import dropout_story as story_of
 from causal.effect.missing.tipping import TippingGrid
-from causal.effect.sample import Sample
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.errors import EstimationError
 from causal.protocol.outcome import Composite
 from causal.protocol.secondary import DropoutStory
 
+CARRIED = (
+    "Occasions whose relationship was completed or transferred without any rating count, under every handling, through "
+    "the others of their group that the patient did not end, as in the main analysis."
+)
+
 
 def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
-    """The primary composite under every assumption about missing ratings, and how far they would have to differ."""
+    """The primary composite under every assumption about missing ratings, and how far they would have to differ.
+
+    A missed visit is a gap: later ratings count, as in the headline. Within each arm the weight of occasions without a
+    rating that could be missing (`Outcomes.undefined`, not ended by the patient) is carried by the others that the
+    patient did not end, in every row, as in the headline.
+    """
     events = opened.primary.intercurrent_events
     if not isinstance(events.patient_ended, Composite):
         raise EstimationError("estimation.strategy", "only the composite strategy has a dropout story")
@@ -58,9 +66,10 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         analyse=analyse,
         weights=sample.weights,
         clusters=sample.clusters,
-        units=unit_of_occasion(opened, sample),
+        units=sample.occasions,
         level=opened.study.estimator.level,
         scale=opened.score_range,
+        monotone=False,
         imputations=declared.imputations,
         deltas_treated=shifts,
         deltas_comparison=shifts,
@@ -75,7 +84,7 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
     if isinstance(story.tipping, NotEvaluated):
         missing.append(f"{story.tipping.name}: {story.tipping.reason}")
     else:
-        lines += [replace(line, clustered_by=by) for line in tipped(story.tipping, shifts, counts_of(sample))]
+        lines += [replace(line, clustered_by=by) for line in tipped(story.tipping, shifts)]
     return Finding(
         analysis="dropout_story",
         title="Had the missing ratings been different",
@@ -86,7 +95,8 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),
-        notes=(*notes_of(story), *tipping_note(story.tipping)),
+        notes=(CARRIED, *notes_of(story)),
+        readings=tipping_reading(story.tipping),
     )
 
 
@@ -101,18 +111,17 @@ def grid(declared: DropoutStory) -> tuple[float, ...]:
     return tuple(round(k * declared.delta_step, 10) for k in range(-below, above + 1))
 
 
-def unit_of_occasion(opened: Opened, sample: Sample) -> NDArray[np.int64]:
-    """Codes (n_kept,) of occasions: one that stands in several sets is imputed once."""
-    return opened.design.members.loc[sample.kept, "ta_id"].factorize()[0].astype(np.int64)
-
-
 def label_of(row: StoryRow) -> str:
     """A handling with what it takes for true."""
     return f"{row.name}: {row.assumption}"
 
 
-def tipped(grid: TippingGrid, shifts: tuple[float, ...], counts: tuple[int, int]) -> list[Line]:
-    """The corners and arms of the grid of shifts."""
+def tipped(grid: TippingGrid, shifts: tuple[float, ...]) -> list[Line]:
+    """The corners and arms of the grid of shifts.
+
+    Behind each are the imputed occasions of each arm, not all that are compared: what a shift does to the difference
+    tells the share that is imputed, so where those are few it may not be shown.
+    """
     lowest, highest = shifts[0], shifts[-1]
     at = [(lowest, 0.0), (0.0, lowest), (lowest, lowest), (highest, 0.0), (0.0, highest), (lowest, highest)]
     return [
@@ -120,7 +129,7 @@ def tipped(grid: TippingGrid, shifts: tuple[float, ...], counts: tuple[int, int]
             grid.at(one, other).contrast,
             label=f"those who did not answer shifted by {_shift(one)} (first choice) and {_shift(other)} (second)",
             scale="points",
-            counts=counts,
+            counts=(grid.n_treated, grid.n_comparison),
         )
         for one, other in dict.fromkeys(at)
     ]
@@ -130,7 +139,7 @@ def _shift(delta: float) -> str:
     return f"{delta:+g}" if delta else "0"
 
 
-def tipping_note(tipping: TippingGrid | NotEvaluated) -> tuple[str, ...]:
+def tipping_reading(tipping: TippingGrid | NotEvaluated) -> tuple[str, ...]:
     """How far the unanswered of the first group would have to differ for the reading to change."""
     if isinstance(tipping, NotEvaluated):
         return ()

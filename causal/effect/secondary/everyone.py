@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.groups import build_groups, work_out
+from causal.design.propensity.columns import moments
+from causal.design.propensity.cross_fit import cluster_folds
 from causal.effect.contrast import Contrast
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.doubly_robust.tmle import tmle
-from causal.effect.matched_estimates import weighted_ancova
 from causal.effect.missing.chained import Imputed, clinician_means, impute
 from causal.effect.missing.within import Result, within
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.outcomes import apply_estimand
 from causal.effect.sample import CLUSTER_COLUMNS, sample_of
+from causal.effect.secondary.dropout import CARRIED
 from causal.effect.secondary.finding import Finding, Line, line_of
-from causal.effect.secondary.opened import BoolArray, FloatArray, Opened
+from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
 from causal.errors import EstimationError
 from causal.protocol.outcome import Composite
 from causal.protocol.secondary import DoublyRobust, ImputationWithin
@@ -28,6 +30,9 @@ from causal.records import Cohort, Outcomes, codes
 
 IntArray = NDArray[np.int64]
 POPULATIONS = ("ATT", "ATC", "ATE")
+TOO_RARE = (
+    "So rare in one of the groups that the models of some folds could not learn from it, and left out of both models:"
+)
 MADE_AGAIN = (
     "The approved design is untouched: this one is made again with outcomes among the predictors, to see what the "
     "declared fills of missing covariates did."
@@ -64,14 +69,23 @@ def everyone_of(opened: Opened) -> Everyone:
 
 
 def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
-    """Both headline differences among the eligible occasions in which either decision was open."""
+    """Both headline differences among the eligible occasions in which either decision was open.
+
+    A covariate so rare that it tells the arms apart in the rows a model is learned from, but not in all of them, is
+    left out of both models and named; one that tells them apart in all rows is a refusal.
+    """
     estimand = opened.design.estimand
     if estimand not in POPULATIONS:
         raise EstimationError("estimation.population", f"a doubly robust estimate is not defined for {estimand} here")
     every = everyone_of(opened)
     worked = work_out(every.cohort, opened.study)
     rows = worked.supported & ~every.outcomes.excluded
-    treated, clusters, covariates = every.treated[rows], every.clusters[rows], worked.matrix.values[rows]
+    treated, clusters = every.treated[rows], every.clusters[rows]
+    rare = separating_in_folds(worked.matrix.values[rows], treated, clusters, declared.folds)
+    covariates = worked.matrix.values[rows][:, ~rare]
+    names = tuple(name for name, gone in zip(worked.matrix.names, rare, strict=True) if not gone)
+    left_out = [name for name, gone in zip(worked.matrix.names, rare, strict=True) if gone]
+    by_response = opened.study.missing.outcome == "inverse_probability_of_response"
     ended, score = every.outcomes.ended[rows], every.outcomes.score[rows]
     composite = composite_effect(
         treated,
@@ -79,7 +93,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         score,
         ~np.isnan(score),
         clusters=clusters,
-        response_covariates=covariates,
+        response_covariates=covariates if by_response else None,
         floor=every.floor,
         level=opened.study.estimator.level,
     )
@@ -96,7 +110,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
             missing.append(f"{label}: ratings are missing, and targeted likelihood needs every outcome in its range")
             continue
         try:
-            effect = _robust(opened, declared, outcome, treated, covariates, worked.matrix.names, clusters, bounds)
+            effect = _robust(opened, declared, outcome, treated, covariates, names, clusters, bounds)
         except EstimationError as refusal:
             missing.append(f"{label}: {refusal.message}")
             continue
@@ -120,7 +134,26 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),
+        notes=(f"{TOO_RARE} {', '.join(left_out)}.",) if left_out else (),
     )
+
+
+def separating_in_folds(covariates: FloatArray, treated: BoolArray, clusters: IntArray, folds: int) -> BoolArray:
+    """Columns (p,) each of which tells the arms apart in the rows (n, p) outside some fold, but not in all rows.
+
+    The folds are those of `causal.effect.doubly_robust.aipw`.
+
+    >>> rare, arm = np.array([[1.0], [0.0], [0.0], [0.0], [0.0], [1.0]]), np.arange(6) < 3
+    >>> separating_in_folds(rare, arm, np.arange(6), 2).tolist()  # without the first row no treated one is left
+    [True]
+    """
+    fold = cluster_folds(treated.size, folds, clusters)
+    inside = np.zeros(covariates.shape[1], dtype=np.bool_)
+    for held_out in range(folds):
+        seen = fold != held_out
+        found = moments(np.ascontiguousarray(covariates[seen]), treated[seen])
+        inside |= found.apart & found.varies
+    return inside & ~moments(np.ascontiguousarray(covariates), treated).apart
 
 
 def _robust(
@@ -159,16 +192,24 @@ def _robust(
 
 
 def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
-    """Covariates and ratings imputed together, groups made alike anew in each imputed set, effects pooled."""
+    """Covariates and ratings imputed together, groups made alike anew in each imputed set, effects pooled.
+
+    Occasions without a rating that could be missing (`Outcomes.undefined`, not ended by the patient) keep their place
+    in their set; within each arm the others that the patient did not end carry their weight, as in the headline. Counts
+    are of the occasions compared, the fewest over the imputed sets.
+    """
     every = everyone_of(opened)
     names = [*opened.study.confounders.tier1, *opened.study.confounders.tier2]
     imputed = _imputed(opened, every, names, declared.imputations)
+    compared: list[tuple[int, int]] = []
 
     def analyse(table: FloatArray) -> Result:
-        return _one_set(opened, every, names, table)
+        result, counts = _one_set(opened, every, names, table)
+        compared.append(counts)
+        return result
 
     pooled = within(imputed.sets, analyse, label="difference", level=opened.study.estimator.level)
-    counts = int(every.treated.sum()), int((~every.treated).sum())
+    counts = min(one for one, _ in compared), min(zero for _, zero in compared)
     label = f"trust at day {opened.window.day}, an ending counted"
     return Finding(
         analysis="imputation_within",
@@ -179,7 +220,7 @@ def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
             "in each, pooled by Rubin's rules with Barnard and Rubin's degrees of freedom."
         ),
         lines=(line_of(pooled.contrast, label=label, scale="points", counts=counts),),
-        notes=(MADE_AGAIN,),
+        notes=(MADE_AGAIN, CARRIED),
     )
 
 
@@ -210,21 +251,25 @@ def _imputed(opened: Opened, every: Everyone, names: list[str], imputations: int
     return replace(found, sets=sets)
 
 
-def _one_set(opened: Opened, every: Everyone, names: list[str], table: FloatArray) -> Result:
-    """Design and primary difference in one imputed set."""
+def _one_set(opened: Opened, every: Everyone, names: list[str], table: FloatArray) -> tuple[Result, tuple[int, int]]:
+    """Design and primary difference in one imputed set, and the occasions compared by arm."""
     occasions = every.cohort.occasions.assign(**{name: table[:, k] for k, name in enumerate(names)})
     groups = build_groups(replace(every.cohort, occasions=occasions), opened.study)
     place = pd.Series(np.arange(len(occasions)), index=occasions["ta_id"]).loc[groups.members["ta_id"]].to_numpy()
     outcomes = every.outcomes
-    value = np.where(outcomes.ended, every.floor, table[:, -1])[place]
-    sample = sample_of(groups, outcomes.excluded[place] | np.isnan(value), opened.study)
-    found = weighted_ancova(
-        value[sample.kept],
+    sample = sample_of(groups, outcomes.excluded[place], opened.study)
+    rows = place[sample.kept]
+    score = table[rows, -1]
+    found = composite_effect(
         sample.treated,
-        sample.covariates,
-        sample.weights,
-        sample.primary[1],
+        outcomes.ended[rows],
+        score,
+        ~np.isnan(score),
+        clusters=sample.primary[1],
+        weights=sample.weights,
+        covariates=sample.covariates,
         names=sample.names,
+        floor=every.floor,
         level=opened.study.estimator.level,
-    )
-    return found.value, found.std_error, found.df
+    ).composite
+    return (found.value, found.std_error, found.df), counts_of(sample)

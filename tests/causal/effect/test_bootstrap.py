@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -117,10 +118,11 @@ def test_failures_are_counted(error: Exception | float) -> None:
 
 
 def test_many_failures_are_refused() -> None:
-    """More than 5% of draws without a value leave no fair sample; the reason names the code."""
+    """More than 5% of draws without a value leave no fair sample; the reason names the code and no count."""
     y = np.random.default_rng(8).normal(size=30)
-    with pytest.raises(EstimationError, match=r"bootstrap_failures.*design\.no_match"):
+    with pytest.raises(EstimationError, match=r"bootstrap_failures.*design\.no_match") as refusal:
         run(failing(y, 0.2, DesignError("design.no_match", "nobody")), np.arange(30))
+    assert re.findall(r"\d+", refusal.value.message) == ["5"]  # the limit: the run without each cluster counts them
 
 
 def test_faults_pass_through() -> None:

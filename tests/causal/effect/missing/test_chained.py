@@ -308,3 +308,12 @@ def test_coverage_of_a_mean() -> None:
         errors.append(found.value - 1)
     assert abs(np.mean(errors)) < 2 * np.std(errors) / 1000**0.5
     assert 0.936 < np.mean(hits) < 0.964
+
+
+def test_too_few_donors_tells_no_count() -> None:
+    """The refusal says how many values the model needs, never how many there are."""
+    table = np.column_stack([np.arange(9.0), np.where(np.arange(9) < 4, np.arange(9.0), np.nan)])
+    with pytest.raises(EstimationError, match="fewer observed values in one group than the 5") as refusal:
+        impute(table, kinds=["norm", "pmm"], may_impute=np.ones((9, 2), bool), rng=np.random.default_rng(0))
+    assert refusal.value.code == "estimation.too_few_donors"
+    assert "4" not in refusal.value.message

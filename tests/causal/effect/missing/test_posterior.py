@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from causal.effect.missing.posterior import draw_linear, draw_logistic
+from causal.errors import EstimationError
 
 DRAWS = 20_000
 
@@ -64,3 +65,11 @@ def test_logistic_draws_under_separation() -> None:
     found = draw_logistic(np.broadcast_to(np.column_stack([np.ones(60), z]), (200, 60, 2)), (z > 0).astype(float), rng)
     assert np.isfinite(found).all()
     assert np.median(found[:, 1]) > 2
+
+
+def test_a_column_of_zeros_is_refused() -> None:
+    """A predictor that is zero throughout has no coefficient; the refusal is the project's, not the library's."""
+    gram, cross = np.diag([10.0, 0.0])[None], np.zeros((1, 2))
+    with pytest.raises(EstimationError) as refusal:
+        draw_linear(gram, cross, np.ones(1), 10, np.random.default_rng(0), ridge=1e-9)
+    assert refusal.value.code == "estimation.no_variation"

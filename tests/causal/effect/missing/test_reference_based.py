@@ -298,3 +298,37 @@ def test_refusals() -> None:
     assert code(full, x=np.where(np.arange(60)[:, None] == 0, np.nan, baseline)) == "estimation.not_finite"
     assert code(full, m=1) == "estimation.too_few_imputations"
     assert code(np.repeat(full[:, :1], 3, axis=1)) == "estimation.no_variation"
+
+
+def test_too_few_ratings_tells_no_count() -> None:
+    """The refusal says how many ratings the model needs, never how many there are."""
+    rng = np.random.default_rng(3)
+    scores, arm = rng.normal(3.5, 0.5, (40, 2)), np.arange(40) < 20
+    scores[:18, 1] = np.nan
+    with pytest.raises(EstimationError, match="fewer ratings of the treated arm reach visit 2 than the 5") as refusal:
+        normal_draws(
+            scores, treated=arm, may_impute=np.ones((40, 2), bool), covariates=rng.normal(size=(40, 1)), rng=rng
+        )
+    assert refusal.value.code == "estimation.too_few_ratings"
+
+
+@pytest.mark.parametrize("visit", [0, 1])
+def test_ratings_all_alike_have_no_normal_model(visit: int) -> None:
+    """An arm whose ratings at a visit are all equal is refused by name, with no warning on the way."""
+    rng = np.random.default_rng(4)
+    scores, arm = rng.normal(3.5, 0.5, (80, 2)), np.arange(80) < 40
+    scores[:40, visit] = 4.3
+    scores[:5, 1] = np.nan
+    with pytest.raises(EstimationError, match=f"treated arm at visit {visit + 1} do not vary") as refusal:
+        normal_draws(scores, treated=arm, may_impute=np.ones((80, 2), bool), rng=rng)
+    assert refusal.value.code == "estimation.no_variation"
+
+
+def test_ratings_that_follow_from_earlier_ones() -> None:
+    """A visit that repeats the one before leaves no noise to draw: refused, though rounding leaves a little."""
+    rng = np.random.default_rng(5)
+    scores, arm = np.repeat(rng.normal(3.5, 0.5, (80, 1)), 2, axis=1), np.arange(80) < 40
+    scores[:5, 1] = np.nan
+    with pytest.raises(EstimationError, match="follow exactly") as refusal:
+        normal_draws(scores, treated=arm, may_impute=np.ones((80, 2), bool), rng=rng)
+    assert refusal.value.code == "estimation.no_variation"

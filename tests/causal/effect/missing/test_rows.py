@@ -8,11 +8,14 @@ import pytest
 from causal.effect.missing.rows import (
     DropoutRows,
     completed,
+    composite,
     dropout_rows,
     imputed_outcomes,
     normal_model,
     response_weights,
+    stand_in,
 )
+from causal.effect.outcome_decomposition import composite_effect
 from causal.errors import EstimationError
 
 
@@ -43,27 +46,56 @@ def rows(seed: int = 1, n: int = 400, **changed: object) -> DropoutRows:
 
 
 def test_every_row_is_one_thing() -> None:
-    """A row is rated, decided, missing or outside; only the last has no weight."""
+    """A row is rated, decided, missing or undefined; every one keeps the design's weight."""
     found = rows()
-    kinds = np.column_stack([found.rated, found.decided, found.gap]).sum(axis=1)
-    assert kinds.max() == 1
-    assert (kinds == 0).sum() == 3
-    assert ((kinds == 0) == (found.weights == 0)).all()
+    kinds = np.column_stack([found.rated, found.decided, found.gap, found.undefined]).sum(axis=1)
+    assert (kinds == 1).all()
+    assert found.undefined.sum() == 3
+    assert (found.weights > 0).all()
     assert (found.outcome[found.decided] == 1).all()
-    assert np.isnan(found.outcome[found.gap | (kinds == 0)]).all()
+    assert np.isnan(found.outcome[found.gap | found.undefined]).all()
     assert not found.allowed[found.decided, 1].any()
 
 
 @pytest.mark.parametrize("truncate", [None, (0.01, 0.99)])
 def test_the_rated_stand_for_the_continuing(truncate: tuple[float, float] | None) -> None:
-    """In each arm the rated weigh what its continuing rows weigh, the decided what they did, the missing nothing."""
+    """In each arm the rated stand for all that are not decided, the undefined among them, and nobody else does."""
     found = rows()
-    weights, notes = response_weights(found, monotone=True, truncate=truncate)
+    factor, notes = response_weights(found, monotone=True, truncate=truncate)
+    standing = stand_in(found, factor)
     for arm in (found.arm, ~found.arm):
-        assert weights[arm & found.rated].sum() == pytest.approx(found.weights[arm & (found.rated | found.gap)].sum())
-    assert (weights[found.decided] == found.weights[found.decided]).all()
-    assert (weights[~(found.rated | found.decided)] == 0).all()
-    assert "largest weight" in notes[0]
+        carried = (found.weights * standing)[arm].sum()
+        assert carried == pytest.approx(found.weights[arm & ~found.decided].sum())
+        rated = arm & found.rated
+        np.testing.assert_allclose(standing[rated] / factor[rated], (standing[rated] / factor[rated])[0])
+    assert (standing[~found.rated] == 0).all()
+    assert not any("largest" in note for note in notes)  # one person's
+
+
+def test_the_composite_is_that_of_the_headline() -> None:
+    """Decided rows keep their value; the pseudo-outcome is `composite_effect`'s, row by row, share rated by arm."""
+    found = rows()
+    direct = composite_effect(
+        found.arm,
+        found.decided,
+        np.where(found.decided, np.nan, found.outcome),
+        found.rated,
+        clusters=np.arange(400) % 20,
+        weights=found.weights,
+    )
+    outcome = composite(found, found.outcome, stand_in(found, found.rated.astype(float)))
+    np.testing.assert_allclose(outcome, direct.pseudo_outcome, rtol=1e-12)
+
+
+def test_constant_ratings_are_not_imputed() -> None:
+    """Where an arm's ratings are all equal nothing says how its missing ones would have varied."""
+    found = rows()
+    found.outcome[found.arm & found.rated] = 4.3
+    with pytest.raises(EstimationError, match="treated arm do not vary") as refusal:
+        imputed_outcomes(
+            found, score_kind="pmm", by_arm=True, imputations=3, iterations=2, rng=np.random.default_rng(1)
+        )
+    assert refusal.value.code == "estimation.no_variation"
 
 
 def test_only_the_missing_are_imputed() -> None:
@@ -124,6 +156,7 @@ def test_refusals() -> None:
         clusters=None,
         units=None,
     )
+    factor, _ = response_weights(late, monotone=True, truncate=None)
     with pytest.raises(EstimationError) as refusal:
-        response_weights(late, monotone=True, truncate=None)
+        stand_in(late, factor)
     assert refusal.value.code == "estimation.no_scores"

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from causal.effect.contrast import Contrast, student
-from causal.effect.matched_estimates import weighted_ancova
-from causal.effect.missing.story import DropoutStory, NotEvaluated, dropout_story
+from causal.effect.matched_estimates import LinearEffect, weighted_ancova
+from causal.effect.missing.rows import dropout_rows
+from causal.effect.missing.story import DropoutStory, NotEvaluated, _available, dropout_story
+from causal.effect.outcome_decomposition import composite_effect
 from causal.errors import EstimationError
 
 FLOOR = 1.0
@@ -16,7 +18,9 @@ FLOOR = 1.0
 class Trial:
     """Matched rows with three visits: some relationships end, some ratings of continuing ones are missing."""
 
-    def __init__(self, seed: int, n: int = 300, *, slope: float = 1.5, ends: float = 0.15) -> None:
+    def __init__(
+        self, seed: int, n: int = 300, *, slope: float = 1.5, steeper: float = 0.0, ends: float = 0.15
+    ) -> None:
         rng = np.random.default_rng(seed)
         self.n, self.rng = n, np.random.default_rng(seed + 1)
         self.arm = np.arange(n) % 3 == 0
@@ -34,7 +38,7 @@ class Trial:
         self.continuing = np.arange(3) < end[:, None]
         self.scores = np.where(self.continuing, self.full, np.nan)
         for t in (1, 2):
-            lost = rng.random(n) > 1 / (1 + np.exp(-1.2 - slope * (self.full[:, t - 1] - 3.3)))
+            lost = rng.random(n) > 1 / (1 + np.exp(-1.2 - (slope + steeper * self.arm) * (self.full[:, t - 1] - 3.3)))
             self.scores[lost | (np.isnan(self.scores[:, t - 1])), t] = np.nan
         self.fixed = np.where(self.continuing[:, 2], np.nan, FLOOR)
         self.truth = np.where(self.continuing[:, 2], self.full[:, 2], FLOOR)
@@ -91,7 +95,7 @@ def test_all_rows_side_by_side() -> None:
     assert (story.missing1, story.missing0) == ((gap & trial.arm).sum(), (gap & ~trial.arm).sum())
     assert story.rated1 + story.rated0 == np.isfinite(trial.scores[:, 2]).sum()
     assert story.decided1 + story.decided0 == np.isfinite(trial.fixed).sum()
-    assert story.excluded == 0
+    assert story.undefined == 0
     imputation = story.row("multiple imputation")
     assert imputation.outside_scale == 0
     assert imputation.pooled is not None
@@ -104,12 +108,121 @@ def test_all_rows_side_by_side() -> None:
 
 
 def test_available_cases_are_the_analysis_of_them() -> None:
-    """The first row is the analysis itself with the missing left out and the decided kept."""
+    """The first row is the headline's composite with the share rated by arm: value, error, degrees of freedom."""
     trial = Trial(2)
-    seen = np.isfinite(trial.scores[:, 2]) | np.isfinite(trial.fixed)
-    outcome = np.where(np.isfinite(trial.fixed), trial.fixed, trial.scores[:, 2])
-    direct = trial.analyse(outcome, np.where(seen, trial.weights, 0.0))
-    assert trial.story().row("available cases").result == direct
+    found = trial.story().row("available cases").result
+    assert isinstance(found, Contrast)
+    direct = headline(trial)
+    assert [found.value, found.std_error, found.df] == pytest.approx([direct.value, direct.std_error, direct.df], 1e-10)
+
+
+def headline(trial: Trial, scores: np.ndarray | None = None) -> LinearEffect:
+    """`composite_effect` on the primary visit's scores (this trial's unless given), the share rated by arm."""
+    score = (trial.scores if scores is None else scores)[:, 2]
+    return composite_effect(
+        trial.arm,
+        np.isfinite(trial.fixed),
+        score,
+        np.isfinite(score),
+        clusters=trial.clusters,
+        weights=trial.weights,
+        covariates=trial.x[:, :1],
+        floor=FLOOR,
+    ).composite
+
+
+def test_endings_count_as_often_as_they_happened() -> None:
+    """40% and 10% ended, ratings about 4, half of those who stay unrated at random: no bias over 200 studies.
+
+    The truth, -0.9, is by arithmetic: (0.4 + 0.6 * 4) - (0.1 + 0.9 * 4). Leaving the unrated out and keeping every
+    ended row, as if the missing were like all that are known, gives -1.17 instead. The Monte Carlo error is below .01.
+    """
+    off = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        arm = np.arange(400) % 2 == 0
+        ended = rng.random(400) < np.where(arm, 0.4, 0.1)
+        unrated = ~ended & (rng.random(400) < 0.5)
+        score = np.where(ended | unrated, np.nan, rng.normal(4, 0.3, 400))
+        clusters = np.arange(400) // 2 % 40
+
+        def analyse(
+            outcome: np.ndarray, w: np.ndarray, arm: np.ndarray = arm, clusters: np.ndarray = clusters
+        ) -> Contrast:
+            found = weighted_ancova(outcome, arm, np.empty((400, 0)), w, clusters)
+            return student("difference", found.value, found.std_error, found.df)
+
+        rows = dropout_rows(
+            score[:, None],
+            primary=0,
+            fixed=np.where(ended, FLOOR, np.nan),
+            may_impute=~ended[:, None],
+            treated=arm,
+            covariates=np.empty((400, 0)),
+            names=[],
+            weights=None,
+            clusters=None,
+            units=None,
+        )
+        found = _available(rows, analyse).value
+        direct = composite_effect(arm, ended, score, np.isfinite(score), clusters=clusters, floor=FLOOR)
+        assert found == pytest.approx(direct.composite.value, rel=1e-12)
+        off.append(found + 0.9)
+    assert np.std(off) / np.sqrt(200) < 0.01
+    assert abs(np.mean(off)) < 0.02
+
+
+def test_an_undefined_row_is_carried_by_its_arm() -> None:
+    """Nothing missing but one treated row that can have no rating: the available cases are the headline."""
+    trial = Trial(16)
+    scores = np.where(trial.continuing, trial.full, np.nan)
+    one = np.flatnonzero(trial.arm & trial.continuing[:, 2])[0]
+    may = trial.continuing.copy()
+    scores[one, 2], may[one, 2] = np.nan, False
+    story = trial.story(scores=scores, may_impute=may)
+    assert story.undefined == 1
+    found = story.row("available cases").result
+    assert isinstance(found, Contrast)
+    direct = headline(trial, scores)
+    assert [found.value, found.std_error] == pytest.approx([direct.value, direct.std_error], rel=1e-10)
+    assert isinstance(story.row("multiple imputation").result, NotEvaluated)
+
+
+@pytest.mark.parametrize("equal", ["everyone", "treated", "comparison"])
+@pytest.mark.parametrize("rating", [5.0, 4.3])
+@pytest.mark.parametrize("monotone", [True, False])
+def test_ratings_that_do_not_vary(equal: str, rating: float, monotone: bool) -> None:
+    """Ratings all equal, or those of one arm: neither imputed nor modelled, and said so; endings still count."""
+    trial = Trial(1)
+    rows = {"everyone": np.ones(trial.n, dtype=bool), "treated": trial.arm, "comparison": ~trial.arm}[equal]
+    scores = np.where(rows[:, None] & np.isfinite(trial.scores), rating, trial.scores)
+    story = trial.story(scores=scores, monotone=monotone)
+    assert isinstance(story.row("available cases").result, Contrast)
+    for row in story.rows[3:]:
+        assert isinstance(row.result, NotEvaluated), row.name
+        assert row.result.code == "estimation.no_variation"
+    assert isinstance(story.tipping, NotEvaluated)
+
+
+def test_outcomes_that_do_not_vary() -> None:
+    """All known outcomes equal, nothing ended: there is no story."""
+    trial = Trial(1, ends=0.0)
+    with pytest.raises(EstimationError) as refusal:
+        trial.story(scores=np.where(np.isfinite(trial.scores), 5.0, np.nan))
+    assert refusal.value.code == "estimation.no_variation"
+
+
+def test_the_grid_counts_whom_it_shifts() -> None:
+    """The tipping grid's counts are the occasions imputed in each arm; one used twice counts once."""
+    trial = Trial(7, n=150)
+    gap = np.isnan(trial.scores[:, 2]) & trial.continuing[:, 2]
+    expected = (gap & trial.arm).sum(), (gap & ~trial.arm).sum()
+    twice = np.r_[np.arange(150), np.arange(150)]
+    for name in ("arm", "x", "clusters", "weights", "continuing", "scores", "fixed"):
+        setattr(trial, name, getattr(trial, name)[twice])
+    grid = trial.story(units=twice, deltas_treated=(0.0,), deltas_comparison=(0.0,)).tipping
+    assert not isinstance(grid, NotEvaluated)
+    assert (grid.n_treated, grid.n_comparison) == expected
 
 
 def test_decided_outcomes_are_never_touched() -> None:
@@ -125,8 +238,9 @@ def test_decided_outcomes_are_never_touched() -> None:
     decided, rated = np.isfinite(trial.fixed), np.isfinite(trial.scores[:, 2])
     for outcome, weights in seen:
         assert (outcome[decided] == FLOOR).all()
+        np.testing.assert_array_equal(weights, trial.weights)
+    for outcome, _ in seen[-80:]:  # imputed by the normal model
         np.testing.assert_array_equal(outcome[rated], trial.scores[rated, 2])
-        np.testing.assert_array_equal(weights[decided], trial.weights[decided])
     assert len(seen) == 1 + 2 + 20 + (3 * 20 + 4) + 4 * 20
 
 
@@ -189,22 +303,30 @@ def test_small_arms_can_be_imputed_together() -> None:
     assert isinstance(together, Contrast)
 
 
-def test_deaths_are_outside() -> None:
-    """A row that is neither rated, decided nor imputable has no weight anywhere and is counted."""
+def test_undefined_rows_are_carried_in_every_row() -> None:
+    """An undefined row has the same value in both arms, whatever is imputed elsewhere: the middle of the ratings."""
     trial = Trial(10)
-    dead = np.flatnonzero(trial.continuing[:, 2] & np.isnan(trial.scores[:, 2]))[:5]
+    gone = np.flatnonzero(trial.continuing[:, 2] & np.isnan(trial.scores[:, 2]))[:5]
     may = trial.continuing.copy()
-    may[dead, 2] = False
-    weights: list[float] = []
+    may[gone, 2] = False
+    seen: list[np.ndarray] = []
 
     def spying(outcome: np.ndarray, w: np.ndarray) -> Contrast:
-        weights.append(float(w[dead].sum()))
+        seen.append(outcome.copy())
+        np.testing.assert_array_equal(w, trial.weights)
         return trial.analyse(outcome, w)
 
     story = trial.story(may_impute=may, analyse=spying)
-    assert story.excluded == 5
-    assert not any(weights)
+    assert story.undefined == 5
     assert all(isinstance(row.result, Contrast) for row in story.rows)
+    undecided = ~np.isfinite(trial.fixed)
+    for outcome in seen:
+        assert np.ptp(outcome[gone]) == 0
+        means = [
+            np.average(outcome[arm & undecided], weights=trial.weights[arm & undecided])
+            for arm in (trial.arm, ~trial.arm)
+        ]
+        assert outcome[gone[0]] == pytest.approx(np.mean(means), rel=1e-9)
 
 
 def test_missing_covariates_cost_no_row() -> None:
@@ -239,11 +361,15 @@ def test_scores_by_the_normal() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "bound"), [("pmm", 0.02), ("norm", 0.012)])
 def test_the_truth_is_recovered(kind: str, bound: float) -> None:
-    """Over 100 studies of 600 available cases are off by a tenth, weights and imputations hardly (MCSE .004)."""
+    """Over 100 studies of 600 available cases are off by .05 and more, weights and imputations hardly (MCSE .004).
+
+    Who answers depends on the last rating, half as steeply among the treated: were it the same in both arms, both would
+    be off alike and the difference not at all.
+    """
     errors: dict[str, list[float]] = {name: [] for name in NAMES[:5]}
     covered = []
     for seed in range(100):
-        trial = Trial(1000 + seed, n=600)
+        trial = Trial(1000 + seed, n=600, steeper=-0.75)
         story = trial.story(imputations=10, deltas_treated=(0.0,), deltas_comparison=(0.0,), score_kind=kind)
         truth = trial.analyse(trial.truth, trial.weights).value
         for name, off in errors.items():
@@ -251,7 +377,7 @@ def test_the_truth_is_recovered(kind: str, bound: float) -> None:
         found = story.row("multiple imputation").result
         assert isinstance(found, Contrast)
         covered.append(found.lower < truth < found.upper)
-    assert abs(np.mean(errors["available cases"])) > 0.1
+    assert abs(np.mean(errors["available cases"])) > 0.05
     for name in NAMES[1:5]:
         assert np.std(errors[name]) / 10 < 0.005
         assert abs(np.mean(errors[name])) < bound, name

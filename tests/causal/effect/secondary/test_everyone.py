@@ -1,0 +1,168 @@
+"""Analyses of every eligible occasion: rare covariates named, the headline's rule, counts of the compared."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causal.design.groups import build_groups, work_out
+from causal.effect.doubly_robust.aipw import aipw
+from causal.effect.estimate import estimate_effects
+from causal.effect.outcome_decomposition import composite_effect
+from causal.effect.outcomes import apply_estimand
+from causal.effect.secondary.everyone import TOO_RARE, everyone_of, separating_in_folds
+from causal.effect.secondary.finding import Finding
+from causal.effect.secondary.opened import Opened, counts_of
+from causal.effect.secondary.run import findings
+from causal.records import Cohort
+
+ROBUST: dict[str, Any] = {"analysis": "doubly_robust"}
+WITHIN: dict[str, Any] = {"analysis": "imputation_within", "imputations": 5}
+RARE = "hospitalised_365d"
+Change = Callable[..., Opened]
+
+
+def one(opened: Opened) -> Finding:
+    """The only finding."""
+    (found,) = findings(opened)
+    return found
+
+
+def with_occasions(opened: Opened, **columns: Any) -> Opened:
+    """The study with these columns in its cohort."""
+    assert opened.cohort is not None
+    occasions = opened.cohort.occasions.assign(**columns)
+    return dataclasses.replace(opened, cohort=dataclasses.replace(opened.cohort, occasions=occasions))
+
+
+def supported(opened: Opened) -> tuple[Cohort, np.ndarray]:
+    """The cohort, and its occasions (n,) in which either decision was open."""
+    assert opened.cohort is not None
+    return opened.cohort, work_out(opened.cohort, opened.study).supported
+
+
+def in_treated(opened: Opened, cases: int) -> Opened:
+    """The study where so many treated, and forty comparisons, had been in hospital: all where support is wide."""
+    cohort, wide = supported(opened)
+    treated = cohort.occasions["treated"].to_numpy(dtype=bool)
+    place = cohort.occasions["severity"].to_numpy()
+    middle = np.argsort(np.abs(place - np.median(place)))
+    chosen = [row for row in middle if wide[row]]
+    flags = np.zeros(treated.size)
+    flags[[row for row in chosen if treated[row]][:cases]] = 1
+    flags[[row for row in chosen if not treated[row]][:40]] = 1
+    return with_occasions(opened, **{RARE: flags})
+
+
+def test_separating_in_folds_only() -> None:
+    """One treated row with a flag separates where its fold is held out; none separates everywhere, many nowhere."""
+    arm = np.arange(40) % 2 == 0
+    single, never, often = (np.zeros(40) for _ in range(3))
+    single[[0, 1, 3, 5]] = 1
+    never[[1, 3, 5]] = 1
+    often[::3] = 1
+    found = separating_in_folds(np.column_stack([single, never, often]), arm, np.arange(40), 5)
+    assert found.tolist() == [True, False, False]
+
+
+def test_a_rare_covariate_is_left_out_by_name(declaring: Change) -> None:
+    """One treated occasion with a flag: the estimate is that without the flag, and a note names it."""
+    asked = in_treated(declaring(ROBUST, missing=plan(declaring, "available_case")), 1)
+    found = one(asked)
+    assert len(found.lines) == 2
+    assert found.not_evaluated == ()
+    assert found.notes == (f"{TOO_RARE} {RARE}.",)
+    assert asked.cohort is not None
+    every, worked = everyone_of(asked), work_out(asked.cohort, asked.study)
+    rows = worked.supported & ~every.outcomes.excluded
+    kept = [k for k, name in enumerate(worked.matrix.names) if name != RARE]
+    direct = aipw(
+        every.outcomes.ended[rows].astype(float),
+        every.treated[rows],
+        worked.matrix.values[rows][:, kept],
+        names=[worked.matrix.names[k] for k in kept],
+        clusters=every.clusters[rows],
+    ).effect
+    assert found.lines[0].value == pytest.approx(direct.value, rel=1e-12)
+
+
+def test_nothing_rare_leaves_nothing_out(declaring: Change) -> None:
+    """Where every fold can learn from every covariate there is no note."""
+    assert one(declaring(ROBUST)).notes == ()
+
+
+def plan(declaring: Change, outcome: str) -> dict[str, Any]:
+    """The study's plan for missing values with another for outcomes."""
+    missing: dict[str, Any] = declaring(ROBUST).study.model_dump(mode="python")["missing"]
+    return missing | {"outcome": outcome}
+
+
+@pytest.mark.parametrize("outcome", ["available_case", "inverse_probability_of_response"])
+def test_ratings_stand_in_as_the_study_declares(declaring: Change, outcome: str) -> None:
+    """Covariates explain who answered only where the study weights by response; otherwise the share by arm."""
+    asked = declaring(ROBUST, missing=plan(declaring, outcome))
+    assert asked.cohort is not None
+    every, worked = everyone_of(asked), work_out(asked.cohort, asked.study)
+    rows = worked.supported & ~every.outcomes.excluded
+    x, score = worked.matrix.values[rows], every.outcomes.score[rows]
+    pseudo = composite_effect(
+        every.treated[rows],
+        every.outcomes.ended[rows],
+        score,
+        ~np.isnan(score),
+        clusters=every.clusters[rows],
+        response_covariates=None if outcome == "available_case" else x,
+    ).pseudo_outcome
+    direct = aipw(pseudo, every.treated[rows], x, names=worked.matrix.names, clusters=every.clusters[rows]).effect
+    assert one(asked).lines[1].value == pytest.approx(direct.value, rel=1e-12)
+
+
+def complete(opened: Opened, undefined: int) -> Opened:
+    """The study with no missing covariate or rating; so many treated relationships were completed without a rating."""
+    assert opened.cohort is not None
+    everyone = opened.follow_up.everyone
+    assert everyone is not None
+    drawn = np.random.default_rng(2).uniform(3, 4, len(everyone))
+    frame = everyone.assign(
+        window_score=np.where(np.isnan(everyone["window_score"]), drawn, everyone["window_score"]),
+        last_score=np.where(np.isnan(everyone["last_score"]), drawn, everyone["last_score"]),
+    )
+    treated = opened.cohort.occasions["treated"].to_numpy(dtype=bool)
+    rows = np.flatnonzero(treated & frame["ended_after_days"].isna())[:undefined]
+    columns = ["end_reason", "ended_after_days", "window_score", "last_score"]
+    frame.loc[rows, columns] = ["completed", 10.0, np.nan, np.nan]
+    lag = opened.cohort.occasions["alliance_lag2"]
+    filled = with_occasions(opened, alliance_lag2=lag.fillna(3.5))
+    return dataclasses.replace(filled, follow_up=dataclasses.replace(filled.follow_up, everyone=frame))
+
+
+@pytest.mark.parametrize("undefined", [0, 7])
+def test_with_nothing_missing_it_is_the_headline(declaring: Change, undefined: int) -> None:
+    """Nothing to impute: the pooled value is `estimate_effects`', with undefined occasions in their sets too."""
+    asked = complete(declaring(WITHIN, missing=plan(declaring, "available_case")), undefined)
+    assert asked.cohort is not None
+    design: Any = build_groups(asked.cohort, asked.study)
+    assert asked.follow_up.everyone is not None
+    frame = asked.follow_up.everyone.set_index("ta_id").loc[design.members["ta_id"]].reset_index()
+    outcomes = apply_estimand(frame, asked.primary, asked.window, design.members["treated"].to_numpy(dtype=bool))
+    assert outcomes.undefined[~outcomes.ended].any() == bool(undefined)
+    direct = estimate_effects(design, outcomes, asked.study).composite
+    line = one(asked).lines[0]
+    assert line.value == pytest.approx(direct.value, rel=1e-9)
+    assert line.std_error == pytest.approx(direct.intervals[0].std_error, rel=1e-9)
+    compared = dataclasses.replace(asked, design=design)
+    assert (line.n_treated, line.n_comparison) == counts_of(compared.sample(outcomes.excluded))
+
+
+def test_counts_are_of_the_compared(declaring: Change) -> None:
+    """The occasions behind the line are those matched, fewer than all that were eligible."""
+    asked = declaring(WITHIN)
+    assert asked.cohort is not None
+    line = one(asked).lines[0]
+    treated = asked.cohort.occasions["treated"].to_numpy(dtype=bool)
+    assert 20 < line.n_treated <= treated.sum()
+    assert 20 < line.n_comparison < (~treated).sum()
