@@ -16,6 +16,7 @@ from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened
 from causal.effect.secondary.run import findings
 from causal.errors import EstimationError
+from causal.measures.administration import ProspectiveRatings, administrations, prospective_ratings
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Composite, Rating, Window
 from causal.protocol.secondary import TerminationCourse, opens_everyone
@@ -128,11 +129,17 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
         last_day = pd.Timestamp(judged.extract.as_of) + pd.Timedelta(days=1)
         followed = ((last_day - members["time_zero"]).dt.total_seconds() / 86400).to_numpy(dtype=float)
         all_facts = None if cohort is None else facts(cohort.occasions, primary)
+        once = members[["ta_id", "person_id", "clinician_id", "time_zero"]].drop_duplicates("ta_id")
+        people = connection.create_table("members", once, overwrite=True)
+        ratings = administrations(tables["measures"], people, key, outcome.rater).to_pandas()
+        ended = by_day[primary.day]["ended_after_days"].to_numpy()
+        planned = prospective_ratings(members.assign(ended_after_days=ended), ratings, primary)
     return Opened(
         design=judged.design,
         study=study,
         follow_up=OpenedFacts(facts=by_day, course=course, followed_days=followed, everyone=all_facts),
         score_range=key.score_range(key.n_items),
+        planned=planned,
         cohort=cohort,
     )
 
@@ -145,6 +152,7 @@ class Answer:
     effects: Effects | None
     unanswered: str = ""
     findings: tuple[Finding, ...] = ()
+    planned: ProspectiveRatings | None = None
 
 
 def main_answer(ws: Workspace, opened: Opened) -> Answer:
@@ -154,8 +162,8 @@ def main_answer(ws: Workspace, opened: Opened) -> Answer:
         effects = estimate_effects(opened.design, outcomes, opened.study)
     except EstimationError as refusal:
         ws.say("estimate", f"NOT EVALUATED: {refusal.message}")
-        return Answer(outcomes=outcomes, effects=None, unanswered=refusal.message)
-    return Answer(outcomes=outcomes, effects=effects)
+        return Answer(outcomes=outcomes, effects=None, unanswered=refusal.message, planned=opened.planned)
+    return Answer(outcomes=outcomes, effects=effects, planned=opened.planned)
 
 
 def looks(ws: Workspace) -> int:
@@ -180,6 +188,7 @@ def release(ws: Workspace, judged: JudgedDesign, approval: Approval, answer: Ans
         truth,
         looks=looks(ws),
         unanswered=answer.unanswered,
+        planned=answer.planned,
     )
     with ws.store.publishing(folder) as staging:
         for name, content in render(dossier).items():

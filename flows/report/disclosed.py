@@ -17,12 +17,13 @@ from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnostics.balance import BalanceRow
 from causal.effect.secondary.finding import Finding
 from causal.errors import DesignError
+from causal.measures.administration import ProspectiveRatings
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Rating
 from causal.records import AttritionStep, Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
-from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_lines
+from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_line, planned_lines
 from flows.report.disclosed_results import endings_told, results_of, truth_lines
 from flows.report.dossier import (
     ApprovalLine,
@@ -115,6 +116,7 @@ def release_dossier(
     *,
     looks: int,
     unanswered: str = "",
+    planned: ProspectiveRatings | None = None,
 ) -> Dossier:
     """What may leave once outcomes were opened; `unanswered` says why there are no `effects`."""
     results = None if effects is None else results_of(judged, effects, ws.study.governance.small_cells.threshold)
@@ -130,6 +132,8 @@ def release_dossier(
     found = finding_lines(
         findings, ws.study, sizes=(judged.design.n_treated, judged.design.n_comparison), published=endings_told(effects)
     )
+    if planned is not None:
+        found = (*found, planned_line(planned, ws.study.governance.small_cells.threshold))
     return _dossier(
         ws, judged, results=results, truth=truths, approval=line, looks=looks, unanswered=unanswered, findings=found
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from causal.effect.secondary.finding import Finding, Line
+from causal.measures.administration import ProspectiveRatings
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Composite, Estimand, Strategy
 from causal.protocol.secondary import opens_everyone
 from flows.report.dossier import EstimandLine, FindingLine, FindingRow
-from validation.disclosure import disclose_count, disclose_share
+from validation.disclosure import disclose_count, disclose_percent, disclose_share
 
 LEAST_DF = 10
 """Fewer degrees of freedom than this tell too much of single occasions (the ABS's rule for model output)."""
@@ -95,7 +96,8 @@ def _finding(finding: Finding, threshold: int, level: float, sizes: Pair, told: 
     for line in finding.lines:
         if may_be_shown(line, threshold) and endings_may_be_shown(line, threshold, sizes, told):
             shown.append(line)
-            told += [line.events] if line.events is not None and line.events not in told else []
+            if line.events is not None and line.scale == "risk difference":
+                told.append(line.events)
     everything = len(shown) == len(finding.lines)
     withheld = () if everything else ("Part of it rests on too few occasions to be shown.",)
     return FindingLine(
@@ -105,6 +107,24 @@ def _finding(finding: Finding, threshold: int, level: float, sizes: Pair, told: 
         rows=tuple(_row(line, level) for line in shown),
         not_evaluated=(*finding.not_evaluated, *withheld),
         notes=(*finding.notes, *(finding.readings if everything else ())),
+    )
+
+
+def planned_line(planned: ProspectiveRatings, threshold: int) -> FindingLine:
+    """Whether the ratings that count were planned before the choice, or only asked for because of it."""
+    told, why = "", planned.sentence
+    if planned.found is not None:
+        share = disclose_share(planned.found.count, planned.found.of, threshold)
+        why = "the share tells a small count" if share is None else ""
+        percent = None if share is None else disclose_percent(share, planned.found.of)
+        told = "" if percent is None else f"About {percent}% of the ratings that count were planned before the choice."
+    return FindingLine(
+        analysis="prospective_ratings",
+        title="Were the ratings planned beforehand?",
+        method="A rating that was put on the schedule before the choice was not asked for because of it.",
+        rows=(),
+        not_evaluated=(why,) if why else (),
+        notes=(told,) if told else (),
     )
 
 
@@ -122,7 +142,8 @@ def may_be_shown(line: Line, threshold: int) -> bool:
 def endings_may_be_shown(line: Line, threshold: int, sizes: Pair, told: Iterable[Pair]) -> bool:
     """Whether the endings behind a number are not few, nor few apart from those told before, in either group.
 
-    Nobody is not few; neither the number who ended nor that of who did not may be.
+    Nobody is not few; neither the number who ended nor that of who did not may be. How far apart matters for
+    differences of shares only: no count follows from a ratio of rates or from days.
 
     >>> line = Line(label="x", scale="risk difference", value=0.1, lower=0.0, upper=0.2, level=0.95, n_treated=60,
     ...             n_comparison=60, events=(30, 20))

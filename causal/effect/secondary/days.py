@@ -26,7 +26,7 @@ def other_days(opened: Opened, _: OtherDays) -> Finding:
     return Finding(
         analysis="other_days",
         title="The same question at other days",
-        method="As the primary analysis, at each of the outcome's other days, among those whose record goes on so long.",
+        method="As the primary analysis, at each of the outcome's other days, among those on record so long.",
         lines=tuple(line for lines, _ in found for line in lines),
         not_evaluated=tuple(words for _, missing in found for words in missing),
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from causal.effect.outcomes import OpenedFacts, apply_estimand, primary_window
 from causal.effect.sample import Sample, sample_of
 from causal.errors import EstimationError
+from causal.measures.administration import ProspectiveRatings
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Estimand, Rating, Window
 from causal.records import Cohort, Design, Outcomes
@@ -22,7 +23,8 @@ BoolArray = NDArray[np.bool_]
 class Opened:
     """One study's design with what happened afterwards.
 
-    `score_range` is the lowest and highest score of the outcome; `cohort` is there only where an analysis needs every
+    `score_range` is the lowest and highest score of the outcome; `planned` says how many of the ratings that count had
+    been planned before time zero; `cohort` is there only where an analysis needs every
     eligible occasion.
     """
 
@@ -30,6 +32,7 @@ class Opened:
     study: OccasionStudy
     follow_up: OpenedFacts
     score_range: tuple[float, float]
+    planned: ProspectiveRatings | None = None
     cohort: Cohort | None = None
 
     @property
