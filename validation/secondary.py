@@ -112,7 +112,8 @@ def _population(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
     """Analyses that need a population of their own kind, or matched sets."""
     method = study.matching or study.weighting
     estimand = "ATT" if method is None else estimand_of(method)
-    if isinstance(declared, GComputation | DoublyRobust) and estimand not in ("ATT", "ATC", "ATE"):
+    own = isinstance(declared, DoublyRobust) and declared.effect_in != "design"
+    if isinstance(declared, GComputation | DoublyRobust) and not own and estimand not in ("ATT", "ATC", "ATE"):
         whom = "the treated, the untreated or everyone"
         yield f"{declared.analysis} averages over {whom}, and the design is for {estimand}"
     sets = isinstance(study.matching, AnyMatching)

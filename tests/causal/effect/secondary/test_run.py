@@ -418,3 +418,13 @@ def test_a_share_rests_on_those_it_tells_of(declaring: Change) -> None:
     for line in found.lines:
         assert line.n_treated == pytest.approx(arms[True] / 10, abs=1)
         assert line.n_comparison == pytest.approx(arms[False] / 10, abs=1)
+
+
+def test_everyones_effect_is_another_than_that_of_the_treated(declaring: Change) -> None:
+    """The population can be chosen, and is named."""
+    whose = {
+        name: one(declaring({"analysis": "doubly_robust", "effect_in": name}))
+        for name in ("design", "treated", "everyone")
+    }
+    assert whose["design"].lines == whose["treated"].lines != whose["everyone"].lines
+    assert "(ATE)" in whose["everyone"].method
