@@ -20,8 +20,8 @@ from causal.protocol.outcome import Composite
 from causal.protocol.secondary import DropoutStory
 
 CARRIED = (
-    "Occasions whose relationship was completed or transferred without any rating count, under every handling, through "
-    "the others of their group that the patient did not end, as in the main analysis."
+    "Occasions whose relationship was completed or transferred without any rating count through the others of their "
+    "group whose relationship the patient did not end, as in the main analysis."
 )
 
 

@@ -33,6 +33,7 @@ POPULATIONS = ("ATT", "ATC", "ATE")
 TOO_RARE = (
     "So rare in one of the groups that the models of some folds could not learn from it, and left out of both models:"
 )
+SAME = "Left out of both models, because these occasions do not differ in it:"
 MADE_AGAIN = (
     "The approved design is untouched: this one is made again with outcomes among the predictors, to see what the "
     "declared fills of missing covariates did."
@@ -72,19 +73,24 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     """Both headline differences among the eligible occasions in which either decision was open.
 
     A covariate so rare that it tells the arms apart in the rows a model is learned from, but not in all of them, is
-    left out of both models and named; one that tells them apart in all rows is a refusal.
+    left out of both models and named, and so is one in which the supported occasions do not differ; one that tells the
+    arms apart in all rows is a refusal.
     """
-    estimand = opened.design.estimand
+    estimand = {"design": opened.design.estimand, "treated": "ATT", "everyone": "ATE"}[declared.effect_in]
     if estimand not in POPULATIONS:
         raise EstimationError("estimation.population", f"a doubly robust estimate is not defined for {estimand} here")
     every = everyone_of(opened)
     worked = work_out(every.cohort, opened.study)
     rows = worked.supported & ~every.outcomes.excluded
     treated, clusters = every.treated[rows], every.clusters[rows]
-    rare = separating_in_folds(worked.matrix.values[rows], treated, clusters, declared.folds)
-    covariates = worked.matrix.values[rows][:, ~rare]
-    names = tuple(name for name, gone in zip(worked.matrix.names, rare, strict=True) if not gone)
-    left_out = [name for name, gone in zip(worked.matrix.names, rare, strict=True) if gone]
+    everything = worked.matrix.values[rows]
+    rare = separating_in_folds(everything, treated, clusters, declared.folds)
+    constant = np.ptp(everything, axis=0) == 0
+    covariates = everything[:, ~rare & ~constant]
+    names, too_rare, same = (
+        tuple(name for name, chosen in zip(worked.matrix.names, which, strict=True) if chosen)
+        for which in (~rare & ~constant, rare, constant)
+    )
     by_response = opened.study.missing.outcome == "inverse_probability_of_response"
     ended, score = every.outcomes.ended[rows], every.outcomes.score[rows]
     composite = composite_effect(
@@ -110,7 +116,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
             missing.append(f"{label}: ratings are missing, and targeted likelihood needs every outcome in its range")
             continue
         try:
-            effect = _robust(opened, declared, outcome, treated, covariates, names, clusters, bounds)
+            effect = _robust(opened, declared, outcome, treated, covariates, names, clusters, bounds, estimand)
         except EstimationError as refusal:
             missing.append(f"{label}: {refusal.message}")
             continue
@@ -134,7 +140,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),
-        notes=(f"{TOO_RARE} {', '.join(left_out)}.",) if left_out else (),
+        notes=tuple(f"{why} {', '.join(which)}." for why, which in ((TOO_RARE, too_rare), (SAME, same)) if which),
     )
 
 
@@ -165,8 +171,9 @@ def _robust(
     names: tuple[str, ...],
     clusters: IntArray,
     bounds: tuple[float, float],
+    estimand: str,
 ) -> Contrast:
-    estimand, level = opened.design.estimand, opened.study.estimator.level
+    level = opened.study.estimator.level
     if declared.method == "tmle":
         return tmle(
             outcome,

@@ -14,7 +14,7 @@ from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.estimate import estimate_effects
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.outcomes import apply_estimand
-from causal.effect.secondary.everyone import TOO_RARE, everyone_of, separating_in_folds
+from causal.effect.secondary.everyone import SAME, TOO_RARE, everyone_of, separating_in_folds
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened, counts_of
 from causal.effect.secondary.run import findings
@@ -88,6 +88,28 @@ def test_a_rare_covariate_is_left_out_by_name(declaring: Change) -> None:
         clusters=every.clusters[rows],
     ).effect
     assert found.lines[0].value == pytest.approx(direct.value, rel=1e-12)
+
+
+def test_a_covariate_that_separates_everywhere_is_refused(declaring: Change) -> None:
+    """No treated occasion with a flag that many others have, all of them kept: refused by name, not left out."""
+    support = declaring(ROBUST).study.model_dump(mode="python")["support"] | {"rule": "none"}
+    found = one(in_treated(declaring(ROBUST, support=support), 0))
+    assert found.lines == ()
+    assert found.not_evaluated
+    assert all(RARE in reason for reason in found.not_evaluated)
+    assert found.notes == ()
+
+
+def test_a_covariate_without_variation_is_left_out_by_name(declaring: Change) -> None:
+    """The rule of support drops who has a flag no treated one has; the others do not differ in it, and it is named."""
+    asked = in_treated(declaring(ROBUST), 0)
+    cohort, wide = supported(asked)
+    assert cohort.occasions[RARE].any()
+    assert not cohort.occasions[RARE][wide].any()
+    found = one(asked)
+    assert found.notes == (f"{SAME} {RARE}.",)
+    assert len(found.lines) == 2
+    assert found.not_evaluated == ()
 
 
 def test_nothing_rare_leaves_nothing_out(declaring: Change) -> None:
