@@ -97,10 +97,10 @@ def fitted_nuisance(
         )
     population = {"ATT": arm, "ATC": ~arm, "ATE": np.ones(arm.size, dtype=np.bool_)}[estimand]
     weight, beyond = _weights(scores.logit, arm, estimand, truncate)
-    if (share := float((beyond & population).sum() / population.sum())) > MOST_TRUNCATED:
+    if (beyond & population).sum() > MOST_TRUNCATED * population.sum():
         raise EstimationError(
             "estimation.positivity",
-            f"{share:.0%} of the population have a score within {truncate:g} of 0 or 1",
+            f"more than {MOST_TRUNCATED:.0%} of the population have a score within {truncate:g} of 0 or 1",
             fix="restrict the population to where both arms occur",
         )
     own = {"ATT": True, "ATC": False, "ATE": None}[estimand]
@@ -182,7 +182,7 @@ def _folds(arm: BoolArray, folds: int, clusters: IntArray | None) -> IntArray:
     groups = arm.size if clusters is None else np.unique(clusters).size
     if folds < 2 or groups < folds:
         raise EstimationError(
-            "estimation.folds", f"{groups} clusters cannot make {folds} folds", fix="2 folds or more, or none"
+            "estimation.folds", f"there are fewer clusters than {folds} folds", fix="2 folds or more, or none"
         )
     fold = cluster_folds(arm.size, folds, clusters)
     for one in (arm, ~arm):
