@@ -193,12 +193,7 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
 
 def set_differences(opened: Opened, _: SetDifferences) -> Finding:
     """Both headline differences as means over matched sets, by the t test of set differences."""
-    if opened.design.grouping != "matched set" or opened.design.unit_of_inference != "matched set":
-        raise EstimationError(
-            "estimation.no_sets",
-            "differences within sets need matched sets in which nobody stands twice",
-            fix="match in sets without replacement",
-        )
+    opened.require_distinct_sets()
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
     day, level = opened.window.day, opened.study.estimator.level

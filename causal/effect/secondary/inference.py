@@ -58,12 +58,7 @@ def g_computation(opened: Opened, _: GComputation) -> Finding:
 
 def randomisation(opened: Opened, declared: Randomisation) -> Finding:
     """Constant effects that lotteries within matched sets would not reject."""
-    if opened.design.grouping != "matched set" or opened.design.unit_of_inference != "matched set":
-        raise EstimationError(
-            "estimation.no_lottery",
-            "a lottery within sets needs matched sets in which nobody stands twice",
-            fix="match in sets without replacement",
-        )
+    opened.require_distinct_sets()
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
     composite = responses(opened, sample, outcomes).pseudo_outcome

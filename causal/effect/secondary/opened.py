@@ -78,6 +78,15 @@ class Opened:
         days = [self.outcomes(estimand, window).score[sample.kept] for window in self.windows]
         return np.column_stack(days)
 
+    def require_distinct_sets(self) -> None:
+        """Refuse a design without matched sets, or in which somebody stands in two."""
+        if self.design.grouping != "matched set" or self.design.unit_of_inference != "matched set":
+            raise EstimationError(
+                "estimation.no_sets",
+                "this needs matched sets in which nobody stands twice",
+                fix="match in sets without replacement",
+            )
+
     def last_score(self, outcomes: Outcomes) -> FloatArray:
         """(n,) the last rating given while the relationship lasted, for everyone who stays in the estimand."""
         last = self.follow_up.facts[self.window.day]["last_score"].to_numpy(dtype=np.float64)
