@@ -78,12 +78,21 @@ def test_a_comparison_treated_later_leaves_its_strategy(study: OccasionStudy) ->
         treated_later_after_days=[40.0, 40.0, 89.0, 91.0],
         window_score=[NAN, NAN, 3.0, 3.0],
     )
-    estimand = with_strategy(study.estimands[0], comparison_treated_later={"strategy": "hypothetical"})
+    estimand = next(e for e in study.estimands if e.id == "E2")
     found = apply_estimand(table, estimand, DAY_90, np.zeros(4, dtype=bool))
     assert found.ended.tolist() == [False, True, False, False]
     np.testing.assert_array_equal(found.score, [NAN, NAN, NAN, 3.0])
     treated = apply_estimand(table, estimand, DAY_90, np.ones(4, dtype=bool))
     assert treated.ended.tolist() == [True, True, False, False], "the treated cannot be treated later"
+
+
+@pytest.mark.parametrize("name", ["E1", "E4"])
+def test_a_course_is_not_cut_short_where_endings_count(study: OccasionStudy, name: str) -> None:
+    """Whether a comparison treated later would have ended is unknown: refused, never counted as staying."""
+    plain = next(e for e in study.estimands if e.id == name)
+    estimand = with_strategy(plain, comparison_treated_later={"strategy": "hypothetical"})
+    with pytest.raises(EstimationError, match="this estimand counts endings"):
+        apply_estimand(facts(window_score=[3.0]), estimand, DAY_90, np.zeros(1, dtype=bool))
 
 
 def test_a_hospital_stay_under_each_strategy(study: OccasionStudy) -> None:
