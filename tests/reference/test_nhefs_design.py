@@ -51,7 +51,7 @@ HELD: dict[str, Any] = {
     },
 }
 IN_TEST_PROPENSITY = {"ps_coef"}
-# Outcome models and doubly robust estimators: not built yet.
+# Held in test_standardisation.py and test_doubly_robust.py.
 IN_TEST_STANDARDISATION_OR_DOUBLY_ROBUST = {"standardization", "aipw", "aipw_pooled_outcome", "outcome_regression_qsmk"}
 
 
