@@ -118,6 +118,7 @@ def page(found: Mapping[str, Sequence[Replicate]], judged: Mapping[str, Judged])
         INTRODUCTION,
         "## What came of it\n",
         "".join(f"{line}\n" for line in _results(names, found, judged)),
+        _missed(names, judged),
         GATES,
         "".join(f"{line}\n" for line in _gates(names, found)),
         "## Hard cases, and what the reader is then told\n",
@@ -160,6 +161,19 @@ def _results(names: Sequence[str], found: Mapping[str, Sequence[Replicate]], jud
                 f"{_share(p.rejection, p.rejection_mcse)} | {_refused(found[name])} | {_verdict(demands)} |"
             )
     return lines
+
+
+def _missed(names: Sequence[str], judged: Mapping[str, Judged]) -> str:
+    """Every demand that is not met, in a sentence of its own."""
+    told = [
+        f"- {SETTINGS[name].title}, {p.estimand}: {demand.name} {demand.figure:+.4f}, demanded {demand.low:g} to "
+        f"{demand.high:g}: {'missed' if demand.missed else 'within chance'}."
+        for name in names
+        for p, demands in judged[name]
+        for demand in demands
+        if not demand.met
+    ]
+    return "\n".join(["Not met:\n", *told, ""] if told else ["Every demand is met.", ""])
 
 
 def _refused(replicates: Sequence[Replicate]) -> str:
