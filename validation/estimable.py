@@ -35,7 +35,9 @@ KNOWN_SENSITIVITY = (
 )
 """Sensitivity analyses that have a meaning here."""
 IMPLEMENTED_SENSITIVITY: frozenset[str] = frozenset()
-"""Those that this version runs."""
+"""Those that this version runs by that name."""
+PART_OF = {"tipping_point": "dropout_story", "complete_case": "dropout_story"}
+"""Those that are part of an analysis declared under `secondary`."""
 IMPLEMENTED_NEGATIVE_CONTROLS = frozenset({"pretrend"})
 """Negative controls that this version runs."""
 
@@ -189,8 +191,10 @@ def judge_planned(study: AnyStudy) -> tuple[Verdict, ...]:
                 *_controls(study.negative_controls),
             )
         case OccasionStudy():
+            declared = {analysis.analysis for analysis in study.secondary}
+            planned = tuple(name for name in study.sensitivity.planned if PART_OF.get(name) not in declared)
             return (
-                *_sensitivity(study.sensitivity.planned),
+                *_sensitivity(planned),
                 *_controls(study.negative_controls),
                 *_secondary(study),
             )
@@ -201,7 +205,9 @@ def _sensitivity(planned: tuple[str, ...]) -> Iterator[Verdict]:
         if name in IMPLEMENTED_SENSITIVITY:
             continue
         code = f"protocol.sensitivity.{name}"
-        if name in KNOWN_SENSITIVITY:
+        if name in PART_OF:
+            yield not_evaluated(code, f"planned sensitivity analysis {name}: declare {PART_OF[name]} under secondary")
+        elif name in KNOWN_SENSITIVITY:
             yield not_evaluated(code, f"planned sensitivity analysis {name}: this version does not run it yet")
         else:
             near = did_you_mean(name, KNOWN_SENSITIVITY)

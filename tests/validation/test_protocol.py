@@ -365,6 +365,16 @@ def test_what_is_planned_besides_is_said() -> None:
     assert IMPLEMENTED_SENSITIVITY.issubset(KNOWN_SENSITIVITY)
 
 
+def test_a_tipping_point_is_part_of_the_dropout_story() -> None:
+    """It is run where the story is declared; elsewhere the verdict says where to declare it."""
+    planned = {"sensitivity.planned": ["tipping_point"]}
+    codes = {v.code for v in judge_protocol(with_changes(FLAGSHIP, planned), INSTRUMENTS)}
+    assert "protocol.sensitivity.tipping_point" not in codes
+    without = with_changes(FLAGSHIP, planned | {"secondary": [], "multiplicity": None})
+    said = verdict("protocol.sensitivity.tipping_point", judge_protocol(without, INSTRUMENTS))
+    assert said.sentence.endswith("declare dropout_story under secondary")
+
+
 def test_an_instrument_without_a_key() -> None:
     """An unknown instrument fails with the keys there are; what rests on the key is not evaluated."""
     verdicts = judge_protocol(FLAGSHIP, {name: key for name, key in INSTRUMENTS.items() if name != "wai_sr"})
