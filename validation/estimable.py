@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
-from causal.effect.outcomes import ESTIMABLE_STRATEGIES, course_can_be_censored
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
 from causal.protocol.design import NegativeControls
 from causal.protocol.matching import AnyMatching
-from causal.protocol.outcome import Estimand, Rating
+from causal.protocol.outcome import ESTIMABLE_STRATEGIES, Estimand, Rating, course_can_be_censored
 from validation.verdict import Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
 

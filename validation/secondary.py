@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from causal.protocol import OccasionStudy
-from causal.protocol.matching import AnyMatching, Greedy
+from causal.protocol.matching import OF_ONE_RATIO, AnyMatching, Greedy
 from causal.protocol.outcome import Estimand, Rating
 from causal.protocol.secondary import (
     ClusterBootstrap,
@@ -119,8 +119,11 @@ def _population(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
     sets = isinstance(study.matching, AnyMatching)
     if isinstance(declared, WinOdds) and not sets:
         yield "win_odds counts wins within matched sets, and this study weights"
-    if isinstance(declared, MixedModel | SetDifferences) and not _distinct_sets(study):
-        yield f"{declared.analysis} needs matched sets in which nobody stands twice"
+    if isinstance(declared, SetDifferences) and not _distinct_sets(study):
+        yield "set_differences needs matched sets in which nobody stands twice"
+    one_ratio = isinstance(study.matching, AnyMatching) and study.matching.method in OF_ONE_RATIO
+    if isinstance(declared, MixedModel) and not (one_ratio and _distinct_sets(study)):
+        yield "mixed_model carries no weights: it needs matched sets of one ratio in which nobody stands twice"
     if isinstance(declared, ClusterBootstrap) and sets and not _distinct_sets(study) and not _reused(study):
         yield "cluster_bootstrap draws whole matched sets, which needs sets in which nobody stands twice"
     if isinstance(declared, RepeatedOutcomes) and declared.degrees_of_freedom != "cluster_robust" and _reused(study):

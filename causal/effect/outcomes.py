@@ -20,6 +20,7 @@ from causal.cohort.history import SUBSCALE, scored_ratings
 from causal.errors import EstimationError
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import (
+    ESTIMABLE_STRATEGIES,
     Composite,
     Estimand,
     Hypothetical,
@@ -28,6 +29,7 @@ from causal.protocol.outcome import (
     Rating,
     WhileInRelationship,
     Window,
+    course_can_be_censored,
 )
 from causal.records import Outcomes
 
@@ -241,23 +243,6 @@ def refuse_meaningless(events: IntercurrentEvents) -> None:
             "whether a comparison patient treated later would have ended is unknown, and this estimand counts endings",
             fix="comparison_treated_later: treatment_policy, or a patient_ended that is hypothetical",
         )
-
-
-def course_can_be_censored(events: IntercurrentEvents) -> bool:
-    """Whether a comparison's course may stop at a later treatment: not where endings themselves are the outcome."""
-    counts_endings = isinstance(events.patient_ended, Composite | PrincipalStratum)
-    return not (counts_endings and isinstance(events.comparison_treated_later, Hypothetical))
-
-
-ESTIMABLE_STRATEGIES: dict[str, tuple[str, ...]] = {
-    "patient_ended": ("composite", "hypothetical", "while_in_relationship", "principal_stratum"),
-    "planned_completion": ("while_in_relationship", "hypothetical"),
-    "transfer": ("hypothetical", "while_in_relationship"),
-    "hospitalised": ("treatment_policy", "hypothetical", "while_in_relationship"),
-    "comparison_treated_later": ("treatment_policy", "hypothetical"),
-    "death": ("separate", "while_in_relationship"),
-}
-"""Strategies carried out for each intercurrent event."""
 
 
 def _after_patient_ended(events: IntercurrentEvents, ended: Bools, score: Floats, last: Floats) -> Floats:

@@ -195,3 +195,6 @@ AnyMatching = Greedy | Optimal | Full | GeneralisedFull | FineBalance | Cardinal
 
 Matching = Annotated[AnyMatching, Field(discriminator="method")]
 """Who is compared with whom."""
+
+OF_ONE_RATIO = ("greedy", "optimal", "fine_balance", "cardinality")
+"""Methods after which every treated occasion has as many comparisons, but for those that are lacking."""

@@ -184,6 +184,23 @@ class IntercurrentEvents(Part):
     """The person dies."""
 
 
+ESTIMABLE_STRATEGIES: dict[str, tuple[str, ...]] = {
+    "patient_ended": ("composite", "hypothetical", "while_in_relationship", "principal_stratum"),
+    "planned_completion": ("while_in_relationship", "hypothetical"),
+    "transfer": ("hypothetical", "while_in_relationship"),
+    "hospitalised": ("treatment_policy", "hypothetical", "while_in_relationship"),
+    "comparison_treated_later": ("treatment_policy", "hypothetical"),
+    "death": ("separate", "while_in_relationship"),
+}
+"""Strategies carried out for each intercurrent event."""
+
+
+def course_can_be_censored(events: IntercurrentEvents) -> bool:
+    """Whether a comparison's course may stop at a later treatment: not where endings themselves are the outcome."""
+    counts_endings = isinstance(events.patient_ended, Composite | PrincipalStratum)
+    return not (counts_endings and isinstance(events.comparison_treated_later, Hypothetical))
+
+
 class Estimand(Part):
     """One question put precisely."""
 

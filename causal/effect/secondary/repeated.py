@@ -13,6 +13,7 @@ from causal.effect.sample import Sample
 from causal.effect.secondary.finding import Finding, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.errors import EstimationError
+from causal.protocol.matching import OF_ONE_RATIO
 from causal.protocol.outcome import Estimand, Hypothetical
 from causal.protocol.secondary import MarginalModel, MixedModel, RepeatedOutcomes
 
@@ -101,11 +102,12 @@ WEIGHTS_AS_PRECISION = (
 
 def mixed_model(opened: Opened, declared: MixedModel) -> Finding:
     """Random effects of occasions within clinicians, a course over time in each arm; the difference at each day."""
-    if opened.design.grouping != "matched set" or opened.design.unit_of_inference != "matched set":
+    paired = opened.study.matching is not None and opened.study.matching.method in OF_ONE_RATIO
+    if not paired or opened.design.unit_of_inference != "matched set":
         raise EstimationError(
             "estimation.weights_need_cluster_robust",
             "a model of random effects cannot carry the weights of this comparison",
-            fix="marginal_model or repeated_outcomes (cluster_robust), or matched sets without replacement",
+            fix="marginal_model or repeated_outcomes (cluster_robust), or sets of one ratio without replacement",
         )
     estimand, ratings = hypothetical(opened, declared.estimand)
     sample = ratings.sample

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from causal.effect.outcomes import ESTIMABLE_STRATEGIES, apply_estimand
+from causal.effect.outcomes import apply_estimand
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
-from causal.protocol.outcome import Estimand, Window
+from causal.protocol.outcome import ESTIMABLE_STRATEGIES, Estimand, Window
 from flows.study_file.load import load_study
 
 STUDY_FILE = Path(__file__).parents[3] / "configs" / "studies" / "duty_to_warn.yaml"
