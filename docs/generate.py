@@ -459,7 +459,8 @@ def _refusals() -> dict[str, tuple[str, str]]:
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[code, message, *_]) if name in _refusal_kinds():
                     words = _text(message, function)
-                    for each in _spelled_out(_text(code, function)):
+                    either = (code.body, code.orelse) if isinstance(code, ast.IfExp) else (code,)
+                    for each in (said for one in either for said in _spelled_out(_text(one, function))):
                         if _better(words, found.get(each, ("", ""))[0]):
                             found[each] = (words, place)
                 case _:
