@@ -81,6 +81,6 @@ def _require(found: int, folds: int) -> None:
     if found < folds:
         raise DesignError(
             "design.too_few_clusters",
-            f"{found} clusters cannot make {folds} folds",
+            f"there are fewer clusters than {folds} folds",
             fix="fewer folds",
         )

@@ -428,3 +428,20 @@ def test_everyones_effect_is_another_than_that_of_the_treated(declaring: Change)
     }
     assert whose["design"].lines == whose["treated"].lines != whose["everyone"].lines
     assert "(ATE)" in whose["everyone"].method
+
+
+def test_one_clinician(declaring: Change, opened: Opened) -> None:
+    """Nothing is clustered by one clinician: sets stand in, or the analysis says why it cannot be had."""
+    asked = declaring(*EVERY, non_inferiority_margin=0.5)
+    assert asked.cohort is not None
+    alone = dataclasses.replace(
+        asked,
+        design=dataclasses.replace(opened.design, members=opened.design.members.assign(clinician_id="c1")),
+        cohort=dataclasses.replace(asked.cohort, occasions=asked.cohort.occasions.assign(clinician_id="c1")),
+    )
+    told = {found.analysis: found for found in findings(alone)}
+    for found in told.values():
+        assert found.lines or found.not_evaluated
+        assert {line.clustered_by for line in found.lines} <= {"matched set", ""}
+    for analysis in ("mixed_model", "doubly_robust", "two_way_clustering"):
+        assert told[analysis].lines == ()
