@@ -19,6 +19,7 @@ from causal.design.compare import Grouping
 from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.overlap import OverlapBin
+from causal.design.fates import CovariateFate
 from causal.errors import DesignError
 
 Floats = NDArray[np.float64]
@@ -120,7 +121,9 @@ class ComparisonGroups:
 class Design(ComparisonGroups):
     """Who is compared with whom, built without outcomes, with everything a board may ask about it.
 
-    `lost_share` is how much of the population the effect is about is not in the comparison.
+    `lost_share` is how much of the population the effect is about is not in the comparison. `fates` says what became of
+    every declared covariate, those without a column among `covariates` too; `aliased` names columns of the propensity
+    model that others determine.
     """
 
     estimand_sentence: str
@@ -131,6 +134,7 @@ class Design(ComparisonGroups):
     propensity_method: str
     c_statistic: float
     events_per_parameter: float
+    fates: tuple[CovariateFate, ...]
     aliased: tuple[str, ...]
     separated: tuple[str, ...]
     caliper: float | None
@@ -152,7 +156,7 @@ class Design(ComparisonGroups):
         columns += ["set_id", "treated", "weight"]
         h.update(self.members[columns].to_csv(index=False, float_format="%.17g").encode())
         h.update(np.ascontiguousarray(self.covariates).tobytes())
-        h.update(repr((self.balance, self.overlap, self.caliper, self.diagnostics)).encode())
+        h.update(repr((self.balance, self.overlap, self.caliper, self.fates, self.diagnostics)).encode())
         return h.hexdigest()
 
 

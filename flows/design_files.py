@@ -14,10 +14,12 @@ from pydantic import TypeAdapter
 from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.overlap import OverlapBin
+from causal.design.fates import CovariateFate
 from causal.errors import DesignError
 from causal.records import AttritionStep, Cohort, Design
 
 DIAGNOSTICS = TypeAdapter(Diagnostics)
+FATES = TypeAdapter(tuple[CovariateFate, ...])
 FRAMES = ("members", "covariates")
 
 
@@ -43,8 +45,9 @@ def write_design(design: Design, folder: Path) -> None:
     facts = {
         field.name: getattr(design, field.name) for field in dataclasses.fields(design) if field.name not in FRAMES
     }
-    for name in ("attrition", "balance", "overlap"):
+    for name in ("attrition", "balance", "overlap", "fates"):
         facts[name] = [dataclasses.asdict(row) for row in facts[name]]
+    facts["fates"] = FATES.validate_python(facts["fates"])
     facts["diagnostics"] = DIAGNOSTICS.dump_python(design.diagnostics, mode="json")
     _write_json(folder / "design.json", {"digest": design.digest, "design": facts})
 
@@ -56,6 +59,7 @@ def read_design(folder: Path) -> Design:
     facts["attrition"] = tuple(AttritionStep(**row) for row in facts["attrition"])
     facts["balance"] = tuple(BalanceRow(**row) for row in facts["balance"])
     facts["overlap"] = tuple(OverlapBin(**row) for row in facts["overlap"])
+    facts["fates"] = FATES.validate_python(facts["fates"])
     facts["diagnostics"] = DIAGNOSTICS.validate_python(facts["diagnostics"])
     for name in ("covariate_names", "aliased", "separated"):
         facts[name] = tuple(facts[name])

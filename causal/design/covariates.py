@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES, NEAREST_LAGS
+from causal.design.fates import CovariateFate, Fate, fates_of
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 
@@ -27,53 +28,67 @@ class CovariateMatrix:
         (n, p) finite.
     names, tiers
         p names and tiers. A column ``x_missing`` is 1 where x was not recorded, and carries tier 2.
-    constant
-        Covariates left out because every occasion has the same value.
+    fates
+        What became of every declared covariate, then of the indicators: those left out of `values` too.
     """
 
     values: FloatArray
     names: tuple[str, ...]
     tiers: tuple[int, ...]
-    constant: tuple[str, ...]
+    fates: tuple[CovariateFate, ...]
 
 
 def covariate_matrix(occasions: pd.DataFrame, study: OccasionStudy) -> CovariateMatrix:
-    """Fill what was not recorded as the study declares, mark it, and drop what does not vary.
+    """Fill what was not recorded as the study declares, mark it, and tell what became of every covariate.
+
+    What does not vary, or was recorded for nobody, has no column and a fate that says so: whether a study can do
+    without it is judged where gates are (`validation.design`).
 
     Raises
     ------
     DesignError
-        A tier-1 covariate was recorded for nobody, or a missing value has no declared rule.
+        ``design.covariate_empty``: a tier-1 covariate was recorded for nobody; ``design.missing_rule``: a missing value
+        has no declared rule.
     """
     tier = dict.fromkeys(study.confounders.tier1, 1) | dict.fromkeys(study.confounders.tier2, 2)
     raw = {name: occasions[name].to_numpy(dtype=np.float64) for name in COVARIATES}
     rules = {rule.covariate: rule.fill for rule in study.missing.covariates}
+    recorded = [name for name in tier if not np.isnan(raw[name]).all()]
+    _refuse_empty([name for name in study.confounders.tier1 if name not in recorded])
     columns: dict[str, FloatArray] = {}
-    for name in tier:
+    for name in recorded:
         columns[name] = _filled(name, raw, rules)
         absent = np.isnan(raw[name])
         if absent.any():
             columns[name + MISSING_SUFFIX] = absent.astype(np.float64)
-    constant = tuple(name for name, column in columns.items() if column.size and np.ptp(column) == 0)
-    kept = [name for name in columns if name not in constant]
+    values = np.column_stack([*columns.values()]) if columns else np.empty((len(occasions), 0))
+    tiers = tuple(tier.get(name, 2) for name in columns)
+    found = {one.name: one for one in fates_of(values, tuple(columns), tiers)}
+    kept = np.array([one.fate is not Fate.CONSTANT for one in found.values()], dtype=np.bool_)
+    declared = [
+        found.get(name, CovariateFate(name=name, tier=own, fate=Fate.NEVER_RECORDED)) for name, own in tier.items()
+    ]
     return CovariateMatrix(
-        values=np.column_stack([columns[name] for name in kept]) if kept else np.empty((len(occasions), 0)),
-        names=tuple(kept),
-        tiers=tuple(tier.get(name, 2) for name in kept),
-        constant=constant,
+        values=np.ascontiguousarray(values[:, kept]),
+        names=tuple(name for name, stays in zip(columns, kept, strict=True) if stays),
+        tiers=tuple(own for own, stays in zip(tiers, kept, strict=True) if stays),
+        fates=(*declared, *(one for one in found.values() if one.name not in tier)),
     )
+
+
+def _refuse_empty(names: Sequence[str]) -> None:
+    if names:
+        raise DesignError(
+            "design.covariate_empty",
+            f"covariate '{names[0]}' is not recorded for any eligible occasion",
+            fix="take it out of the study's confounders, or deliver the table it comes from",
+        )
 
 
 def _filled(name: str, raw: Mapping[str, FloatArray], rules: Mapping[str, str]) -> FloatArray:
     values, absent = raw[name], np.isnan(raw[name])
     if not absent.any():
         return values
-    if absent.all():
-        raise DesignError(
-            "design.covariate_empty",
-            f"covariate '{name}' is not recorded for any eligible occasion",
-            fix="take it out of the study's confounders, or deliver the table it comes from",
-        )
     if name not in rules:
         raise DesignError(
             "design.missing_rule",

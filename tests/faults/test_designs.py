@@ -11,6 +11,7 @@ import pytest
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.build import build_design
+from causal.design.fates import Fate
 from causal.effect.estimate import estimate_effects
 from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
@@ -90,7 +91,9 @@ def test_a_missing_covariate_without_a_rule_is_refused(occasions: pd.DataFrame, 
 def test_a_constant_covariate_is_left_out_and_named(occasions: pd.DataFrame, study: OccasionStudy) -> None:
     """A covariate with one value cannot be balanced; it is listed among those left out."""
     occasions["psychosis"] = 0.0
-    assert "psychosis" in build_design(cohort_of(occasions), study).aliased
+    told = {one.name: one for one in build_design(cohort_of(occasions), study).fates}
+    assert (told["psychosis"].fate, told["psychosis"].tier) == (Fate.CONSTANT, 2)
+    assert {one.name for one in told.values()} >= {*study.confounders.tier1, *study.confounders.tier2}
 
 
 @pytest.mark.parametrize("value", [True, False])

@@ -10,6 +10,7 @@ import pytest
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.covariates import columns_of, covariate_matrix
+from causal.design.fates import CovariateFate, Fate
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.analysis import CovariateRule
@@ -78,7 +79,32 @@ def test_a_constant_is_left_out_and_named(flagship: OccasionStudy) -> None:
     """A covariate with one value for everybody cannot confound; it is listed, and so is a constant indicator's."""
     occasions = recorded(severity=[1.0, 2.0, 3.0], male=[1.0, 1.0, 1.0])
     found = covariate_matrix(occasions, with_confounders(flagship, ("severity",), ("male", "age")))
-    assert (found.names, found.constant) == (("severity",), ("male", "age"))
+    assert found.names == ("severity",)
+    told = [(one.name, one.tier, one.fate) for one in found.fates]
+    assert told == [("severity", 1, Fate.ADJUSTED), ("male", 2, Fate.CONSTANT), ("age", 2, Fate.CONSTANT)]
+
+
+def test_a_repeated_fact_keeps_its_column_and_names_what_determines_it(flagship: OccasionStudy) -> None:
+    """A covariate that others determine exactly is balanced like any other, and says which they are."""
+    severity, tenure = np.array([1.0, 2.0, 3.0, 5.0, 4.0]), np.array([0.0, 2.0, 1.0, 0.0, 7.0])
+    occasions = recorded(
+        severity=severity.tolist(), tenure_months=tenure.tolist(), age=(severity + 2 * tenure).tolist(),
+        visits_90d=[1.0, 0.0, 0.0, 2.0, 1.0],
+    )  # fmt: skip
+    study = with_confounders(flagship, ("severity", "tenure_months"), ("visits_90d", "age"))
+    found = covariate_matrix(occasions, study)
+    assert found.names == ("severity", "tenure_months", "visits_90d", "age")
+    assert found.fates[3] == CovariateFate(
+        name="age", tier=2, fate=Fate.COLLINEAR, determined_by=("severity", "tenure_months")
+    )
+
+
+def test_a_minor_fact_recorded_for_nobody_says_so(flagship: OccasionStudy) -> None:
+    """A tier-2 covariate without any value has no column and no indicator, and stands in the list all the same."""
+    occasions = recorded(severity=[1.0, 2.0, 3.0], phq9=[NAN, NAN, NAN])
+    found = covariate_matrix(occasions, with_confounders(flagship, ("severity",), ("phq9",)))
+    assert found.names == ("severity",)
+    assert found.fates[1] == CovariateFate(name="phq9", tier=2, fate=Fate.NEVER_RECORDED)
 
 
 def test_declared_order(flagship: OccasionStudy) -> None:

@@ -20,6 +20,7 @@ from causal.design.diagnose import Diagnostics, Eligible, diagnose
 from causal.design.diagnostics.balance import balance_table
 from causal.design.diagnostics.overlap import overlap_bins
 from causal.design.diagnostics.power import OutcomePlan
+from causal.design.fates import CovariateFate, Fate
 from causal.effect.estimate import estimate_effects
 from causal.records import AttritionStep, Design, Effects, Outcomes
 from flows.report.disclosed import design_dossier, release_dossier
@@ -117,6 +118,7 @@ def design_of(world: World) -> Design:
         propensity_method="maximum likelihood",
         c_statistic=0.7,
         events_per_parameter=12.0,
+        fates=(CovariateFate(name="hospitalised_365d", tier=2, fate=Fate.ADJUSTED),),
         aliased=(),
         separated=(),
         caliper=0.2,
@@ -142,7 +144,7 @@ def diagnostics_of(
     return diagnose(
         Eligible(
             treated=treated,
-            matrix=CovariateMatrix(values=flag[:, None], names=("hospitalised_365d",), tiers=(2,), constant=()),
+            matrix=CovariateMatrix(values=flag[:, None], names=("hospitalised_365d",), tiers=(2,), fates=()),
             labels=(("no inpatient", "inpatient"),),
             propensity=SimpleNamespace(logit=np.log(score / (1 - score))),
             supported=np.ones(treated.size, dtype=np.bool_),
