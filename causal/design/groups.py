@@ -18,6 +18,7 @@ from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
+from causal.numeric.keys import keys_of_names
 from causal.protocol import OccasionStudy
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import AnyWeighting
@@ -138,6 +139,7 @@ def _propensity(
         names=matrix.names,
         model=engine_model(declared),
         clusters=codes(occasions[cluster]),
+        key=keys_of_names(occasions["ta_id"], study.seed),
         offset=None if sampled is None else np.full(treated.size, -np.log(sampled)),
         rng=None if declared.seed is None else np.random.default_rng(declared.seed),
     )

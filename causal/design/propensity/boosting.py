@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity.cross_fit import tuning_folds
 from causal.design.propensity.logistic import maximum_likelihood
 from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.sums import Regression
+from causal.numeric.folds import tuning_folds
+from causal.numeric.keys import KeyArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -21,7 +22,13 @@ ROUNDING = 1e-12  # relative spread of raw scores that are all the same
 
 
 def boosted(
-    x: FloatArray, treated: BoolArray, model: PropensityModel, *, clusters: IntArray | None, seed: int
+    x: FloatArray,
+    treated: BoolArray,
+    model: PropensityModel,
+    *,
+    key: KeyArray,
+    clusters: IntArray | None,
+    seed: int,
 ) -> Callable[[FloatArray], FloatArray]:
     """A function from rows (m, k) to calibrated log odds (m,) of treatment, always finite.
 
@@ -31,9 +38,9 @@ def boosted(
         (n, k) covariates and (n,) arms the trees are grown on.
     model
         Trees, learning rate, leaves and calibration.
-    clusters
-        (n,) codes, kept whole by the folds; None makes every row its own cluster. Calibration is learned from rows
-        scored by trees that never saw their cluster.
+    key, clusters
+        (n,) keys of the rows, by which folds are drawn, and codes, kept whole by the folds; None makes every row its
+        own cluster. Calibration is learned from rows scored by trees that never saw their cluster.
     seed
         Of scikit-learn's generator.
 
@@ -49,7 +56,7 @@ def boosted(
     inwards by his rule, so it stays finite even if the raw scores separate the arms. Isotonic: one row with the average
     share is added at each end, so no probability is 0 or 1.
     """
-    raw, folds = np.empty(treated.size), tuning_folds(treated, clusters)
+    raw, folds = np.empty(treated.size), tuning_folds(treated, key, clusters)
     for fold in range(int(folds.max()) + 1):
         seen = folds != fold
         raw[~seen] = _grown(x[seen], treated[seen], model, seed)(x[~seen])

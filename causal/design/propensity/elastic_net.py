@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching.compiled import compiled
-from causal.design.propensity.cross_fit import tuning_folds
 from causal.design.propensity.logistic import Climb, climb, null_start
 from causal.design.propensity.separation import not_converged
 from causal.design.propensity.sums import Regression, Sums, log_odds, sums
+from causal.numeric.folds import tuning_folds
+from causal.numeric.keys import KeyArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -34,7 +35,7 @@ class ElasticNet:
 
 
 def elastic_net(
-    regression: Regression, *, l1_ratio: float, penalty: float | None, clusters: IntArray | None
+    regression: Regression, *, l1_ratio: float, penalty: float | None, key: KeyArray, clusters: IntArray | None
 ) -> ElasticNet:
     """Slopes of standardised columns under an elastic-net penalty; the intercept is free.
 
@@ -46,8 +47,9 @@ def elastic_net(
         Share a of the penalty on absolute values.
     penalty
         Strength; None chooses it by the deviance out of fold.
-    clusters
-        (n,) codes, kept whole by the folds; None makes every row its own cluster.
+    key, clusters
+        (n,) keys of the rows, by which folds are drawn, and codes, kept whole by the folds; None makes every row its
+        own cluster.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def elastic_net(
     equals the strongest penalty.
     """
     if penalty is None:
-        grid, folds = penalties(regression, l1_ratio), tuning_folds(regression.outcome > 0.5, clusters)
+        grid, folds = penalties(regression, l1_ratio), tuning_folds(regression.outcome > 0.5, key, clusters)
         penalty = float(grid[np.argmin(_deviance_out_of_fold(regression, l1_ratio, grid, folds))])
     climbed = penalised(regression, l1_ratio, penalty, null_start(regression))
     if not climbed.settled:

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from causal.design.propensity.calibration import c_statistic
 from causal.design.propensity.columns import moments, refuse_unusable
-from causal.design.propensity.cross_fit import cluster_folds, require_both_arms
 from causal.design.propensity.fitted import Method, Rows, fitted_to
 from causal.design.propensity.logistic import expit
 from causal.design.propensity.model import PropensityModel
+from causal.design.propensity.rare import one_armed_levels
 from causal.design.propensity.terms import LOGISTIC, model_columns
 from causal.errors import DesignError
+from causal.numeric.folds import drawn_folds, require_both_arms, strata_of
+from causal.numeric.keys import KeyArray, keys_of_content
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -39,9 +41,9 @@ class Propensity:
     aliased
         Columns left out because the ones before them determine them exactly.
     separated
-        Covariates that tell the arms apart, alone or, where none does alone, together. Empty under maximum likelihood
-        (which refuses them); every other model gives finite scores all the same, so this is where the reader learns of
-        it.
+        Covariates that tell the arms apart in all rows, alone or, where none does alone, together. Empty under maximum
+        likelihood (which refuses them); every other model gives finite scores all the same, so this is where the reader
+        learns of it.
     coefficients, intercept
         (k,) and scalar, on the scale of the columns as given: log odds per unit. Boosting has none: (0,) and NaN.
     covariance
@@ -61,6 +63,8 @@ class Propensity:
         Strength of the elastic net's penalty; None for other models.
     fold
         (n,) fold whose model, fitted to the other folds, scored the row; None without cross-fitting.
+    notes
+        What the models of some folds could not learn, in sentences that name covariates.
     """
 
     names: tuple[str, ...]
@@ -76,6 +80,7 @@ class Propensity:
     method: Method
     penalty: float | None
     fold: IntArray | None
+    notes: tuple[str, ...]
 
 
 def fit_propensity(
@@ -85,6 +90,8 @@ def fit_propensity(
     names: Sequence[str],
     model: PropensityModel = LOGISTIC,
     clusters: IntArray | None = None,
+    key: KeyArray | None = None,
+    fold: IntArray | None = None,
     offset: FloatArray | None = None,
     rng: np.random.Generator | None = None,
 ) -> Propensity:
@@ -102,6 +109,12 @@ def fit_propensity(
         How it is modelled; plain logistic regression unless said otherwise.
     clusters
         (n,) codes of clinics or clinicians: for cluster means, and kept whole by every fold.
+    key
+        (n,) keys of the rows (`causal.numeric.keys`), by which every fold is drawn; None takes them from the rows'
+        content, so that rows alike in arm and covariates are interchangeable.
+    fold
+        (n,) folds drawn already, from 0: each row is scored by a model of the others. None draws as many as
+        ``model.cross_fit`` asks for.
     offset
         (n,) added to the log odds: ``logit = offset + x'b``. Where comparisons were sampled with known fraction f,
         every row has the offset ``-log f``, which is positive: sampling raises the odds of treatment in the extract by
@@ -126,7 +139,9 @@ def fit_propensity(
     discrete hazards, and the product of ``1 - p`` over a person's months is the probability of remaining untreated.
     Rule of ten: Peduzzi et al. (1996), J Clin Epidemiol 49:1373-1379. An elastic net and boosting are refused below
     three events per column offered; trees need far more (van der Ploeg et al. 2014, BMC Med Res Methodol 14:137).
-    Cross-fitting: Chernozhukov et al. (2018), Econom J 21:C1-C68.
+    Cross-fitting: Chernozhukov et al. (2018), Econom J 21:C1-C68. An indicator whose rows outside a fold all lie in one
+    arm, though not so in the whole, is left out of that fold's model: it counts with the level nobody indicates. Where
+    covariates together separate the arms outside a fold only, Firth's likelihood scores that fold. Both are noted.
 
     >>> rng = np.random.default_rng(1)
     >>> severity = rng.normal(size=(400, 1))
@@ -139,7 +154,7 @@ def fit_propensity(
     ('severity', 'severity, bend 1', 'severity, bend 2')
     """
     labels = tuple(names)
-    rows = _checked(covariates, treated, labels, clusters, offset, model, rng)
+    rows = _checked(covariates, treated, labels, clusters, key, offset, model, rng)
     seed = 0 if rng is None else int(rng.integers(2**31))
     found = moments(rows.x, rows.treated)
     refuse_unusable(found, labels)
@@ -147,15 +162,16 @@ def fit_propensity(
     if model.adds_terms:
         found = moments(columns, rows.treated)
     whole = fitted_to(replace(rows, x=columns), found, column_names, model, seed)
-    separated, logit, fold = whole.separated, whole.estimates.logit, None
-    if model.cross_fit is not None:
-        fold = cluster_folds(rows.treated.size, model.cross_fit, rows.clusters)
-        logit, elsewhere = _cross_fitted(rows, fold, labels, model, seed)
-        separated = (*separated, *(name for name in elsewhere if name not in separated))
+    logit = whole.estimates.logit
+    notes: tuple[str, ...] = ()
+    if fold is None and model.cross_fit is not None:
+        fold = drawn_folds(rows.key, model.cross_fit, strata=strata_of(rows.treated), clusters=rows.clusters)
+    if fold is not None:
+        logit, notes = _cross_fitted(rows, fold, labels, model, seed)
     return Propensity(
         names=whole.names,
         aliased=whole.aliased,
-        separated=separated,
+        separated=whole.separated,
         coefficients=whole.estimates.coefficients,
         intercept=whole.estimates.intercept,
         covariance=whole.estimates.covariance,
@@ -166,6 +182,7 @@ def fit_propensity(
         method=whole.estimates.method,
         penalty=whole.estimates.penalty,
         fold=fold,
+        notes=notes,
     )
 
 
@@ -174,6 +191,7 @@ def _checked(
     treated: BoolArray,
     names: tuple[str, ...],
     clusters: IntArray | None,
+    key: KeyArray | None,
     offset: FloatArray | None,
     model: PropensityModel,
     rng: np.random.Generator | None,
@@ -187,7 +205,7 @@ def _checked(
         raise ValueError(f"covariates {x.shape} do not fit {y.size} occasions and {len(names)} names")
     if model.kind == "boosting" and rng is None:
         raise ValueError("boosted trees draw: pass rng")
-    by_row = {"clusters": clusters, "offset": offset}
+    by_row = {"clusters": clusters, "offset": offset, "key": key}
     for name, values in by_row.items():
         if values is not None and np.shape(values) != y.shape:
             raise ValueError(f"{name} {np.shape(values)} does not fit {y.size} occasions")
@@ -200,22 +218,43 @@ def _checked(
         raise DesignError("design.not_finite", "the offset holds missing or infinite values")
     if shift.size and model.kind == "boosting":
         raise DesignError("design.rule_unsupported", "boosting takes no offset", fix="use kind logistic or elastic_net")
-    return Rows(x=x, treated=y, offset=shift, clusters=None if clusters is None else np.asarray(clusters))
+    return Rows(
+        x=x,
+        treated=y,
+        offset=shift,
+        clusters=None if clusters is None else np.asarray(clusters),
+        key=keys_of_content([y], x) if key is None else key,
+    )
 
 
 def _cross_fitted(
     rows: Rows, fold: IntArray, names: tuple[str, ...], model: PropensityModel, seed: int
 ) -> tuple[FloatArray, tuple[str, ...]]:
-    """Log odds (n,) of every row by a model of the other folds, and the covariates that separate the arms in one."""
+    """Log odds (n,) of every row by a model of the other folds, and what to know of those models."""
     require_both_arms(rows.treated, fold)
     logit = np.empty(rows.treated.size)
-    separated: dict[str, None] = {}
+    pooled: dict[str, None] = {}
+    together: dict[str, None] = {}
     for held_out in range(int(fold.max()) + 1):
         seen, unseen = fold != held_out, fold == held_out
         columns, labels = model_columns(rows.x, names, model, rows.clusters, learned_from=seen)
         everyone = replace(rows, x=columns)
         training = everyone.take(seen)
-        fitted = fitted_to(training, moments(training.x, training.treated), labels, model, seed)
+        found = moments(training.x, training.treated)
+        rare = one_armed_levels(training.x, found)
+        if rare.any():
+            rare &= ~moments(columns, rows.treated).apart
+            pooled |= dict.fromkeys(label for label, is_rare in zip(labels, rare, strict=True) if is_rare)
+            labels = tuple(label for label, is_rare in zip(labels, rare, strict=True) if not is_rare)
+            everyone = replace(rows, x=np.ascontiguousarray(columns[:, ~rare]))
+            training = everyone.take(seen)
+            found = moments(training.x, training.treated)
+        fitted = fitted_to(training, found, labels, model, seed, inside_fold=True)
         logit[unseen] = fitted.estimates.score(everyone.take(unseen))
-        separated |= dict.fromkeys(fitted.separated)
-    return logit, tuple(separated)
+        together |= dict.fromkeys(fitted.separated)
+    said = {
+        "so rare in one of the groups that the model of treatment of some folds could not learn from it, and left out "
+        "there": pooled,
+        "tells the groups apart outside some folds, whose models of treatment are Firth's": together,
+    }
+    return logit, tuple(f"{why}: {', '.join(which)}" for why, which in said.items() if which)

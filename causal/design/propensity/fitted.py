@@ -18,6 +18,7 @@ from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.separation import alone, separating_covariates, separation
 from causal.design.propensity.sums import Regression, log_odds
 from causal.errors import DesignError
+from causal.numeric.keys import KeyArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,12 +31,13 @@ REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
-    """Rows a model is fitted to or scores: columns (n, q), arms (n,), offset (n,) or (0,), clusters (n,) or None."""
+    """Rows of a model: columns (n, q), arms (n,), offset (n,) or (0,), clusters (n,) or None, keys (n,)."""
 
     x: FloatArray
     treated: BoolArray
     offset: FloatArray
     clusters: IntArray | None
+    key: KeyArray
 
     def take(self, rows: BoolArray) -> Rows:
         """Some of the rows."""
@@ -44,6 +46,7 @@ class Rows:
             treated=self.treated[rows],
             offset=self.offset[rows] if self.offset.size else self.offset,
             clusters=None if self.clusters is None else self.clusters[rows],
+            key=self.key[rows],
         )
 
 
@@ -71,8 +74,18 @@ class Fitted:
     estimates: Estimates
 
 
-def fitted_to(rows: Rows, found: Moments, names: tuple[str, ...], model: PropensityModel, seed: int) -> Fitted:
+def fitted_to(
+    rows: Rows,
+    found: Moments,
+    names: tuple[str, ...],
+    model: PropensityModel,
+    seed: int,
+    *,
+    inside_fold: bool = False,
+) -> Fitted:
     """One model of the rows; columns that do not vary or repeat earlier ones are left out by name.
+
+    Inside a fold separation is no finding about the whole: Firth's likelihood, always finite, takes over.
 
     Raises
     ------
@@ -82,7 +95,7 @@ def fitted_to(rows: Rows, found: Moments, names: tuple[str, ...], model: Propens
     kept = kept_columns(rows.x, found)
     used = tuple(name for name, keep in zip(names, kept, strict=True) if keep)
     per_parameter = min(int(rows.treated.sum()), int((~rows.treated).sum())) / max(len(used), 1)
-    if per_parameter < REFUSE_BELOW:
+    if per_parameter < REFUSE_BELOW and not inside_fold:  # the whole was judged
         raise DesignError(
             "design.too_few_events",
             f"the smaller arm has fewer than {REFUSE_BELOW:g} occasions for each of the {len(used)} covariates",
@@ -100,7 +113,7 @@ def fitted_to(rows: Rows, found: Moments, names: tuple[str, ...], model: Propens
         events_per_parameter=per_parameter,
         estimates=_boosted(rows, kept, model, seed)
         if model.kind == "boosting"
-        else _linear(rows, kept, regression, model, per_parameter, unpenalised, separated),
+        else _linear(rows, kept, regression, model, per_parameter, unpenalised, separated, inside_fold=inside_fold),
     )
 
 
@@ -116,7 +129,7 @@ def _regression(rows: Rows, kept: BoolArray, centre: FloatArray, scale: FloatArr
 
 
 def _boosted(rows: Rows, kept: BoolArray, model: PropensityModel, seed: int) -> Estimates:
-    score = boosted(rows.x[:, kept], rows.treated, model, clusters=rows.clusters, seed=seed)
+    score = boosted(rows.x[:, kept], rows.treated, model, key=rows.key, clusters=rows.clusters, seed=seed)
     return Estimates(
         method="boosting",
         coefficients=np.empty(0),
@@ -136,14 +149,18 @@ def _linear(
     per_parameter: float,
     unpenalised: Climb | None,
     separated: tuple[str, ...],
+    *,
+    inside_fold: bool,
 ) -> Estimates:
     """Estimates of a linear model on the scale of the columns as given."""
     penalty = None
     if model.kind == "elastic_net":
-        net = elastic_net(regression, l1_ratio=model.l1_ratio, penalty=model.penalty, clusters=rows.clusters)
+        net = elastic_net(
+            regression, l1_ratio=model.l1_ratio, penalty=model.penalty, key=rows.key, clusters=rows.clusters
+        )
         method: Method = "elastic net"
         climbed, penalty = net.climbed, net.penalty
-    elif per_parameter < FIRTH_BELOW:
+    elif per_parameter < FIRTH_BELOW or (inside_fold and separated):
         method, climbed = "Firth", penalised_likelihood(regression)
     elif unpenalised is None or separated:
         raise separation(separated)

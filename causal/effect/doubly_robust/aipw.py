@@ -13,6 +13,7 @@ from causal.effect.doubly_robust.influence import Estimand
 from causal.effect.doubly_robust.nuisance import fitted_nuisance
 from causal.effect.doubly_robust.outcome_model import LINEAR, OutcomeModel
 from causal.effect.doubly_robust.result import DoublyRobust, doubly_robust
+from causal.numeric.keys import KeyArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -27,6 +28,7 @@ def aipw(
     names: Sequence[str],
     estimand: Estimand = "ATT",
     clusters: IntArray | None = None,
+    key: KeyArray | None = None,
     folds: int | None = 5,
     propensity_model: PropensityModel = LOGISTIC,
     outcome_model: OutcomeModel = LINEAR,
@@ -47,9 +49,11 @@ def aipw(
     clusters
         (n,) codes of the units within which rows may resemble each other (clinicians): folds keep them whole and the
         error sums over them. None: every row its own.
+    key
+        (n,) keys of the rows (`causal.numeric.keys`), by which folds are drawn; None takes them from the rows' content.
     folds
-        Folds of whole clusters; both models predict a row from the other folds. None: models of all rows, which is for
-        small regressions only.
+        Folds of whole clusters, alike in arms and in rare outcomes; both models predict a row from the other folds.
+        None: models of all rows, which is for small regressions only.
     propensity_model, outcome_model
         How the two are modelled; ``propensity_model.cross_fit`` stays None.
     truncate
@@ -78,8 +82,9 @@ def aipw(
     theta_a) + 1[W = a] h_a (Y - m_a)``. For the ATT that is ``(1/n1) sum [W (Y - m0) - (1 - W) e/(1 - e) (Y - m0)]``:
     the treated need no outcome model. Robins, Rotnitzky & Zhao (1994), JASA 89:846-866; cross-fitting: Chernozhukov et
     al. (2018), Econom J 21:C1-C68; folds of whole clusters: Chiang et al. (2022), J Bus Econ Stat 40:1046-1056, here
-    those of `cluster_folds`, without chance. The value is doubly robust; the error takes both models for right, and may
-    be too small or too large where one of them is wrong.
+    those of `drawn_folds`, by the rows' keys. An indicator of rows that all lie in one arm, outside a fold or in the
+    table but so few that chance may have done it, is left out of that model of treatment and noted. The value is doubly
+    robust; the error takes both models for right, and may be too small or too large where one of them is wrong.
 
     >>> rng = np.random.default_rng(1)
     >>> age = rng.normal(size=(600, 1))
@@ -96,6 +101,7 @@ def aipw(
         names=names,
         estimand=estimand,
         clusters=clusters,
+        key=key,
         folds=folds,
         propensity_model=propensity_model,
         outcome_model=outcome_model,

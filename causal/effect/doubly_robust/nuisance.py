@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from causal.design.propensity.cross_fit import cluster_folds
+from causal.design.propensity.columns import moments
 from causal.design.propensity.fit import fit_propensity
 from causal.design.propensity.model import PropensityModel
+from causal.design.propensity.rare import rare_levels
 from causal.effect.doubly_robust.influence import Estimand
 from causal.effect.doubly_robust.outcome_model import OutcomeModel, predicted_means
 from causal.errors import EstimationError
+from causal.numeric.folds import arm_in_one_fold, drawn_folds, strata_of
+from causal.numeric.keys import KeyArray, keys_of_content
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -65,6 +68,7 @@ def fitted_nuisance(
     names: Sequence[str],
     estimand: Estimand,
     clusters: IntArray | None,
+    key: KeyArray | None,
     folds: int | None,
     propensity_model: PropensityModel,
     outcome_model: OutcomeModel,
@@ -77,16 +81,21 @@ def fitted_nuisance(
     the mean of the population's own arm is observed.
     """
     y, arm = _checked(outcome, treated, covariates, truncate, propensity_model, clusters)
-    fold = None if folds is None else _folds(arm, folds, clusters)
+    x = np.ascontiguousarray(covariates, dtype=np.float64)
+    row_key = keys_of_content([arm, y], covariates) if key is None else key
+    fold = None if folds is None else _folds(y, arm, row_key, folds, clusters)
     if rng is None and "boosting" in (outcome_model.kind, propensity_model.kind):
         raise ValueError("boosted trees draw: pass rng")
     seed = 0 if rng is None else int(rng.integers(2**31))
+    rare = rare_levels(x, arm, moments(x, arm))
     scores = fit_propensity(
-        covariates,
+        x[:, ~rare],
         arm,
-        names=names,
-        model=replace(propensity_model, cross_fit=folds),
+        names=[name for name, is_rare in zip(names, rare, strict=True) if not is_rare],
+        model=propensity_model,
         clusters=clusters,
+        key=row_key,
+        fold=fold,
         rng=rng,
     )
     if scores.separated:
@@ -106,9 +115,14 @@ def fitted_nuisance(
     own = {"ATT": True, "ATC": False, "ATE": None}[estimand]
     wanted = [a for a in (True, False) if a != own]
     means = predicted_means(outcome_model, y, arm, covariates, names=names, arms=wanted, fold=fold, seed=seed)
+    too_rare = ", ".join(name for name, is_rare in zip(names, rare, strict=True) if is_rare)
     notes = [f"left out of the model of treatment, determined by others: {', '.join(scores.aliased)}"] * bool(
         scores.aliased
     )
+    notes += [f"in one of the groups only, and in few rows: left out of the model of treatment: {too_rare}"] * bool(
+        too_rare
+    )
+    notes += scores.notes
     notes += [f"scores closer than {truncate:g} to 0 or 1 were moved there"] * bool(beyond.any())
     return Nuisance(
         estimand=estimand,
@@ -177,19 +191,18 @@ def _checked(
     return y, arm
 
 
-def _folds(arm: BoolArray, folds: int, clusters: IntArray | None) -> IntArray:
-    """Folds (n,) of whole clusters, outside each of which both arms occur."""
+def _folds(y: FloatArray, arm: BoolArray, key: KeyArray, folds: int, clusters: IntArray | None) -> IntArray:
+    """Folds (n,) of whole clusters, alike in arms and rare outcomes, outside each of which both arms occur."""
     groups = arm.size if clusters is None else np.unique(clusters).size
     if folds < 2 or groups < folds:
         raise EstimationError(
             "estimation.folds", f"there are fewer clusters than {folds} folds", fix="2 folds or more, or none"
         )
-    fold = cluster_folds(arm.size, folds, clusters)
-    for one in (arm, ~arm):
-        if np.unique(fold[one]).size < 2:
-            raise EstimationError(
-                "estimation.arm_in_one_fold",
-                "one fold of clusters holds an arm alone: nothing can be learned of it from the others",
-                fix="fewer folds, smaller clusters, or no cross-fitting",
-            )
+    fold = drawn_folds(key, folds, strata=strata_of(arm, y, folds=folds), clusters=clusters)
+    if arm_in_one_fold(arm, fold):
+        raise EstimationError(
+            "estimation.arm_in_one_fold",
+            "one fold of clusters holds an arm alone: nothing can be learned of it from the others",
+            fix="fewer folds, smaller clusters, or no cross-fitting",
+        )
     return fold

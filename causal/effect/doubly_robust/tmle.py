@@ -17,6 +17,7 @@ from causal.effect.doubly_robust.nuisance import Nuisance, fitted_nuisance
 from causal.effect.doubly_robust.outcome_model import OutcomeModel
 from causal.effect.doubly_robust.result import DoublyRobust, doubly_robust
 from causal.errors import EstimationError
+from causal.numeric.keys import KeyArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -36,6 +37,7 @@ def tmle(
     names: Sequence[str],
     estimand: Estimand = "ATT",
     clusters: IntArray | None = None,
+    key: KeyArray | None = None,
     folds: int | None = 5,
     propensity_model: PropensityModel = LOGISTIC,
     outcome_model: OutcomeModel = QUASI_LOGISTIC,
@@ -51,7 +53,7 @@ def tmle(
         Least and largest value the outcome can have by its definition, as (1, 5) for a rating or (0, 1) for an event.
     outcome_model
         Of the outcome scaled to [0, 1]; predictions of kinds that leave it are moved inside.
-    outcome, treated, covariates, names, estimand, clusters, folds, propensity_model, truncate, rng, level
+    outcome, treated, covariates, names, estimand, clusters, key, folds, propensity_model, truncate, rng, level
         As `aipw`.
 
     Raises
@@ -97,6 +99,7 @@ def tmle(
         names=names,
         estimand=estimand,
         clusters=clusters,
+        key=key,
         folds=folds,
         propensity_model=propensity_model,
         outcome_model=outcome_model,

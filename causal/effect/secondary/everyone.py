@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.groups import build_groups, work_out
-from causal.design.propensity.columns import moments
-from causal.design.propensity.cross_fit import cluster_folds
-from causal.effect.contrast import Contrast
 from causal.effect.doubly_robust.aipw import aipw
+from causal.effect.doubly_robust.result import DoublyRobust as Estimate
 from causal.effect.doubly_robust.tmle import tmle
 from causal.effect.missing.chained import Imputed, clinician_means, impute
 from causal.effect.missing.within import Result, within
@@ -24,15 +22,13 @@ from causal.effect.secondary.dropout import CARRIED
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
 from causal.errors import EstimationError
+from causal.numeric.keys import KeyArray, keys_of_names
 from causal.protocol.outcome import Composite
 from causal.protocol.secondary import DoublyRobust, ImputationWithin
 from causal.records import Cohort, Outcomes, codes
 
 IntArray = NDArray[np.int64]
 POPULATIONS = ("ATT", "ATC", "ATE")
-TOO_RARE = (
-    "So rare in one of the groups that the models of some folds could not learn from it, and left out of both models:"
-)
 SAME = "Left out of both models, because these occasions do not differ in it:"
 MADE_AGAIN = (
     "The approved design is untouched: this one is made again with outcomes among the predictors, to see what the "
@@ -72,9 +68,9 @@ def everyone_of(opened: Opened) -> Everyone:
 def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     """Both headline differences among the eligible occasions in which either decision was open.
 
-    A covariate so rare that it tells the arms apart in the rows a model is learned from, but not in all of them, is
-    left out of both models and named, and so is one in which the supported occasions do not differ; one that tells the
-    arms apart in all rows is a refusal.
+    A covariate in which the supported occasions do not differ is left out of both models and named; what the models of
+    some folds could not learn is told (`aipw`). One that tells the arms apart in all rows, and they are many, is a
+    refusal.
     """
     estimand = {"design": opened.design.estimand, "treated": "ATT", "everyone": "ATE"}[declared.effect_in]
     if estimand not in POPULATIONS:
@@ -84,12 +80,11 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     rows = worked.supported & ~every.outcomes.excluded
     treated, clusters = every.treated[rows], every.clusters[rows]
     everything = worked.matrix.values[rows]
-    rare = separating_in_folds(everything, treated, clusters, declared.folds)
     constant = np.ptp(everything, axis=0) == 0
-    covariates = everything[:, ~rare & ~constant]
-    names, too_rare, same = (
+    covariates = everything[:, ~constant]
+    names, same = (
         tuple(name for name, chosen in zip(worked.matrix.names, which, strict=True) if chosen)
-        for which in (~rare & ~constant, rare, constant)
+        for which in (~constant, constant)
     )
     by_response = opened.study.missing.outcome == "inverse_probability_of_response"
     ended, score = every.outcomes.ended[rows], every.outcomes.score[rows]
@@ -107,6 +102,8 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     counts = int(treated.sum()), int((~treated).sum())
     lines: list[Line] = []
     missing: list[str] = []
+    notes: list[str] = [f"{SAME} {', '.join(same)}."] if same else []
+    key = keys_of_names(every.cohort.occasions["ta_id"][rows], opened.study.seed)
     for outcome, label, bounds in (
         (ended.astype(np.float64), f"ended by day {opened.window.day}", (0.0, 1.0)),
         (composite.pseudo_outcome, f"trust at day {opened.window.day}, an ending counted", opened.score_range),
@@ -116,19 +113,20 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
             missing.append(f"{label}: ratings are missing, and targeted likelihood needs every outcome in its range")
             continue
         try:
-            effect = _robust(opened, declared, outcome, treated, covariates, names, clusters, bounds, estimand)
+            found = _robust(opened, declared, outcome, treated, covariates, names, clusters, key, bounds, estimand)
         except EstimationError as refusal:
             missing.append(f"{label}: {refusal.message}")
             continue
         lines.append(
             line_of(
-                effect,
+                found.effect,
                 label=label,
                 scale="risk difference" if share else "points",
                 counts=counts,
                 clustered_by=opened.study.estimator.cluster,
             )
         )
+        notes += [f"{label}: {note}." for note in found.notes]
     name = {"aipw": "Augmented inverse probability weighting", "tmle": "Targeted maximum likelihood"}[declared.method]
     return Finding(
         analysis="doubly_robust",
@@ -140,26 +138,8 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),
-        notes=tuple(f"{why} {', '.join(which)}." for why, which in ((TOO_RARE, too_rare), (SAME, same)) if which),
+        notes=tuple(notes),
     )
-
-
-def separating_in_folds(covariates: FloatArray, treated: BoolArray, clusters: IntArray, folds: int) -> BoolArray:
-    """Columns (p,) each of which tells the arms apart in the rows (n, p) outside some fold, but not in all rows.
-
-    The folds are those of `causal.effect.doubly_robust.aipw`.
-
-    >>> rare, arm = np.array([[1.0], [0.0], [0.0], [0.0], [0.0], [1.0]]), np.arange(6) < 3
-    >>> separating_in_folds(rare, arm, np.arange(6), 2).tolist()  # without the first row no treated one is left
-    [True]
-    """
-    fold = cluster_folds(treated.size, folds, clusters)
-    inside = np.zeros(covariates.shape[1], dtype=np.bool_)
-    for held_out in range(folds):
-        seen = fold != held_out
-        found = moments(np.ascontiguousarray(covariates[seen]), treated[seen])
-        inside |= found.apart & found.varies
-    return inside & ~moments(np.ascontiguousarray(covariates), treated).apart
 
 
 def _robust(
@@ -170,9 +150,10 @@ def _robust(
     covariates: FloatArray,
     names: tuple[str, ...],
     clusters: IntArray,
+    key: KeyArray,
     bounds: tuple[float, float],
     estimand: str,
-) -> Contrast:
+) -> Estimate:
     level = opened.study.estimator.level
     if declared.method == "tmle":
         return tmle(
@@ -183,9 +164,10 @@ def _robust(
             names=names,
             estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
             clusters=clusters,
+            key=key,
             folds=declared.folds,
             level=level,
-        ).effect
+        )
     return aipw(
         outcome,
         treated,
@@ -193,9 +175,10 @@ def _robust(
         names=names,
         estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
         clusters=clusters,
+        key=key,
         folds=declared.folds,
         level=level,
-    ).effect
+    )
 
 
 def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:

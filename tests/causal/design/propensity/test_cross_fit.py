@@ -1,18 +1,18 @@
-"""Folds of whole clusters, and scores from models that never saw the cluster."""
+"""Scores from models that never saw the cluster, whatever is rare in the others."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from causal.design.propensity.cross_fit import cluster_folds, tuning_folds
 from causal.design.propensity.fit import fit_propensity
 from causal.design.propensity.model import PropensityModel
 from causal.errors import DesignError
+from causal.numeric.folds import drawn_folds, strata_of
+from causal.numeric.keys import keys_of_names
 
 
 def drawn(seed: int = 1, n: int = 900, clusters: int = 30) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,34 +22,6 @@ def drawn(seed: int = 1, n: int = 900, clusters: int = 30) -> tuple[np.ndarray, 
     cluster = np.sort(rng.integers(0, clusters, n))
     effect = rng.normal(size=clusters)[cluster]
     return x, rng.random(n) < 1 / (1 + np.exp(1 - x[:, 0] - x[:, 1] - effect)), cluster
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**31), st.integers(2, 6), st.integers(6, 40))
-def test_folds_keep_clusters_whole_and_balance_rows(seed: int, folds: int, clusters: int) -> None:
-    """Every cluster lies in one fold, no fold is empty, and folds differ by no more than the largest cluster."""
-    rng = np.random.default_rng(seed)
-    code = np.concatenate([np.arange(clusters), rng.integers(0, clusters, 200)])
-    fold = cluster_folds(code.size, folds, code)
-    assert all(np.unique(fold[code == c]).size == 1 for c in range(clusters))
-    rows = np.bincount(fold, minlength=folds)
-    assert rows.min() > 0
-    assert np.ptp(rows) <= np.bincount(code).max()
-    relabelled = rng.permutation(10 * clusters)[code]
-    np.testing.assert_array_equal(cluster_folds(code.size, folds, relabelled), fold)
-
-
-def test_without_clusters_rows_take_turns() -> None:
-    """Rows are their own clusters, all of one size, and go round the folds, as the general rule says."""
-    np.testing.assert_array_equal(cluster_folds(7, 3), [0, 1, 2, 0, 1, 2, 0])
-    np.testing.assert_array_equal(cluster_folds(7, 3), cluster_folds(7, 3, np.arange(7)[::-1]))
-
-
-def test_too_few_clusters() -> None:
-    """Fewer clusters than folds are refused."""
-    with pytest.raises(DesignError) as caught:
-        cluster_folds(10, 3, np.arange(10) % 2)
-    assert caught.value.code == "design.too_few_clusters"
 
 
 MODELS = {
@@ -62,13 +34,22 @@ MODELS = {
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_cluster_cannot_move_its_own_scores(kind: str) -> None:
-    """Turn every treatment in one cluster around: its own scores stay to the last bit, those of other folds move."""
+    """Turn every treatment in one cluster around: its own scores stay to the last bit, others move."""
     x, treated, clusters = drawn()
+    key = keys_of_names(range(900))
+    fold = drawn_folds(key, 5, strata=strata_of(treated), clusters=clusters)
     fitted = {}
     for turned in (False, True):
         y = np.where((clusters == 4) & turned, ~treated, treated)
         fitted[turned] = fit_propensity(
-            x, y, names=list("abc"), model=MODELS[kind], clusters=clusters, rng=np.random.default_rng(3)
+            x,
+            y,
+            names=list("abc"),
+            model=MODELS[kind],
+            clusters=clusters,
+            key=key,
+            fold=fold,
+            rng=np.random.default_rng(3),
         )
     before, after = fitted[False], fitted[True]
     assert before.fold is not None
@@ -107,23 +88,10 @@ def test_a_category_missing_outside_a_fold_is_left_out_there() -> None:
     only_here = (clusters == 6) & (np.arange(clusters.size) % 2 == 0)
     columns = np.column_stack([x, only_here])
     fit = fit_propensity(columns, treated, names=list("abcd"), model=PropensityModel(cross_fit=5), clusters=clusters)
+    assert fit.fold is not None
     own_fold = fit.fold == fit.fold[only_here][0]
-    without = fit_propensity(x, treated, names=list("abc"), model=PropensityModel(cross_fit=5), clusters=clusters)
+    without = fit_propensity(x, treated, names=list("abc"), fold=fit.fold)
     np.testing.assert_allclose(fit.logit[own_fold], without.logit[own_fold], atol=1e-9)
-
-
-def test_tuning_uses_as_many_folds_as_there_are_clusters() -> None:
-    """Five folds, or one for each of fewer clusters; one cluster alone, or one that holds an arm, is refused."""
-    treated = np.arange(60) % 3 == 0
-    assert tuning_folds(treated, None).max() == 4
-    np.testing.assert_array_equal(tuning_folds(treated, np.arange(60) // 20), np.arange(60) // 20)
-    for clusters, arm, code in (
-        (np.zeros(60, dtype=np.int64), treated, "design.too_few_clusters"),
-        (np.arange(60) // 20, np.arange(60) < 15, "design.too_few_events"),
-    ):
-        with pytest.raises(DesignError) as caught:
-            tuning_folds(arm, clusters)
-        assert caught.value.code == code
 
 
 @pytest.mark.parametrize("kind", ["elastic_net", "boosting"])
@@ -141,3 +109,40 @@ def test_one_clinic_that_holds_all_treatments_cannot_tune_a_model(kind: Literal[
             rng=np.random.default_rng(1),
         )
     assert caught.value.code == "design.too_few_events"
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_level_with_one_treated_row_is_left_out_of_one_fold(kind: str) -> None:
+    """One treated row has a flag that 40 others have: the fold that holds it scores without the flag, noted."""
+    x, treated, _ = drawn()
+    flag = np.zeros(treated.size)
+    flag[np.flatnonzero(~treated)[:40]] = 1
+    flag[np.flatnonzero(treated)[0]] = 1
+    fold = np.arange(900) % 5
+    model = replace(MODELS[kind], mundlak=False)
+    arguments = {"model": model, "fold": fold, "key": keys_of_names(range(900))}
+    fit = fit_propensity(
+        np.column_stack([x, flag]), treated, names=list("abcd"), rng=np.random.default_rng(1), **arguments
+    )
+    without = fit_propensity(x, treated, names=list("abc"), rng=np.random.default_rng(1), **arguments)
+    lone = fold == fold[np.flatnonzero(treated)[0]]
+    np.testing.assert_allclose(fit.logit[lone], without.logit[lone], rtol=1e-9)
+    if kind == "likelihood":
+        assert (fit.logit[~lone] != without.logit[~lone]).all()
+    assert fit.separated == ()
+    (note,) = fit.notes
+    assert note.startswith("so rare in one of the groups")
+    assert note.endswith("left out there: d")
+
+
+def test_covariates_that_separate_together_in_one_fold_are_noted() -> None:
+    """All overlap of a covariate lies in one fold: Firth's scores stand there, finite, and a note names it."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(600, 2))
+    treated = x[:, 0] > 0.4
+    fold = np.arange(600) % 5
+    treated[(fold == 2) & (rng.random(600) < 0.5)] ^= True
+    fit = fit_propensity(x, treated, names=["a", "b"], fold=fold)
+    assert fit.separated == ()
+    assert np.isfinite(fit.logit).all()
+    assert fit.notes == ("tells the groups apart outside some folds, whose models of treatment are Firth's: a",)

@@ -14,6 +14,7 @@ from causal.design.propensity.logistic import expit, null_start
 from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.sums import Regression, standardised_rows
 from causal.errors import DesignError
+from causal.numeric.keys import keys_of_names
 
 
 def regression(n: int, k: int, *, seed: int = 1, strength: float = 0.5, offset: bool = False) -> Regression:
@@ -112,7 +113,7 @@ def test_chosen_strength_has_the_least_deviance_out_of_fold() -> None:
     """Cross-validation written out on the same folds picks the same strength."""
     r = regression(240, 3, strength=0.8)
     folds = np.arange(240) % 3  # three clusters, a fold each
-    chosen = elastic_net(r, l1_ratio=0.7, penalty=None, clusters=folds).penalty
+    chosen = elastic_net(r, l1_ratio=0.7, penalty=None, key=keys_of_names(range(240)), clusters=folds).penalty
     deviance = []
     for strength in penalties(r, 0.7):
         total = 0.0

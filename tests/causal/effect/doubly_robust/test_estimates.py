@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from causal.design.propensity.cross_fit import cluster_folds
 from causal.design.propensity.fit import fit_propensity
 from causal.design.propensity.model import PropensityModel
 from causal.effect.doubly_robust.aipw import aipw
@@ -20,6 +19,8 @@ from causal.effect.doubly_robust.result import DoublyRobust
 from causal.effect.doubly_robust.tmle import tmle
 from causal.effect.standardisation import g_computation
 from causal.errors import EstimationError
+from causal.numeric.folds import drawn_folds, strata_of
+from causal.numeric.keys import keys_of_content
 
 NAMES = ("a", "b")
 ESTIMANDS = ("ATT", "ATC", "ATE")
@@ -103,8 +104,8 @@ def test_the_formula_of_the_att() -> None:
     """``(1/n1) sum [W (Y - m0) - (1 - W) e/(1 - e) (Y - m0)]`` and its influence, clustered and cross-fitted."""
     y, arm, x, clusters = sample()
     found = aipw(y, arm, x, names=NAMES, clusters=clusters, folds=5, level=0.9)
-    e = fit_propensity(x, arm, names=NAMES, model=PropensityModel(cross_fit=5), clusters=clusters).probability
-    fold = cluster_folds(y.size, 5, clusters)
+    fold = drawn_folds(keys_of_content([arm, y], x), 5, strata=strata_of(arm), clusters=clusters)
+    e = fit_propensity(x, arm, names=NAMES, fold=fold).probability
     m0 = np.empty(y.size)
     for k in range(5):
         rows = (fold != k) & ~arm

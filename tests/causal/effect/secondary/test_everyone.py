@@ -14,10 +14,11 @@ from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.estimate import estimate_effects
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.outcomes import apply_estimand
-from causal.effect.secondary.everyone import SAME, TOO_RARE, everyone_of, separating_in_folds
+from causal.effect.secondary.everyone import SAME, everyone_of
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened, counts_of
 from causal.effect.secondary.run import findings
+from causal.numeric.keys import keys_of_names
 from causal.records import Cohort
 
 ROBUST: dict[str, Any] = {"analysis": "doubly_robust"}
@@ -58,36 +59,26 @@ def in_treated(opened: Opened, cases: int) -> Opened:
     return with_occasions(opened, **{RARE: flags})
 
 
-def test_separating_in_folds_only() -> None:
-    """One treated row with a flag separates where its fold is held out; none separates everywhere, many nowhere."""
-    arm = np.arange(40) % 2 == 0
-    single, never, often = (np.zeros(40) for _ in range(3))
-    single[[0, 1, 3, 5]] = 1
-    never[[1, 3, 5]] = 1
-    often[::3] = 1
-    found = separating_in_folds(np.column_stack([single, never, often]), arm, np.arange(40), 5)
-    assert found.tolist() == [True, False, False]
-
-
 def test_a_rare_covariate_is_left_out_by_name(declaring: Change) -> None:
-    """One treated occasion with a flag: the estimate is that without the flag, and a note names it."""
+    """One treated occasion with a flag: its fold goes without, both figures stand, and a note names it."""
     asked = in_treated(declaring(ROBUST, missing=plan(declaring, "available_case")), 1)
     found = one(asked)
     assert len(found.lines) == 2
     assert found.not_evaluated == ()
-    assert found.notes == (f"{TOO_RARE} {RARE}.",)
+    assert any("so rare in one of the groups" in note and RARE in note for note in found.notes)
     assert asked.cohort is not None
     every, worked = everyone_of(asked), work_out(asked.cohort, asked.study)
     rows = worked.supported & ~every.outcomes.excluded
-    kept = [k for k, name in enumerate(worked.matrix.names) if name != RARE]
     direct = aipw(
         every.outcomes.ended[rows].astype(float),
         every.treated[rows],
-        worked.matrix.values[rows][:, kept],
-        names=[worked.matrix.names[k] for k in kept],
+        worked.matrix.values[rows],
+        names=worked.matrix.names,
         clusters=every.clusters[rows],
-    ).effect
-    assert found.lines[0].value == pytest.approx(direct.value, rel=1e-12)
+        key=keys_of_names(every.cohort.occasions["ta_id"][rows], asked.study.seed),
+    )
+    assert found.lines[0].value == pytest.approx(direct.effect.value, rel=1e-12)
+    assert found.notes == tuple(f"{found.lines[0].label}: {note}." for note in direct.notes) + found.notes[1:]
 
 
 def test_a_covariate_that_separates_everywhere_is_refused(declaring: Change) -> None:
@@ -139,7 +130,9 @@ def test_ratings_stand_in_as_the_study_declares(declaring: Change, outcome: str)
         clusters=every.clusters[rows],
         response_covariates=None if outcome == "available_case" else x,
     ).pseudo_outcome
-    direct = aipw(pseudo, every.treated[rows], x, names=worked.matrix.names, clusters=every.clusters[rows]).effect
+    key = keys_of_names(every.cohort.occasions["ta_id"][rows], asked.study.seed)
+    names, clusters = worked.matrix.names, every.clusters[rows]
+    direct = aipw(pseudo, every.treated[rows], x, names=names, clusters=clusters, key=key).effect
     assert one(asked).lines[1].value == pytest.approx(direct.value, rel=1e-12)
 
 

@@ -1,0 +1,41 @@
+"""Levels too rare to learn from: all of their rows lie in one arm, by chance or because a fold holds the others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal.design.propensity.columns import Moments
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+BY_CHANCE = 0.01  # probability below which rows of one arm alone are no accident
+
+
+def one_armed_levels(x: FloatArray, found: Moments) -> BoolArray:
+    """Columns (k,) of two values that tell the arms apart, each by itself, in the rows x (n, k)."""
+    low, high = found.low.min(axis=0), found.high.max(axis=0)
+    return np.asarray(found.apart & found.varies & ((x == low) | (x == high)).all(axis=0), dtype=np.bool_)
+
+
+def rare_levels(x: FloatArray, treated: BoolArray, found: Moments) -> BoolArray:
+    """Those of `one_armed_levels` of which so few rows lie in one arm alone that chance may have put them there.
+
+    With m rows of the level, all in the arm that holds the share s of all rows, that is ``s^m >= .01``: nobody can tell
+    then whether the other arm never occurs or was not met yet.
+
+    >>> from causal.design.propensity.columns import moments
+    >>> arm, level = np.arange(100) % 2 == 0, np.zeros((100, 2))
+    >>> level[[0, 2], 0], level[:40:2, 1] = 1, 1  # two treated rows, and twenty
+    >>> rare_levels(level, arm, moments(level, arm)).tolist()
+    [True, False]
+    """
+    rare = np.zeros(x.shape[1], dtype=np.bool_)
+    for j in np.flatnonzero(one_armed_levels(x, found)):
+        values = x[:, j]
+        for value in (values.min(), values.max()):
+            rows = values == value
+            share = treated.mean() if treated[rows].all() else (~treated).mean() if not treated[rows].any() else 0.0
+            rare[j] |= share ** int(rows.sum()) >= BY_CHANCE
+    return rare

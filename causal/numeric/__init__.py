@@ -1,0 +1,1 @@
+"""What design and effect both stand on: keys of rows, and folds drawn by them."""
