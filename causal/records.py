@@ -191,7 +191,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """One number with every interval; `intervals[0]` is the primary one. Arm means are weighted and unadjusted."""
+    """One number with every interval; `intervals[0]` is the main one, and `why_main` says why in a sentence.
+
+    Arm means are weighted and unadjusted.
+    """
 
     name: str
     estimand: str
@@ -206,6 +209,7 @@ class Estimate:
     n_sets: int
     intervals: tuple[Interval, ...]
     detectable: float | None
+    why_main: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.covariates import MISSING_SUFFIX
+from causal.design.diagnostics.clusters import ClusterSpread
 from causal.protocol.design import Gates
 from causal.records import Design
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
@@ -20,6 +21,7 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
             gates.maximum_unmatched,
             f"share of {WHOM[design.estimand]} that is not in the comparison",
         ),
+        *_clusters(design.diagnostics.clusters, gates),
         _balance("design.balance_tier1", design, 1, gates.smd_tier1),
         _balance("design.balance_tier2", design, 2, gates.smd_tier2),
         at_most(
@@ -51,6 +53,33 @@ COUNTED = {
     "stratum": "warned occasions in strata with both groups",
     "weight": "warned occasions with weight",
 }
+
+
+def _clusters(spreads: tuple[ClusterSpread, ...], gates: Gates) -> tuple[Verdict, ...]:
+    """How many clusters are behind each group, how much one of them holds, and what else holds all of a group."""
+    own = next(spread for spread in spreads if spread.declared)
+    confining = [spread.level for spread in spreads if spread.confines and not spread.declared]
+    named = f": {', '.join(confining)}" if confining else ""
+    return (
+        at_least(
+            "design.clusters",
+            own.fewest,
+            gates.minimum_clusters_per_arm,
+            f"smallest number of {own.level}s behind a group",
+        ),
+        at_most(
+            "design.cluster_share",
+            own.largest,
+            gates.maximum_cluster_share,
+            f"largest share of a group that one {own.level} holds",
+        ),
+        at_most(
+            "design.confined",
+            len(confining),
+            0,
+            f"what holds all of a group in one, though the comparison spans several{named}",
+        ),
+    )
 
 
 def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from causal.design.covariates import CovariateMatrix
 from causal.design.diagnostics.balance import BalanceRow, fixed_sd
 from causal.design.diagnostics.balance_terms import balance_terms
 from causal.design.diagnostics.balance_test import BalanceTest, balance_test
+from causal.design.diagnostics.clusters import ClusterSpread, Level, cluster_spread
 from causal.design.diagnostics.generalisability import Generalisability, generalisability
 from causal.design.diagnostics.positivity import SupportRule, support_rules
 from causal.design.diagnostics.power import (
@@ -41,8 +43,9 @@ FEWEST_HISTORY = 50
 class Eligible:
     """n eligible occasions beside the comparison made of them.
 
-    ``exact``, ``clinician`` and ``clinic`` are codes (n,); ``supported`` (n,) says where either decision was open;
-    ``labels`` gives each column of the matrix in words, what it is called at 0 and at 1.
+    ``exact``, ``clinician``, ``clinic``, ``month`` (of time zero) and ``version`` (of the form) are codes (n,);
+    ``cluster`` says on which of them the study's intervals are clustered; ``supported`` (n,) says where either decision
+    was open; ``labels`` gives each column of the matrix in words, what it is called at 0 and at 1.
     """
 
     treated: BoolArray
@@ -53,6 +56,9 @@ class Eligible:
     exact: IntArray
     clinician: IntArray
     clinic: IntArray
+    month: IntArray
+    version: IntArray
+    cluster: Literal["clinician", "clinic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,8 @@ class Diagnostics:
     ----------
     size
         Effective occasions by arm and the size of clinicians' clusters.
+    clusters
+        How each arm is spread over clinicians, clinics, months and versions of the form.
     calibration
         Fit of the propensity, and how many occasions were in equipoise.
     terms
@@ -104,6 +112,7 @@ class Diagnostics:
     """
 
     size: DesignSize
+    clusters: tuple[ClusterSpread, ...]
     calibration: Calibration
     terms: tuple[BalanceRow, ...]
     lottery: BalanceTest | None
@@ -137,6 +146,7 @@ def diagnose(
     supported = eligible.supported[treated]
     return Diagnostics(
         size=size,
+        clusters=_clusters(eligible, weight),
         calibration=calibration(eligible.propensity.logit, treated, minimum=minimum),
         terms=tuple(sorted(terms, key=lambda row: -abs(row.smd_after))[:5]),
         lottery=_lottery(eligible, compared),
@@ -154,6 +164,19 @@ def diagnose(
         positivity=_positivity(eligible),
         kept=_kept(eligible, compared),
         detectable=tuple(_detectable(size, plan) for plan in plans),
+    )
+
+
+def _clusters(eligible: Eligible, weight: FloatArray) -> tuple[ClusterSpread, ...]:
+    levels: tuple[tuple[Level, IntArray], ...] = (
+        ("clinician", eligible.clinician),
+        ("clinic", eligible.clinic),
+        ("month", eligible.month),
+        ("version of the form", eligible.version),
+    )
+    return tuple(
+        cluster_spread(eligible.treated, weight, code, level=level, declared=level == eligible.cluster)
+        for level, code in levels
     )
 
 

@@ -9,6 +9,7 @@ from scipy.special import stdtrit
 from causal.effect.matched_estimates import LinearEffect
 from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
 from causal.effect.sample import Sample, sample_of
+from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Composite, Estimand
@@ -34,16 +35,16 @@ def primary_estimand(study: OccasionStudy) -> Estimand:
 def estimate_effects(design: ComparisonGroups, outcomes: Outcomes, study: OccasionStudy) -> Effects:
     """Termination risk difference and composite mean difference at the primary day.
 
-    Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Intervals are
-    clustered on the study's cluster when enough of them contribute, else on the matched set (on the patient where sets
-    overlap, are strata, or do not exist); both are returned, the primary one first. An arm that lies in one cluster
-    says nothing about variation between clusters: then there is no such interval. Linear algebra runs on one thread,
-    as for the design.
+    Both are weighted ANCOVAs on the same rows, weights and covariates, so the composite splits exactly. Each has an
+    interval clustered on the study's cluster and one on the matched set (on the patient where sets overlap, are strata,
+    or do not exist), the main one first: the clusters' when enough of them contribute, else the wider of the two,
+    decided for each difference by itself. Linear algebra runs on one thread, as for the design.
 
     Raises
     ------
     EstimationError
-        Too few sets are left for any inference, an outcome cannot be formed, or it does not vary.
+        Too few sets are left for any inference, an arm lies in one cluster, an outcome cannot be formed, or it does not
+        vary.
     """
     sample = sample_of(design, outcomes.excluded, study)
     if np.unique(outcomes.ended[sample.kept]).size < BOTH:
@@ -55,7 +56,7 @@ def estimate_effects(design: ComparisonGroups, outcomes: Outcomes, study: Occasi
         )
     with one_thread():
         by_unit = composite_of(sample, outcomes, study, sample.units)
-        by_cluster = composite_of(sample, outcomes, study, sample.clusters) if sample.clusters_vary else None
+        by_cluster = composite_of(sample, outcomes, study, sample.clusters)
     return _effects(design, outcomes, sample, by_unit, by_cluster)
 
 
@@ -71,8 +72,17 @@ def target_population(design: ComparisonGroups, kept: BoolArray, weights: FloatA
     return design.members.loc[kept, "ta_id"][arms].tolist(), (weights / total)[arms]
 
 
-def composite_of(sample: Sample, outcomes: Outcomes, study: OccasionStudy, clusters: IntArray) -> CompositeEffect:
+def composite_of(
+    sample: Sample,
+    outcomes: Outcomes,
+    study: OccasionStudy,
+    clusters: IntArray,
+    *,
+    response_covariates: FloatArray | None = None,
+) -> CompositeEffect:
     """The composite's effect with its parts, under one clustering (n_kept,) of the sample's rows.
+
+    Whether somebody answered is explained by `response_covariates` (n_kept, p), the sample's own unless given.
 
     Raises
     ------
@@ -86,6 +96,7 @@ def composite_of(sample: Sample, outcomes: Outcomes, study: OccasionStudy, clust
         )
     score = outcomes.score[sample.kept]
     by_response = study.missing.outcome == "inverse_probability_of_response"
+    explaining = sample.covariates if response_covariates is None else response_covariates
     return composite_effect(
         sample.treated,
         outcomes.ended[sample.kept],
@@ -93,7 +104,7 @@ def composite_of(sample: Sample, outcomes: Outcomes, study: OccasionStudy, clust
         ~np.isnan(score),
         clusters=clusters,
         weights=sample.weights,
-        response_covariates=sample.covariates if by_response else None,
+        response_covariates=explaining if by_response else None,
         covariates=sample.covariates,
         names=sample.names,
         floor=events.patient_ended.value,
@@ -106,7 +117,7 @@ def _effects(
     outcomes: Outcomes,
     sample: Sample,
     by_unit: CompositeEffect,
-    by_cluster: CompositeEffect | None,
+    by_cluster: CompositeEffect,
 ) -> Effects:
     members, kept = design.members, sample.kept
     treated = members["treated"].to_numpy(dtype=np.bool_)
@@ -114,13 +125,12 @@ def _effects(
     gone = set(members.loc[~kept, "ta_id"]) - set(members.loc[kept, "ta_id"])
     n_treated = int((first_row & treated).sum())
     n_sets = members.loc[kept, "set_id"].nunique() if design.grouping == "matched set" else n_treated
-    ordered: list[tuple[str, CompositeEffect]] = [(sample.unit_label, by_unit)]
-    if by_cluster is not None:
-        first = sample.primary[0] == sample.cluster_label
-        ordered.insert(0 if first else 1, (sample.cluster_label, by_cluster))
-    c = ordered[0][1]
+    c = by_cluster
 
-    def estimate(name: str, scale: str, lines: list[tuple[str, LinearEffect]], means: tuple[float, float]) -> Estimate:
+    def estimate(
+        name: str, scale: str, both: tuple[LinearEffect, LinearEffect], means: tuple[float, float]
+    ) -> Estimate:
+        lines = main_first(sample, *both)
         first = lines[0][1]
         return Estimate(
             name=name,
@@ -135,15 +145,16 @@ def _effects(
             n_comparison=int((first_row & ~treated).sum()),
             n_sets=n_sets,
             intervals=tuple(_interval(clustered_by, line) for clustered_by, line in lines),
+            why_main=sample.why_main,
             detectable=detectable(first.std_error, first.df, level=first.level),
         )
 
     means = tuple(c.floor * p + (1 - p) * m if p < 1 else c.floor for p, m in ((c.p1, c.m1), (c.p0, c.m0)))
     return Effects(
         termination=estimate(
-            "termination", "risk difference", [(by, e.termination) for by, e in ordered], (c.p1, c.p0)
+            "termination", "risk difference", (by_unit.termination, by_cluster.termination), (c.p1, c.p0)
         ),
-        composite=estimate("composite", "points", [(by, e.composite) for by, e in ordered], (means[0], means[1])),
+        composite=estimate("composite", "points", (by_unit.composite, by_cluster.composite), (means[0], means[1])),
         termination_part=c.termination_part,
         level_part=c.level_part,
         floor=c.floor,
@@ -157,6 +168,14 @@ def _effects(
         half_width=outcomes.half_width,
         aliased=c.composite.aliased,
     )
+
+
+def main_first(
+    sample: Sample, by_unit: LinearEffect, by_cluster: LinearEffect
+) -> tuple[tuple[str, LinearEffect], tuple[str, LinearEffect]]:
+    """Both intervals of one difference with what they are clustered by, the main one first."""
+    unit, cluster = (sample.unit_label, by_unit), (sample.cluster_label, by_cluster)
+    return (unit, cluster) if sample.few_clusters and widest([unit, cluster]) is unit else (cluster, unit)
 
 
 def _interval(clustered_by: str, effect: LinearEffect) -> Interval:

@@ -12,6 +12,7 @@ from scipy.special import stdtr, stdtrit
 
 from causal.effect.cluster_robust import Kind, WorkingModel, beyond_rounding, cluster_robust, two_way
 from causal.effect.contrast import Contrast, student
+from causal.effect.widest import widest
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -19,6 +20,8 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Arm = Literal["treated", "comparison"]
 Clustering = Literal["cluster", "set"]
+MINIMUM_CLUSTERS = 30
+"""Contributing clusters from which on their interval stands alone as the main one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +64,10 @@ class ClusteredEffect:
     Attributes
     ----------
     primary
-        Which clustering the study's interval comes from, by `primary_clustering`.
+        Which clustering the main interval comes from, of the clusters where enough contribute, else the wider.
     by_cluster, by_set, by_both
         The difference with clusters (clinicians) for clusters, with matched sets for clusters, and with both at once;
-        None where that one cannot be computed. The primary one is never None.
+        None where that one cannot be computed. The first is never None, nor the second where clusters are few.
     n_clusters, n_sets
         Clusters and sets with a row of weight above 0.
     clipped
@@ -108,6 +111,40 @@ def arm_in_one_cluster(treated: BoolArray, clusters: IntArray) -> bool:
     Ten clusters of which one is treated reject a true null in about half of samples, whatever the correction.
     """
     return any(bool((clusters[arm] == clusters[arm][0]).all()) for arm in (treated, ~treated) if arm.any())
+
+
+def refuse_arm_in_one_cluster(treated: BoolArray, clusters: IntArray, label: str) -> None:
+    """Refuse a comparison (n rows with weight) one arm of which lies wholly in one cluster, called `label`.
+
+    Whatever else changed with that cluster looks like an effect, and no standard error can say by how much: intervals
+    by matched set reject a true null in 20 to 50% of samples.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.arm_in_one_cluster``.
+
+    >>> refuse_arm_in_one_cluster(np.array([True, True, False, False]), np.array([0, 0, 1, 2]), "clinician")
+    Traceback (most recent call last):
+    causal.errors.EstimationError: [estimation.arm_in_one_cluster] all of one group lie in one clinician: ...
+    """
+    if arm_in_one_cluster(treated, clusters):
+        raise EstimationError(
+            "estimation.arm_in_one_cluster",
+            f"all of one group lie in one {label}: a difference cannot be told from what else went on with that "
+            f"{label}, and no interval allows for it",
+            fix=f"pool records in which each group lies in several {label}s",
+        )
+
+
+def contributing_clusters(clusters: IntArray, weights: FloatArray | None = None) -> int:
+    """How many clusters hold a row with weight.
+
+    >>> contributing_clusters(np.array([0, 0, 1, 2]), np.array([1.0, 1, 1, 0]))
+    2
+    """
+    code = np.asarray(clusters)
+    return int(np.unique(code if weights is None else code[np.asarray(weights) > 0]).size)
 
 
 def refuse_few_clusters(treated: BoolArray, clusters: IntArray) -> None:
@@ -198,32 +235,6 @@ def weighted_ancova(
     )
 
 
-def primary_clustering(
-    clusters: IntArray, *, weights: FloatArray | None = None, minimum_clusters: int = 30
-) -> Clustering:
-    """Which clustering the primary interval comes from: clinicians where they are enough, else matched sets.
-
-    Parameters
-    ----------
-    clusters
-        (n,) codes of the clinicians (or clinics) of the matched rows.
-    weights
-        (n,) 0 or more; a cluster contributes when one of its rows has weight. None for all 1.
-    minimum_clusters
-        Contributing clusters from which on they are the primary clustering.
-
-    Returns
-    -------
-    ``"cluster"`` or ``"set"``. A function of the design alone: no outcome can choose the interval.
-
-    >>> primary_clustering(np.array([0, 0, 1, 2]), minimum_clusters=3), primary_clustering(np.array([0, 0, 1, 2]))
-    ('cluster', 'set')
-    """
-    code = np.asarray(clusters)
-    contributing = np.unique(code if weights is None else code[np.asarray(weights) > 0]).size
-    return "cluster" if contributing >= minimum_clusters else "set"
-
-
 def clustered_effect(
     outcome: FloatArray,
     treated: BoolArray,
@@ -233,7 +244,7 @@ def clustered_effect(
     sets: IntArray,
     clusters: IntArray,
     names: Sequence[str] | None = None,
-    minimum_clusters: int = 30,
+    minimum_clusters: int = MINIMUM_CLUSTERS,
     level: float = 0.95,
     working: WorkingModel = "inverse_weights",
     label: str = "difference",
@@ -245,20 +256,21 @@ def clustered_effect(
     Raises
     ------
     EstimationError
-        As `weighted_ancova`, where the primary clustering is the one refused; a refusal of another is told in
-        ``refused``.
+        ``estimation.arm_in_one_cluster``; and as `weighted_ancova`, where the clusters' interval is refused, or the
+        sets' where clusters are few: nobody could then say which is wider. Another refusal is told in ``refused``.
 
     >>> y, pairs = np.array([3.0, 1, 5, 2, 4, 4]), np.array([0, 0, 1, 1, 2, 2])
     >>> found = clustered_effect(y, y > 2.5, None, None, sets=pairs, clusters=np.array([0, 0, 0, 1, 1, 1]))
-    >>> found.primary, found.by_set is found.effect, found.n_clusters
-    ('set', True, 2)
+    >>> found.primary, found.by_cluster is found.effect, found.n_clusters
+    ('cluster', True, 2)
     """
     arm = np.asarray(treated, dtype=np.bool_)
     w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
     _counts(arm, w)
     design, labels = _design(arm, covariates, w, names, None)
     contrast, y = _of_treatment(design), np.asarray(outcome, dtype=np.float64)[w > 0]
-    primary = primary_clustering(clusters, weights=w, minimum_clusters=minimum_clusters)
+    refuse_arm_in_one_cluster(arm[w > 0], np.asarray(clusters)[w > 0], "cluster")
+    enough = contributing_clusters(clusters, w) >= minimum_clusters
     found: dict[str, Contrast] = {}
     refused: list[tuple[str, str]] = []
     aliased: tuple[int, ...] = ()
@@ -269,7 +281,7 @@ def clustered_effect(
             found[name] = student(label, one.coefficient, beyond_rounding(one.std_error, y), one.df, level=level)
             aliased = one.aliased
         except EstimationError as refusal:
-            if name == primary:
+            if name == "cluster" or not enough:
                 raise
             refused.append((name, refusal.message))
     try:
@@ -278,12 +290,13 @@ def clustered_effect(
         clipped = two.clipped
     except EstimationError as refusal:
         refused.append(("both", refusal.message))
+    among = ["cluster"] if enough else ["set", "cluster"]
     return ClusteredEffect(
-        primary=primary,
+        primary=widest([(name, found[name]) for name in among])[0],  # type: ignore[arg-type]  # one of the two
         by_cluster=found.get("cluster"),
         by_set=found.get("set"),
         by_both=found.get("both"),
-        n_clusters=np.unique(np.asarray(clusters)[w > 0]).size,
+        n_clusters=contributing_clusters(clusters, w),
         n_sets=np.unique(np.asarray(sets)[w > 0]).size,
         clipped=clipped,
         refused=tuple(refused),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, TypeVar, cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from causal.design.covariates import MISSING_SUFFIX, columns_of
 from causal.design.matching.sets import SetEstimand, set_weights
-from causal.effect.matched_estimates import arm_in_one_cluster, primary_clustering
+from causal.effect.matched_estimates import contributing_clusters, refuse_arm_in_one_cluster
+from causal.effect.widest import Ends, widest
 from causal.errors import EstimationError
 from causal.protocol import OccasionStudy
 from causal.records import ComparisonGroups, codes
@@ -18,6 +21,7 @@ from causal.records import ComparisonGroups, codes
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Found = TypeVar("Found")
 
 CLUSTER_COLUMNS = {"clinician": "clinician_id", "clinic": "clinic_id"}
 
@@ -56,17 +60,39 @@ class Sample:
     minimum_clusters: int
 
     @property
-    def clusters_vary(self) -> bool:
-        """Whether each arm lies in two clusters or more: only then do clusters tell how they vary."""
-        return not arm_in_one_cluster(self.treated[self.weights > 0], self.clusters[self.weights > 0])
+    def few_clusters(self) -> bool:
+        """Whether fewer clusters contribute than the study asks for."""
+        return contributing_clusters(self.clusters, self.weights) < self.minimum_clusters
 
     @property
-    def primary(self) -> tuple[str, IntArray]:
-        """The clustering of the first interval: the study's clusters when enough contribute, else the units."""
-        chosen = primary_clustering(self.clusters, weights=self.weights, minimum_clusters=self.minimum_clusters)
-        if chosen == "cluster" and self.clusters_vary:
-            return self.cluster_label, self.clusters
-        return self.unit_label, self.units
+    def clusterings(self) -> tuple[tuple[str, IntArray], ...]:
+        """What the main interval comes from, each with what it is called: the one of them that is wider, where two.
+
+        The study's clusters alone where enough of them contribute, else the units and the clusters.
+        """
+        by_cluster = (self.cluster_label, self.clusters)
+        return ((self.unit_label, self.units), by_cluster) if self.few_clusters else (by_cluster,)
+
+    @property
+    def why_main(self) -> str:
+        """Why the main interval is the main one, in a sentence without a count of anybody."""
+        if self.few_clusters:
+            return (
+                f"Fewer than {self.minimum_clusters} {self.cluster_label}s contribute: of the intervals by "
+                f"{self.unit_label} and by {self.cluster_label} the wider is the main one."
+            )
+        return (
+            f"{self.minimum_clusters} or more {self.cluster_label}s contribute: the interval by {self.cluster_label} "
+            "is the main one."
+        )
+
+    def under_each(self, estimate: Callable[[IntArray], Found]) -> tuple[tuple[str, Found], ...]:
+        """What `estimate` makes of the codes (n_kept,) of each of the `clusterings`."""
+        return tuple((label, estimate(code)) for label, code in self.clusterings)
+
+    def wider(self, estimate: Callable[[IntArray], Ends]) -> tuple[str, Ends]:
+        """The widest of what `estimate` makes of each of the `clusterings`, and what it is clustered by."""
+        return widest(self.under_each(estimate))
 
 
 def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStudy) -> Sample:
@@ -75,7 +101,8 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
     Raises
     ------
     EstimationError
-        ``estimation.too_few_sets``: fewer sets (treated occasions, where there are no sets) than the study demands.
+        ``estimation.too_few_sets``: fewer sets (treated occasions, where there are no sets) than the study demands;
+        ``estimation.arm_in_one_cluster``: all of an arm lie in one of the study's clusters.
     """
     kept, weights = without_excluded(design, excluded)
     left = "set_id" if design.grouping == "matched set" else "ta_id"
@@ -91,21 +118,28 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
     names = [*adjust_for, *(name + MISSING_SUFFIX for name in adjust_for)]
     names = [name for name in names if name in design.covariate_names]
     sets, patients = codes(members["set_id"]), codes(members["person_id"])
+    treated, clusters = members["treated"].to_numpy(dtype=np.bool_), cluster_codes(members, study.estimator.cluster)
+    refuse_arm_in_one_cluster(treated[weights > 0], clusters[weights > 0], study.estimator.cluster)
     return Sample(
         kept=kept,
-        treated=members["treated"].to_numpy(dtype=np.bool_),
+        treated=treated,
         weights=weights,
         occasions=codes(members["ta_id"]),
         sets=sets,
         patients=patients,
         units=sets if design.unit_of_inference == "matched set" else patients,
-        clusters=codes(members[CLUSTER_COLUMNS[study.estimator.cluster]]),
+        clusters=clusters,
         covariates=columns_of(design.covariates[kept], design.covariate_names, names),
         names=tuple(names),
         unit_label=design.unit_of_inference,
         cluster_label=study.estimator.cluster,
         minimum_clusters=study.estimator.minimum_clusters,
     )
+
+
+def cluster_codes(occasions: pd.DataFrame, level: Literal["clinician", "clinic"]) -> IntArray:
+    """Codes (n,) of the clinicians or clinics of occasions."""
+    return codes(occasions[CLUSTER_COLUMNS[level]])
 
 
 def without_excluded(design: ComparisonGroups, excluded: BoolArray) -> tuple[BoolArray, FloatArray]:

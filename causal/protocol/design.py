@@ -117,6 +117,11 @@ class Gates(Part):
     """Largest standardised mean difference of a tier-2 covariate after matching."""
     minimum_sets: int = Field(default=20, ge=2)
     """Fewest matched sets."""
+    minimum_clusters_per_arm: int = Field(default=2, ge=2)
+    """Fewest clusters (`estimator.cluster`) behind either group; a group that lies in one is never estimated, whatever
+    an approval accepts."""
+    maximum_cluster_share: float = Field(default=0.50, gt=0, le=1)
+    """Largest share of a group that one cluster may hold."""
     maximum_unmatched: float = Field(default=0.30, ge=0, le=1)
     """Largest share of treated occasions left without a match."""
     ended_in_grace: float = Field(default=0.02, ge=0, le=1)

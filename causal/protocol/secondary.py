@@ -153,6 +153,13 @@ class TwoWayClustering(Part):
     """Name of the analysis."""
 
 
+class ClinicFixedEffects(Part):
+    """The headline differences within clinics: what all of a clinic share, before and after time zero, drops out."""
+
+    analysis: Literal["clinic_fixed_effects"]
+    """Name of the analysis."""
+
+
 class Randomisation(Part):
     """What lotteries within matched sets would have given: an interval that assumes no model."""
 
@@ -251,6 +258,7 @@ Secondary = Annotated[
     | DoublyRobust
     | SetDifferences
     | TwoWayClustering
+    | ClinicFixedEffects
     | Randomisation
     | ClusterBootstrap
     | ReuseVariance

@@ -374,11 +374,20 @@ def _figure_betrays(
     if code == "design.ended_in_grace":
         occasions = _eligible(design).occasions
         return disclose_share(round(design.ended_in_grace_share * occasions), occasions, threshold) is None
+    if code == "design.cluster_share":
+        return _cluster_shares_betray(design, threshold)
     if code in ("design.balance_tier1", "design.balance_tier2"):
         tier = int(code[-1])
         worst = max((row for row in design.balance if row.tier == tier), key=lambda r: abs(r.smd_after), default=None)
         return any(line.smd_after is None for line in balance if worst is not None and line.name == worst.name)
     return False
+
+
+def _cluster_shares_betray(design: Design, threshold: int) -> bool:
+    """Whether a largest share would tell that few of a group are one cluster's, or that few are not."""
+    own = next(spread for spread in design.diagnostics.clusters if spread.declared)
+    arms = ((own.largest_treated, design.n_treated), (own.largest_comparison, design.n_comparison))
+    return any(disclose_share(round(share * n), n, threshold) is None for share, n in arms if share == own.largest)
 
 
 def _scale(ws: Workspace) -> tuple[int, int]:

@@ -14,6 +14,8 @@ from validation.disclosure import disclose_count, disclose_percent, disclose_sha
 
 LEAST_DF = 10
 """Fewer degrees of freedom than this tell too much of single occasions (the ABS's rule for model output)."""
+OF_STAFF = ("clinician", "clinic")
+"""Clusters whose number limits the degrees of freedom of an interval, and tells nothing of single occasions."""
 
 EVENTS = {
     "patient_ended": "The patient ends treatment, or is lost",
@@ -129,14 +131,15 @@ def planned_line(planned: ProspectiveRatings, threshold: int) -> FindingLine:
 
 
 def may_be_shown(line: Line, threshold: int) -> bool:
-    """Whether both arms behind a number, and its degrees of freedom, are large enough.
+    """Whether both arms behind a number, and its degrees of freedom where occasions decide them, are large enough.
 
     >>> line = Line(label="x", scale="points", value=0.1, lower=0.0, upper=0.2, level=0.95, n_treated=60,
     ...             n_comparison=10, df=30.0)
     >>> may_be_shown(line, 11)
     False
     """
-    return min(line.n_treated, line.n_comparison) >= threshold and (line.df is None or line.df >= LEAST_DF)
+    free = line.df is None or line.df >= LEAST_DF or line.clustered_by in OF_STAFF
+    return min(line.n_treated, line.n_comparison) >= threshold and free
 
 
 def endings_may_be_shown(line: Line, threshold: int, sizes: Pair, told: Iterable[Pair]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from causal.cohort.catalogue import COVARIATES
 from causal.design.covariates import MISSING_SUFFIX
 from causal.records import Design, Effects, Estimate, Interval
-from flows.report.dossier import Decomposition, EffectLine, IntervalLine, ResponseLine, Results, TruthLine
+from flows.report.dossier import Count, Decomposition, EffectLine, IntervalLine, ResponseLine, Results, TruthLine
 from flows.report.printed import rounded_share
 from validation.disclosure import disclose_count, disclose_share, percent_step
 from validation.verdict import failed
@@ -121,6 +121,13 @@ def _by_patient(interval: Interval) -> bool:
     return interval.clustered_by == "patient"
 
 
+def _clusters(interval: Interval, threshold: int) -> Count:
+    """Clusters behind an interval: a number of clinicians or clinics, which the dossier tells, counts no patient."""
+    if _by_patient(interval):
+        return None
+    return disclose_count(interval.clusters, threshold) if _by_set(interval) else interval.clusters
+
+
 def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betrayed: bool) -> EffectLine:
     """One effect; where few deaths could be worked out, no clusters, nor the freedom that follows from the sets."""
     first = estimate.intervals[0]
@@ -139,9 +146,7 @@ def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betraye
         intervals=tuple(
             IntervalLine(
                 clustered_by=interval.clustered_by,
-                clusters=None
-                if deaths_betrayed or _by_patient(interval)
-                else disclose_count(interval.clusters, threshold),
+                clusters=None if deaths_betrayed else _clusters(interval, threshold),
                 std_error=interval.std_error,
                 df=None if (deaths_betrayed and _by_set(interval)) or _by_patient(interval) else interval.df,
                 lower=interval.lower,
@@ -151,6 +156,7 @@ def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betraye
             for interval in estimate.intervals
         ),
         detectable=estimate.detectable,
+        why_main=estimate.why_main,
     )
 
 

@@ -121,6 +121,8 @@ class EffectLine:
     intervals: tuple[IntervalLine, ...]
     detectable: float | None
     """Smallest true effect this design would have found with 80% power, in the effect's own scale."""
+    why_main: str = ""
+    """Why the main interval is the main one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

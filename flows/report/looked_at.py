@@ -13,7 +13,8 @@ from causal.design.diagnostics.positivity import SupportRule
 from causal.design.diagnostics.power import DetectableEffect
 from causal.records import Design
 from flows.report.dossier import LookedAt
-from validation.disclosure import disclose_percent
+from flows.report.numbers import capitalised
+from validation.disclosure import disclose_percent, percent_step
 
 RATING_UNIT = "points"
 GROUP = {"ATT": "first", "ATC": "second"}
@@ -25,6 +26,7 @@ def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
     found = design.diagnostics
     answers = {
         "How many equally weighted cases is the comparison worth?": _worth(design, found),
+        "Behind how many clinicians, clinics and months does each group lie?": _clusters(design, found),
         "Do squares and products of the most important facts agree too?": _terms(found, withheld),
         "How unlike would a lottery have left the groups?": _lottery(found),
         "Do the groups agree in the trust expected of them?": _prognostic(found),
@@ -46,6 +48,38 @@ def _worth(design: Design, found: Diagnostics) -> str:
         return ""
     first, second = _coarse(found.size.ess_treated), _coarse(found.size.ess_comparison)
     return f"About {first} in the first group and {second} in the second"
+
+
+def _clusters(design: Design, found: Diagnostics) -> str:
+    """Clusters by group, which are counts of nobody's patients, and shares in steps that fit several counts."""
+    told = []
+    for spread in found.clusters:
+        first = _held(spread.largest_treated, spread.treated, design.n_treated)
+        second = _held(spread.largest_comparison, spread.comparison, design.n_comparison)
+        counts = f"{spread.treated} in the first group and {spread.comparison} in the second"
+        told.append(
+            f"{capitalised(_plural(spread.level))}: {counts}; the largest holds {first} of the first and {second} of "
+            "the second"
+        )
+    return ". ".join(told)
+
+
+def _held(largest: float, clusters: int, n: int) -> str:
+    """The largest share, coarse; all is said only where it is all."""
+    if clusters == 1:
+        return "all"
+    step = percent_step(n)
+    return f"about {min(disclose_percent(largest, n), 100 - step)}%"
+
+
+def _plural(level: str) -> str:
+    """The level's clusters, in words.
+
+    >>> _plural("clinician"), _plural("version of the form")
+    ('clinicians', 'versions of the form')
+    """
+    first, _, rest = level.partition(" ")
+    return f"{first}s {rest}".rstrip()
 
 
 def _terms(found: Diagnostics, withheld: frozenset[str]) -> str:

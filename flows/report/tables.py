@@ -133,6 +133,7 @@ def version_table(versions: tuple[VersionLine, ...], threshold: int) -> Table:
 def interval_table(effect: EffectLine) -> Table:
     """One effect under every clustering."""
     unit = "percentage points" if is_share(effect) else "points"
+    why = f"{effect.why_main} " if effect.why_main else ""
     return Table(
         caption=f"Difference in {unit}, with every interval",
         columns=(
@@ -154,7 +155,7 @@ def interval_table(effect: EffectLine) -> Table:
             )
             for line in effect.intervals
         ),
-        note=f"Of 100 studies done this way, about {100 * effect.level:g} would have the true value inside their "
+        note=f"{why}Of 100 studies done this way, about {100 * effect.level:g} would have the true value inside their "
         "interval, if what the method assumes holds.",
     )
 

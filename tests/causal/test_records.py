@@ -59,6 +59,7 @@ def design(**changed: Any) -> Design:
         events_per_parameter=12.0,
         aliased=(),
         separated=(),
+        fates=(),
         caliper=0.2,
         n_eligible_treated=2,
         n_unmatched_treated=0,

@@ -17,6 +17,8 @@ from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
 from causal.records import AttritionStep, Cohort, Design, Outcomes, canonical
 from flows.study_file import load_study
+from validation.design import judge_design
+from validation.verdict import Status, Verdict
 
 STUDY_FILE = Path(__file__).parents[2] / "configs" / "studies" / "duty_to_warn.yaml"
 N = 1200
@@ -135,20 +137,66 @@ def test_a_cohort_cannot_hold_an_outcome(occasions: pd.DataFrame) -> None:
         Cohort(occasions=frame, attrition=())
 
 
-def test_one_clinician_gives_no_clinician_interval(occasions: pd.DataFrame, study: OccasionStudy) -> None:
-    """Variation between clinicians cannot be seen with one of them: intervals are by matched set alone."""
-    occasions["clinician_id"] = "c1"
+@pytest.mark.parametrize("who", ["warned", "others", "everyone"])
+def test_a_group_of_one_clinician_fails_a_gate_and_is_refused(
+    occasions: pd.DataFrame, study: OccasionStudy, who: str
+) -> None:
+    """Told before outcomes, and never estimated afterwards, whatever an approval accepts."""
+    chosen = {"warned": occasions["treated"], "others": ~occasions["treated"], "everyone": True}[who]
+    occasions["clinician_id"] = np.where(chosen, "c1", occasions["clinician_id"])
     design = build_design(cohort_of(occasions), study)
-    effects = estimate_effects(design, outcomes_of(design), study)
-    assert [interval.clustered_by for interval in effects.composite.intervals] == ["matched set"]
+    verdicts = {verdict.code: verdict for verdict in judge_design(design, study.gates)}
+    assert (verdicts["design.clusters"].status, verdicts["design.clusters"].measured) == (Status.FAIL, 1)
+    assert (verdicts["design.cluster_share"].status, verdicts["design.cluster_share"].measured) == (Status.FAIL, 1)
+    with pytest.raises(EstimationError, match=r"^\[estimation\.arm_in_one_cluster\]"):
+        estimate_effects(design, outcomes_of(design), study)
 
 
-def test_few_clinicians_make_the_matched_set_primary(occasions: pd.DataFrame, study: OccasionStudy) -> None:
-    """Under the study's minimum of clusters the set-clustered interval comes first; both are kept."""
+def test_a_group_that_leans_on_one_clinician_fails_a_gate(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Three in four of the warned with one clinician: the share fails, the number of clinicians does not."""
+    first = occasions["treated"] & (np.arange(N) % 4 > 0)
+    occasions["clinician_id"] = np.where(first, "c1", occasions["clinician_id"])
+    design = build_design(cohort_of(occasions), study)
+    verdicts = {verdict.code: verdict for verdict in judge_design(design, study.gates)}
+    assert verdicts["design.cluster_share"].status is Status.FAIL
+    assert verdicts["design.cluster_share"].measured == pytest.approx(0.75, abs=0.06)
+    assert verdicts["design.clusters"].status is Status.PASS
+    assert estimate_effects(design, outcomes_of(design), study).composite.intervals
+
+
+@pytest.mark.parametrize(
+    ("column", "word"), [("clinic_id", "clinic"), ("time_zero", "month"), ("instrument_ver", "version of the form")]
+)
+def test_a_group_in_one_clinic_month_or_version_fails_a_gate(
+    occasions: pd.DataFrame, study: OccasionStudy, column: str, word: str
+) -> None:
+    """What all of a group share and the others do not is named before outcomes; what everybody shares is no matter."""
+    everywhere = design_codes(occasions, study)
+    assert everywhere["design.confined"].status is Status.PASS
+    alone = {"clinic_id": "k1", "time_zero": pd.Timestamp("2021-02-10"), "instrument_ver": "v2"}[column]
+    occasions.loc[occasions["treated"], column] = alone
+    loose = study.target_trial.assignment.model_copy(update={"exact": ()})
+    trial = study.target_trial.model_copy(update={"assignment": loose})
+    verdict = design_codes(occasions, study.model_copy(update={"target_trial": trial}))["design.confined"]
+    assert (verdict.status, verdict.measured) == (Status.FAIL, 1)
+    assert verdict.sentence.endswith(f": {word}")
+
+
+def design_codes(occasions: pd.DataFrame, study: OccasionStudy) -> dict[str, Verdict]:
+    """The verdicts on the design of these occasions, by code."""
+    design = build_design(cohort_of(occasions), study)
+    return {verdict.code: verdict for verdict in judge_design(design, study.gates)}
+
+
+def test_few_clinicians_give_the_wider_interval(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Under the study's minimum of clusters the wider interval comes first; both are kept."""
     occasions["clinician_id"] = [f"c{i % 8}" for i in range(N)]
     design = build_design(cohort_of(occasions), study)
     effects = estimate_effects(design, outcomes_of(design), study)
-    assert [interval.clustered_by for interval in effects.composite.intervals] == ["matched set", "clinician"]
+    for estimate in (effects.termination, effects.composite):
+        first, second = estimate.intervals
+        assert first.upper - first.lower >= second.upper - second.lower
+        assert {first.clustered_by, second.clustered_by} == {"matched set", "clinician"}
 
 
 def test_no_rating_at_all_is_refused(occasions: pd.DataFrame, study: OccasionStudy) -> None:

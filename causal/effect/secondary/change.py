@@ -14,6 +14,7 @@ from causal.effect.matched_estimates import weighted_ancova
 from causal.effect.sample import Sample
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
+from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.measures.reliable_change import reliable_change as changed
 from causal.protocol.secondary import ReliableChange
@@ -93,18 +94,27 @@ def _lines(
     sample: Sample, twice: BoolArray, moved: BoolArray, word: str, counts: tuple[int, int], level: float
 ) -> Iterator[Line]:
     """The adjusted difference of the shares that moved one way, and the share in each group."""
-    by, clusters = sample.primary
     outcome, treated = moved[twice].astype(np.float64), sample.treated[twice]
-    weights, code = sample.weights[twice], clusters[twice]
+    weights = sample.weights[twice]
     label = f"{word} than before"
     if np.ptp(outcome) == 0:
         raise EstimationError("estimation.no_standard_error", "the outcome leaves no variation for a standard error")
-    found = weighted_ancova(outcome, treated, sample.covariates[twice], weights, code, names=sample.names, level=level)
+    by, found = sample.wider(
+        lambda code: weighted_ancova(
+            outcome, treated, sample.covariates[twice], weights, code[twice], names=sample.names, level=level
+        )
+    )
     yield line_of(found, label=label, scale="risk difference", counts=counts, clustered_by=by)
     arms = np.column_stack([treated, ~treated]).astype(np.float64)
-    fits = cluster_robust_contrasts(arms, outcome, weights=weights, clusters=code, contrasts=np.eye(2))
-    for fit, group in zip(fits, ("first", "second"), strict=True):
+    each = sample.under_each(
+        lambda code: cluster_robust_contrasts(arms, outcome, weights=weights, clusters=code[twice], contrasts=np.eye(2))
+    )
+    for k, group in enumerate(("first", "second")):
         words = f"{label}: share of the {group} group"
-        share = student(words, fit.coefficient, beyond_rounding(fit.std_error, outcome), fit.df, level=level)
+        shares = [
+            (by, student(words, f[k].coefficient, beyond_rounding(f[k].std_error, outcome), f[k].df, level=level))
+            for by, f in each
+        ]
+        by, share = widest(shares)
         line = line_of(share, label=words, scale="probability", counts=counts, clustered_by=by)
         yield replace(line, lower=max(line.lower, 0.0), upper=min(line.upper, 1.0))

@@ -13,11 +13,14 @@ from causal.effect.estimate import composite_of
 from causal.effect.matched_estimates import LinearEffect
 from causal.effect.matched_sets import set_differences as differences_of
 from causal.effect.outcome_decomposition import composite_effect
+from causal.effect.sample import Sample
 from causal.effect.secondary.finding import Finding, Line, Scale, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
+from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol.outcome import WhileInRelationship, Window
 from causal.protocol.secondary import LastRating, OtherDays, SetDifferences, Subscales, TwoWayClustering
+from causal.records import Outcomes
 
 
 def other_days(opened: Opened, _: OtherDays) -> Finding:
@@ -37,18 +40,22 @@ def _at(opened: Opened, window: Window) -> tuple[list[Line], list[str]]:
     outcomes = opened.outcomes(opened.primary, window)
     try:
         sample = opened.sample(outcomes.excluded | opened.followed_too_briefly(window))
-        by, clusters = sample.primary
-        found = composite_of(sample, outcomes, opened.study, clusters)
+        found = sample.under_each(lambda code: composite_of(sample, outcomes, opened.study, code))
     except EstimationError as refusal:
         return [], [f"day {window.day}: {refusal.message}"]
     counts, events = counts_of(sample), counts_of(sample, outcomes.ended[sample.kept])
-    told: tuple[tuple[LinearEffect, str, Scale, tuple[int, int] | None], ...] = (
-        (found.composite, trust_at(window.day), "points", None),
-        (found.termination, f"ended by day {window.day}", "risk difference", events),
+    told: tuple[tuple[tuple[str, LinearEffect], str, Scale, tuple[int, int] | None], ...] = (
+        (widest([(by, one.composite) for by, one in found]), trust_at(window.day), "points", None),
+        (
+            widest([(by, one.termination) for by, one in found]),
+            f"ended by day {window.day}",
+            "risk difference",
+            events,
+        ),
     )
     lines: list[Line] = []
     missing: list[str] = []
-    for effect, label, scale, endings in told:
+    for (by, effect), label, scale, endings in told:
         try:
             lines.append(
                 line_of(
@@ -82,13 +89,13 @@ def subscales(opened: Opened, _: Subscales) -> Finding:
         raise EstimationError("estimation.subscale_range", "subscales of a sum differ in range from the total's floor")
     outcomes, facts = opened.outcomes(opened.primary), opened.follow_up.facts[opened.window.day]
     sample = opened.sample(outcomes.excluded)
-    by, clusters = sample.primary
     lines: list[Line] = []
     missing: list[str] = []
     for name in opened.rating.subscales:
         score = np.where(np.isnan(outcomes.score), np.nan, facts[f"{SUBSCALE}{name}"].to_numpy(dtype=float))
+        rated = replace(outcomes, score=score)
         try:
-            found = composite_of(sample, replace(outcomes, score=score), opened.study, clusters).composite
+            by, found = _composite(opened, sample, rated)
             label, counts = subscale_label(name), counts_of(sample)
             lines.append(line_of(found, label=label, scale="points", counts=counts, clustered_by=by, tested=True))
         except EstimationError as refusal:
@@ -100,6 +107,11 @@ def subscales(opened: Opened, _: Subscales) -> Finding:
         lines=tuple(lines),
         not_evaluated=tuple(missing),
     )
+
+
+def _composite(opened: Opened, sample: Sample, outcomes: Outcomes) -> tuple[str, LinearEffect]:
+    """The composite's main interval and what it is clustered by."""
+    return sample.wider(lambda code: composite_of(sample, outcomes, opened.study, code).composite)
 
 
 def last_rating(opened: Opened, declared: LastRating) -> Finding:
@@ -115,22 +127,25 @@ def last_rating(opened: Opened, declared: LastRating) -> Finding:
     sample = opened.sample(outcomes.excluded)
     score = opened.last_score(outcomes)[sample.kept]
     rated = ~np.isnan(score)
-    by, clusters = sample.primary
     by_response = opened.study.missing.outcome == "inverse_probability_of_response"
-    found = composite_effect(
-        sample.treated,
-        np.zeros(rated.size, dtype=np.bool_),
-        score,
-        rated,
-        clusters=clusters,
-        weights=sample.weights,
-        response_covariates=sample.covariates if by_response else None,
-        covariates=sample.covariates,
-        names=sample.names,
-        level=opened.study.estimator.level,
+    by, found = sample.wider(
+        lambda code: (
+            composite_effect(
+                sample.treated,
+                np.zeros(rated.size, dtype=np.bool_),
+                score,
+                rated,
+                clusters=code,
+                weights=sample.weights,
+                response_covariates=sample.covariates if by_response else None,
+                covariates=sample.covariates,
+                names=sample.names,
+                level=opened.study.estimator.level,
+            ).composite
+        )
     )
     line = line_of(
-        found.composite,
+        found,
         label=f"last rating up to day {opened.window.day + opened.window.half_width}",
         scale="points",
         counts=counts_of(sample, rated),
@@ -149,10 +164,6 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
     """Both headline differences with standard errors robust to likeness within sets and within clusters at once."""
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
-    if not sample.clusters_vary:
-        raise EstimationError(
-            "estimation.too_few_clusters", f"a group lies in one {sample.cluster_label}: there is nothing to add"
-        )
     found = composite_of(sample, outcomes, opened.study, sample.units)
     centred = sample.covariates - np.average(sample.covariates, axis=0, weights=sample.weights)
     design = np.column_stack([np.ones(sample.treated.size), sample.treated, centred])
@@ -226,4 +237,5 @@ def set_differences(opened: Opened, _: SetDifferences) -> Finding:
         title="Differences within matched sets",
         method="Mean over matched sets of the treated less their comparisons, adjusted by differences of covariates.",
         lines=lines,
+        notes=(f"Occasions of one {sample.cluster_label} are taken for unlike each other, but for their set.",),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -13,8 +15,10 @@ from causal.effect.missing.story import DropoutStory as Story
 from causal.effect.missing.story import NotEvaluated, StoryRow
 from causal.effect.missing.story import dropout_story as story_of
 from causal.effect.missing.tipping import TippingGrid
+from causal.effect.sample import IntArray
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
+from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol.outcome import Composite
 from causal.protocol.secondary import DropoutStory
@@ -37,12 +41,11 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         raise EstimationError("estimation.strategy", "only the composite strategy has a dropout story")
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
-    by, clusters = sample.primary
     days = [opened.outcomes(opened.primary, window) for window in opened.windows]
     primary = opened.windows.index(opened.window)
     shifts = grid(declared)
 
-    def analyse(outcome: FloatArray, weights: FloatArray) -> Contrast:
+    def analyse(clusters: IntArray, outcome: FloatArray, weights: FloatArray) -> Contrast:
         found = weighted_ancova(
             outcome,
             sample.treated,
@@ -55,7 +58,8 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         error = beyond_rounding(found.std_error, outcome[weights > 0])
         return student("difference", found.value, error, found.df, level=found.level)
 
-    story = story_of(
+    told = partial(
+        story_of,
         np.column_stack([day.score[sample.kept] for day in days]),
         primary=primary,
         fixed=np.where(outcomes.ended[sample.kept], events.patient_ended.value, np.nan),
@@ -63,7 +67,6 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         treated=sample.treated,
         covariates=sample.covariates,
         names=sample.names,
-        analyse=analyse,
         weights=sample.weights,
         clusters=sample.clusters,
         units=sample.occasions,
@@ -73,14 +76,19 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         imputations=declared.imputations,
         deltas_treated=shifts,
         deltas_comparison=shifts,
-        rng=opened.rng("dropout_story"),
     )
-    lines = [
-        line_of(row.result, label=label_of(row), scale="points", counts=counts_of(sample), clustered_by=by)
-        for row in story.rows
-        if isinstance(row.result, Contrast)
-    ]
-    missing = [f"{row.name}: {row.result.reason}" for row in story.rows if isinstance(row.result, NotEvaluated)]
+    stories = sample.under_each(lambda code: told(analyse=partial(analyse, code), rng=opened.rng("dropout_story")))
+    lines: list[Line] = []
+    missing: list[str] = []
+    for rows in zip(*(story.rows for _, story in stories), strict=True):
+        refused = [row.result.reason for row in rows if isinstance(row.result, NotEvaluated)]
+        missing += [f"{rows[0].name}: {reason}" for reason in dict.fromkeys(refused)]
+        if not refused:
+            named = zip(stories, rows, strict=True)
+            by, main = widest([(by, row.result) for (by, _), row in named if isinstance(row.result, Contrast)])
+            label = label_of(rows[0])
+            lines.append(line_of(main, label=label, scale="points", counts=counts_of(sample), clustered_by=by))
+    by, story = _main_tipping(stories)
     if isinstance(story.tipping, NotEvaluated):
         missing.append(f"{story.tipping.name}: {story.tipping.reason}")
     else:
@@ -98,6 +106,20 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         notes=(CARRIED, *notes_of(story)),
         readings=tipping_reading(story.tipping),
     )
+
+
+def _main_tipping(stories: Sequence[tuple[str, Story]]) -> tuple[str, Story]:
+    """The story whose grid of shifts is told: the one without a grid, else the one wider where nobody is shifted.
+
+    One clustering serves the whole grid, so that a tipping point is not a change of clustering.
+    """
+    grids = []
+    for by, story in stories:
+        if isinstance(story.tipping, NotEvaluated):
+            return by, story
+        grids.append((by, story.tipping.at(0.0, 0.0).contrast))
+    chosen = widest(grids)[0]
+    return next((by, story) for by, story in stories if by == chosen)
 
 
 def grid(declared: DropoutStory) -> tuple[float, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.effect.contrast import Contrast
 from causal.effect.outcomes import ENDED_BY_PATIENT
 from causal.effect.principal_strata import StratumBounds, always_stayer_bounds
 from causal.effect.secondary.finding import Finding, Line, line_of, ratio_line
@@ -12,6 +15,7 @@ from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts
 from causal.effect.secondary.responses import responses
 from causal.effect.termination.course import TerminationCourse as Course
 from causal.effect.termination.course import termination_course as course_of
+from causal.effect.widest import widest
 from causal.effect.win_odds import win_odds as won
 from causal.errors import EstimationError
 from causal.protocol.outcome import PrincipalStratum
@@ -32,40 +36,44 @@ def termination_course(opened: Opened, declared: TerminationCourse) -> Finding:
     ended, died = (facts[name].to_numpy(dtype=float)[sample.kept] for name in ("ended_after_days", "died_after_days"))
     reason = facts["end_reason"].fillna("").to_numpy(dtype=str)[sample.kept]
     time, cause = time_and_cause(ended, reason, died, record[sample.kept])
-    by, clusters = sample.primary
-    course: Course = course_of(
-        time,
-        cause,
-        sample.treated,
-        weights=sample.weights,
-        clusters=clusters,
-        days=declared.days,
-        horizon=declared.horizon_days,
-        level=opened.study.estimator.level,
-    )
-    lines = [
-        line_of(
-            one.difference,
-            label=f"ended by day {one.day:g}",
-            scale="risk difference",
-            counts=(one.at_risk_treated, one.at_risk_comparison),
-            clustered_by=by,
-            events=(one.events_treated, one.events_comparison),
+    courses: tuple[tuple[str, Course], ...] = sample.under_each(
+        lambda code: course_of(
+            time,
+            cause,
+            sample.treated,
+            weights=sample.weights,
+            clusters=code,
+            days=declared.days,
+            horizon=declared.horizon_days,
+            level=opened.study.estimator.level,
         )
-        for one in course.days
-        if one.difference is not None
-    ]
+    )
+    course = courses[0][1]
+    lines = []
+    for k, one in enumerate(course.days):
+        main = _main([(by, each.days[k].difference) for by, each in courses])
+        if main is not None:
+            lines.append(
+                line_of(
+                    main[1],
+                    label=f"ended by day {one.day:g}",
+                    scale="risk difference",
+                    counts=(one.at_risk_treated, one.at_risk_comparison),
+                    clustered_by=main[0],
+                    events=(one.events_treated, one.events_comparison),
+                )
+            )
     counts = counts_of(sample)
     events = counts_of(sample, (cause == BY_PATIENT) & (time <= course.horizon))
-    if course.time_lost is not None:
-        label, lost = f"mean days lost to endings by day {course.horizon:g}", course.time_lost.difference
-        lines.append(line_of(lost, label=label, scale="days", counts=counts, clustered_by=by, events=events))
-    if course.hazard is not None:
+    if lost := _main([(by, each.time_lost.difference if each.time_lost else None) for by, each in courses]):
+        label = f"mean days lost to endings by day {course.horizon:g}"
+        lines.append(line_of(lost[1], label=label, scale="days", counts=counts, clustered_by=lost[0], events=events))
+    if ratio := _main([(by, each.hazard.log_ratio if each.hazard else None) for by, each in courses]):
         label = "rate of ending among those still in treatment"
-        ratio = course.hazard.log_ratio
         lines.append(
-            ratio_line(ratio, label=label, scale="hazard ratio", counts=counts, clustered_by=by, events=events)
+            ratio_line(ratio[1], label=label, scale="hazard ratio", counts=counts, clustered_by=ratio[0], events=events)
         )
+    missing = dict.fromkeys(f"{name}: {reason}" for _, each in courses for name, reason in each.not_evaluated)
     return Finding(
         analysis="termination_course",
         title="When treatment ended",
@@ -74,12 +82,18 @@ def termination_course(opened: Opened, declared: TerminationCourse) -> Finding:
             "(Aalen-Johansen), mean days lost to it, and its cause-specific hazard (Cox), in the compared groups."
         ),
         lines=tuple(lines),
-        not_evaluated=tuple(f"{name}: {reason}" for name, reason in course.not_evaluated),
+        not_evaluated=tuple(missing),
         notes=(
             "Who resumed by the last day goes on, and deaths are other endings: shares can differ from the headline's.",
             "The ratio of rates compares those who are still there, who need not be alike after the first endings.",
         ),
     )
+
+
+def _main(found: Sequence[tuple[str, Contrast | None]]) -> tuple[str, Contrast] | None:
+    """The main of the intervals; None where one of them could not be had, for nobody knows then which is wider."""
+    known = [(by, one) for by, one in found if one is not None]
+    return widest(known) if len(known) == len(found) else None
 
 
 def time_and_cause(
@@ -116,24 +130,27 @@ def win_odds(opened: Opened, _: WinOdds) -> Finding:
         )
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
-    by, clusters = sample.primary
     ended, score = outcomes.ended[sample.kept], outcomes.score[sample.kept]
     answered = responses(opened, sample, outcomes)
     weights = sample.weights * np.where(ended, 1.0, answered.response_weights)
     weights = np.where(_both_arms(sample.sets, sample.treated, weights), weights, 0.0)
-    found = won(
-        score, ended, sample.treated, weights, sets=sample.sets, clusters=clusters, level=opened.study.estimator.level
+    found = sample.under_each(
+        lambda code: won(
+            score, ended, sample.treated, weights, sets=sample.sets, clusters=code, level=opened.study.estimator.level
+        )
     )
     counts = counts_of(sample, weights > 0)
     label = "odds that a patient of the first group fares better, ties halved"
+    by_odds, odds = widest([(by, one.log_odds) for by, one in found])
+    by_shares, shares = widest([(by, one.difference) for by, one in found])
     lines = (
-        ratio_line(found.log_odds, label=label, scale="win odds", counts=counts, clustered_by=by),
+        ratio_line(odds, label=label, scale="win odds", counts=counts, clustered_by=by_odds),
         line_of(
-            found.difference,
+            shares,
             label="share who fare better less share who fare worse",
             scale="risk difference",
             counts=counts,
-            clustered_by=by,
+            clustered_by=by_shares,
         ),
     )
     return Finding(
@@ -168,23 +185,25 @@ def stratum_bounds(opened: Opened, declared: DeclaredBounds) -> Finding:
         )
     outcomes = opened.outcomes(estimand)
     sample = opened.sample(outcomes.excluded)
-    by, clusters = sample.primary
     answered = responses(opened, sample, outcomes)
     stayed = ~outcomes.ended[sample.kept]
     score = outcomes.score[sample.kept]
-    found = always_stayer_bounds(
-        score,
-        stayed,
-        sample.treated,
-        clusters=clusters,
-        rng=opened.rng("stratum_bounds"),
-        weights=sample.weights,
-        response_weights=answered.response_weights,
-        monotone=None if declared.monotone == "none" else declared.monotone,
-        score_range=opened.score_range,
-        draws=declared.draws,
-        level=opened.study.estimator.level,
+    each = sample.under_each(
+        lambda code: always_stayer_bounds(
+            score,
+            stayed,
+            sample.treated,
+            clusters=code,
+            rng=opened.rng("stratum_bounds"),
+            weights=sample.weights,
+            response_weights=answered.response_weights,
+            monotone=None if declared.monotone == "none" else declared.monotone,
+            score_range=opened.score_range,
+            draws=declared.draws,
+            level=opened.study.estimator.level,
+        )
     )
+    by, found = max(each[::-1], key=lambda one: one[1].interval_upper - one[1].interval_lower)
     kept = (found.kept_treated, found.kept_comparison)  # the bounds are means of these shares of the rated
     rated = counts_of(sample, stayed & ~np.isnan(score))
     counts = int(kept[0] * rated[0]), int(kept[1] * rated[1])

@@ -13,19 +13,21 @@ from causal.design.groups import build_groups, work_out
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.doubly_robust.result import DoublyRobust as Estimate
 from causal.effect.doubly_robust.tmle import tmle
+from causal.effect.matched_estimates import refuse_arm_in_one_cluster
 from causal.effect.missing.chained import Imputed, clinician_means, impute
 from causal.effect.missing.within import Result, within
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.outcomes import apply_estimand
-from causal.effect.sample import CLUSTER_COLUMNS, sample_of
+from causal.effect.sample import cluster_codes, sample_of
 from causal.effect.secondary.dropout import CARRIED
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
+from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.numeric.keys import KeyArray, keys_of_names
 from causal.protocol.outcome import Composite
 from causal.protocol.secondary import DoublyRobust, ImputationWithin
-from causal.records import Cohort, Outcomes, codes
+from causal.records import Cohort, Outcomes
 
 IntArray = NDArray[np.int64]
 POPULATIONS = ("ATT", "ATC", "ATE")
@@ -60,7 +62,7 @@ def everyone_of(opened: Opened) -> Everyone:
         cohort=cohort,
         outcomes=apply_estimand(facts, opened.primary, opened.window, treated),
         treated=treated,
-        clusters=codes(cohort.occasions[CLUSTER_COLUMNS[opened.study.estimator.cluster]]),
+        clusters=cluster_codes(cohort.occasions, opened.study.estimator.cluster),
         floor=ended_as.value,
     )
 
@@ -79,6 +81,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     worked = work_out(every.cohort, opened.study)
     rows = worked.supported & ~every.outcomes.excluded
     treated, clusters = every.treated[rows], every.clusters[rows]
+    refuse_arm_in_one_cluster(treated, clusters, opened.study.estimator.cluster)
     everything = worked.matrix.values[rows]
     constant = np.ptp(everything, axis=0) == 0
     covariates = everything[:, ~constant]
@@ -192,13 +195,21 @@ def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
     names = [*opened.study.confounders.tier1, *opened.study.confounders.tier2]
     imputed = _imputed(opened, every, names, declared.imputations)
     compared: list[tuple[int, int]] = []
+    by_unit: list[Result] = []
 
     def analyse(table: FloatArray) -> Result:
-        result, counts = _one_set(opened, every, names, table)
+        of_units, of_clusters, counts = _one_set(opened, every, names, table)
         compared.append(counts)
-        return result
+        by_unit.append(of_units)
+        return of_clusters
 
-    pooled = within(imputed.sets, analyse, label="difference", level=opened.study.estimator.level)
+    level, sample = opened.study.estimator.level, opened.sample()
+    pooled, by = within(imputed.sets, analyse, label="difference", level=level), sample.cluster_label
+    if sample.few_clusters:
+        of_units = within(np.array(by_unit), lambda one: (one[0], one[1], one[2]), label="difference", level=level)
+        both = {sample.unit_label: of_units, by: pooled}
+        by = widest([(name, one.contrast) for name, one in both.items()])[0]
+        pooled = both[by]
     counts = min(one for one, _ in compared), min(zero for _, zero in compared)
     label = f"trust at day {opened.window.day}, an ending counted"
     return Finding(
@@ -209,7 +220,7 @@ def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
             "covariates, endings, ratings and the clinician's other ratings predict each other), the design repeated "
             "in each, pooled by Rubin's rules with Barnard and Rubin's degrees of freedom."
         ),
-        lines=(line_of(pooled.contrast, label=label, scale="points", counts=counts),),
+        lines=(line_of(pooled.contrast, label=label, scale="points", counts=counts, clustered_by=by),),
         notes=(MADE_AGAIN, CARRIED),
     )
 
@@ -241,8 +252,10 @@ def _imputed(opened: Opened, every: Everyone, names: list[str], imputations: int
     return replace(found, sets=sets)
 
 
-def _one_set(opened: Opened, every: Everyone, names: list[str], table: FloatArray) -> tuple[Result, tuple[int, int]]:
-    """Design and primary difference in one imputed set, and the occasions compared by arm."""
+def _one_set(
+    opened: Opened, every: Everyone, names: list[str], table: FloatArray
+) -> tuple[Result, Result, tuple[int, int]]:
+    """Design and primary difference in one imputed set, by unit and by cluster, and the occasions compared by arm."""
     occasions = every.cohort.occasions.assign(**{name: table[:, k] for k, name in enumerate(names)})
     groups = build_groups(replace(every.cohort, occasions=occasions), opened.study)
     place = pd.Series(np.arange(len(occasions)), index=occasions["ta_id"]).loc[groups.members["ta_id"]].to_numpy()
@@ -250,16 +263,20 @@ def _one_set(opened: Opened, every: Everyone, names: list[str], table: FloatArra
     sample = sample_of(groups, outcomes.excluded[place], opened.study)
     rows = place[sample.kept]
     score = table[rows, -1]
-    found = composite_effect(
-        sample.treated,
-        outcomes.ended[rows],
-        score,
-        ~np.isnan(score),
-        clusters=sample.primary[1],
-        weights=sample.weights,
-        covariates=sample.covariates,
-        names=sample.names,
-        floor=every.floor,
-        level=opened.study.estimator.level,
-    ).composite
-    return (found.value, found.std_error, found.df), counts_of(sample)
+
+    def clustered(code: IntArray) -> Result:
+        found = composite_effect(
+            sample.treated,
+            outcomes.ended[rows],
+            score,
+            ~np.isnan(score),
+            clusters=code,
+            weights=sample.weights,
+            covariates=sample.covariates,
+            names=sample.names,
+            floor=every.floor,
+            level=opened.study.estimator.level,
+        ).composite
+        return found.value, found.std_error, found.df
+
+    return clustered(sample.units), clustered(sample.clusters), counts_of(sample)

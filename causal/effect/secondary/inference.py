@@ -6,6 +6,7 @@ import numpy as np
 
 from causal.effect.abadie_imbens import matched_with_replacement, matches_of
 from causal.effect.contrast import Contrast, student
+from causal.effect.estimate import composite_of
 from causal.effect.margins import equivalence as equivalent
 from causal.effect.margins import non_inferiority as non_inferior
 from causal.effect.randomisation import randomisation_interval
@@ -13,6 +14,7 @@ from causal.effect.secondary.finding import Finding, Line, Scale, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.effect.secondary.responses import responses
 from causal.effect.standardisation import g_computation as standardised
+from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol.matching import Greedy
 from causal.protocol.secondary import Equivalence, GComputation, NonInferiority, Randomisation, ReuseVariance
@@ -31,17 +33,21 @@ def g_computation(opened: Opened, _: GComputation) -> Finding:
         )
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
-    by, clusters = sample.primary
-    found = standardised(
-        responses(opened, sample, outcomes).pseudo_outcome,
-        sample.treated,
-        sample.covariates,
-        sample.weights,
-        clusters,
-        names=sample.names,
-        estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
-        level=opened.study.estimator.level,
+    composite = responses(opened, sample, outcomes).pseudo_outcome
+    each = sample.under_each(
+        lambda code: standardised(
+            composite,
+            sample.treated,
+            sample.covariates,
+            sample.weights,
+            code,
+            names=sample.names,
+            estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
+            level=opened.study.estimator.level,
+        )
     )
+    found = each[0][1]
+    by, effect = widest([(by, one.effect) for by, one in each])
     label = f"trust at day {opened.window.day}, an ending counted"
     aliased = (f"Terms left out, because others determine them: {', '.join(found.aliased)}.",) if found.aliased else ()
     return Finding(
@@ -51,7 +57,7 @@ def g_computation(opened: Opened, _: GComputation) -> Finding:
             "Regression of the outcome on the choice, the covariates and their products, averaged over the population "
             "the effect is about (g-computation), CR2."
         ),
-        lines=(line_of(found.effect, label=label, scale="points", counts=counts_of(sample), clustered_by=by),),
+        lines=(line_of(effect, label=label, scale="points", counts=counts_of(sample), clustered_by=by),),
         notes=aliased,
     )
 
@@ -185,12 +191,10 @@ def equivalence(opened: Opened, _: Equivalence) -> Finding:
 def _headline(opened: Opened) -> tuple[Contrast, Line]:
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
-    found = responses(opened, sample, outcomes).composite
+    by, found = sample.wider(lambda code: composite_of(sample, outcomes, opened.study, code).composite)
     effect = student("difference", found.value, found.std_error, found.df, level=found.level)
     label = f"trust at day {opened.window.day}, an ending counted"
-    return effect, line_of(
-        effect, label=label, scale="points", counts=counts_of(sample), clustered_by=sample.primary[0]
-    )
+    return effect, line_of(effect, label=label, scale="points", counts=counts_of(sample), clustered_by=by)
 
 
 def _margin(opened: Opened) -> float:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causal.effect.matched_estimates import refuse_arm_in_one_cluster
 from causal.effect.multilevel.clustered import clustered_alliance
 from causal.effect.multilevel.marginal import marginal_alliance
-from causal.effect.repeated.alliance import repeated_alliance
-from causal.effect.sample import Sample
+from causal.effect.repeated.alliance import RepeatedEffects, repeated_alliance
+from causal.effect.sample import IntArray, Sample
 from causal.effect.secondary.finding import Finding, line_of
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
+from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol.matching import OF_ONE_RATIO
 from causal.protocol.outcome import Estimand, Hypothetical
@@ -61,29 +63,33 @@ def repeated_outcomes(opened: Opened, declared: RepeatedOutcomes) -> Finding:
             "an occasion that stands in several sets is not several patients",
             fix="degrees_of_freedom: cluster_robust",
         )
-    by, clusters = sample.primary
-    found = repeated_alliance(
-        ratings.scores,
-        sample.treated,
-        ratings.days,
-        covariates=sample.covariates,
-        names=sample.names,
-        weights=sample.weights,
-        clusters=clusters if robust else None,
-        structure=declared.covariance,
-        method=declared.likelihood,
-        degrees_of_freedom=declared.degrees_of_freedom,
-        level=opened.study.estimator.level,
-    )
-    clustered_by = by if robust else ""
-    lines = [
-        line_of(one, label=f"trust at {one.label}", scale="points", counts=ratings.counts(k), clustered_by=clustered_by)
-        for k, one in enumerate(found.by_day)
-    ]
+
+    def fitted(code: IntArray | None) -> RepeatedEffects:
+        return repeated_alliance(
+            ratings.scores,
+            sample.treated,
+            ratings.days,
+            covariates=sample.covariates,
+            names=sample.names,
+            weights=sample.weights,
+            clusters=code,
+            structure=declared.covariance,
+            method=declared.likelihood,
+            degrees_of_freedom=declared.degrees_of_freedom,
+            level=opened.study.estimator.level,
+        )
+
+    each = sample.under_each(fitted) if robust else (("", fitted(None)),)
+    found = each[0][1]
+    lines = []
+    for k, one in enumerate(found.by_day):
+        by, day = widest([(by, fit.by_day[k]) for by, fit in each])
+        lines.append(
+            line_of(day, label=f"trust at {one.label}", scale="points", counts=ratings.counts(k), clustered_by=by)
+        )
     fewest = min(ratings.counts(k) for k in range(len(found.by_day)))
-    lines.append(
-        line_of(found.average, label="mean over these days", scale="points", counts=fewest, clustered_by=clustered_by)
-    )
+    by, average = widest([(by, fit.average) for by, fit in each])
+    lines.append(line_of(average, label="mean over these days", scale="points", counts=fewest, clustered_by=by))
     weighted = () if robust or np.ptp(sample.weights) == 0 else (WEIGHTS_AS_PRECISION,)
     return Finding(
         analysis="repeated_outcomes",
@@ -112,6 +118,7 @@ def mixed_model(opened: Opened, declared: MixedModel) -> Finding:
     estimand, ratings = hypothetical(opened, declared.estimand)
     sample = ratings.sample
     row, visit = np.nonzero(~np.isnan(ratings.scores))
+    refuse_arm_in_one_cluster(sample.treated[row], sample.clusters[row], sample.cluster_label)
     found = clustered_alliance(
         ratings.scores[row, visit],
         sample.treated[row],
@@ -147,24 +154,27 @@ def marginal_model(opened: Opened, declared: MarginalModel) -> Finding:
     """Estimating equations with an independence working correlation: the mean difference over the days."""
     estimand, ratings = hypothetical(opened, declared.estimand)
     sample = ratings.sample
-    by, clusters = sample.primary
     row, visit = np.nonzero(~np.isnan(ratings.scores))
     by_day = (visit[:, None] == np.arange(1, ratings.days.size)).astype(np.float64)
-    found = marginal_alliance(
-        ratings.scores[row, visit],
-        sample.treated[row],
-        clusters=clusters[row],
-        covariates=np.column_stack([sample.covariates[row], by_day]),
-        names=(*sample.names, *(f"day {day:g}" for day in ratings.days[1:])),
-        correlation="independence",
-        weights=sample.weights[row],
-        correction=declared.correction,
-        level=opened.study.estimator.level,
+    each = sample.under_each(
+        lambda code: marginal_alliance(
+            ratings.scores[row, visit],
+            sample.treated[row],
+            clusters=code[row],
+            covariates=np.column_stack([sample.covariates[row], by_day]),
+            names=(*sample.names, *(f"day {day:g}" for day in ratings.days[1:])),
+            correlation="independence",
+            weights=sample.weights[row],
+            correction=declared.correction,
+            level=opened.study.estimator.level,
+        )
     )
+    found = each[0][1]
+    by, main = widest([(by, one.contrast) for by, one in each])
     fewest = min(ratings.counts(k) for k in range(ratings.days.size))
     days = ", ".join(f"{day:g}" for day in ratings.days)
     correction = declared.correction.replace("_", " ").title().replace(" ", " and ")
-    line = line_of(found.contrast, label=f"mean over days {days}", scale="points", counts=fewest, clustered_by=by)
+    line = line_of(main, label=f"mean over days {days}", scale="points", counts=fewest, clustered_by=by)
     return Finding(
         analysis="marginal_model",
         title=f"{estimand.label}: averaged over patients",

@@ -62,6 +62,9 @@ def cluster_bootstrap(opened: Opened, declared: ClusterBootstrap) -> Finding:
         title="The main difference in trust, resampled",
         method=f"Bootstrap of {found.draws.size} samples: {what}; the response model fitted anew in each.",
         lines=tuple(lines),
+        notes=()
+        if weighted
+        else (f"Occasions of one {sample.cluster_label} are taken for unlike each other, but for their set.",),
     )
 
 

@@ -12,7 +12,7 @@ from causal.records import Outcomes
 
 
 def responses(opened: Opened, sample: Sample, outcomes: Outcomes) -> CompositeEffect:
-    """Composite of the sample's rows with response weights, under the primary clustering.
+    """Composite of the sample's rows with response weights; its intervals are by the study's clusters.
 
     An estimand that does not count an ended relationship as a value takes the lowest score for it: only the response
     weights are then of use.
@@ -25,7 +25,7 @@ def responses(opened: Opened, sample: Sample, outcomes: Outcomes) -> CompositeEf
         outcomes.ended[sample.kept],
         score,
         ~np.isnan(score),
-        clusters=sample.primary[1],
+        clusters=sample.clusters,
         weights=sample.weights,
         response_covariates=sample.covariates if by_response else None,
         covariates=sample.covariates,

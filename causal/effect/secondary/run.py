@@ -33,6 +33,7 @@ from causal.effect.secondary.inference import (
 from causal.effect.secondary.opened import Opened
 from causal.effect.secondary.repeated import marginal_model, mixed_model, repeated_outcomes
 from causal.effect.secondary.resampling import cluster_bootstrap
+from causal.effect.secondary.within_clinics import clinic_fixed_effects
 from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol import secondary as declarable
@@ -54,6 +55,7 @@ ANALYSES: Mapping[type[Secondary], Callable[[Opened, Any], Finding]] = {
     declarable.DoublyRobust: doubly_robust,
     declarable.SetDifferences: set_differences,
     declarable.TwoWayClustering: two_way_clustering,
+    declarable.ClinicFixedEffects: clinic_fixed_effects,
     declarable.Randomisation: randomisation,
     declarable.ClusterBootstrap: cluster_bootstrap,
     declarable.ReuseVariance: reuse_variance,

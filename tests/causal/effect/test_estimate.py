@@ -67,6 +67,7 @@ def design_of(n_sets: int, *, clinicians: int = 50, seed: int = 4) -> Design:
         events_per_parameter=12.0,
         aliased=(),
         separated=(),
+        fates=(),
         caliper=0.2,
         n_eligible_treated=n_sets,
         n_unmatched_treated=0,
@@ -140,14 +141,68 @@ def test_adjustment_is_the_weighted_regression(study: OccasionStudy) -> None:
     )
 
 
-@pytest.mark.parametrize(("clinicians", "first"), [(50, "clinician"), (12, "matched set")])
-def test_which_clustering_is_primary(study: OccasionStudy, clinicians: int, first: str) -> None:
-    """Thirty clusters or more: the clinician's interval comes first, else the matched set's; both are there."""
-    design = design_of(80, clinicians=clinicians)
+def test_enough_clinicians_give_the_main_interval(study: OccasionStudy) -> None:
+    """Thirty clinicians or more: their interval comes first, be it the narrower; the matched set's stands beside it."""
+    design = design_of(80, clinicians=50)
     effects = estimate_effects(design, outcomes_of(design), study)
-    by = [interval.clustered_by for interval in effects.composite.intervals]
-    assert (by[0], set(by)) == (first, {"clinician", "matched set"})
-    assert effects.composite.intervals[by.index("matched set")].clusters == 80
+    for estimate in (effects.termination, effects.composite):
+        assert [interval.clustered_by for interval in estimate.intervals] == ["clinician", "matched set"]
+        assert estimate.intervals[1].clusters == 80
+        assert estimate.why_main.startswith("30 or more clinicians contribute")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_few_clinicians_give_the_wider_interval(study: OccasionStudy, seed: int) -> None:
+    """Below thirty, each difference by itself: the wider interval comes first, the other stands beside it."""
+    design = design_of(80, clinicians=12, seed=seed)
+    outcomes = outcomes_of(design)
+    effects = estimate_effects(design, outcomes, study)
+    for estimate in (effects.termination, effects.composite):
+        first, second = (interval.upper - interval.lower for interval in estimate.intervals)
+        assert first >= second
+        assert {interval.clustered_by for interval in estimate.intervals} == {"clinician", "matched set"}
+        assert estimate.why_main.startswith("Fewer than 30 clinicians contribute")
+    enough = study.model_copy(update={"estimator": study.estimator.model_copy(update={"minimum_clusters": 12})})
+    told = estimate_effects(design, outcomes, enough).composite
+    assert told.intervals[0].clustered_by == "clinician"
+    assert {i.clustered_by: i for i in told.intervals} == {i.clustered_by: i for i in effects.composite.intervals}
+
+
+def test_the_wider_interval_is_chosen_for_each_difference(study: OccasionStudy) -> None:
+    """Clinicians drift apart in ratings but not in endings: one difference goes by clinician, the other by set."""
+    found = set()
+    for seed in range(20):
+        design = design_of(80, clinicians=12, seed=seed)
+        outcomes = outcomes_of(design)
+        drift = np.random.default_rng(seed).normal(size=12)[design.members["clinician_id"].str[1:].astype(int)]
+        drifting = dataclasses.replace(outcomes, score=outcomes.score + drift)
+        effects = estimate_effects(design, drifting, study)
+        found.add(tuple(e.intervals[0].clustered_by for e in (effects.termination, effects.composite)))
+    assert ("matched set", "clinician") in found
+
+
+@pytest.mark.parametrize("arm", [True, False])
+def test_an_arm_in_one_clinician_is_refused(study: OccasionStudy, *, arm: bool) -> None:
+    """All warned, or all others, with one clinician: no interval by set stands in for what cannot be known."""
+    design = design_of(80)
+    members = design.members
+    alone = members["clinician_id"].where(members["treated"] != arm, "c0")
+    confined = dataclasses.replace(design, members=members.assign(clinician_id=alone))
+    with pytest.raises(EstimationError, match=r"^\[estimation\.arm_in_one_cluster\] all of one group lie in one clin"):
+        estimate_effects(confined, outcomes_of(design), study)
+
+
+def test_exclusions_may_leave_an_arm_in_one_clinician(study: OccasionStudy) -> None:
+    """What counts is who stays in the estimand, not who was compared."""
+    design = design_of(80)
+    members = design.members
+    one = members["set_id"] < 40
+    design = dataclasses.replace(
+        design, members=members.assign(clinician_id=members["clinician_id"].where(~(one & members["treated"]), "c0"))
+    )
+    assert estimate_effects(design, outcomes_of(design), study).composite.n_sets == 80
+    with pytest.raises(EstimationError, match=r"^\[estimation\.arm_in_one_cluster\]"):
+        estimate_effects(design, outcomes_of(design, excluded=~one.to_numpy()), study)
 
 
 def test_excluded_occasions_leave_with_what_hangs_on_them(study: OccasionStudy) -> None:

@@ -10,8 +10,8 @@ from scipy.stats import ttest_rel
 
 from causal.effect.matched_estimates import (
     clustered_effect,
+    contributing_clusters,
     paired_difference,
-    primary_clustering,
     weighted_ancova,
     weighted_means,
 )
@@ -165,12 +165,30 @@ def test_own_slopes_are_two_regressions() -> None:
     assert wide.aliased == ("covariate 3", "treated x covariate 3")
 
 
-def test_contributing_clusters_decide_which_clustering_is_primary() -> None:
-    """Thirty clinicians with weight are enough, twenty-nine are not; one without weight does not count."""
+def test_clusters_contribute_with_weight() -> None:
+    """Thirty clinicians are thirty; one whose rows have no weight does not count."""
     clinician = np.r_[np.arange(30), 29]
-    assert primary_clustering(clinician) == "cluster"
-    assert primary_clustering(clinician, minimum_clusters=31) == "set"
-    assert primary_clustering(clinician, weights=np.r_[0.0, np.ones(30)]) == "set"
+    assert contributing_clusters(clinician) == 30
+    assert contributing_clusters(clinician, np.r_[0.0, np.ones(30)]) == 29
+
+
+@pytest.mark.parametrize("drift", [0.0, 1.0])
+def test_few_clusters_give_the_wider_interval(drift: float) -> None:
+    """Below the minimum the main interval is the wider of the two, whichever that is; from it on the clusters'."""
+    y, treated, x, w, code = one_to_two(9)
+    clinician = np.random.default_rng(9).integers(0, 12, code.size)
+    y = y + drift * np.random.default_rng(10).normal(size=12)[clinician]
+    found = clustered_effect(y, treated, x, w, sets=code, clusters=clinician)
+    assert found.by_cluster is not None
+    assert found.by_set is not None
+    widths = {
+        "cluster": found.by_cluster.upper - found.by_cluster.lower,
+        "set": found.by_set.upper - found.by_set.lower,
+    }
+    assert found.primary == max(widths, key=lambda name: widths[name])
+    assert found.effect.upper - found.effect.lower == max(widths.values())
+    enough = clustered_effect(y, treated, x, w, sets=code, clusters=clinician, minimum_clusters=12)
+    assert enough.effect is enough.by_cluster
 
 
 def test_every_clustering_is_that_of_its_own_regression() -> None:
@@ -188,16 +206,13 @@ def test_every_clustering_is_that_of_its_own_regression() -> None:
         )
     assert found.by_both is not None
     assert found.by_both.df == pytest.approx(min(found.by_cluster.df, found.by_set.df))  # type: ignore[union-attr]
-    assert clustered_effect(y, treated, x, w, sets=code, clusters=clinician).primary == "set"
 
 
-def test_what_one_clustering_refuses_another_tells() -> None:
-    """One clinician: the interval by set stands, the others are refused with their reason; one set: all is refused."""
+def test_an_arm_in_one_cluster_is_refused() -> None:
+    """One clinician in all, or one for an arm alone: refused by its own code, whatever sets would give; one set too."""
     y, treated, x, w, code = one_to_two(10)
-    found = clustered_effect(y, treated, x, w, sets=code, clusters=np.zeros(code.size, dtype=np.int64))
-    assert found.by_cluster is None
-    assert found.by_both is None
-    assert [name for name, _ in found.refused] == ["cluster", "both"]
-    assert found.effect is found.by_set
+    for clinician in (np.zeros(code.size, dtype=np.int64), np.where(treated, 0, code + 1)):
+        with pytest.raises(EstimationError, match=r"^\[estimation\.arm_in_one_cluster\]"):
+            clustered_effect(y, treated, x, w, sets=code, clusters=clinician, minimum_clusters=2)
     with pytest.raises(EstimationError, match="too_few_clusters"):
         clustered_effect(y, treated, x, w, sets=np.zeros_like(code), clusters=code, minimum_clusters=1000)

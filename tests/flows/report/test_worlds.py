@@ -159,3 +159,30 @@ def test_effects_do_not_tell_how_few_ended_treatment() -> None:
     worlds = [(t, c, few_ended(t, c, b)) for t, c, b in others]
     assert len(alike(observed, ((t, dossier) for t, _, dossier in worlds))) >= 2
     assert len(alike(observed, ((c, dossier) for _, c, dossier in worlds))) >= 2
+
+
+def test_the_share_of_one_clinician_does_not_tell_how_few_are_not_theirs() -> None:
+    """All but few of 201 matched cases with one clinician: the check fails, and nothing says how few."""
+
+    def world(n: int) -> World:
+        return World(with_one=SETS - n)
+
+    observed = before(world(5))
+    (verdict,) = [v for v in observed.verdicts if v.code == "design.cluster_share"]
+    assert (verdict.status, verdict.measured) == ("FAIL", None)
+    (answer,) = [line.answer for line in observed.looked_at if "how many clinicians" in line.question]
+    assert "Clinicians: 6 in the first group" in answer
+    assert len(alike(observed, ((n, before(world(n))) for n in (4, 5)))) >= 1
+    (told,) = [v for v in before(world(60)).verdicts if v.code == "design.cluster_share"]
+    assert told.measured == pytest.approx(141 / SETS, abs=1e-3)
+
+
+def test_the_dossier_says_behind_how_many_clinicians_each_group_lies() -> None:
+    """Counts of clinicians are told; shares are coarse; what all of a group share is said to hold all of it."""
+    (answer,) = [line.answer for line in before(World()).looked_at if "how many clinicians" in line.question]
+    assert answer.startswith(
+        "Clinicians: 57 in the first group and 57 in the second; the largest holds about 2% of the first"
+    )
+    assert (
+        "Clinics: 1 in the first group and 1 in the second; the largest holds all of the first and all of the" in answer
+    )

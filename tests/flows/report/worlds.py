@@ -64,6 +64,7 @@ class World:
     first_step: int = 4120
     sets: int = SETS
     ended: tuple[int, int, int] = (60, 80, 20)
+    with_one: int = 0
 
 
 def design_of(world: World) -> Design:
@@ -141,6 +142,8 @@ def diagnostics_of(
 ) -> Diagnostics:
     """Everything else a design is asked, of the same occasions."""
     nobody = np.zeros(treated.size, dtype=np.int64)
+    clinician = np.arange(treated.size) % 57
+    clinician[: world.with_one] = 57
     return diagnose(
         Eligible(
             treated=treated,
@@ -149,8 +152,11 @@ def diagnostics_of(
             propensity=SimpleNamespace(logit=np.log(score / (1 - score))),
             supported=np.ones(treated.size, dtype=np.bool_),
             exact=nobody,
-            clinician=np.arange(treated.size) % 57,
+            clinician=clinician,
             clinic=nobody,
+            month=nobody,
+            version=nobody,
+            cluster="clinician",
         ),
         Comparison(
             grouping="matched set",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from causal.effect.contrast import student
@@ -40,6 +41,7 @@ EVERY: tuple[dict[str, Any], ...] = (
     {"analysis": "g_computation"},
     {"analysis": "doubly_robust"},
     {"analysis": "two_way_clustering"},
+    {"analysis": "clinic_fixed_effects"},
     {"analysis": "set_differences"},
     {"analysis": "randomisation", "draws": 1000},
     {"analysis": "cluster_bootstrap", "draws": 200},
@@ -430,18 +432,118 @@ def test_everyones_effect_is_another_than_that_of_the_treated(declaring: Change)
     assert "(ATE)" in whose["everyone"].method
 
 
-def test_one_clinician(declaring: Change, opened: Opened) -> None:
-    """Nothing is clustered by one clinician: sets stand in, or the analysis says why it cannot be had."""
+@pytest.mark.parametrize("who", ["everyone", "treated"])
+def test_a_group_of_one_clinician(declaring: Change, opened: Opened, who: str) -> None:
+    """No analysis tells a number where a group lies in one clinician, and each says why."""
     asked = declaring(*EVERY, non_inferiority_margin=0.5)
     assert asked.cohort is not None
+
+    def with_one(frame: pd.DataFrame) -> pd.DataFrame:
+        chosen = frame["treated"] | (who == "everyone")
+        return frame.assign(clinician_id=frame["clinician_id"].where(~chosen, "c1"))
+
     alone = dataclasses.replace(
         asked,
-        design=dataclasses.replace(opened.design, members=opened.design.members.assign(clinician_id="c1")),
-        cohort=dataclasses.replace(asked.cohort, occasions=asked.cohort.occasions.assign(clinician_id="c1")),
+        design=dataclasses.replace(opened.design, members=with_one(opened.design.members)),
+        cohort=dataclasses.replace(asked.cohort, occasions=with_one(asked.cohort.occasions)),
     )
-    told = {found.analysis: found for found in findings(alone)}
-    for found in told.values():
-        assert found.lines or found.not_evaluated
-        assert {line.clustered_by for line in found.lines} <= {"matched set", ""}
-    for analysis in ("mixed_model", "doubly_robust", "two_way_clustering"):
-        assert told[analysis].lines == ()
+    for found in findings(alone):
+        assert found.lines == ()
+        assert found.not_evaluated
+
+
+def with_clinicians(opened: Opened, count: int) -> Opened:
+    """The same study with so many clinicians, patients of one of whom drift together."""
+    assert opened.cohort is not None
+    occasions, members = opened.cohort.occasions, opened.design.members
+    number = occasions["clinician_id"].str[1:].astype(int) % count
+    clinician = pd.Series(("c" + number.astype(str)).to_numpy(), index=occasions["ta_id"])
+    drift = pd.Series(np.random.default_rng(1).normal(size=count)[number], index=occasions["ta_id"])
+
+    def drifted(facts: pd.DataFrame) -> pd.DataFrame:
+        return facts.assign(
+            window_score=(facts["window_score"] + drift.loc[facts["ta_id"]].to_numpy()).clip(1, 5),
+            last_score=(facts["last_score"] + drift.loc[facts["ta_id"]].to_numpy()).clip(1, 5),
+        )
+
+    facts = {day: drifted(frame) for day, frame in opened.follow_up.facts.items()}
+    return dataclasses.replace(
+        opened,
+        design=dataclasses.replace(
+            opened.design, members=members.assign(clinician_id=clinician.loc[members["ta_id"]].to_numpy())
+        ),
+        cohort=dataclasses.replace(opened.cohort, occasions=occasions.assign(clinician_id=clinician.to_numpy())),
+        follow_up=dataclasses.replace(opened.follow_up, facts=facts),
+    )
+
+
+def test_within_clinics_by_taking_means_out(declaring: Change, opened: Opened) -> None:
+    """With an intercept for every clinic the difference is that of deviations from the clinics' weighted means."""
+    found = one(declaring({"analysis": "clinic_fixed_effects"}))
+    outcomes = opened.outcomes(opened.primary)
+    sample = opened.sample(outcomes.excluded)
+    clinic = opened.design.members["clinic_id"].to_numpy()[sample.kept]
+    columns = np.column_stack([outcomes.ended[sample.kept], sample.treated, sample.covariates]).astype(float)
+    for label in np.unique(clinic):
+        rows = clinic == label
+        columns[rows] -= np.average(columns[rows], axis=0, weights=sample.weights[rows])
+    root = np.sqrt(sample.weights)[:, None]
+    by_hand = np.linalg.lstsq(columns[:, 1:] * root, columns[:, 0] * root[:, 0])[0][0]
+    assert found.lines[0].value == pytest.approx(by_hand, abs=1e-10)
+    assert found.lines[0].clustered_by == "clinician"
+
+
+def test_within_one_clinic_there_is_nothing_to_add(declaring: Change, opened: Opened) -> None:
+    """One clinic in all, or none with both groups: NOT EVALUATED, and why."""
+    asked = declaring({"analysis": "clinic_fixed_effects"})
+    members = opened.design.members
+    for clinic in (pd.Series("k1", index=members.index), members["treated"].map({True: "k1", False: "k2"})):
+        alone = dataclasses.replace(opened.design, members=members.assign(clinic_id=clinic))
+        found = one(dataclasses.replace(asked, design=alone))
+        assert found.lines == ()
+        assert "nothing can be compared within clinics" in found.not_evaluated[0]
+
+
+WIDER = (
+    *(
+        "other_days",
+        "subscales",
+        "repeated_outcomes",
+        "marginal_model",
+        "last_rating",
+        "stratum_bounds",
+        "termination_course",
+    ),
+    *("win_odds", "g_computation", "reliable_change", "dropout_story", "imputation_within", "non_inferiority"),
+)
+
+
+@pytest.mark.parametrize("analysis", WIDER)
+def test_few_clinicians_give_the_wider_interval(declaring: Change, analysis: str) -> None:
+    """With eight clinicians each number has the wider of both intervals; with none too few, the clinicians'."""
+    few = with_clinicians(declaring(BY_NAME[analysis], non_inferiority_margin=0.5), 8)
+
+    def lines(minimum: int, clinician_of: str) -> dict[str, Line]:
+        estimator = few.study.estimator.model_copy(update={"minimum_clusters": minimum})
+        design = few.design
+        if clinician_of == "set_id":
+            design = dataclasses.replace(
+                design, members=design.members.assign(clinician_id=design.members["set_id"].astype(str))
+            )
+        study = few.study.model_copy(update={"estimator": estimator})
+        return {line.label: line for line in one(dataclasses.replace(few, study=study, design=design)).lines}
+
+    def width(line: Line) -> float:
+        return float(np.log(line.upper / line.lower)) if line.scale in RATIOS else line.upper - line.lower
+
+    wider, by_clinician = lines(30, "clinician_id"), lines(2, "clinician_id")
+    assert set(wider) == set(by_clinician) != set()
+    assert {line.clustered_by for line in by_clinician.values()} == {"clinician"}
+    assert all(width(wider[label]) >= width(line) * (1 - 1e-9) for label, line in by_clinician.items())
+    if analysis not in ("imputation_within", "dropout_story"):  # the clinician helps to impute
+        by_set = lines(2, "set_id")
+        for label, line in wider.items():
+            both = {"matched set": width(by_set[label]), "clinician": width(by_clinician[label])}
+            assert width(line) == pytest.approx(max(both.values()), rel=1e-9)
+            if both["clinician"] != pytest.approx(both["matched set"]):  # the range itself has no clusters
+                assert line.clustered_by == max(both, key=lambda name: both[name])
