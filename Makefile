@@ -48,6 +48,7 @@ recovery: setup  ## Replicates with a known truth: bias, coverage, type I error;
 	$(BIN)/python tests/recovery/secondary.py --replicates 1000
 	$(BIN)/python tests/recovery/families.py --replicates 200 --jobs 2
 	$(BIN)/python tests/recovery/weighting_se.py --jobs 2
+	$(BIN)/python tests/recovery/propensity_models.py --replicates 200 --jobs 2
 
 examples: setup  ## LaLonde and NHEFS beside their published values
 	$(BIN)/rapport run configs/studies/examples/lalonde.yaml

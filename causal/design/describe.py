@@ -72,7 +72,7 @@ def propensity_sentence(model: PropensityModel, fitted: str) -> str:
         "maximum likelihood": "logistic regression (maximum likelihood)",
         "Firth": "logistic regression (Firth's, for few events)",
         "elastic net": "logistic regression with an elastic-net penalty",
-        "boosting": "boosted trees, calibrated out of fold",
+        "boosting": "logistic regression and boosted trees, weighed by how well they tell cases they never saw",
     }[fitted]
     parts = (
         f"splines in {', '.join(model.splines)}" if model.splines else "",

@@ -61,7 +61,8 @@ class PropensityModel(Part):
     """How the probability of treatment is modelled, given what was known before time zero."""
 
     model: Literal["logistic", "elastic_net", "boosting"] = "logistic"
-    """Logistic regression (Firth's where events are few), with an elastic-net penalty, or calibrated boosted trees."""
+    """Logistic regression (Firth's where events are few), the same with an elastic-net penalty, or together with
+    boosted trees as far as these help to tell cases they never saw."""
     splines: tuple[ColumnName, ...] = ()
     """Covariates that enter as natural cubic splines."""
     knots: int = Field(default=4, ge=3, le=7)

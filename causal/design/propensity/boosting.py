@@ -1,71 +1,104 @@
-"""Gradient-boosted trees for the probability of treatment, calibrated on predictions for clusters not seen."""
+"""Boosted trees beside a logistic model: taken in only as far as rows they never saw show that they help."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.design.propensity.columns import kept_columns, moments
+from causal.design.propensity.firth import penalised_likelihood
 from causal.design.propensity.logistic import maximum_likelihood
 from causal.design.propensity.model import PropensityModel
-from causal.design.propensity.sums import Regression
+from causal.design.propensity.sums import Regression, log_odds
 from causal.numeric.folds import tuning_folds
 from causal.numeric.keys import KeyArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Score = Callable[[FloatArray], FloatArray]
 
 SMALLEST_LEAF = 20  # rows
 ROUNDING = 1e-12  # relative spread of raw scores that are all the same
+WORTH_TAKING = 3.84  # twice the gain in log likelihood, out of fold, below which the trees stay out (chi-squared, 5%)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Boosted:
+    """Log odds (n,) of the rows the trees were grown on, and a function that gives those of other rows (m, k)."""
+
+    logit: FloatArray
+    score: Score
 
 
 def boosted(
     x: FloatArray,
     treated: BoolArray,
+    linear: Boosted,
     model: PropensityModel,
     *,
+    certain: bool,
     key: KeyArray,
     clusters: IntArray | None,
     seed: int,
-) -> Callable[[FloatArray], FloatArray]:
-    """A function from rows (m, k) to calibrated log odds (m,) of treatment, always finite.
+) -> Boosted:
+    """Log odds by a logistic model and boosted trees together, always finite.
 
     Parameters
     ----------
     x, treated
-        (n, k) covariates and (n,) arms the trees are grown on.
+        (n, k) covariates and (n,) arms.
+    linear
+        The logistic model of these rows.
     model
-        Trees, learning rate, leaves and calibration.
+        Trees, learning rate and leaves.
+    certain
+        Whether the logistic model tells the arms apart with certainty: trees then stand alone, as they never do.
     key, clusters
         (n,) keys of the rows, by which folds are drawn, and codes, kept whole by the folds; None makes every row its
-        own cluster. Calibration is learned from rows scored by trees that never saw their cluster.
+        own cluster.
     seed
         Of scikit-learn's generator.
 
     Raises
     ------
     DesignError
-        Those of `tuning_folds`.
+        Those of `tuning_folds`, ``design.not_converged``.
 
     Notes
     -----
+    A row's log odds is ``a + b linear + c trees``: a logistic regression of the arm on the two scores (stacking,
+    Wolpert 1992; by likelihood, van der Laan, Polley & Hubbard 2007, Stat Appl Genet Mol Biol 6:25). The trees' score
+    of a row is always by trees that never saw its cluster: rows that trees were grown on are told apart by memory, far
+    better than rows to come would be, and weights and matches made of such scores turn the answer round. The linear
+    score has few parameters and is the model's own, so that the score balances the sample as the logistic model's does.
+    Trees come in only where ``c > 0`` and, beside the linear score out of fold, raise the likelihood by more than
+    chance would; otherwise the logistic model stands, to the bit.
+
     Trees: scikit-learn's HistGradientBoostingClassifier, a fixed number, no early stopping (McCaffrey et al. 2004,
-    Psychol Methods 9:403-425, for propensities). Platt (1999): a logistic curve of the raw score, on targets moved
-    inwards by his rule, so it stays finite even if the raw scores separate the arms. Isotonic: one row with the average
-    share is added at each end, so no probability is 0 or 1.
+    Psychol Methods 9:403-425, for propensities). The regression on the two scores has Platt's targets (1999), moved
+    inwards by his rule, so it stays finite even if the scores separate the arms.
     """
-    raw, folds = np.empty(treated.size), tuning_folds(treated, key, clusters)
+    folds = tuning_folds(treated, key, clusters)
+    raw, lines = np.empty(treated.size), np.empty(treated.size)
     for fold in range(int(folds.max()) + 1):
         seen = folds != fold
         raw[~seen] = _grown(x[seen], treated[seen], model, seed)(x[~seen])
-    calibrate = _platt(raw, treated) if model.calibration == "platt" else _isotonic(raw, treated)
+        lines[~seen] = _line(x[seen], treated[seen])(x[~seen])
+    if certain:
+        lines = np.zeros(treated.size)  # a constant score is left out
+        linear = Boosted(logit=lines, score=lambda rows: np.zeros(rows.shape[0]))
+    elif not _worth_taking(lines, raw, treated):
+        return linear
+    own, unseen = _together(linear.logit, raw, treated), _together(lines, raw, treated)
     grown = _grown(x, treated, model, seed)
-    return lambda rows: calibrate(grown(rows))
+    return Boosted(logit=own(linear.logit, raw), score=lambda rows: unseen(linear.score(rows), grown(rows)))
 
 
-def _grown(x: FloatArray, treated: BoolArray, model: PropensityModel, seed: int) -> Callable[[FloatArray], FloatArray]:
+def _grown(x: FloatArray, treated: BoolArray, model: PropensityModel, seed: int) -> Score:
     """Raw log odds of trees grown on one thread, so that no sum depends on their number."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
@@ -88,30 +121,71 @@ def _grown(x: FloatArray, treated: BoolArray, model: PropensityModel, seed: int)
     return score
 
 
-def _platt(raw: FloatArray, treated: BoolArray) -> Callable[[FloatArray], FloatArray]:
-    n1, n0 = int(treated.sum()), int((~treated).sum())
-    target = np.where(treated, (n1 + 1) / (n1 + 2), 1 / (n0 + 2))
-    centre, spread, share = float(raw.mean()), float(raw.std()), float(target.mean())
-    if spread > ROUNDING * (1 + abs(centre)):
-        curve = Regression(
-            x=raw[:, None], centre=np.array([centre]), scale=np.array([spread]), outcome=target, offset=np.empty(0)
+def _line(x: FloatArray, treated: BoolArray) -> Score:
+    """Log odds of a logistic model of some rows: Firth's, which is finite whatever a fold holds."""
+    found = moments(x, treated)
+    kept = kept_columns(x, found)
+
+    def regression(rows: FloatArray, outcome: FloatArray) -> Regression:
+        return Regression(
+            x=np.ascontiguousarray(rows[:, kept]),
+            centre=found.centre[kept],
+            scale=found.scale[kept],
+            outcome=outcome,
+            offset=np.empty(0),
         )
-        intercept, slope = maximum_likelihood(curve).beta
-        if slope > 0:
-            return lambda score: np.asarray(intercept + slope * ((score - centre) / spread), dtype=np.float64)
-    return lambda score: np.full(score.size, np.log(share / (1 - share)))  # the trees learned nothing that holds
+
+    beta = penalised_likelihood(regression(x, treated.astype(np.float64))).beta
+    return lambda rows: log_odds(regression(rows, np.empty(rows.shape[0])), beta, slice(None))
 
 
-def _isotonic(raw: FloatArray, treated: BoolArray) -> Callable[[FloatArray], FloatArray]:
-    from sklearn.isotonic import IsotonicRegression
+def _worth_taking(lines: FloatArray, raw: FloatArray, treated: BoolArray) -> bool:
+    """Whether trees tell more of the arms than the line does, both by models that never saw the row."""
+    alone, both = _on_scores([lines], treated), _on_scores([lines, raw], treated)
+    if _varies(raw) and not _varies(lines):
+        alone, both = _on_scores([], treated), _on_scores([raw], treated)
+    elif not _varies(raw):
+        return False
+    fewer, more = maximum_likelihood(alone), maximum_likelihood(both)
+    return bool(more.beta[-1] > 0 and 2 * (more.sums.value - fewer.sums.value) > WORTH_TAKING)
 
-    share = float(treated.mean())
-    steps = IsotonicRegression(out_of_bounds="clip").fit(
-        np.concatenate([[raw.min()], raw, [raw.max()]]), np.concatenate([[share], treated, [share]])
-    )
 
-    def logit(score: FloatArray) -> FloatArray:
-        p = np.asarray(steps.predict(score), dtype=np.float64)
-        return np.asarray(np.log(p) - np.log1p(-p), dtype=np.float64)
+def _together(
+    linear: FloatArray, raw: FloatArray, treated: BoolArray
+) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    """The log odds that two scores give together; one that is constant or would count negatively is left out."""
+    scores = [linear, raw]
+    use = [j for j, score in enumerate(scores) if _varies(score)]
+    beta = maximum_likelihood(_on_scores([scores[j] for j in use], treated)).beta
+    if (beta[1:] <= 0).any():
+        use = [j for j, slope in zip(use, beta[1:], strict=True) if slope > 0]
+        beta = maximum_likelihood(_on_scores([scores[j] for j in use], treated)).beta
+    learned = _on_scores([scores[j] for j in use], treated)
+
+    def logit(line: FloatArray, trees: FloatArray) -> FloatArray:
+        columns = [(line, trees)[j] for j in use]
+        rows = replace(learned, x=_columns(columns, line.size), outcome=np.empty(line.size))
+        return log_odds(rows, beta, slice(None))
 
     return logit
+
+
+def _on_scores(scores: list[FloatArray], treated: BoolArray) -> Regression:
+    """The regression of Platt's targets on scores (n,) each."""
+    n1, n0 = int(treated.sum()), int((~treated).sum())
+    x = _columns(scores, treated.size)
+    return Regression(
+        x=x,
+        centre=x.mean(axis=0),
+        scale=x.std(axis=0),
+        outcome=np.where(treated, (n1 + 1) / (n1 + 2), 1 / (n0 + 2)),
+        offset=np.empty(0),
+    )
+
+
+def _columns(scores: list[FloatArray], n: int) -> FloatArray:
+    return np.column_stack(scores) if scores else np.empty((n, 0))
+
+
+def _varies(score: FloatArray) -> bool:
+    return float(score.std()) > ROUNDING * (1 + abs(float(score.mean())))

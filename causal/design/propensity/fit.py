@@ -134,7 +134,8 @@ def fit_propensity(
     Notes
     -----
     Columns are standardised for the fit and the coefficients returned on the original scale. A row's log odds is summed
-    column by column, so occasions with equal covariates (and offsets) have exactly equal scores wherever they stand.
+    column by column, so occasions with equal covariates (and offsets) have exactly equal scores wherever they stand
+    (under one model for all; trees and cross-fitting score a row by a model that never saw its cluster).
     A pooled logistic regression of person-months with a spline of the month is this function too: its probabilities are
     discrete hazards, and the product of ``1 - p`` over a person's months is the probability of remaining untreated.
     Rule of ten: Peduzzi et al. (1996), J Clin Epidemiol 49:1373-1379. An elastic net and boosting are refused below

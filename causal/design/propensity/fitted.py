@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.propensity.boosting import boosted
+from causal.design.propensity.boosting import Boosted, boosted
 from causal.design.propensity.columns import Moments, kept_columns
 from causal.design.propensity.elastic_net import elastic_net
 from causal.design.propensity.firth import penalised_likelihood
@@ -106,14 +106,15 @@ def fitted_to(
     unpenalised = None if separated else maximum_likelihood(regression)
     if unpenalised is not None:
         separated = separating_covariates(regression, unpenalised, used)
+    linear = _linear(rows, kept, regression, model, per_parameter, unpenalised, separated, inside_fold=inside_fold)
     return Fitted(
         names=used,
         aliased=tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
         separated=separated,
         events_per_parameter=per_parameter,
-        estimates=_boosted(rows, kept, model, seed)
+        estimates=_boosted(rows, kept, linear, model, seed, certain=bool(separated) and not inside_fold)
         if model.kind == "boosting"
-        else _linear(rows, kept, regression, model, per_parameter, unpenalised, separated, inside_fold=inside_fold),
+        else linear,
     )
 
 
@@ -128,16 +129,35 @@ def _regression(rows: Rows, kept: BoolArray, centre: FloatArray, scale: FloatArr
     )
 
 
-def _boosted(rows: Rows, kept: BoolArray, model: PropensityModel, seed: int) -> Estimates:
-    score = boosted(rows.x[:, kept], rows.treated, model, key=rows.key, clusters=rows.clusters, seed=seed)
+def _boosted(
+    rows: Rows, kept: BoolArray, linear: Estimates, model: PropensityModel, seed: int, *, certain: bool
+) -> Estimates:
+    """Estimates of the logistic model and trees together."""
+
+    def line(columns: FloatArray) -> FloatArray:
+        x = np.zeros((columns.shape[0], kept.size))
+        x[:, kept] = columns
+        nobody, nameless = np.zeros(columns.shape[0], dtype=np.bool_), np.zeros(columns.shape[0], dtype=rows.key.dtype)
+        return linear.score(Rows(x=x, treated=nobody, offset=np.empty(0), clusters=None, key=nameless))
+
+    found = boosted(
+        rows.x[:, kept],
+        rows.treated,
+        Boosted(logit=linear.logit, score=line),
+        model,
+        certain=certain,
+        key=rows.key,
+        clusters=rows.clusters,
+        seed=seed,
+    )
     return Estimates(
         method="boosting",
         coefficients=np.empty(0),
         intercept=float("nan"),
         covariance=None,
         penalty=None,
-        logit=score(rows.x[:, kept]),
-        score=lambda others: score(others.x[:, kept]),
+        logit=found.logit,
+        score=lambda others: found.score(others.x[:, kept]),
     )
 
 
@@ -160,7 +180,7 @@ def _linear(
         )
         method: Method = "elastic net"
         climbed, penalty = net.climbed, net.penalty
-    elif per_parameter < FIRTH_BELOW or (inside_fold and separated):
+    elif per_parameter < FIRTH_BELOW or ((inside_fold or model.kind == "boosting") and separated):
         method, climbed = "Firth", penalised_likelihood(regression)
     elif unpenalised is None or separated:
         raise separation(separated)

@@ -16,7 +16,8 @@ class PropensityModel:
     ----------
     kind
         ``logistic``: maximum likelihood, or Firth's where events are few. ``elastic_net``: logistic with a penalty on
-        the standardised slopes. ``boosting``: gradient-boosted trees, calibrated on predictions out of fold.
+        the standardised slopes. ``boosting``: the logistic model and gradient-boosted trees together, each row's trees
+        grown without its cluster; where trees do not help out of fold, the logistic model alone.
     splines
         Covariates that enter as natural cubic splines, their linear term kept.
     knots
@@ -35,9 +36,6 @@ class PropensityModel:
         Elastic net: strength per row (glmnet's lambda); None lets cross-validation choose.
     trees, learning_rate, leaves
         Boosting: rounds, step and leaves per tree.
-    calibration
-        Boosting: from raw scores to probabilities by a logistic curve (``platt``) or by the best increasing steps
-        (``isotonic``).
 
     Raises
     ------
@@ -63,7 +61,6 @@ cannot be cross-fitted. Fix: use mundlak
     trees: int = 200
     learning_rate: float = 0.05
     leaves: int = 8
-    calibration: Literal["platt", "isotonic"] = "platt"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""

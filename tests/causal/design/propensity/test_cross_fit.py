@@ -28,7 +28,6 @@ MODELS = {
     "likelihood": PropensityModel(cross_fit=5, splines=("a",), mundlak=True),
     "elastic net": PropensityModel(kind="elastic_net", cross_fit=3, interactions=(("a", "b"),)),
     "boosting": PropensityModel(kind="boosting", cross_fit=3, trees=5),
-    "isotonic": PropensityModel(kind="boosting", cross_fit=3, trees=5, calibration="isotonic"),
 }
 
 
