@@ -37,8 +37,8 @@ PATTERNS: dict[str, str] = {
 
 def problems_in(error: ValidationError, document: Document, schema: Schema) -> list[Problem]:
     """One problem for each thing pydantic found wrong in `document`, in the words of `schema`."""
-    details = error.errors(include_url=False, include_input=False)
-    found = [_problem(detail, document, schema) for detail in details if not _follows(detail, document)]
+    details, tags = error.errors(include_url=False, include_input=False), _tags(schema)
+    found = [_problem(detail, document, schema, tags) for detail in details if not _follows(detail, document, tags)]
     # A misspelt key is one mistake, not an unknown key and a missing one.
     meant = {(*problem.where[:-1], near) for problem, near in found if near is not None}
     return [problem for problem, _ in found if not (problem.where in meant and problem.text.startswith("this key"))]
@@ -117,9 +117,22 @@ def got(value: Plain, written: str | None) -> str:
             return shown(written if written is not None else _plain(value))
 
 
-def _problem(detail: ErrorDetails, document: Document, root: Schema) -> tuple[Problem, str | None]:
+def _tags(schema: Any) -> frozenset[str]:
+    """Every key by which a block anywhere in the vocabulary says which of several it is."""
+    if isinstance(schema, list):
+        return frozenset().union(*map(_tags, schema))
+    if not isinstance(schema, dict):
+        return frozenset()
+    own = schema.get("discriminator")
+    name = own.get("propertyName") if isinstance(own, dict) else None
+    return frozenset([name] if isinstance(name, str) else []).union(*map(_tags, schema.values()))
+
+
+def _problem(
+    detail: ErrorDetails, document: Document, root: Schema, tags: frozenset[str]
+) -> tuple[Problem, str | None]:
     """Say the problem, and which key was probably meant when an unknown one was found."""
-    where, value = _follow(detail["loc"], document.value)
+    where, value = _follow(detail["loc"], document.value, tags)
     node = _at(root, where, document.value)
     near: str | None = None
     match detail["type"]:
@@ -150,11 +163,11 @@ def _problem(detail: ErrorDetails, document: Document, root: Schema) -> tuple[Pr
     return Problem(place=place, where=where, text=text), near
 
 
-def _follows(detail: ErrorDetails, document: Document) -> bool:
+def _follows(detail: ErrorDetails, document: Document, tags: frozenset[str]) -> bool:
     """Whether pydantic calls a list too short only because it left out the items already found wrong."""
     if detail["type"] != "too_short":
         return False
-    _, value = _follow(detail["loc"], document.value)
+    _, value = _follow(detail["loc"], document.value, tags)
     return isinstance(value, list) and len(value) >= detail["ctx"]["min_length"]
 
 
@@ -180,7 +193,7 @@ def _not_as_expected(value: Plain, written: str | None, node: Schema, root: Sche
     return text
 
 
-def _follow(loc: Sequence[str | int], value: Plain) -> tuple[Where, Plain]:
+def _follow(loc: Sequence[str | int], value: Plain, tags: frozenset[str]) -> tuple[Where, Plain]:
     """Strip from pydantic's location the names of the unions' members; with it, the value found there."""
     where: list[str | int] = []
     member_named = False
@@ -189,10 +202,7 @@ def _follow(loc: Sequence[str | int], value: Plain) -> tuple[Where, Plain]:
             value, member_named = value[step], False
             where.append(step)
         elif isinstance(value, dict) and isinstance(step, str):
-            if not member_named and step in (
-                value.get("kind"),
-                *(value.get(t) for t in ("rule", "strategy", "method", "family")),
-            ):
+            if not member_named and step in [value.get(tag) for tag in tags]:
                 member_named = True
                 continue
             value, member_named = value.get(step), False

@@ -1,11 +1,13 @@
 """Study files that are broken, hostile or wrong: each refused quickly, in one plain line, with nothing run.
 
-The numbers are those of the table of faults: 18 to 30 where they concern study files and designs.
+The numbers are those of the table of faults: 18 to 30, and 42, where they concern study files and designs.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,7 +19,8 @@ from causal.effect.identification import identify
 from causal.errors import DesignError, StudyFileError
 from causal.protocol import OccasionStudy
 from causal.protocol.design import Dag
-from flows.study_file import load_instruments, load_study
+from flows.study_file import load_instruments, load_study, study_json_schema
+from flows.study_file.plain_words import _tags
 from validation.protocol import judge_protocol
 from validation.verdict import failed
 
@@ -395,6 +398,41 @@ def test_30_a_path_with_control_characters() -> None:
         assert refused.value.code == "study.unreadable"
         assert refused.value.message.endswith(": its name holds control characters or is too long")
         assert refused.value.message.isprintable()
+
+
+SLIPS = {
+    "an unknown key": (
+        "{analysis: win_odds}",
+        "{analysis: win_odds, draws: 9}",
+        "unknown key 'draws'; the keys here are analysis",
+    ),
+    "a word for a number": (
+        "days: [30, 90, 180], horizon",
+        "days: [30, ninety, 180], horizon",
+        "got 'ninety', expected an integer from 1 to 3650",
+    ),
+    "an impossible number": (
+        "reliability: 0.75",
+        "reliability: 7.5",
+        "got 7.5, expected a number of at least 0 and below 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_42_a_slip_in_one_of_several_kinds_has_its_own_place(tmp_path: Path, name: str) -> None:
+    """Inside an item of `secondary` a slip is one line with the item's place, as anywhere else; it was a KeyError."""
+    old, new, said = SLIPS[name]
+    problem = refusal(tmp_path, edited((old, new)))
+    assert problem.endswith(said)
+    assert re.match(rf":{line_of(old)}:\d+: secondary\[\d+\]\.", problem)
+
+
+def test_42_every_block_that_names_its_kind_is_known_by_its_key() -> None:
+    """Each key by which a block says which of several it is, anywhere in the vocabulary, is one places are found by."""
+    schema = study_json_schema()
+    named = set(re.findall(r'"propertyName": "([a-z_]+)"', json.dumps(schema)))
+    assert named == _tags(schema) >= {"analysis", "rule", "strategy", "method", "kind"}
 
 
 def test_a_refusal_is_one_message_with_a_code(tmp_path: Path) -> None:
