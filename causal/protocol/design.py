@@ -122,7 +122,9 @@ class Gates(Part):
     """Fewest clusters (`estimator.cluster`) behind either group; a group that lies in one is never estimated, whatever
     an approval accepts."""
     maximum_cluster_share: float = Field(default=0.50, gt=0, le=1)
-    """Largest share of a group that one cluster may hold."""
+    """Largest share of a group that one cluster may hold. At a half the main interval still rejects a true null in 3 to
+    8 of 100 studies whose clinicians drift by half a standard deviation; at two thirds in 4 to 10, at nine tenths in 10
+    to 25."""
     maximum_unmatched: float = Field(default=0.30, ge=0, le=1)
     """Largest share of treated occasions left without a match."""
     ended_in_grace: float = Field(default=0.02, ge=0, le=1)

@@ -73,5 +73,6 @@ def stable_alliance(
     after_assessment = np.zeros_like(assessed)
     after_assessment[:, 1:] = np.logical_or.accumulate(assessed, axis=1)[:, :-1]
     hidden = parameters.hidden_u[1] * draws.person.hidden.astype(float)[:, None] * after_assessment
+    drift = world.clinician_drift[clinician][:, None] * after_assessment
     level: NDArray[np.float64] = person[:, None] + growth + parameters.phq9_on_alliance * (depression - MEAN_PHQ9)
-    return level - hidden
+    return level - hidden + drift

@@ -39,8 +39,8 @@ _PROBABILITIES = (
     "unlinked_share",
     "second_provider_share",
 )
-_COUNTS = {"clinicians_per_clinic": 100, "caseload": 10_000}
-_STANDARD_DEVIATIONS = ("clinic_sd", "clinician_sd", "patient_sd", "occasion_sd", "practice_sd")
+_COUNTS = {"clinicians_per_clinic": (1, 100), "caseload": (1, 10_000), "warning_clinicians": (0, 10_000)}
+_STANDARD_DEVIATIONS = ("clinic_sd", "clinician_sd", "clinician_drift", "patient_sd", "occasion_sd", "practice_sd")
 _SWITCHES = {
     "immortal": (0.0, 3.0),
     "mnar": (-5.0, 5.0),
@@ -151,6 +151,11 @@ class SimulationParameters:
     mar: float = 0.0
     """The same per point of the latest rating before the last assessment: recorded, so that analyses can allow for it
     (doses -.6, -1.2)."""
+    clinician_drift: float = 0.0
+    """SD of a clinician's own shift of every alliance after the first assessment, in points: patients of one clinician
+    drift together, whether warned or not (doses .2, .5)."""
+    warning_clinicians: int = 0
+    """How many clinicians ever warn, the first of them; 0 for all. With 1 the effect is that clinician's drift."""
     clinician_confounding: float = 0.0
     """Correlation of readiness to warn r_j with alliance level v_j (dose -.4)."""
     meas_error: float = 0.0
@@ -169,9 +174,9 @@ class SimulationParameters:
             elif field.name == "hidden_u":
                 _check_numbers(field.name, value, 2, "two numbers from -4 to 4, gamma and theta")
             elif field.name in _COUNTS:
-                most = _COUNTS[field.name]
-                if type(value) is not int or not 1 <= value <= most:
-                    raise _refused(field.name, value, f"a whole number from 1 to {most}")
+                least, most = _COUNTS[field.name]
+                if type(value) is not int or not least <= value <= most:
+                    raise _refused(field.name, value, f"a whole number from {least} to {most}")
             elif field.name == "regime_change":
                 _check_regime_change(value)
             elif field.name == "null":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -19,6 +19,8 @@ TIME_ZONES = {
     "WA": "America/Los_Angeles",
     "OH": "America/New_York",
 }
+NEVER_WARNS = -100.0
+"""Logit of a readiness to warn that nothing outweighs."""
 FIRST_REGIME_DAY = date(2010, 1, 1)
 _STANDING_REGIMES = {"CA": "mandatory", "NY": "permissive", "TX": "none", "WA": "mandatory", "OH": "permissive"}
 
@@ -49,6 +51,8 @@ class World:
         (J,) clinic index; code into the declared professions.
     clinician_level
         (J,) points v_j added to the alliance with the clinician.
+    clinician_drift
+        (J,) points added to the alliance after the first assessment.
     clinician_practice
         (J,) logit r_j added to the readiness to warn.
     hire_day
@@ -64,6 +68,7 @@ class World:
     clinician_clinic: NDArray[np.int64]
     clinician_profession: NDArray[np.int64]
     clinician_level: NDArray[np.float64]
+    clinician_drift: NDArray[np.float64]
     clinician_practice: NDArray[np.float64]
     hire_day: NDArray[np.int64]
     first_patient: NDArray[np.int64]
@@ -84,7 +89,8 @@ def build_world(parameters: SimulationParameters, patients: int, rng: np.random.
     caseload = rng.integers(25, 41, clinicians)
     # Scaled so that the caseloads add up to the number of patients.
     last_patient = np.cumsum(caseload) * patients // caseload.sum()
-    return World(
+    never = np.arange(clinicians) >= (parameters.warning_clinicians or clinicians)
+    drawn = World(
         clinic_state=rng.permutation(np.arange(clinics) % len(STATES)),
         clinic_type=rng.integers(0, 4, clinics),
         clinic_level=parameters.clinic_sd * rng.standard_normal(clinics),
@@ -92,11 +98,14 @@ def build_world(parameters: SimulationParameters, patients: int, rng: np.random.
         clinician_clinic=np.arange(clinicians) // parameters.clinicians_per_clinic,
         clinician_profession=rng.integers(0, 4, clinicians),
         clinician_level=parameters.clinician_sd * level,
-        clinician_practice=parameters.practice_sd * practice,
+        clinician_drift=np.zeros(clinicians),
+        clinician_practice=np.where(never, NEVER_WARNS, parameters.practice_sd * practice),
         hire_day=_day(date(2018, 1, 1)) - rng.integers(1, 3650, clinicians),
         first_patient=np.concatenate([[0], last_patient[:-1]]),
         regimes=regime_spans(date.fromisoformat(parameters.regime_change) if parameters.regime_change else None),
     )
+    # Drawn last, so that worlds without it keep their luck.
+    return replace(drawn, clinician_drift=parameters.clinician_drift * rng.standard_normal(clinicians))
 
 
 def regime_spans(florida_change: date | None) -> tuple[RegimeSpan, ...]:

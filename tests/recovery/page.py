@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from performance import COVERAGE, FEWEST_SETS, LARGEST_BIAS, LARGEST_TYPE_I, RATIO, Criterion, Performance, share_mcse
+from performance import (
+    COVERAGE,
+    FEWEST_SETS,
+    LARGEST_BIAS,
+    LARGEST_TYPE_I,
+    RATIO,
+    Criterion,
+    Performance,
+    refusal_criterion,
+    share_mcse,
+)
 from replicate import Replicate
 from settings import SETTINGS, Setting
 
@@ -36,7 +46,10 @@ errors are those of Morris, White and Crowther (2019, Stat Med 38:2074-2102).
 
 - bias at most {LARGEST_BIAS}, or two of its Monte Carlo errors where these are larger;
 - the 95% interval holds the truth in {COVERAGE[0]:.0%} to {COVERAGE[1]:.0%} of replicates;
-- the standard error the study gives is {RATIO[0]} to {RATIO[1]} times the one its answers have;
+- with fewer than 30 clinicians, where the wider of two intervals is the main one, in {COVERAGE[0]:.0%} or more;
+- the standard error the study gives is {RATIO[0]} to {RATIO[1]} times the one its answers have (with 30 clinicians or
+  more);
+- where all warned occasions lie with one clinician: a refusal in every replicate;
 - where there is no effect and {FEWEST_SETS:.0f} or more warned occasions are matched, at most {LARGEST_TYPE_I:.1%} of
   intervals leave out zero.
 
@@ -153,7 +166,9 @@ def _results(names: Sequence[str], found: Mapping[str, Sequence[Replicate]], jud
     for name in names:
         title = SETTINGS[name].title
         if not judged[name]:
-            lines.append(f"| {title} | both | | | | | | | | {_refused(found[name])} | no answer |")
+            code = SETTINGS[name].refused
+            verdict = refusal_criterion(code, found[name]).verdict if code else "no answer"
+            lines.append(f"| {title} | both | | | | | | | | {_refused(found[name])} | {verdict} |")
         for p, demands in judged[name]:
             lines.append(
                 f"| {title} | {p.estimand} | {p.mean_sets:.0f} | {p.truth:+.3f} | {p.bias:+.4f} ({p.bias_mcse:.4f}) | "

@@ -153,8 +153,12 @@ def share_mcse(share: float, count: int) -> float:
     return float(np.sqrt(share * (1 - share) / count))
 
 
-def criteria(p: Performance, *, null: bool, immortal: bool) -> tuple[Criterion, ...]:
-    """What is demanded of one estimand in one setting; the limit of the bias holds its Monte Carlo error."""
+def criteria(p: Performance, *, null: bool, immortal: bool, few_clinicians: bool = False) -> tuple[Criterion, ...]:
+    """What is demanded of one estimand in one setting; the limit of the bias holds its Monte Carlo error.
+
+    With few clinicians the main interval is the wider of two, and the standard errors behind it are now one kind's, now
+    the other's: it must cover as often as it says, and may cover more often.
+    """
     limit = max(LARGEST_BIAS, 2 * p.bias_mcse)
     found = [
         Criterion(
@@ -167,21 +171,24 @@ def criteria(p: Performance, *, null: bool, immortal: bool) -> tuple[Criterion, 
         ),
         Criterion(
             name="coverage",
-            sentence=f"coverage in [{COVERAGE[0]}, {COVERAGE[1]}]",
+            sentence=f"coverage >= {COVERAGE[0]}" if few_clinicians else f"coverage in [{COVERAGE[0]}, {COVERAGE[1]}]",
             figure=p.coverage,
             error=share_mcse(0.95, p.replicates),
             low=COVERAGE[0],
-            high=COVERAGE[1],
-        ),
-        Criterion(
-            name="standard error",
-            sentence=f"model SE / empirical SE in [{RATIO[0]}, {RATIO[1]}]",
-            figure=p.ratio,
-            error=p.ratio / np.sqrt(2 * (p.replicates - 1)),
-            low=RATIO[0],
-            high=RATIO[1],
+            high=1.0 if few_clinicians else COVERAGE[1],
         ),
     ]
+    if not few_clinicians:
+        found.append(
+            Criterion(
+                name="standard error",
+                sentence=f"model SE / empirical SE in [{RATIO[0]}, {RATIO[1]}]",
+                figure=p.ratio,
+                error=p.ratio / np.sqrt(2 * (p.replicates - 1)),
+                low=RATIO[0],
+                high=RATIO[1],
+            )
+        )
     if null and p.mean_sets >= FEWEST_SETS:
         found.append(
             Criterion(
@@ -205,3 +212,11 @@ def criteria(p: Performance, *, null: bool, immortal: bool) -> tuple[Criterion, 
             )
         )
     return tuple(found)
+
+
+def refusal_criterion(code: str, replicates: Sequence[Replicate]) -> Criterion:
+    """What is demanded of a world that must be refused: every replicate, by this code."""
+    share = sum(replicate.refused == code for replicate in replicates) / len(replicates)
+    return Criterion(
+        name="refusal", sentence=f"refused by {code} in every replicate", figure=share, error=0.0, low=1.0, high=1.0
+    )

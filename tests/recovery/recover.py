@@ -39,7 +39,7 @@ from pathlib import Path
 
 import numpy as np
 from page import page
-from performance import Criterion, Performance, criteria, performance
+from performance import Criterion, Performance, criteria, performance, refusal_criterion
 from replicate import ESTIMANDS, Answer, Replicate, flagship, run_replicate
 from settings import SETTINGS, Setting
 from threadpoolctl import threadpool_limits
@@ -127,9 +127,12 @@ def _replicate(facts: dict[str, object]) -> Replicate:
 
 def judge(name: str, found: Sequence[Replicate]) -> list[tuple[Performance, tuple[Criterion, ...]]]:
     """Performance of every estimand in one setting, each with its criteria; nothing of one that was always refused."""
-    parameters = SETTINGS[name].parameters
+    setting = SETTINGS[name]
+    null, immortal = setting.parameters.null, setting.parameters.immortal > 0
     performances = [performance(estimand, found) for estimand in ESTIMANDS]
-    return [(p, criteria(p, null=parameters.null, immortal=parameters.immortal > 0)) for p in performances if p]
+    return [
+        (p, criteria(p, null=null, immortal=immortal, few_clinicians=setting.few_clinicians)) for p in performances if p
+    ]
 
 
 HEADER = (
@@ -164,25 +167,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--markdown", type=Path, help="write the page of all settings kept so far here")
     options = parser.parse_args(arguments)
     judged = []
+    refusals = []
     for name in options.settings:
         start = time.process_time()
         found = recover(name, replicates=options.replicates, jobs=options.jobs, kept=options.kept)
         seconds = time.process_time() - start
         say(f"{name}: {len(found)} replicates, {seconds:.0f} s of this process\n")
         judged += [(name, p, demands) for p, demands in judge(name, found)]
+        if SETTINGS[name].refused and found:
+            refusals.append((name, refusal_criterion(SETTINGS[name].refused, found)))
         if not judged or judged[-1][0] != name:
             say(f"{name}: refused in every replicate\n")
     say(f"\n{HEADER}\n" + "".join(line(name, p) + "\n" for name, p, _ in judged) + "\n")
     for name, p, demands in judged:
         for demand in demands:
             say(f"{demand.verdict:<28} {name}, {p.estimand}: {demand.sentence}: {demand.figure:+.4f}\n")
+    for name, demand in refusals:
+        say(f"{demand.verdict:<28} {name}: {demand.sentence}: {demand.figure:.4f}\n")
     if options.markdown:
         everything = {name: read(kept_file(options.kept, name))[: options.replicates] for name in SETTINGS}
         everything = {name: found for name, found in everything.items() if found}
         text = page(everything, {name: judge(name, found) for name, found in everything.items()})
         options.markdown.write_text(text, encoding="utf-8")
     promised = [demand for name, _, demands in judged if SETTINGS[name].promised for demand in demands]
-    return 1 if any(demand.missed for demand in promised) else 0
+    return 1 if any(demand.missed for demand in (*promised, *(demand for _, demand in refusals))) else 0
 
 
 if __name__ == "__main__":

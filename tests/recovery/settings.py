@@ -16,6 +16,8 @@ class Setting:
 
     `title` is what a table calls it; `promised` says whether the study promises to be right there. `few_facts`: the
     study matches on the six facts that matter most in this world, so that few cases can carry its model.
+    `few_clinicians`: fewer than the study's minimum, so that the main interval is the wider of two and may cover more
+    often than it says. `refused`: the code with which every replicate must be refused; empty where it must not.
     """
 
     title: str
@@ -23,6 +25,8 @@ class Setting:
     patients: int = PATIENTS
     promised: bool = True
     few_facts: bool = False
+    few_clinicians: bool = False
+    refused: str = ""
 
     @property
     def switches(self) -> tuple[str, ...]:
@@ -38,6 +42,38 @@ class Setting:
 
 FEW_CLINICIANS = {"clinician_sd": 0.35, "caseload": 313, "clinicians_per_clinic": 4}
 """7,500 patients with 24 clinicians in six clinics."""
+
+CLINICIANS = {5: (1500, 5), 8: (938, 4), 12: (625, 4), 24: (313, 4)}
+"""Of 7,500 patients: how many clinicians, from how many patients each has and how many share a clinic."""
+DRIFTS = {0: 0.0, 20: 0.2, 50: 0.5}
+"""SD of clinicians' drift after the first assessment, in hundredths of a point and in points."""
+
+
+def drifting() -> dict[str, Setting]:
+    """Few clinicians, each of whose patients drift together, where a warning has no effect.
+
+    They differ in readiness to warn (logit SD 1.5), so that both groups lie unlike over them and the drift does not
+    cancel: the interval by matched set covers 75% with 5 of them and a drift of .5.
+    """
+    return {
+        f"clinicians_{count}_drift_{hundredths}": Setting(
+            title=f"{count} clinicians, drift SD {drift:g}, no effect",
+            parameters=SimulationParameters(
+                null=True,
+                practice_sd=1.5,
+                caseload=caseload,
+                clinicians_per_clinic=per_clinic,
+                clinician_drift=drift,
+            ),
+            few_clinicians=True,
+        )
+        for count, (caseload, per_clinic) in CLINICIANS.items()
+        for hundredths, drift in DRIFTS.items()
+    }
+
+
+ONE_WARNS = {"caseload": 1000, "clinicians_per_clinic": 12, "warning_clinicians": 1, "clinician_drift": 0.5}
+"""Twelve clinicians of one clinic and 1,000 patients each, of whom one warns."""
 
 SETTINGS: dict[str, Setting] = {
     "base": Setting(title="Base", parameters=SimulationParameters()),
@@ -60,9 +96,20 @@ SETTINGS: dict[str, Setting] = {
     "sets_162_null": Setting(
         title="162 warned, no effect", parameters=SimulationParameters(null=True), patients=12_000
     ),
-    "clinicians_24": Setting(title="24 unlike clinicians", parameters=SimulationParameters(**FEW_CLINICIANS)),
+    "clinicians_24": Setting(
+        title="24 unlike clinicians", parameters=SimulationParameters(**FEW_CLINICIANS), few_clinicians=True
+    ),
     "clinicians_24_null": Setting(
-        title="24 unlike clinicians, no effect", parameters=SimulationParameters(null=True, **FEW_CLINICIANS)
+        title="24 unlike clinicians, no effect",
+        parameters=SimulationParameters(null=True, **FEW_CLINICIANS),
+        few_clinicians=True,
+    ),
+    **drifting(),
+    "one_warns": Setting(
+        title="One of 12 clinicians warns, no effect",
+        parameters=SimulationParameters(null=True, warning_intercept=-3.0, **ONE_WARNS),  # type: ignore[arg-type]
+        patients=12_000,
+        refused="estimation.arm_in_one_cluster",
     ),
     "mar": Setting(title="Silence by the last rating", parameters=SimulationParameters(mar=-1.2)),
     "mnar_06": Setting(

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from page import page
-from performance import Performance, criteria
+from performance import Performance, criteria, refusal_criterion
 from recover import judge, kept_file, read, recover, seeds
 from replicate import ESTIMANDS, Replicate
+from settings import CLINICIANS, DRIFTS, SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,38 @@ def test_a_refusal_is_counted() -> None:
     found = recover("sets_21", replicates=3, jobs=1)
     assert [(replicate.refused, replicate.answers) for replicate in found] == [("design.too_few_events", {})] * 3
     assert judge("sets_21", found) == []
+
+
+def test_one_clinician_who_warns_is_refused() -> None:
+    """All warned with one of twelve clinicians: never a number, always the same reason, and gates that say so."""
+    found = recover("one_warns", replicates=3, jobs=1)
+    code = SETTINGS["one_warns"].refused
+    assert [replicate.refused for replicate in found] == [code] * 3
+    for replicate in found:
+        assert replicate.n_sets >= 60
+        assert {"design.clusters", "design.cluster_share"} <= set(replicate.gates or ())
+    assert refusal_criterion(code, found).met
+    assert refusal_criterion(code, [*found, dataclasses.replace(found[0], refused="")]).missed
+
+
+def test_few_clinicians_need_not_cover_too_often() -> None:
+    """The wider of two intervals may cover more than it says, never less."""
+    wide = dataclasses.replace(GOOD, coverage=0.995, model_se=0.09)
+    assert all(demand.met for demand in criteria(wide, null=True, immortal=False, few_clinicians=True))
+    narrow = dataclasses.replace(GOOD, coverage=0.90)
+    assert [d.name for d in criteria(narrow, null=True, immortal=False, few_clinicians=True) if d.missed] == [
+        "coverage"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drift", DRIFTS)
+@pytest.mark.parametrize("clinicians", CLINICIANS)
+def test_few_clinicians_who_drift(clinicians: int, drift: int) -> None:
+    """Coverage of 93% or more, and no more false findings than that, with 5 to 24 clinicians, however they drift."""
+    name = f"clinicians_{clinicians}_drift_{drift}"
+    found = recover(name, replicates=200, jobs=2)
+    assert not [demand for _, demands in judge(name, found) for demand in demands if demand.missed]
 
 
 GOOD = Performance(

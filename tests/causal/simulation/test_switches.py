@@ -43,6 +43,8 @@ def setting(parameters: SimulationParameters) -> tuple[World, Course]:
         {"regime_change": "2017-01-01"},
         {"regime_change": 2019},
         {"clinicians_per_clinic": 0},
+        {"warning_clinicians": -1},
+        {"clinician_drift": -0.1},
         {"clinicians_per_clinic": 2.5},
         {"patient_sd": -0.1},
     ],
@@ -152,6 +154,35 @@ def test_a_large_caseload_makes_clinicians_few() -> None:
     tables = simulate(replace(BASE, caseload=313, clinicians_per_clinic=4), 7_500, seed=1).tables
     assert (len(tables["clinicians"]), len(tables["clinics"])) == (24, 6)
     assert tables["episodes"].groupby("clinician_id").size().between(220, 400).all()
+
+
+def test_patients_of_one_clinician_drift_together() -> None:
+    """After the first assessment every alliance with a clinician is shifted alike, and nothing else moves."""
+    world, plain = setting(BASE)
+    drifting, drifted = setting(replace(BASE, clinician_drift=0.5))
+    before = np.cumsum(plain.assessed, axis=1) - plain.assessed == 0
+    shift = drifting.clinician_drift[drifted.clinician][:, None]
+    np.testing.assert_allclose(drifted.stable - plain.stable, shift * ~before, atol=1e-12)
+    np.testing.assert_array_equal(drifted.warning, plain.warning)
+    np.testing.assert_array_equal(drifting.clinician_level, world.clinician_level)
+    assert not world.clinician_drift.any()
+    many = build_world(replace(BASE, clinician_drift=0.5), 100_000, np.random.default_rng(1))
+    assert many.clinician_drift.std() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("warning", [1, 3])
+def test_only_the_first_clinicians_warn(warning: int) -> None:
+    """So many clinicians ever warn, whatever the assessment; 0 leaves it to all."""
+
+    def who(clinicians: int) -> int:
+        parameters = replace(BASE, warning_clinicians=clinicians, caseload=300, warning_intercept=-3.0)
+        tables = simulate(parameters, 3_000, seed=1).tables
+        warned = tables["protective_actions"].query("action in ('warn_victim', 'warn_police')")
+        episodes = tables["episodes"].set_index("person_id")
+        return int(episodes.loc[warned["person_id"].unique(), "clinician_id"].nunique())
+
+    assert who(warning) == warning
+    assert who(0) == 10
 
 
 def test_immortal_brings_assessments_late() -> None:
