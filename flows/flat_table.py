@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.errors import ExtractError, StudyFileError
-from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
+from causal.protocol.flat_table import FlatColumns, FlatTableStudy, PackageData
+from flows.connectors.flat_csv import read_flat_csv
 from validation.protocol import judge_protocol
 from validation.verdict import failed
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_flat(data: PackageData | FileData, study_file: Path) -> pd.DataFrame:
+def read_flat(study: FlatTableStudy, study_file: Path) -> pd.DataFrame:
     """The table a study names: out of an installed package, or a file beside the study file."""
-    if isinstance(data, PackageData):
-        return _from_package(data)
-    return _from_file(study_file.parent.resolve() / data.path)
+    if isinstance(study.data, PackageData):
+        return _from_package(study.data)
+    return _from_file(study_file.parent.resolve() / study.data.path, study.columns)
 
 
 def _from_package(data: PackageData) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def _from_package(data: PackageData) -> pd.DataFrame:
     return loaded
 
 
-def _from_file(path: Path) -> pd.DataFrame:
+def _from_file(path: Path, columns: FlatColumns) -> pd.DataFrame:
     import pandas as pd
 
     if path.resolve() != path.absolute() or not path.is_file():
@@ -54,12 +55,7 @@ def _from_file(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     if path.suffix != ".csv":
         raise ExtractError("flat.format", f"{path.name} is neither .csv nor .parquet")
-    try:
-        return pd.read_csv(path, encoding="utf-8", encoding_errors="strict", keep_default_na=True, on_bad_lines="error")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
-        raise ExtractError(
-            "flat.unreadable", f"{path.name} is not a plain UTF-8 CSV file with equal rows", fix="export it again"
-        ) from None
+    return read_flat_csv(path, numbers={columns.treatment, columns.outcome, *columns.numeric})
 
 
 def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any]]:
@@ -73,7 +69,7 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
     if problems := failed(judge_protocol(study, {})):
         said = "; ".join(f"{problem.code}: {problem.sentence}" for problem in problems)
         raise StudyFileError(problems[0].code, f"the protocol does not hold together: {said}")
-    result = analyse_flat_table(read_flat(study.data, study_file), study)
+    result = analyse_flat_table(read_flat(study, study_file), study)
     effect = result.effect
     got = {"estimate": effect.value, "lower": effect.lower, "upper": effect.upper, "sets": result.n_sets}
     lines = [

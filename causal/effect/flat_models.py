@@ -18,6 +18,7 @@ from causal.effect.matched_estimates import LinearEffect
 from causal.effect.standardisation import g_computation
 from causal.effect.weighted_estimates import WeightedEffect
 from causal.errors import DesignError
+from causal.numeric.keys import KeyArray
 from causal.protocol.flat_table import (
     AugmentedWeighting,
     FlatAnalysis,
@@ -45,7 +46,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
-    """The columns of a study: (n,) outcome, arm and cluster codes or None, (n, p) covariates and their names.
+    """The columns of a study: (n,) outcome, arm, cluster codes or None and keys, (n, p) covariates and their names.
 
     `labels` name categories, for the balance table alone; `names` number them, for whatever a refusal may print.
     """
@@ -53,6 +54,7 @@ class Table:
     outcome: FloatArray
     treated: BoolArray
     clusters: IntArray | None
+    key: KeyArray
     covariates: FloatArray
     names: tuple[str, ...]
     labels: tuple[str, ...]
@@ -126,6 +128,7 @@ def two_models(table: Table, estimator: AugmentedWeighting | TargetedLikelihood,
         names=table.names,
         estimand=declared_estimand(analysis),
         clusters=table.clusters,
+        key=table.key,
         folds=estimator.folds,
         propensity_model=engine_model(analysis.propensity),
         outcome_model=outcome_model,

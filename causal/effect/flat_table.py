@@ -1,7 +1,7 @@
 """One flat table: a row per unit, a treatment, an outcome, covariates, no dates. Match or weight, then estimate.
 
-Ties go to the earlier row of the table, as in the published analyses it is held against; there is no risk set and no
-calendar here.
+Rows stand in canonical order before anything is computed (`in_canonical_order`), and ties go to the earlier one: the
+order of the file's rows changes no digit. There is no risk set and no calendar here.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from causal.effect.flat_models import (
     two_models,
     units_of_error,
 )
+from causal.effect.flat_order import in_canonical_order
 from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
 from causal.effect.weighted_estimates import WeightedEffect, weighted_difference
 from causal.errors import DesignError
@@ -107,6 +108,7 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
 def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     columns, analysis = study.columns, study.analysis
     _refuse_columns(frame, columns)
+    frame, key = in_canonical_order(frame, study)
     covariates, labels = design_columns(
         frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
     )
@@ -114,6 +116,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         outcome=numbers(frame, columns.outcome),
         treated=treatment_of(frame, columns.treatment),
         clusters=None if analysis.cluster is None else key_codes(frame, analysis.cluster),
+        key=key,
         covariates=covariates,
         names=without_levels(labels, columns.categorical),
         labels=labels,
@@ -144,7 +147,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
 
 def _units(frame: pd.DataFrame, table: Table, analysis: FlatAnalysis) -> Units:
     """The rows as the design may see them."""
-    propensity = _propensity(table.covariates, table.treated, table.names, table.clusters, analysis)
+    propensity = _propensity(table, analysis)
     return Units(
         treated=table.treated,
         covariates=table.covariates,
@@ -173,22 +176,17 @@ def _answer(table: Table, units: Units | None, compared: Comparison | None, anal
     return g_computed(table, compared, analysis.estimator, analysis)
 
 
-def _propensity(
-    covariates: FloatArray,
-    treated: BoolArray,
-    names: tuple[str, ...],
-    clusters: IntArray | None,
-    analysis: FlatAnalysis,
-) -> Propensity:
+def _propensity(table: Table, analysis: FlatAnalysis) -> Propensity:
     """The scores of the population, from a table in which the untreated may be fewer; refused where arms separate."""
     declared, offset = analysis.propensity, _offset(analysis)
     fitted = fit_propensity(
-        covariates,
-        treated,
-        names=names,
+        table.covariates,
+        table.treated,
+        names=table.names,
         model=engine_model(declared),
-        clusters=clusters,
-        offset=None if offset == 0 else np.full(treated.size, offset),
+        clusters=table.clusters,
+        key=table.key,
+        offset=None if offset == 0 else np.full(table.treated.size, offset),
         rng=None if declared.seed is None else np.random.default_rng(declared.seed),
     )
     if fitted.separated:
@@ -333,7 +331,8 @@ def _joint(frame: pd.DataFrame, names: tuple[str, ...]) -> IntArray | None:
 
 
 def _refuse_columns(frame: pd.DataFrame, columns: FlatColumns) -> None:
-    wanted = (columns.treatment, columns.outcome, *columns.numeric, *columns.categorical, *columns.keys)
+    named = () if columns.key is None else (columns.key,)
+    wanted = (columns.treatment, columns.outcome, *columns.numeric, *columns.categorical, *named, *columns.keys)
     absent = [name for name in wanted if name not in frame.columns]
     if absent:
         raise DesignError("flat.no_column", f"the table has no column {', '.join(map(repr, absent))}")

@@ -65,6 +65,9 @@ class FlatColumns(Part):
     """Covariates that enter as indicators."""
     squared: tuple[ColumnName, ...] = ()
     """Numeric covariates that also enter with their square."""
+    key: ColumnName | None = None
+    """Column that names each row, unique to it: ties go to the name that comes first, folds are drawn by names. Without
+    one both go by lot of what a row holds; either way the order of the rows in the file changes nothing."""
     keys: tuple[ColumnName, ...] = ()
     """Columns that are no covariates and may serve as keys: to match exactly on, to prefer, to cluster by."""
 
@@ -230,8 +233,16 @@ class FlatTableStudy(Part):
     """Which column is what."""
     analysis: FlatAnalysis
     """How the number is computed."""
+    seed: int = Field(default=20240601, ge=0)
+    """Seed of the lots by which folds are drawn and, without a column of names, ties are broken."""
     published: tuple[PublishedValue, ...] = ()
     """Numbers this analysis should reproduce."""
+
+    @model_validator(mode="after")
+    def _the_earliest_has_a_name(self) -> Self:
+        if getattr(self.analysis.design, "order", None) == "earliest" and self.columns.key is None:
+            raise ValueError("order: earliest goes by the names of rows: name their column under columns.key")
+        return self
 
     @model_validator(mode="after")
     def _interactions_are_covariates(self) -> Self:
