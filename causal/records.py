@@ -20,7 +20,7 @@ from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.overlap import OverlapBin
 from causal.design.fates import CovariateFate
-from causal.errors import DesignError
+from causal.errors import DesignError, EstimationError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -188,6 +188,11 @@ class Interval:
     lower: float
     upper: float
 
+    def __post_init__(self) -> None:
+        """Refuse an interval without width, or that rests on no degrees of freedom."""
+        if not (0 < self.std_error < np.inf and self.df > 0 and self.lower < self.upper):
+            raise EstimationError("estimation.no_standard_error", "the outcome leaves no variation for an interval")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -213,13 +218,29 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
-    """The headline pair with the exact decomposition: composite = termination_part + level_part."""
+class NotEstimated:
+    """One of the headline pair that cannot be had, and why; the other stands. A mean is NaN where there is none."""
 
-    termination: Estimate
-    composite: Estimate
-    termination_part: float
-    level_part: float
+    name: str
+    scale: str
+    reason: str
+    mean_treated: float
+    mean_comparison: float
+    n_treated: int
+    n_comparison: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """The headline pair with the exact decomposition: composite = termination_part + level_part.
+
+    At least one of the pair is an `Estimate`. The parts are there whenever the composite is.
+    """
+
+    termination: Estimate | NotEstimated
+    composite: Estimate | NotEstimated
+    termination_part: float | None
+    level_part: float | None
     floor: float
     response_treated: float
     response_comparison: float
@@ -231,3 +252,8 @@ class Effects:
     half_width: int
     aliased: tuple[str, ...] = ()
     """Covariates dropped from the adjustment because earlier ones determine them."""
+
+    @property
+    def estimated(self) -> Estimate:
+        """The composite where it could be had, else the difference in endings."""
+        return next(one for one in (self.composite, self.termination) if isinstance(one, Estimate))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from causal.effect.cluster_robust import beyond_rounding
 from causal.effect.contrast import Contrast, student
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -73,7 +74,8 @@ def matched_with_replacement(
     EstimationError
         ``estimation.empty_arm`` (no match), ``estimation.match_weights``, ``estimation.matches`` (a row of the wrong
         arm), ``estimation.not_finite``, ``estimation.too_few_neighbours`` (an arm of no more than J occasions),
-        ``estimation.too_few_clusters`` (fewer than 2 treated or comparisons), ``estimation.no_standard_error``.
+        ``estimation.too_few_clusters`` (fewer than 2 treated or comparisons), ``estimation.constant_outcome``,
+        ``estimation.no_standard_error``.
 
     Notes
     -----
@@ -110,6 +112,7 @@ def matched_with_replacement(
             "an interval needs 2 treated or more and 2 distinct comparisons or more",
             fix="describe, do not estimate",
         )
+    refuse_constant(y[np.r_[heads, used]], arm[np.r_[heads, used]])
     tau = float(gap.mean())
     asked = np.r_[heads, used]
     spread = _conditional_variances(y, arm, np.asarray(coordinates, dtype=np.float64), neighbours, asked)

@@ -129,6 +129,12 @@ def cluster_bootstrap(
     left_out, unheard = _run(procedure, (np.concatenate(members[:i] + members[i + 1 :]) for i in range(g)))
     _refuse_failures(unheard, g)
     lower, upper = _bca(value, values, left_out, level, g)
+    if not lower < upper:
+        raise EstimationError(
+            "estimation.no_standard_error",
+            "nearly all resamples give one value: an interval of their quantiles has no width",
+            fix="describe, do not estimate",
+        )
     return Bootstrapped(
         effect=student(label, value, float(values.std(ddof=1)), float(g - 1), level=level),
         lower=lower,

@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from causal.effect.cluster_robust import Kind, WorkingModel, beyond_rounding, cluster_robust, two_way
-from causal.effect.contrast import Contrast, student
+from causal.effect.contrast import Contrast, student, student_interval
+from causal.effect.sandwich import least_squares
+from causal.effect.variation import refuse_constant
 from causal.effect.widest import widest
 from causal.errors import EstimationError
 
@@ -198,7 +199,8 @@ def weighted_ancova(
     Raises
     ------
     EstimationError
-        Those of `cluster_robust`, and ``estimation.empty_arm``.
+        Those of `cluster_robust`, ``estimation.empty_arm``, ``estimation.constant_outcome`` (see `refuse_constant`) and
+        ``estimation.no_standard_error``.
 
     Notes
     -----
@@ -224,15 +226,30 @@ def weighted_ancova(
         kind=kind,
         working=working,
     )
+    refuse_constant(outcome, arm, w)
     return _effect(
         fit.coefficient,
-        fit.std_error,
+        beyond_rounding(fit.std_error, np.asarray(outcome, dtype=np.float64)[w > 0]),
         fit.df,
         level=level,
         counts=counts,
         n_clusters=fit.n_clusters,
         aliased=tuple(labels[j] for j in fit.aliased),
     )
+
+
+def adjusted_difference(
+    outcome: FloatArray, treated: BoolArray, covariates: FloatArray | None, weights: FloatArray
+) -> float:
+    """The value of `weighted_ancova` alone: there also where an arm does not vary, and never an interval.
+
+    >>> ended, arm = np.array([1.0, 0, 0, 0]), np.array([True, True, False, False])
+    >>> round(adjusted_difference(ended, arm, None, np.ones(4)), 9)
+    0.5
+    """
+    design, _ = _design(np.asarray(treated, dtype=np.bool_), covariates, weights, None, None)
+    fit = least_squares(design, outcome, weights, _of_treatment(design)[None])
+    return float(fit.contrasts[0] @ fit.coefficients)
 
 
 def clustered_effect(
@@ -267,6 +284,7 @@ def clustered_effect(
     arm = np.asarray(treated, dtype=np.bool_)
     w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
     _counts(arm, w)
+    refuse_constant(outcome, arm, w)
     design, labels = _design(arm, covariates, w, names, None)
     contrast, y = _of_treatment(design), np.asarray(outcome, dtype=np.float64)[w > 0]
     refuse_arm_in_one_cluster(arm[w > 0], np.asarray(clusters)[w > 0], "cluster")
@@ -321,7 +339,8 @@ def paired_difference(outcome: FloatArray, treated: BoolArray, *, sets: IntArray
     Raises
     ------
     EstimationError
-        ``estimation.not_pairs``, ``estimation.not_finite``, ``estimation.too_few_clusters``.
+        ``estimation.not_pairs``, ``estimation.not_finite``, ``estimation.too_few_clusters``,
+        ``estimation.constant_outcome``, ``estimation.no_standard_error`` (all pairs differ alike).
 
     >>> effect = paired_difference(np.array([3.0, 1, 5, 2]), np.array([True, False, True, False]),
     ...                            sets=np.array([0, 0, 1, 1]))
@@ -341,8 +360,9 @@ def paired_difference(outcome: FloatArray, treated: BoolArray, *, sets: IntArray
         )
     if ones.size < 2:
         raise EstimationError("estimation.too_few_clusters", "a paired difference needs 2 pairs or more")
+    refuse_constant(y, arm)
     difference = y[ones] - y[zeros]
-    error = float(difference.std(ddof=1) / np.sqrt(ones.size))
+    error = beyond_rounding(float(difference.std(ddof=1) / np.sqrt(ones.size)), y)
     pairs = ones.size
     return _effect(
         float(difference.mean()), error, float(pairs - 1), level=level, counts=(pairs, pairs), n_clusters=pairs
@@ -418,16 +438,15 @@ def _effect(
     aliased: tuple[str, ...] = (),
 ) -> LinearEffect:
     """Interval and p-value from Student's t."""
-    half = float(stdtrit(df, (1 + level) / 2)) * std_error
-    p_value = 2 * float(stdtr(df, -abs(value) / std_error)) if std_error > 0 else float(value == 0)
+    interval = student_interval(value, std_error, df, level=level)
     return LinearEffect(
         value=value,
         std_error=std_error,
         df=df,
-        lower=value - half,
-        upper=value + half,
+        lower=interval.lower,
+        upper=interval.upper,
         level=level,
-        p_value=p_value,
+        p_value=interval.p_value,
         n_treated=counts[0],
         n_comparison=counts[1],
         n_clusters=n_clusters,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from causal.effect.cluster_robust import beyond_rounding, cluster_robust
 from causal.effect.contrast import Contrast, student
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -73,7 +74,8 @@ def set_differences(
     ------
     EstimationError
         ``estimation.one_armed_set``; those of `causal.effect.cluster_robust.cluster_robust` (too few sets, missing
-        values, no degrees of freedom); ``estimation.no_standard_error`` where all sets differ alike.
+        values, no degrees of freedom); ``estimation.constant_outcome``; ``estimation.no_standard_error`` where all sets
+        differ alike.
 
     Notes
     -----
@@ -95,6 +97,7 @@ def set_differences(
     rows = ~(w <= 0)  # a missing weight stays, to be refused
     values = np.column_stack([outcome, x])[rows]
     differences, weight = _within(values, arm[rows], w[rows], code[rows])
+    refuse_constant(values[:, 0], arm[rows])
     fit = cluster_robust(
         np.column_stack([np.ones(weight.size), differences[:, 1:]]),
         differences[:, 0],

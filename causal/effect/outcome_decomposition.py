@@ -10,7 +10,7 @@ they were to be given.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -20,8 +20,7 @@ from causal.design.propensity.columns import independent_columns
 from causal.design.propensity.firth import firth_logistic
 from causal.design.propensity.fitted import REFUSE_BELOW
 from causal.design.propensity.logistic import expit
-from causal.effect.cluster_robust import beyond_rounding
-from causal.effect.matched_estimates import LinearEffect, weighted_ancova
+from causal.effect.matched_estimates import LinearEffect, adjusted_difference, weighted_ancova
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -49,10 +48,11 @@ class CompositeEffect:
         Difference in the composite mean, scale points.
     termination
         Difference in the share of ended relationships (risk difference).
-    level
-        Difference in ``(1 - T)(R/r)(S - m)``: the ratings' part of the composite, with its standard error.
+    termination_refused
+        Why the difference in that share has no interval, and `termination` is None; empty where it has one.
     termination_part, level_part
-        ``(floor - m) * termination.value`` and ``level.value``; they add up to ``composite.value``.
+        ``floor - m`` times that difference, and the difference in ``(1 - T)(R/r)(S - m)``, the ratings' part of the
+        composite; they add up to ``composite.value``.
     p1, p0
         Weighted shares of ended relationships.
     m1, m0
@@ -76,8 +76,8 @@ class CompositeEffect:
     """
 
     composite: LinearEffect
-    termination: LinearEffect
-    level: LinearEffect
+    termination: LinearEffect | None
+    termination_refused: str
     termination_part: float
     level_part: float
     p1: float
@@ -137,7 +137,9 @@ def composite_effect(
     ------
     EstimationError
         ``estimation.inconsistent_scores``, ``estimation.not_finite``, ``estimation.no_scores`` (an arm in which
-        relationships continue but no rating was given), and those of `weighted_ancova`.
+        relationships continue but no rating was given), and those of `weighted_ancova` for the composite. What it
+        refuses for the endings alone, as where nobody in an arm ended, is kept in ``termination_refused``: a mean of
+        ratings needs no ending.
     DesignError
         ``design.not_converged`` from the response model.
 
@@ -182,18 +184,22 @@ def composite_effect(
     pseudo_outcome = np.where(ended, floor, midpoint + rating_term)
 
     def effect(outcome: FloatArray) -> LinearEffect:
-        found = weighted_ancova(outcome, arm, covariates, w, clusters, names=names, level=level)
-        if beyond_rounding(found.std_error, outcome[w > 0]) > 0:
-            return found
-        return replace(found, std_error=0.0, lower=found.value, upper=found.value)
+        return weighted_ancova(outcome, arm, covariates, w, clusters, names=names, level=level)
 
-    termination, ratings_effect = effect(ended.astype(np.float64)), effect(rating_term)
+    composite = effect(pseudo_outcome)
+    share_ended, refused = ended.astype(np.float64), ""
+    termination: LinearEffect | None = None
+    try:
+        termination = effect(share_ended)
+    except EstimationError as refusal:
+        refused = refusal.message
+    more_ended, of_ratings = (adjusted_difference(y, arm, covariates, w) for y in (share_ended, rating_term))
     return CompositeEffect(
-        composite=effect(pseudo_outcome),
+        composite=composite,
         termination=termination,
-        level=ratings_effect,
-        termination_part=(floor - midpoint) * termination.value,
-        level_part=ratings_effect.value,
+        termination_refused=refused,
+        termination_part=(floor - midpoint) * more_ended,
+        level_part=of_ratings,
         p1=p1,
         p0=p0,
         m1=m1,

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from causal.effect.cluster_robust import Kind
-from causal.effect.matched_estimates import refuse_few_clusters, weighted_ancova
+from causal.effect.cluster_robust import ClusterRobust, Kind, beyond_rounding, cluster_robust
+from causal.effect.matched_estimates import refuse_few_clusters
 from causal.effect.termination.few_clusters import ratio_of_errors
 from causal.effect.termination.follow_up import checked_weights
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -151,7 +152,7 @@ def always_stayer_bounds(
         certain, and no range is given; ``estimation.no_stayers``, ``estimation.no_scores``,
         ``estimation.inconsistent_scores``, ``estimation.score_range``, ``estimation.weights``,
         ``estimation.empty_arm``, ``estimation.too_few_clusters``, ``estimation.draws``,
-        ``estimation.no_standard_error``.
+        ``estimation.constant_outcome``, ``estimation.no_standard_error``.
 
     Notes
     -----
@@ -330,14 +331,22 @@ def _refuse_contradiction(
     stayed: BoolArray, treated: BoolArray, weights: FloatArray, clusters: IntArray, level: float
 ) -> None:
     """Refuse when the shares that stayed differ, against the assumption, by more than sampling explains."""
-    difference = weighted_ancova(stayed.astype(np.float64), treated, None, weights, clusters)
-    t = abs(difference.value) / difference.std_error if difference.std_error > 0 else np.inf
+    difference = _plain(stayed.astype(np.float64), treated, weights, clusters)
+    t = abs(difference.coefficient) / difference.std_error if difference.std_error > 0 else np.inf
     if stdtr(difference.df, -t) < 1 - level:
         raise EstimationError(
             "estimation.monotonicity_contradicted",
             "more relationships lasted in the arm that was said to leave more, beyond what sampling explains",
             fix="assume the other direction, or none, and say so",
         )
+
+
+def _plain(
+    outcome: FloatArray, treated: BoolArray, weights: FloatArray, clusters: IntArray, *, kind: Kind = "CR2"
+) -> ClusterRobust:
+    """The difference of weighted means, also of an outcome that does not vary in an arm."""
+    design = np.column_stack([np.ones(outcome.size), treated])
+    return cluster_robust(design, outcome, weights=weights, clusters=clusters, contrast=np.array([0.0, 1.0]), kind=kind)
 
 
 def _whole_range(score_range: tuple[float, float] | None, reason: str) -> tuple[float, float]:
@@ -360,12 +369,11 @@ def _few_clusters(
     """
     rows = given & (weights > 0)
     refuse_few_clusters(treated[rows], clusters[rows])
-    flat = all(np.ptp(score[rows & arm]) == 0 for arm in (treated, ~treated))
+    refuse_constant(score[rows], treated[rows])
     plain, reduced = (
-        weighted_ancova(score[rows], treated[rows], None, weights[rows], clusters[rows], kind=kind)
-        for kind in _BOTH_KINDS
+        _plain(score[rows], treated[rows], weights[rows], clusters[rows], kind=kind) for kind in _BOTH_KINDS
     )
-    return ratio_of_errors(reduced.std_error, 0.0 if flat else plain.std_error), reduced.df
+    return ratio_of_errors(reduced.std_error, beyond_rounding(plain.std_error, score[rows])), reduced.df
 
 
 def _bootstrap(

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -158,8 +159,9 @@ def randomisation_interval(
     Raises
     ------
     EstimationError
-        As `randomisation_test`, and ``estimation.too_few_assignments`` where no effect could ever be rejected at the
-        level: fewer than ``2/(1 - level)`` assignments.
+        As `randomisation_test`; ``estimation.constant_outcome`` (the test of no effect stands all the same);
+        ``estimation.no_standard_error`` where the limits coincide; ``estimation.too_few_assignments`` where no effect
+        could ever be rejected at the level: fewer than ``2/(1 - level)`` assignments.
 
     Notes
     -----
@@ -174,6 +176,7 @@ def randomisation_interval(
     [2.5, 1.0, 4.0]
     """
     experiment = _experiment(outcome, treated, covariates, sets, rng, draws)
+    refuse_constant(outcome, treated)
     test = _test(experiment, statistic, 0.0)
     if statistic == "mean_difference":
         value, lower, upper = _limits_by_sorting(experiment, level)
@@ -184,6 +187,12 @@ def randomisation_interval(
             "estimation.too_few_assignments",
             f"{test.n_assignments} assignments cannot reject any effect at the level of the interval",
             fix="lower the level, or describe and do not estimate",
+        )
+    if not upper - lower > SAME * float(np.abs(experiment.y).max()):
+        raise EstimationError(
+            "estimation.no_standard_error",
+            "every set differs alike: lotteries leave an interval without width",
+            fix="describe, do not estimate",
         )
     return RandomisationInterval(value=value, lower=lower, upper=upper, level=level, test=test)
 

@@ -14,6 +14,7 @@ from causal.effect.cluster_robust import ClusterRobust, Kind, beyond_rounding, c
 from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.influence import Estimand, MarginalMean, clustered_error
 from causal.effect.doubly_robust.logistic import logistic_regression
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -295,10 +296,7 @@ def _checked(
         raise EstimationError("estimation.empty_arm", "one arm has no row with weight: there is no difference")
     if not np.isfinite(y[used]).all():
         raise EstimationError("estimation.not_finite", "the outcome of a weighted row is missing")
-    if np.ptp(y[used]) == 0:
-        raise EstimationError(
-            "estimation.constant_outcome", "the outcome has one value only", fix="describe, do not estimate"
-        )
+    refuse_constant(y, arm, w)
     if family == "logistic" and ((y[used] < 0) | (y[used] > 1)).any():
         raise EstimationError(
             "estimation.not_binary", "a logistic model needs outcomes of 0 and 1", fix="use the linear model"

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from causal.design.weighting.weights import Weights
+from causal.effect.cluster_robust import beyond_rounding
+from causal.effect.contrast import student_interval
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -87,7 +89,8 @@ def weighted_difference(
     ------
     EstimationError
         ``estimation.empty_arm``, ``estimation.not_finite``, ``estimation.too_few_clusters``, and
-        ``estimation.no_nuisance`` when the weights came without their estimating functions.
+        ``estimation.no_nuisance`` when the weights came without their estimating functions;
+        ``estimation.constant_outcome`` and ``estimation.no_standard_error``.
 
     Notes
     -----
@@ -107,6 +110,7 @@ def weighted_difference(
     used = weights.weight > 0
     if not (arm & used).any() or not (~arm & used).any():
         raise EstimationError("estimation.empty_arm", "one arm has no row with weight: there is no difference")
+    refuse_constant(outcome, arm, weights.weight)
     return _slope(outcome, arm.astype(np.float64), weights, clusters, level, account_for_estimation)
 
 
@@ -153,16 +157,16 @@ def _slope(
     if account_for_estimation:
         influence = influence - _through_weights(weights, per_weight)
     variance, df, n_clusters = _variance(influence, clusters, int(used.sum()))
-    error = float(np.sqrt(variance))
-    half = float(stdtrit(df, (1 + level) / 2)) * error
+    error = beyond_rounding(float(np.sqrt(variance)), y)
+    interval = student_interval(value, error, df, level=level)
     return WeightedEffect(
         value=value,
         std_error=error,
         df=df,
-        lower=value - half,
-        upper=value + half,
+        lower=interval.lower,
+        upper=interval.upper,
         level=level,
-        p_value=2 * float(stdtr(df, -abs(value) / error)) if error > 0 else float(value == 0),
+        p_value=interval.p_value,
         n_rows=int(used.sum()),
         n_clusters=n_clusters,
         estimand=weights.estimand,

@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from causal.effect.cluster_robust import beyond_rounding
 from causal.effect.contrast import Contrast, student
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -100,7 +101,7 @@ def win_odds(
     EstimationError
         ``estimation.one_armed_set``, ``estimation.not_finite``, ``estimation.weights``, ``estimation.all_wins`` (no
         loss and no tie, or no win and no tie: the odds have no finite value), ``estimation.too_few_clusters``,
-        ``estimation.no_standard_error``, ``estimation.too_many_comparisons``.
+        ``estimation.constant_outcome``, ``estimation.no_standard_error``, ``estimation.too_many_comparisons``.
 
     Notes
     -----
@@ -146,6 +147,8 @@ def win_odds(
             "an arm has one cluster only: nothing tells how clusters vary",
             fix="cluster on smaller units",
         )
+    played = np.unique(np.r_[duels.treated, duels.comparison])
+    refuse_constant(rank[played], arm[played])
     share = duels.weight * (won - p)
     variance = max(_clustered(share, code[duels.treated], code[duels.comparison]) for code in by)
     error = beyond_rounding(variance**0.5, np.ones(1))

@@ -38,6 +38,7 @@ from flows.report.dossier import (
     QualityLine,
     Results,
     TruthLine,
+    UnansweredLine,
     VerdictLine,
     VersionLine,
 )
@@ -189,7 +190,8 @@ def _dossier(
         verdicts=(
             *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),
             *(_verdict(v, design, flow, balance, threshold) for v in judged.verdicts if v.code.startswith("design.")),
-            *([_unanswered(unanswered)] if unanswered else []),
+            *([_unanswered("primary", unanswered)] if unanswered else []),
+            *(_unanswered(line.name, line.not_evaluated) for line in _without_number(results)),
         ),
         identification=(judged.identification.sentence,),
         results=results,
@@ -231,9 +233,15 @@ def _dossier(
     return printed(dossier)
 
 
-def _unanswered(reason: str) -> VerdictLine:
+def _unanswered(what: str, reason: str) -> VerdictLine:
     status = str(Status.NOT_EVALUATED)
-    return VerdictLine(code="estimate.primary", status=status, sentence=reason, measured=None, limit=None)
+    return VerdictLine(code=f"estimate.{what}", status=status, sentence=reason, measured=None, limit=None)
+
+
+def _without_number(results: Results | None) -> list[UnansweredLine]:
+    """Those of the headline pair that could not be had."""
+    pair = () if results is None else (results.termination, results.composite)
+    return [line for line in pair if isinstance(line, UnansweredLine)]
 
 
 def _arm_sizes(design: Design, threshold: int) -> tuple[int, int]:

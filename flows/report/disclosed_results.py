@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from math import isnan
 from typing import TYPE_CHECKING
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.covariates import MISSING_SUFFIX
-from causal.records import Design, Effects, Estimate, Interval
-from flows.report.dossier import Count, Decomposition, EffectLine, IntervalLine, ResponseLine, Results, TruthLine
+from causal.records import Design, Effects, Estimate, Interval, NotEstimated
+from flows.report.dossier import (
+    Count,
+    Decomposition,
+    EffectLine,
+    IntervalLine,
+    ResponseLine,
+    Results,
+    TruthLine,
+    UnansweredLine,
+)
 from flows.report.printed import rounded_share
 from validation.disclosure import disclose_count, disclose_share, percent_step
 from validation.verdict import failed
@@ -24,11 +34,13 @@ RESPONSE_STEP = 5
 def results_of(judged: JudgedDesign, effects: Effects, threshold: int) -> Results:
     """The headline pair with everything that may be told of it."""
     accepted = not failed(judged.verdicts)
-    by_set = [interval.clusters for interval in effects.termination.intervals if _by_set(interval)]
+    by_set = [interval.clusters for interval in effects.estimated.intervals if _by_set(interval)]
     gone = (effects.n_excluded, *(judged.design.n_sets - clusters for clusters in by_set))
     deaths_betrayed = any(disclose_count(n, threshold) is None for n in gone)
     termination, composite = (
         _effect(estimate, question, threshold, deaths_betrayed=deaths_betrayed)
+        if isinstance(estimate, Estimate)
+        else _unanswered(estimate, question)
         for estimate, question in (
             (effects.termination, f"Did more patients end treatment within {effects.day} days?"),
             (effects.composite, f"How strong was trust at day {effects.day}, counting an ending as its failure?"),
@@ -45,16 +57,38 @@ def results_of(judged: JudgedDesign, effects: Effects, threshold: int) -> Result
         half_width=effects.half_width,
         termination=termination,
         composite=composite,
-        decomposition=Decomposition(
-            total=effects.composite.value,
-            termination_part=effects.termination_part,
-            level_part=effects.level_part,
-            floor=effects.floor,
-        ),
+        decomposition=_decomposition(effects),
         response=_response(effects, judged.design, withheld=withheld),
         excluded=disclose_count(effects.n_excluded, threshold),
         causal_wording=accepted,
         aliased=tuple(fact_label(name) for name in effects.aliased),
+    )
+
+
+def _unanswered(missing: NotEstimated, question: str) -> UnansweredLine:
+    """An effect that could not be had, with what is known of the groups."""
+    means = (missing.mean_treated, missing.mean_comparison)
+    treated, comparison = (None if isnan(mean) else mean for mean in means)
+    return UnansweredLine(
+        name=missing.name,
+        question=question,
+        scale=missing.scale,
+        not_evaluated=missing.reason,
+        mean_treated=treated,
+        mean_comparison=comparison,
+    )
+
+
+def _decomposition(effects: Effects) -> Decomposition | None:
+    if isinstance(effects.composite, NotEstimated):
+        return None
+    assert effects.termination_part is not None
+    assert effects.level_part is not None
+    return Decomposition(
+        total=effects.composite.value,
+        termination_part=effects.termination_part,
+        level_part=effects.level_part,
+        floor=effects.floor,
     )
 
 
@@ -82,6 +116,8 @@ def fact_label(name: str) -> str:
 
 def _handling(method: str) -> str:
     """How missing ratings were handled, in plain words; the technical note follows the colon of `method`."""
+    if not method:
+        return "not applied: the ratings could not be compared"
     name, _, note = method.partition(": ")
     return f"{RESPONSE_WORDS[name]} ({note})" if note else RESPONSE_WORDS[name]
 
@@ -100,7 +136,7 @@ def _response(effects: Effects, design: Design, *, withheld: bool) -> ResponseLi
     ended = (effects.termination.mean_treated, effects.termination.mean_comparison)
     shares = (effects.response_treated, effects.response_comparison)
     treated, comparison = (
-        None if withheld else _to_step(share, round(n * (1 - rounded_share(gone))))
+        None if withheld or isnan(share) else _to_step(share, round(n * (1 - rounded_share(gone))))
         for share, n, gone in zip(shares, (design.n_treated, design.n_comparison), ended, strict=True)
     )
     return ResponseLine(treated=treated, comparison=comparison, handling=_handling(effects.response_handling))
@@ -176,4 +212,5 @@ def truth_lines(results: Results, truth: TrueEffect) -> tuple[TruthLine, ...]:
             covered=effect.lower <= value <= effect.upper,
         )
         for name, value, effect in pairs
+        if isinstance(effect, EffectLine)
     )

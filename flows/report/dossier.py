@@ -126,6 +126,27 @@ class EffectLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnansweredLine:
+    """One headline effect that could not be had, with the keys of an `EffectLine`: what is unknown is null.
+
+    The means stand where they may be shown: nobody is an answer of its own.
+    """
+
+    name: str
+    question: str
+    scale: str
+    not_evaluated: str
+    """Why, in words."""
+    mean_treated: float | None
+    mean_comparison: float | None
+    value: None = None
+    lower: None = None
+    upper: None = None
+    intervals: tuple[()] = ()
+    detectable: None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decomposition:
     """Composite difference = termination part + level part, exactly before each was rounded; all in points."""
 
@@ -211,9 +232,11 @@ class Results:
 
     day: int
     half_width: int
-    termination: EffectLine
-    composite: EffectLine
-    decomposition: Decomposition
+    termination: EffectLine | UnansweredLine
+    composite: EffectLine | UnansweredLine
+    """At least one of the two has a number."""
+    decomposition: Decomposition | None
+    """None where the composite has no number."""
     response: ResponseLine
     excluded: Count
     """Matched occasions that a death took out of this comparison: their own, or that of all they stood beside."""

@@ -211,12 +211,13 @@ def overlap(dossier: Dossier) -> Figure:
 
 
 def effects(results: Results, groups: Groups) -> Figure:
-    """Each headline difference with every interval; the main one is large, zero is marked."""
-    lines = (results.termination, results.composite)
-    titles = (
-        f"Ended treatment within {results.day} days: more or fewer in 100",
-        f"Trust at day {results.day}, leaving counted as lowest: points",
+    """Each headline difference that has a number, with every interval; the main one is large, zero is marked."""
+    titled = (
+        (results.termination, f"Ended treatment within {results.day} days: more or fewer in 100"),
+        (results.composite, f"Trust at day {results.day}, leaving counted as lowest: points"),
     )
+    drawn = [(line, title) for line, title in titled if isinstance(line, EffectLine)]
+    lines, titles = zip(*drawn, strict=True)
     heights = [0.26 * max(1, len(line.intervals)) + 1.05 for line in lines]
     figure = _figure(sum(heights))
     top = 0.0

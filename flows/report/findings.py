@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.report.document import Block, Bullets, Callout, Display, Figure, Paragraph, Section, Subheading
-from flows.report.dossier import Decomposition, Dossier, EffectLine, FindingLine, Results
+from flows.report.dossier import Decomposition, Dossier, EffectLine, FindingLine, Results, UnansweredLine
 from flows.report.numbers import capitalised, compact, count, fixed, percent
 from flows.report.sentences import (
     Groups,
@@ -67,7 +67,7 @@ def association_warning(dossier: Dossier) -> Callout:
 
 
 def found_section(dossier: Dossier, results: Results) -> Section:
-    """Both differences with every interval, the split of the second, and who answered."""
+    """Both differences with every interval, the split of the second, and who answered; or why one has no number."""
     groups = groups_of(dossier)
     ended, trust = results.termination, results.composite
     endings, rating = ENDED.format(day=results.day), TRUST.format(day=results.day)
@@ -76,16 +76,10 @@ def found_section(dossier: Dossier, results: Results) -> Section:
         title="What was found, in detail",
         blocks=(
             *([] if results.causal_wording else [association_warning(dossier)]),
-            Figure(
-                name="effects",
-                caption=f"The two differences ({groups.treated}, less {groups.comparison}) and their {level_of(ended)} "
-                "intervals",
-                alt=f"Two plots of an estimate with its interval. {endings}: {in_brackets(ended)}. "
-                f"{rating}: {in_brackets(trust)}. A line marks where there is no difference.",
-            ),
+            _effects_figure([(endings, ended), (rating, trust)], groups),
             *_effect_blocks(ended, endings, ended_sentence(results, groups)),
             *_effect_blocks(trust, rating, trust_sentence(results, groups, dossier.scale)),
-            *_decomposition_blocks(results.decomposition, trust, groups),
+            *(_decomposition_blocks(results.decomposition, trust, groups) if results.decomposition else ()),
             *_response_blocks(results, groups),
             *_aliased_blocks(results),
             *_death_blocks(results),
@@ -93,12 +87,31 @@ def found_section(dossier: Dossier, results: Results) -> Section:
     )
 
 
-def _effect_blocks(effect: EffectLine, heading: str, sentence: str) -> tuple[Block, ...]:
+def _effects_figure(pair: list[tuple[str, EffectLine | UnansweredLine]], groups: Groups) -> Figure:
+    """What can be drawn of the two differences."""
+    drawn = [(heading, effect) for heading, effect in pair if isinstance(effect, EffectLine)]
+    both = len(drawn) == len(pair)
+    what = "The two differences" if both else f"The difference: {drawn[0][0][0].lower()}{drawn[0][0][1:]}"
+    found = " ".join(f"{heading}: {in_brackets(effect)}." for heading, effect in drawn)
+    return Figure(
+        name="effects",
+        caption=f"{what} ({groups.treated}, less {groups.comparison}) and {'their' if both else 'its'} "
+        f"{level_of(drawn[0][1])} {'intervals' if both else 'interval'}",
+        alt=f"{'Two plots' if both else 'A plot'} of an estimate with its interval. {found} A line marks where there "
+        "is no difference.",
+    )
+
+
+def _effect_blocks(effect: EffectLine | UnansweredLine, heading: str, sentence: str) -> tuple[Block, ...]:
+    if isinstance(effect, UnansweredLine):
+        return Subheading(text=heading), Paragraph(lead=effect.question, text=sentence)
     power = (Paragraph(lead="What could be found.", text=detectable_sentence(effect)),) if excludes_zero(effect) else ()
     return Subheading(text=heading), Paragraph(lead=effect.question, text=sentence), interval_table(effect), *power
 
 
-def _decomposition_blocks(split: Decomposition, trust: EffectLine, groups: Groups) -> tuple[Block, ...]:
+def _decomposition_blocks(
+    split: Decomposition, trust: EffectLine | UnansweredLine, groups: Groups
+) -> tuple[Block, ...]:
     total, ended, level = (fixed(x) for x in (split.total, split.termination_part, split.level_part))
     parts = (
         f"The difference of {total} points has two parts. One is how many ended treatment, each counted as "
@@ -116,8 +129,8 @@ def _decomposition_blocks(split: Decomposition, trust: EffectLine, groups: Group
     )
 
 
-def _plain_difference(split: Decomposition, trust: EffectLine) -> str:
-    if fixed(split.total) == fixed(trust.value):
+def _plain_difference(split: Decomposition, trust: EffectLine | UnansweredLine) -> str:
+    if trust.value is None or fixed(split.total) == fixed(trust.value):
         return ""
     return f" The split is of the plain difference in means; after adjustment it is {fixed(trust.value)}."
 

@@ -20,6 +20,7 @@ from flows.report.dossier import (
     ResponseLine,
     Results,
     TruthLine,
+    UnansweredLine,
     VerdictLine,
     VersionLine,
 )
@@ -52,7 +53,7 @@ def printed_results(results: Results) -> Results:
         results,
         termination=_effect(results.termination, decimals),
         composite=_effect(results.composite, decimals),
-        decomposition=_decomposition(results.decomposition, decimals),
+        decomposition=results.decomposition and _decomposition(results.decomposition, decimals),
         response=_response(results.response),
     )
 
@@ -117,7 +118,7 @@ def _verdict(line: VerdictLine) -> VerdictLine:
     return dataclasses.replace(line, measured=_maybe(line.measured, 3))
 
 
-def _effect(effect: EffectLine, decimals: int) -> EffectLine:
+def _effect(effect: EffectLine | UnansweredLine, decimals: int) -> EffectLine | UnansweredLine:
     share = effect.scale == "risk difference"
 
     def mean(x: float | None) -> float | None:
@@ -125,13 +126,16 @@ def _effect(effect: EffectLine, decimals: int) -> EffectLine:
             return None
         return rounded_share(x) if share else rounded(x, 2)
 
+    treated, comparison = mean(effect.mean_treated), mean(effect.mean_comparison)
+    if isinstance(effect, UnansweredLine):
+        return dataclasses.replace(effect, mean_treated=treated, mean_comparison=comparison)
     return dataclasses.replace(
         effect,
         value=rounded(effect.value, decimals),
         lower=rounded(effect.lower, decimals),
         upper=rounded(effect.upper, decimals),
-        mean_treated=mean(effect.mean_treated),
-        mean_comparison=mean(effect.mean_comparison),
+        mean_treated=treated,
+        mean_comparison=comparison,
         intervals=tuple(_interval(line, decimals) for line in effect.intervals),
         detectable=_maybe(effect.detectable, decimals),
     )

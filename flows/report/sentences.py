@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 
-from flows.report.dossier import BalanceLine, Dossier, EffectLine, Results, VerdictLine
+from flows.report.dossier import BalanceLine, Dossier, EffectLine, Results, UnansweredLine, VerdictLine
 from flows.report.numbers import capitalised, compact, fixed, hundreds, points, signed
 
 POWER_IN_WORDS = "four times out of five"
@@ -73,6 +73,8 @@ def banner(dossier: Dossier) -> str:
 def ended_sentence(results: Results, groups: Groups) -> str:
     """How many of 100 ended treatment in each group, the difference and its range, in plain words."""
     effect = results.termination
+    if isinstance(effect, UnansweredLine):
+        return _endings_unanswered(effect, groups)
     if effect.mean_treated is None or effect.mean_comparison is None:
         return (
             f"How many ended treatment within {results.day} days is withheld for each group, because too few did or "
@@ -86,15 +88,34 @@ def ended_sentence(results: Results, groups: Groups) -> str:
     )
 
 
+def _endings_unanswered(effect: UnansweredLine, groups: Groups) -> str:
+    """Why there is no difference in endings, with the shares that may be shown."""
+    shares = (effect.mean_treated, effect.mean_comparison)
+    if None in shares or not {0.0, 1.0} & set(shares):
+        return f"NOT EVALUATED: {stop(effect.not_evaluated)}"
+    if shares[0] == shares[1]:
+        told = f"{'Nobody' if shares[0] == 0 else 'Everybody'} ended treatment, in either group."
+    else:
+        first, second = hundreds(*(share or 0.0 for share in shares))
+        told = f"Of 100 patients, about {first} ended treatment {groups.treated}, about {second} {groups.comparison}."
+    return f"NOT EVALUATED. {told} {ALIKE}"
+
+
+ALIKE = (
+    "Where all of a group fared alike, these records do not show how far that was chance, and no range can be given "
+    "for the difference. That does not mean that the choice makes none."
+)
+
+
 def trust_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[int, int]) -> str:
     """Mean trust in each group with leaving counted as the floor of the scale, the difference and its range."""
     effect = results.composite
-    floor = compact(results.decomposition.floor)
     lowest, highest = lowest_and_highest
-    scale = (
-        f"Patients rate their trust from {lowest} (lowest) to {highest} (highest). A patient who ended treatment "
-        f"counts as {floor}."
-    )
+    scale = f"Patients rate their trust from {lowest} (lowest) to {highest} (highest)."
+    if results.decomposition is not None:
+        scale += f" A patient who ended treatment counts as {compact(results.decomposition.floor)}."
+    if isinstance(effect, UnansweredLine):
+        return f"{scale} NOT EVALUATED: {stop(effect.not_evaluated)}"
     if effect.mean_treated is None or effect.mean_comparison is None:
         return f"{scale} {difference_sentence(effect)}"
     return (
@@ -150,7 +171,7 @@ def _difference_opening(effect: EffectLine) -> str:
     )
 
 
-def is_share(effect: EffectLine) -> bool:
+def is_share(effect: EffectLine | UnansweredLine) -> bool:
     """Whether the effect is a difference of proportions."""
     return effect.scale == "risk difference"
 

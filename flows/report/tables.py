@@ -18,6 +18,7 @@ from flows.report.dossier import (
     QualityLine,
     Results,
     TruthLine,
+    UnansweredLine,
     VerdictLine,
     VersionLine,
 )
@@ -240,7 +241,7 @@ def truth_table(lines: tuple[TruthLine, ...], results: Results) -> Table:
     )
 
 
-def _truth_row(line: TruthLine, termination: EffectLine) -> tuple[str, ...]:
+def _truth_row(line: TruthLine, termination: EffectLine | UnansweredLine) -> tuple[str, ...]:
     share = (line.estimate, line.lower, line.upper) == (termination.value, termination.lower, termination.upper)
     effect_unit, decimals = (100.0, 1) if share else (1.0, 2)
     truth, estimate, lower, upper = (

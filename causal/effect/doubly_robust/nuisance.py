@@ -15,6 +15,7 @@ from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.rare import rare_levels
 from causal.effect.doubly_robust.influence import Estimand
 from causal.effect.doubly_robust.outcome_model import OutcomeModel, predicted_means
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 from causal.numeric.folds import arm_in_one_fold, drawn_folds, strata_of
 from causal.numeric.keys import KeyArray, keys_of_content
@@ -178,10 +179,7 @@ def _checked(
         raise EstimationError("estimation.not_finite", "the outcome of a row is missing")
     if not arm.any() or arm.all():
         raise EstimationError("estimation.empty_arm", "one arm has no row: there is no difference")
-    if np.ptp(y) == 0:
-        raise EstimationError(
-            "estimation.constant_outcome", "the outcome has one value only", fix="describe, do not estimate"
-        )
+    refuse_constant(y, arm)
     if clusters is not None and np.unique(clusters).size < 2:
         raise EstimationError(
             "estimation.too_few_clusters",

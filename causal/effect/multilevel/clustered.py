@@ -12,6 +12,7 @@ from causal.effect.multilevel.mixed_degrees_of_freedom import DegreesOfFreedom, 
 from causal.effect.multilevel.mixed_effects import IntraclassCorrelation, MixedEffects, effect_design, mixed_effects
 from causal.effect.multilevel.mixed_model import Method, MixedFit, fit_mixed
 from causal.effect.multilevel.nested import Level
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -58,8 +59,8 @@ def clustered_alliance(
     Raises
     ------
     EstimationError
-        ``estimation.no_levels``, ``estimation.no_days``, and those of `effect_design`, `fit_mixed`, `standard_error`
-        and `student`.
+        ``estimation.no_levels``, ``estimation.no_days``, ``estimation.constant_outcome``, and those of `effect_design`,
+        `fit_mixed`, `standard_error` and `student`.
 
     >>> y, arm = np.array([1.0, 2, 4, 5, 9, 8, 3, 4]), np.array([0, 0, 0, 0, 1, 1, 1, 1], dtype=bool)
     >>> found = clustered_alliance(y, arm, patient=np.array([0, 0, 1, 1, 2, 2, 3, 3]))
@@ -72,6 +73,7 @@ def clustered_alliance(
     if random == "slope" and day is None:
         raise EstimationError("estimation.no_days", "a random slope needs the day of each row")
     design = effect_design(treated, covariates, names, day=day, at=at)
+    refuse_constant(outcome, treated)
     ones = np.ones(len(outcome))
     levels = [Level(name=name, codes=codes, design=ones[:, None], terms=("intercept",)) for name, codes in given]
     if random == "slope" and day is not None:

@@ -12,6 +12,7 @@ from causal.effect.contrast import Contrast, student
 from causal.effect.multilevel.estimating_equations import Correlation, Family, estimating_equations
 from causal.effect.multilevel.mixed_effects import effect_design
 from causal.effect.multilevel.small_sample import Correction
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -91,8 +92,8 @@ def marginal_alliance(
     Raises
     ------
     EstimationError
-        ``estimation.correction_needed``, and those of `effect_design`, `estimating_equations`, `corrected_sandwich` and
-        `student`.
+        ``estimation.correction_needed``, ``estimation.constant_outcome``, and those of `effect_design`,
+        `estimating_equations`, `corrected_sandwich` and `student`.
 
     >>> y, arm = np.array([3.0, 1, 5, 2, 4, 4]), np.array([True, False] * 3)
     >>> found = marginal_alliance(y, arm, clusters=np.array([0, 0, 1, 1, 2, 2]), correlation="independence")
@@ -103,6 +104,7 @@ def marginal_alliance(
     design = effect_design(
         np.asarray(treated)[rows], None if covariates is None else np.asarray(covariates)[rows], names
     )
+    refuse_constant(outcome, treated, rows.astype(np.float64))
     fit = estimating_equations(
         design.columns,
         np.asarray(outcome)[rows],

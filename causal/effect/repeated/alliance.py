@@ -12,6 +12,7 @@ from causal.effect.contrast import Contrast
 from causal.effect.repeated.mmrm import DegreesOfFreedom, Method, Mmrm, fit_design
 from causal.effect.repeated.patterns import VisitDesign
 from causal.effect.repeated.structures import Structure
+from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -259,6 +260,12 @@ def _refuse(y: FloatArray, arm: BoolArray, days: FloatArray, x: FloatArray, name
                 f"no score of {whose} at day {', '.join(f'{day:g}' for day in days[empty])}",
                 fix="leave these days out",
             )
+    for day, scores in zip(days, y.T, strict=True):
+        rated = np.isfinite(scores)
+        try:
+            refuse_constant(scores[rated], arm[rated])
+        except EstimationError as refusal:
+            raise EstimationError(refusal.code, f"day {day:g}: {refusal.message}", fix=refusal.fix) from None
 
 
 def _description(

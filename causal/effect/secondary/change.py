@@ -97,8 +97,6 @@ def _lines(
     outcome, treated = moved[twice].astype(np.float64), sample.treated[twice]
     weights = sample.weights[twice]
     label = f"{word} than before"
-    if np.ptp(outcome) == 0:
-        raise EstimationError("estimation.no_standard_error", "the outcome leaves no variation for a standard error")
     by, found = sample.wider(
         lambda code: weighted_ancova(
             outcome, treated, sample.covariates[twice], weights, code[twice], names=sample.names, level=level

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from causal.cohort.history import SUBSCALE
-from causal.effect.cluster_robust import TwoWayClusterRobust, cluster_robust, two_way
+from causal.effect.cluster_robust import TwoWayClusterRobust, beyond_rounding, cluster_robust, two_way
 from causal.effect.contrast import student
 from causal.effect.estimate import composite_of
 from causal.effect.matched_estimates import LinearEffect
 from causal.effect.matched_sets import set_differences as differences_of
-from causal.effect.outcome_decomposition import composite_effect
+from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
 from causal.effect.sample import Sample
-from causal.effect.secondary.finding import Finding, Line, Scale, line_of
+from causal.effect.secondary.finding import Finding, Line, Scale, line_of, told
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
+from causal.effect.variation import refuse_constant
 from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol.outcome import WhileInRelationship, Window
@@ -44,33 +46,27 @@ def _at(opened: Opened, window: Window) -> tuple[list[Line], list[str]]:
     except EstimationError as refusal:
         return [], [f"day {window.day}: {refusal.message}"]
     counts, events = counts_of(sample), counts_of(sample, outcomes.ended[sample.kept])
-    told: tuple[tuple[tuple[str, LinearEffect], str, Scale, tuple[int, int] | None], ...] = (
-        (widest([(by, one.composite) for by, one in found]), trust_at(window.day), "points", None),
-        (
-            widest([(by, one.termination) for by, one in found]),
-            f"ended by day {window.day}",
-            "risk difference",
-            events,
-        ),
-    )
-    lines: list[Line] = []
-    missing: list[str] = []
-    for (by, effect), label, scale, endings in told:
-        try:
-            lines.append(
-                line_of(
-                    effect,
-                    label=label,
-                    scale=scale,
-                    counts=counts,
-                    clustered_by=by,
-                    tested=scale == "points",
-                    events=endings,
-                )
-            )
-        except EstimationError as refusal:
-            missing.append(refusal.message)
-    return lines, missing
+    return headline_pair(found, window.day, counts=counts, events=events, tested=True)
+
+
+def headline_pair(
+    found: Sequence[tuple[str, CompositeEffect]],
+    day: int,
+    *,
+    counts: tuple[int, int],
+    events: tuple[int, int],
+    tested: bool = False,
+) -> tuple[list[Line], list[str]]:
+    """Lines of both headline differences, by the widest of their clusterings, and why one of them cannot be told."""
+    trust, ended = trust_at(day), f"ended by day {day}"
+    by, composite = widest([(by, one.composite) for by, one in found])
+    lines = [line_of(composite, label=trust, scale="points", counts=counts, clustered_by=by, tested=tested)]
+    endings = [(by, one.termination) for by, one in found if one.termination is not None]
+    if len(endings) < len(found):
+        return lines, [f"{ended}: {found[0][1].termination_refused}"]
+    by, more = widest(endings)
+    lines.append(line_of(more, label=ended, scale="risk difference", counts=counts, clustered_by=by, events=events))
+    return lines, []
 
 
 def trust_at(day: int) -> str:
@@ -169,7 +165,10 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
     design = np.column_stack([np.ones(sample.treated.size), sample.treated, centred])
     contrast = np.r_[0.0, 1.0, np.zeros(sample.covariates.shape[1])]
 
-    def line(outcome: FloatArray, label: str, scale: Scale) -> tuple[Line, bool]:
+    clipped: list[bool] = []
+
+    def line(outcome: FloatArray, label: str, scale: Scale) -> Line:
+        refuse_constant(outcome, sample.treated, sample.weights)
         fit: TwoWayClusterRobust = two_way(
             design, outcome, weights=sample.weights, first=sample.units, second=sample.clusters, contrast=contrast
         )
@@ -177,28 +176,34 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
             cluster_robust(design, outcome, weights=sample.weights, clusters=codes, contrast=contrast)
             for codes in (sample.units, sample.clusters)
         ]
-        error = max(fit.std_error, *(one.std_error for one in alone))
+        error = beyond_rounding(max(fit.std_error, *(one.std_error for one in alone)), outcome)
         df = min(fit.df, *(one.df for one in alone))
         estimate = student(label, fit.coefficient, error, df, level=opened.study.estimator.level)
+        clipped.append(fit.clipped)
         return line_of(
             estimate,
             label=label,
             scale=scale,
             counts=counts_of(sample),
             clustered_by=f"{sample.unit_label} and {sample.cluster_label}",
-        ), fit.clipped
+        )
 
-    day = opened.window.day
-    ended, first = line(outcomes.ended[sample.kept].astype(np.float64), f"ended by day {day}", "risk difference")
-    trust, second = line(found.pseudo_outcome, f"trust at day {day}, an ending counted", "points")
-    clipped = ("The combined variance had a negative part, which was set to zero.",) if first or second else ()
+    day, endings = opened.window.day, outcomes.ended[sample.kept].astype(np.float64)
+    ended, trust = f"ended by day {day}", trust_at(day)
+    lines, missing = told(
+        {
+            ended: lambda: line(endings, ended, "risk difference"),
+            trust: lambda: line(found.pseudo_outcome, trust, "points"),
+        }
+    )
     return Finding(
         analysis="two_way_clustering",
         title=f"Likeness within {sample.unit_label}s and within {sample.cluster_label}s at once",
         method=f"As the primary analysis; the CR2 variances by {sample.unit_label} and by {sample.cluster_label} are "
         "added and the shared part taken off, and the result is never below either of them.",
-        lines=(ended, trust),
-        notes=clipped,
+        lines=lines,
+        not_evaluated=missing,
+        notes=("The combined variance had a negative part, which was set to zero.",) if any(clipped) else (),
     )
 
 
@@ -208,29 +213,28 @@ def set_differences(opened: Opened, _: SetDifferences) -> Finding:
     outcomes = opened.outcomes(opened.primary)
     sample = opened.sample(outcomes.excluded)
     day, level = opened.window.day, opened.study.estimator.level
-    ended = outcomes.ended[sample.kept].astype(np.float64)
-    told: tuple[tuple[FloatArray, str, Scale, tuple[int, int] | None], ...] = (
-        (ended, f"ended by day {day}", "risk difference", counts_of(sample, ended > 0)),
-        (composite_of(sample, outcomes, opened.study, sample.units).pseudo_outcome, trust_at(day), "points", None),
-    )
-    lines = tuple(
-        line_of(
-            differences_of(
-                outcome,
-                sample.treated,
-                sample.covariates,
-                sample.weights,
-                sets=sample.sets,
-                names=sample.names,
-                level=level,
-            ).effect,
-            label=label,
-            scale=scale,
-            counts=counts_of(sample),
-            clustered_by="matched set",
-            events=events,
-        )
-        for outcome, label, scale, events in told
+    endings = outcomes.ended[sample.kept]
+    composite = composite_of(sample, outcomes, opened.study, sample.units).pseudo_outcome
+
+    def line(outcome: FloatArray, label: str, scale: Scale, events: tuple[int, int] | None = None) -> Line:
+        found = differences_of(
+            outcome,
+            sample.treated,
+            sample.covariates,
+            sample.weights,
+            sets=sample.sets,
+            names=sample.names,
+            level=level,
+        ).effect
+        counts = counts_of(sample)
+        return line_of(found, label=label, scale=scale, counts=counts, clustered_by="matched set", events=events)
+
+    ended, trust = f"ended by day {day}", trust_at(day)
+    lines, missing = told(
+        {
+            ended: lambda: line(endings.astype(np.float64), ended, "risk difference", counts_of(sample, endings)),
+            trust: lambda: line(composite, trust, "points"),
+        }
     )
     return Finding(
         analysis="set_differences",
@@ -238,4 +242,5 @@ def set_differences(opened: Opened, _: SetDifferences) -> Finding:
         method="Mean over matched sets of the treated less their comparisons, adjusted by differences of covariates.",
         lines=lines,
         notes=(f"Occasions of one {sample.cluster_label} are taken for unlike each other, but for their set.",),
+        not_evaluated=missing,
     )

@@ -221,13 +221,19 @@ def stratum_bounds(opened: Opened, declared: DeclaredBounds) -> Finding:
 
 
 def _bounds_lines(found: StratumBounds, counts: tuple[int, int], by: str) -> list[Line]:
-    range_, interval = (found.lower, found.upper), (found.interval_lower, found.interval_upper)
-    labels = ("range the effect must lie in, as estimated", "the same with sampling error")
+    """The range and its interval; where both arms keep the same share the range is one number, and told as such."""
+    interval = (found.interval_lower, found.interval_upper)
+    told: tuple[tuple[str, float | None, tuple[float, float]], ...] = (
+        ("range the effect must lie in, as estimated", None, (found.lower, found.upper)),
+        ("the same with sampling error", None, interval),
+    )
+    if not found.lower < found.upper:
+        told = (("difference among those who stay", found.lower, interval),)
     return [
         Line(
             label=label,
             scale="points",
-            value=None,
+            value=value,
             lower=low,
             upper=high,
             level=found.level,
@@ -236,7 +242,7 @@ def _bounds_lines(found: StratumBounds, counts: tuple[int, int], by: str) -> lis
             df=found.df,
             clustered_by=by,
         )
-        for label, (low, high) in zip(labels, (range_, interval), strict=True)
+        for label, value, (low, high) in told
     ]
 
 

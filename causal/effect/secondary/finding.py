@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -55,6 +57,13 @@ class Line:
     p_adjusted: float | None = None
     events: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse an interval without width, whatever it was made of."""
+        if not (isfinite(self.lower) and isfinite(self.upper) and self.lower < self.upper):
+            raise EstimationError(
+                "estimation.no_standard_error", f"{self.label}: the outcome leaves no variation for an interval"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -95,17 +104,7 @@ def line_of(
     tested: bool = False,
     events: tuple[int, int] | None = None,
 ) -> Line:
-    """A line from an estimate on its own scale; the p-value is kept only where the study tests.
-
-    Raises
-    ------
-    EstimationError
-        ``estimation.no_standard_error``: the outcome did not vary, which is no certainty.
-    """
-    if not found.std_error > 0:
-        raise EstimationError(
-            "estimation.no_standard_error", f"{label}: the outcome leaves no variation for a standard error"
-        )
+    """A line from an estimate on its own scale; the p-value is kept only where the study tests."""
     return Line(
         label=label,
         scale=scale,
@@ -121,6 +120,20 @@ def line_of(
         p_value=found.p_value if tested else None,
         events=events,
     )
+
+
+def told(
+    attempts: Mapping[str, Callable[[], Line]],
+) -> tuple[tuple[Line, ...], tuple[str, ...]]:
+    """The numbers that can be had, by what they are called, and why the others cannot: one silences no other."""
+    lines: list[Line] = []
+    missing: list[str] = []
+    for label, attempt in attempts.items():
+        try:
+            lines.append(attempt())
+        except EstimationError as refusal:
+            missing.append(f"{label}: {refusal.message}")
+    return tuple(lines), tuple(missing)
 
 
 def ratio_line(

@@ -10,7 +10,7 @@ from causal.effect.estimate import composite_of
 from causal.effect.margins import equivalence as equivalent
 from causal.effect.margins import non_inferiority as non_inferior
 from causal.effect.randomisation import randomisation_interval
-from causal.effect.secondary.finding import Finding, Line, Scale, line_of
+from causal.effect.secondary.finding import Finding, Line, Scale, line_of, told
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.effect.secondary.responses import responses
 from causal.effect.standardisation import g_computation as standardised
@@ -70,27 +70,30 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
     composite = responses(opened, sample, outcomes).pseudo_outcome
     ended = outcomes.ended[sample.kept]
     rng, day, level = opened.rng("randomisation"), opened.window.day, opened.study.estimator.level
-    lines = []
-    for outcome, label, points in (
-        (ended.astype(np.float64), f"ended by day {day}", False),
-        (composite, f"trust at day {day}, an ending counted", True),
-    ):
+
+    def line(outcome: FloatArray, label: str, scale: Scale, events: tuple[int, int] | None = None) -> Line:
         found = randomisation_interval(
             outcome, sample.treated, sample.covariates, sets=sample.sets, rng=rng, level=level, draws=declared.draws
         )
-        lines.append(
-            Line(
-                label=label,
-                scale="points" if points else "risk difference",
-                value=found.value,
-                lower=found.lower,
-                upper=found.upper,
-                level=found.level,
-                n_treated=counts_of(sample)[0],
-                n_comparison=counts_of(sample)[1],
-                events=None if points else counts_of(sample, ended),
-            )
+        return Line(
+            label=label,
+            scale=scale,
+            value=found.value,
+            lower=found.lower,
+            upper=found.upper,
+            level=found.level,
+            n_treated=counts_of(sample)[0],
+            n_comparison=counts_of(sample)[1],
+            events=events,
         )
+
+    endings, trust = f"ended by day {day}", f"trust at day {day}, an ending counted"
+    lines, missing = told(
+        {
+            endings: lambda: line(ended.astype(np.float64), endings, "risk difference", counts_of(sample, ended)),
+            trust: lambda: line(composite, trust, "points"),
+        }
+    )
     return Finding(
         analysis="randomisation",
         title="As if the choice had been drawn by lot within sets",
@@ -98,7 +101,8 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
             "Effects, the same for everyone, that lotteries within matched sets would not reject, adjusted for the "
             "covariates; no model of the outcome is assumed."
         ),
-        lines=tuple(lines),
+        lines=lines,
+        not_evaluated=missing,
         notes=("It takes the choice for a lottery among those matched, and patients for unlike each other otherwise.",),
     )
 
@@ -122,12 +126,10 @@ def reuse_variance(opened: Opened, _: ReuseVariance) -> Finding:
     sample = opened.sample(outcomes.excluded)
     once = np.unique(sample.occasions, return_index=True)[1]  # the first row of each occasion, by its code
     one, zero, weight = matches_of(sample.sets, sample.occasions, sample.treated, sample.weights)
-    day, ended, lines = opened.window.day, outcomes.ended[sample.kept], []
-    told: tuple[tuple[FloatArray, str, Scale, tuple[int, int] | None], ...] = (
-        (ended.astype(np.float64), f"ended by day {day}", "risk difference", counts_of(sample, ended)),
-        (responses(opened, sample, outcomes).pseudo_outcome, f"trust at day {day}, an ending counted", "points", None),
-    )
-    for outcome, label, scale, events in told:
+    day, ended = opened.window.day, outcomes.ended[sample.kept]
+    composite = responses(opened, sample, outcomes).pseudo_outcome
+
+    def line(outcome: FloatArray, label: str, scale: Scale, events: tuple[int, int] | None = None) -> Line:
         found = matched_with_replacement(
             outcome[once],
             sample.treated[once],
@@ -137,7 +139,15 @@ def reuse_variance(opened: Opened, _: ReuseVariance) -> Finding:
             weight=weight,
             level=opened.study.estimator.level,
         )
-        lines.append(line_of(found.effect, label=label, scale=scale, counts=counts_of(sample), events=events))
+        return line_of(found.effect, label=label, scale=scale, counts=counts_of(sample), events=events)
+
+    endings, trust = f"ended by day {day}", f"trust at day {day}, an ending counted"
+    lines, missing = told(
+        {
+            endings: lambda: line(ended.astype(np.float64), endings, "risk difference", counts_of(sample, ended)),
+            trust: lambda: line(composite, trust, "points"),
+        }
+    )
     return Finding(
         analysis="reuse_variance",
         title="Comparisons used more than once",
@@ -145,7 +155,8 @@ def reuse_variance(opened: Opened, _: ReuseVariance) -> Finding:
             "Mean difference between each occasion of the first group and those matched to it, without regression; "
             "variance for matching with replacement by Abadie and Imbens (2006)."
         ),
-        lines=tuple(lines),
+        lines=lines,
+        not_evaluated=missing,
         notes=(
             "Occasions are taken for independent of one another, and probabilities of the first choice for known.",
             "How outcomes vary is judged from neighbours among the compared: outcomes of others stay closed.",

@@ -8,10 +8,9 @@ import numpy as np
 
 from causal.effect.estimate import composite_of
 from causal.effect.sample import cluster_codes
-from causal.effect.secondary.days import trust_at
-from causal.effect.secondary.finding import Finding, line_of
+from causal.effect.secondary.days import headline_pair
+from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened, counts_of
-from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol.secondary import ClinicFixedEffects
 
@@ -45,24 +44,13 @@ def clinic_fixed_effects(opened: Opened, _: ClinicFixedEffects) -> Finding:
         lambda code: composite_of(within, outcomes, opened.study, code, response_covariates=sample.covariates)
     )
     counts, ended = counts_of(sample), outcomes.ended[sample.kept]
-    by_ending, endings = widest([(by, one.termination) for by, one in found])
-    by_rating, rating = widest([(by, one.composite) for by, one in found])
-    day = opened.window.day
+    lines, missing = headline_pair(found, opened.window.day, counts=counts, events=counts_of(sample, ended))
     return Finding(
         analysis="clinic_fixed_effects",
         title="The same question within clinics",
         method="As the primary analysis, with an intercept for every clinic in the regression.",
-        lines=(
-            line_of(
-                endings,
-                label=f"ended by day {day}",
-                scale="risk difference",
-                counts=counts,
-                clustered_by=by_ending,
-                events=counts_of(sample, ended),
-            ),
-            line_of(rating, label=trust_at(day), scale="points", counts=counts, clustered_by=by_rating),
-        ),
+        lines=tuple(reversed(lines)),
+        not_evaluated=tuple(missing),
         notes=(
             "What all patients of a clinic share drops out; clinics in which one group alone is found say nothing.",
             "What only those of one clinician share does not drop out.",

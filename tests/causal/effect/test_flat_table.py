@@ -529,3 +529,39 @@ def test_the_ratio_and_the_notes_are_printed() -> None:
     assert f"ratio {one / zero:.4f}, 95% interval" in text
     assert "note: the standard error takes the weights for known" in text
     assert f"mean had all been treated {one:.4f}" in text
+
+
+PAIRS = {"method": "greedy", "ratio": 1, "caliper": None}
+ROUTES: dict[str, dict[str, Any]] = {
+    "pairs": {"design": PAIRS, "standard_error": "paired"},
+    "sets": {"design": PAIRS | {"ratio": 2}, **ROBUST},
+    "strata": {"design": {"method": "subclassification", "subclasses": 3}, **ROBUST},
+    "full": {"design": {"method": "full", "caliper": None}, **ROBUST},
+    "reuse": {"design": PAIRS | {"replacement": True}, "standard_error": "abadie_imbens"},
+    "weights": {"design": WEIGHTING, **ROBUST},
+    "weights, clustered": {"design": WEIGHTING, "cluster": "clinician", **ROBUST},
+    "estimated weights": {"design": WEIGHTING, "standard_error": "estimated_weights"},
+    "entropy": {"design": {"method": "entropy_balancing", "estimand": "ATT"}, "standard_error": "estimated_weights"},
+    "g-computation": {"design": PAIRS, "estimator": {"method": "g_computation"}, **ROBUST},
+    "standardisation": {"design": EVERYONE, "estimator": {"method": "standardisation"}, **ROBUST},
+    "AIPW": {"estimator": {"method": "aipw", "folds": 2}, **ROBUST},
+    "TMLE": {"estimator": {"method": "tmle", "folds": 2, "lower": -50, "upper": 50}, **ROBUST},
+}
+
+
+@pytest.mark.parametrize("constant", ["both", "treated", "comparison"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_an_arm_without_variation_has_no_interval(route: str, constant: str) -> None:
+    """No event in both arms, or the same outcome throughout one: refused by one code on every route, none with width 0.
+
+    The other arm varies, so that an interval made of it alone would look like any other.
+    """
+    frame, study = clustered()
+    run(frame, study, **ROUTES[route])  # with the outcome as it is there is an interval
+    arm = frame["treated"] == 1
+    alike = {"both": arm | ~arm, "treated": arm, "comparison": ~arm}[constant]
+    for value, others in ((0.0, (frame["score"] > 5) * 1.0), (1.0, (frame["score"] > 5) * 1.0), (4.2, frame["score"])):
+        with pytest.raises(EstimationError) as refusal:
+            run(frame.assign(score=np.where(alike, value, others)), study, **ROUTES[route])
+        assert refusal.value.code == "estimation.constant_outcome"
+        assert str(value) not in refusal.value.message

@@ -140,12 +140,12 @@ def test_an_arm_without_weight_is_refused() -> None:
         weighted_ancova(y, treated, x, w * treated, code)
 
 
-def test_identical_outcomes_have_no_uncertainty_and_no_evidence() -> None:
-    """A constant outcome gives effect 0, error 0 and p-value 1."""
-    _, treated, _, w, code = one_to_two(7)
-    effect = paired_difference(np.ones(4), np.array([True, False] * 2), sets=np.array([0, 0, 1, 1]))
-    assert (effect.value, effect.std_error, effect.p_value) == (0.0, 0.0, 1.0)
-    assert weighted_ancova(np.ones(code.size), treated, None, w, code).value == pytest.approx(0.0, abs=1e-12)
+def test_pairs_that_all_differ_alike_have_no_interval() -> None:
+    """Outcomes that vary, in pairs that differ by one number to the last digit, leave no variation to estimate from."""
+    y = np.array([0.1, 0.3, 0.7, 1.9])
+    with pytest.raises(EstimationError) as refusal:
+        paired_difference(np.r_[y + 0.2, y], np.arange(8) < 4, sets=np.tile(np.arange(4), 2))
+    assert refusal.value.code == "estimation.no_standard_error"
 
 
 def test_own_slopes_are_two_regressions() -> None:

@@ -202,15 +202,29 @@ def test_a_group_that_always_answers_is_welcome() -> None:
 
 
 def test_arm_in_which_every_relationship_ended() -> None:
-    """Its composite mean is the floor, its mean rating is missing, and the parts still add up."""
+    """Its composite is the floor for everyone: nothing tells how it varies there, and no interval is made of it."""
     treated = np.arange(20) < 10
     ended = treated | (np.arange(20) == 15)
     score = np.where(ended, np.nan, np.linspace(3, 4, 20))
-    effect = composite_effect(treated, ended, score, ~ended, clusters=np.arange(20) % 10)
-    assert effect.p1 == 1.0
-    assert np.isnan(effect.m1)
-    assert effect.composite.value == pytest.approx(1.0 - (0.1 * 1.0 + 0.9 * effect.m0))
-    assert effect.termination_part + effect.level_part == pytest.approx(effect.composite.value)
+    with pytest.raises(EstimationError, match="among the treated") as refusal:
+        composite_effect(treated, ended, score, ~ended, clusters=np.arange(20) % 10)
+    assert refusal.value.code == "estimation.constant_outcome"
+
+
+@pytest.mark.parametrize("left", ["nobody", "nobody treated", "everyone but one treated"])
+def test_a_mean_of_ratings_needs_no_ending(left: str) -> None:
+    """Where an arm has no ending the composite keeps its interval and its exact parts; the share has neither."""
+    treated, row = np.arange(40) < 20, np.arange(40)
+    ended = {"nobody": row < 0, "nobody treated": row >= 30, "everyone but one treated": (row > 0) & (row < 20)}[left]
+    score = np.where(ended, np.nan, np.linspace(2, 4, 40)[::-1] + 0.3 * np.sin(row))
+    effect = composite_effect(treated, ended, score, ~ended, clusters=row % 20)
+    means = [np.where(ended, 1.0, score)[arm].mean() for arm in (treated, ~treated)]
+    assert effect.composite.value == pytest.approx(means[0] - means[1])
+    assert effect.composite.lower < effect.composite.value < effect.composite.upper
+    assert effect.termination_part + effect.level_part == pytest.approx(effect.composite.value, rel=1e-12)
+    assert effect.termination_part == pytest.approx((1.0 - effect.midpoint) * (effect.p1 - effect.p0))
+    assert effect.termination is None
+    assert "one value only" in effect.termination_refused
 
 
 def test_swapped_arms_flip_every_sign() -> None:

@@ -283,7 +283,8 @@ def test_refusals() -> None:
         ({**data, "clusters": np.where(arm, 0, data["clusters"])}, "estimation.too_few_clusters"),
         ({**data, "weights": np.full(n, -1.0)}, "estimation.weights"),
         ({**data, "draws": 1}, "estimation.draws"),
-        (flat, "estimation.no_standard_error"),
+        (flat, "estimation.constant_outcome"),
+        ({**flat, "score": np.where(arm, flat["score"], data["score"])}, "estimation.constant_outcome"),
     ]:
         with pytest.raises(EstimationError) as refusal:
             bounds(case)

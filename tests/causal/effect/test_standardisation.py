@@ -242,8 +242,9 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a negative target": ("estimation.weights", {"target": -np.ones(200)}),
     "a rating as an event": ("estimation.not_binary", {"family": "logistic"}),
     "events told apart": ("estimation.outcome_separated", {"outcome": (X[:, 0] > 0) * 1.0, "family": "logistic"}),
-    "an arm without events": ("estimation.outcome_separated", {"outcome": EVENTS * ARM, "family": "logistic"}),
-    "no noise": ("estimation.no_standard_error", {"outcome": ARM * 1.0, "covariates": X[:, :0], "names": ()}),
+    "an arm without events": ("estimation.constant_outcome", {"outcome": EVENTS * ARM, "family": "logistic"}),
+    "an arm alike": ("estimation.constant_outcome", {"outcome": np.where(ARM, Y, 1.0)}),
+    "no noise": ("estimation.no_standard_error", {"outcome": ARM + X[:, 0]}),
 }
 
 

@@ -125,7 +125,8 @@ def test_ended_is_below_every_score() -> None:
     [
         ({"score": np.array([5.0, 1, 5, 1])}, "all_wins"),
         ({"score": np.array([1.0, 5, 1, 5])}, "all_wins"),
-        ({"score": np.ones(4)}, "no_standard_error"),
+        ({"score": np.ones(4)}, "constant_outcome"),
+        ({"score": np.array([5.0, 3, 1, 3])}, "constant_outcome"),
         ({"score": np.array([5.0, np.nan, 5, 1])}, "not_finite"),
         ({"sets": np.array([0, 0, 0, 1])}, "one_armed_set"),
         ({"sets": np.zeros(4, dtype=int)}, "too_few_clusters"),

@@ -6,14 +6,20 @@ A withheld count is safe only if worlds that differ in it give the same file, to
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from worlds import SETS, World, after, before, design_of, effects_of
+from worlds import SETS, World, after, before, design_of, effects_of, outcomes_of, study
 
+from causal.effect.estimate import estimate_effects
 from causal.records import Effects, Estimate
-from flows.report.dossier import Dossier, to_json
+from flows.report.document import figures_of, texts
+from flows.report.dossier import Dossier, EffectLine, UnansweredLine, to_json
+from flows.report.figures import draw
+from flows.report.printed import rounded_share
+from flows.report.wording import document
 
 SMALL = range(1, 11)
 
@@ -186,3 +192,54 @@ def test_the_dossier_says_behind_how_many_clinicians_each_group_lies() -> None:
     assert (
         "Clinics: 1 in the first group and 1 in the second; the largest holds all of the first and all of the" in answer
     )
+
+
+def told(ended: tuple[int, int, int], *, silent: str = "") -> Dossier:
+    """The release of a world in which ratings vary and an arm, or nobody, is silent."""
+    world = World(ended=ended)
+    design = design_of(world)
+    left = np.isnan(outcomes_of(world).score)
+    treated = design.members["treated"].to_numpy()
+    unheard = left | {"": left, "treated": treated}[silent]
+    score = np.where(unheard, np.nan, 3.0 + np.sin(np.arange(left.size)))
+    outcomes = dataclasses.replace(outcomes_of(world), score=score)
+    return after(world, estimate_effects(design, outcomes, study()))
+
+
+@pytest.mark.parametrize("ended", [(0, 0, 0), (0, 80, 0), (60, 0, 0)])
+def test_nobody_who_ended_leaves_the_mean_standing(ended: tuple[int, int, int]) -> None:
+    """Page, numbers' file and checks: the share has no number and says why, the mean has its interval, zero is told."""
+    dossier = told(ended)
+    results = dossier.results
+    assert results is not None
+    assert isinstance(results.termination, UnansweredLine)
+    assert isinstance(results.composite, EffectLine)
+    assert results.composite.lower < results.composite.value < results.composite.upper
+    assert results.decomposition is not None
+    stated = json.loads(to_json(dossier))["results"]
+    assert stated["termination"]["value"] is None
+    assert "one value only" in stated["termination"]["not_evaluated"]
+    assert [v.status for v in dossier.verdicts if v.code == "estimate.termination"] == ["NOT EVALUATED"]
+    shares = (results.termination.mean_treated, results.termination.mean_comparison)
+    assert shares == tuple(rounded_share(n / SETS) for n in ended[:2])
+    said = " ".join(texts(document(dossier)))
+    assert said.count("NOT EVALUATED. ") >= 2  # on the first page and where it is told in detail
+    assert ("Nobody ended treatment, in either group" in said) == (ended == (0, 0, 0))
+    assert "Counted this way, trust was" in said
+    draw(dossier, {figure.name: figure.alt for figure in figures_of(document(dossier)).values()})
+
+
+def test_an_arm_without_a_rating_leaves_the_endings_standing() -> None:
+    """Nobody of an arm answered: no mean and no split of one, and the difference in endings is told all the same."""
+    dossier = told((60, 80, 20), silent="treated")
+    results = dossier.results
+    assert results is not None
+    assert isinstance(results.composite, UnansweredLine)
+    assert isinstance(results.termination, EffectLine)
+    assert results.decomposition is None
+    assert results.response.treated == 0.0
+    said = " ".join(texts(document(dossier)))
+    assert "NOT EVALUATED: relationships continue in one arm but no rating was given there" in said
+    assert "Where the difference in trust comes from" not in said
+    assert [v.code for v in dossier.verdicts if v.code.startswith("estimate.")] == ["estimate.composite"]
+    draw(dossier, {figure.name: figure.alt for figure in figures_of(document(dossier)).values()})

@@ -176,13 +176,18 @@ def diagnostics_of(
 
 def effects_of(world: World, design: Design) -> Effects:
     """The estimate when everyone who stays rates 3."""
+    return estimate_effects(design, outcomes_of(world), study())
+
+
+def outcomes_of(world: World) -> Outcomes:
+    """Endings as the world has them; everyone who stays rates 3."""
     n = world.sets
     in_treated, in_comparison, in_both = world.ended
     ended = np.zeros(2 * n, dtype=np.bool_)
     ended[:in_treated] = True
     ended[n : n + in_both] = True
     ended[n + in_treated : n + in_treated + in_comparison - in_both] = True
-    outcomes = Outcomes(
+    return Outcomes(
         ended=ended,
         score=np.where(ended, np.nan, 3.0),
         excluded=np.zeros(2 * n, dtype=np.bool_),
@@ -190,7 +195,6 @@ def effects_of(world: World, design: Design) -> Effects:
         day=90,
         half_width=21,
     )
-    return estimate_effects(design, outcomes, study())
 
 
 def extract_of(world: World) -> SimpleNamespace:

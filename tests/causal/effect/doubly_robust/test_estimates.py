@@ -318,6 +318,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "one arm": ("estimation.empty_arm", {"treated": np.ones(300, dtype=bool)}),
     "no treated": ("estimation.empty_arm", {"treated": np.zeros(300, dtype=bool)}),
     "one outcome": ("estimation.constant_outcome", {"outcome": np.ones(300)}),
+    "one outcome in an arm": ("estimation.constant_outcome", {"outcome": np.where(ARM, Y, 2.0)}),
     "a missing outcome": ("estimation.not_finite", {"outcome": np.where(np.arange(300) == 3, np.nan, Y)}),
     "one cluster": ("estimation.too_few_clusters", {"clusters": np.zeros(300, dtype=int)}),
     "fewer clusters than folds": ("estimation.folds", {"clusters": CLUSTERS % 4}),
@@ -367,15 +368,12 @@ def test_scores_of_one_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"bounds": (1, 1)}, "estimation.bounds"),
         ({"bounds": (0, 0.5)}, "estimation.bounds"),
-        (
-            {"outcome": ARM.astype(float), "bounds": (0, 1), "outcome_model": OutcomeModel()},
-            "estimation.outcome_at_bound",
-        ),
-        ({"outcome": ARM.astype(float), "bounds": (0, 1)}, "estimation.outcome_separated"),
+        ({"outcome": ARM * (X[:, 0] > 0) * 1.0, "bounds": (0, 1)}, "estimation.constant_outcome"),
+        ({"outcome": (X[:, 0] > 0) * 1.0, "bounds": (0, 1)}, "estimation.outcome_separated"),
     ],
 )
 def test_refusals_of_targeting(changes: dict[str, Any], code: str) -> None:
-    """Bounds that do not rise or do not hold, and an arm whose outcomes all lie at one bound."""
+    """Bounds that do not rise or do not hold, an arm without events, and covariates that decide who has one."""
     arguments: dict[str, Any] = {"outcome": Y, "treated": ARM, "covariates": X, "names": NAMES} | changes
     with pytest.raises(EstimationError) as refusal:
         tmle(**arguments)

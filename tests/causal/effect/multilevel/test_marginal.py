@@ -126,7 +126,7 @@ def test_labels_follow_the_family() -> None:
 
 def test_refusals() -> None:
     """Each thing that cannot be estimated is refused by its own code."""
-    y, treated, _, codes, visit = panel(np.random.default_rng(5))
+    y, treated, x, codes, visit = panel(np.random.default_rng(5))
 
     def code(**changed: object) -> str:
         given = {"outcome": y, "treated": treated, "clusters": codes} | changed
@@ -141,9 +141,11 @@ def test_refusals() -> None:
     assert code(correction="none") == "correction_needed"
     assert code(family="binomial") == "outcome_range"
     assert code(family="poisson") == "outcome_range"
-    assert code(family="binomial", outcome=treated.astype(float)) == "not_converged"
-    assert code(outcome=1.0 * treated) == "no_variation"
-    assert code(outcome=0 * y) == "no_variation"
+    assert code(family="binomial", outcome=treated.astype(float)) == "constant_outcome"
+    assert code(family="binomial", outcome=(treated & (y > 0)).astype(float)) == "constant_outcome"
+    assert code(outcome=1.0 * treated) == "constant_outcome"
+    assert code(outcome=treated + x[:, 0], covariates=x, names=("x",)) == "no_variation"
+    assert code(outcome=0 * y) == "constant_outcome"
     assert code(outcome=np.where(codes == 2, np.nan, y)) == "not_finite"
     assert code(treated=codes < 0) == "empty_arm"
     assert code(clusters=np.arange(y.size)) == "singletons_only"

@@ -313,8 +313,9 @@ def test_each_fault_has_its_reason() -> None:
     assert code(scores=scores_with(np.broadcast_to(day, (60, 3)), np.nan)) == "no_scores_at_visit"
     assert code(scores=scores_with(day & arm, np.nan)) == "arm_missing_at_visit"
     assert code(scores=scores_with(day & ~arm, np.nan)) == "arm_missing_at_visit"
-    assert code(scores=np.full((60, 3), 4.0)) == "singular_covariance"
-    assert code(scores=scores_with(np.broadcast_to(day, (60, 3)), 1.0)) == "singular_covariance"  # all at the floor
+    assert code(scores=np.full((60, 3), 4.0)) == "constant_outcome"
+    assert code(scores=scores_with(day & arm, 4.0)) == "constant_outcome"
+    assert code(scores=scores_with(np.broadcast_to(day, (60, 3)), 1.0)) == "constant_outcome"  # all at the floor
     assert code(scores=np.repeat(patients(14, missed=0)["scores"][:, :1], 3, axis=1)) == "singular_covariance"
     assert code(clusters=np.arange(60)) == "clusters_unused"
     assert code(clusters=np.zeros(60, dtype=np.int64), degrees_of_freedom="cluster_robust") == "too_few_clusters"

@@ -410,7 +410,7 @@ def test_change_that_is_too_rare(declaring: Change) -> None:
     assert "a rating both before and after" in refused(never)
     found = one(changed_by(asked, [-1.0, 0.0], [0.0, -1.0]))
     assert all("worse" in line.label for line in found.lines)
-    assert found.not_evaluated == ("better than before: the outcome leaves no variation for a standard error",)
+    assert found.not_evaluated == ("better than before: the outcome has one value only",)
 
 
 def test_a_share_rests_on_those_it_tells_of(declaring: Change) -> None:
