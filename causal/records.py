@@ -251,7 +251,7 @@ class Effects:
     day: int
     half_width: int
     aliased: tuple[str, ...] = ()
-    """Covariates dropped from the adjustment because earlier ones determine them."""
+    """Covariates dropped from the adjustment: nobody differs in them, or earlier ones determine them."""
 
     @property
     def estimated(self) -> Estimate:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from causal.cohort.build import build_cohort
+from causal.cohort.needs import tables_needed
 from causal.cohort.occasions import SET_ASIDE
 from causal.design.build import build_design
 from causal.effect.identification import Identification, identify
@@ -25,7 +26,7 @@ from flows.runner import Runner
 from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact
 from flows.workspace import Workspace, tables_digest
 from validation.approval import DesignIdentity
-from validation.design import judge_design
+from validation.design import judge_adjustment, judge_design
 from validation.extract import judge_extract
 from validation.protocol import judge_protocol
 from validation.verdict import Status, Verdict, failed
@@ -159,6 +160,7 @@ def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> N
             ws.instruments,
             as_of=delivered.as_of,
             quarantined_share=ws.study.gates.quarantined_share,
+            needed=tables_needed(ws.study),
             unreadable=delivered.unreadable,
         )
         for name, rows in judgement.clean.items():
@@ -239,10 +241,10 @@ def publish_design(
 
     private = ws.store.stage_folder("design", design_key)
     built = read_design(private)
-    found = identify(ws.study.dag, (*ws.study.confounders.tier1, *ws.study.confounders.tier2))
-    if not found.sufficient:
+    found = identify(ws.study.dag, (*ws.study.confounders.tier1, *ws.study.confounders.tier2), built.fates)
+    if not found.sufficient and not found.not_held:
         raise DesignError("identification.open_path", found.sentence)
-    verdicts = (*protocol, *extract.verdicts, *judge_design(built, ws.study.gates))
+    verdicts = (*protocol, *extract.verdicts, *judge_design(built, ws.study.gates), judge_adjustment(found))
     digest = digest_of(
         built.digest,
         extract.digest,

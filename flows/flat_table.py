@@ -95,8 +95,35 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         lines.append(f"  largest standardised difference after adjustment: {worst:.3f}")
     else:
         lines.append("  nothing but the model of the outcome makes the groups comparable: no balance to show")
+    lines += [
+        "  what became of every covariate:",
+        *(f"    {line['name']}: {_told(line)}" for line in _covariates(result)),
+    ]
     lines += [f"  note: {note}" for note in result.notes]
     return "\n".join(lines), _as_value(study, result, published)
+
+
+def _covariates(result: FlatResult) -> list[dict[str, Any]]:
+    """Every declared covariate with its fate and its largest standardised differences, over all levels and its square.
+
+    Levels are values out of somebody's record: none is told.
+    """
+    lines = []
+    for one in result.fates:
+        own = [row for row in result.balance if row.name.removesuffix(" squared").split(": ")[0] == one.name]
+        smd = {
+            "smd_before": max((abs(row.smd_before) for row in own), default=None),
+            "smd_after": max((abs(row.smd_after) for row in own), default=None),
+        }
+        lines.append({"name": one.name, "fate": str(one.fate), "determined_by": list(one.determined_by)} | smd)
+    return lines
+
+
+def _told(line: dict[str, Any]) -> str:
+    fate = f"{line['fate']} with {', '.join(line['determined_by'])}" if line["determined_by"] else line["fate"]
+    if line["smd_after"] is None:
+        return str(fate)
+    return f"{fate}, standardised difference {line['smd_before']:.3f} before and {line['smd_after']:.3f} after"
 
 
 def _beside(result: FlatResult) -> list[str]:
@@ -123,6 +150,7 @@ def _as_value(study: FlatTableStudy, result: FlatResult, published: list[dict[st
         "means": None if result.means is None else [mean.value for mean in result.means],
         "ratio": None if result.log_ratio is None else exp(result.log_ratio.value),
         "sets": result.n_sets,
+        "covariates": _covariates(result),
         "notes": list(result.notes),
         "published": published,
     }

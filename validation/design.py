@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import CATEGORIES, DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnostics.clusters import ClusterSpread
+from causal.design.fates import CovariateFate, Fate
+from causal.effect.identification import Identification
 from causal.protocol.design import Gates
 from causal.records import Design
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
+from validation.words import holds
 
 
 def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
@@ -22,6 +25,7 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
             f"share of {WHOM[design.estimand]} that is not in the comparison",
         ),
         *_clusters(design.diagnostics.clusters, gates),
+        _varies(design.fates),
         _balance("design.balance_tier1", design, 1, gates.smd_tier1),
         _balance("design.balance_tier2", design, 2, gates.smd_tier2),
         at_most(
@@ -37,6 +41,20 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
             "share of eligible occasions whose relationship ended inside the grace window",
         ),
         _pretrend(design, gates.pretrend_smd),
+    )
+
+
+def judge_adjustment(found: Identification) -> Verdict:
+    """Whether what the comparison really holds fixed blocks every path the diagram shows."""
+    paths = "; ".join(found.open_paths)
+    lost = ", ".join(f"{name} ({fate})" for name, fate in found.not_held)
+    return holds(
+        "design.open_path",
+        f"not every declared fact could be adjusted for ({lost}), and something other than the treatment still links "
+        f"it to the outcome: {paths}"
+        if found.open_paths
+        else "",
+        "if the diagram is right, what is adjusted for blocks every path from causes of the treatment to the outcome",
     )
 
 
@@ -82,6 +100,22 @@ def _clusters(spreads: tuple[ClusterSpread, ...], gates: Gates) -> tuple[Verdict
     )
 
 
+def _varies(fates: tuple[CovariateFate, ...]) -> Verdict:
+    """Tier-1 facts in which nobody differs: nothing was adjusted, and absent records look just like this."""
+    told = {one.name: one.fate for one in fates}
+    parts = {level: category.levels for category in CATEGORIES for level in category.levels}
+    missing = [
+        one
+        for one in fates
+        if one.tier == 1
+        and one.fate not in (Fate.ADJUSTED, Fate.COLLINEAR)
+        and all(told.get(level, one.fate) is one.fate for level in parts.get(one.name, ()))  # one level may be empty
+    ]
+    named = ", ".join(f"{_label(one.name)} ({one.fate})" for one in missing)
+    sentence = "tier-1 facts that nothing was adjusted for" + (f": {named}" if named else "")
+    return at_most("design.facts_tier1", len(missing), 0, sentence)
+
+
 def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:
     rows = [row for row in design.balance if row.tier == tier]
     if not rows:
@@ -108,5 +142,5 @@ def _named(covariates: tuple[str, ...]) -> str:
 
 
 def _label(name: str) -> str:
-    base = COVARIATES[name.removesuffix(MISSING_SUFFIX)].label
-    return base if name in COVARIATES else f"{base}: not recorded"
+    base = DESCRIBED[name.removesuffix(MISSING_SUFFIX)].label
+    return base if name in DESCRIBED else f"{base}: not recorded"

@@ -81,6 +81,7 @@ def judge_extract(
     *,
     as_of: datetime.date,
     quarantined_share: float,
+    needed: Mapping[str, Sequence[str]] | None = None,
     unreadable: Mapping[str, int] | None = None,
     batch_rows: int = 1_000_000,
 ) -> ExtractJudgement:
@@ -96,6 +97,9 @@ def judge_extract(
         Date of the extract; no date may be later.
     quarantined_share
         Largest share of a table's rows that may be set aside, in [0, 1].
+    needed
+        What in the study needs each table (`causal.cohort.needs`): a needed table without a row is a failure, because
+        it would answer every question with "no".
     unreadable
         Rows the reader already kept out, by reason code.
     batch_rows
@@ -118,7 +122,9 @@ def judge_extract(
     verdicts: list[Verdict] = []
     for name, each in judged.items():
         aside = kept_out[name] + sum(each.counts.values())
-        verdicts += _table_verdicts(name, rows[name], aside, quarantined_share, each.not_run)
+        verdicts += _table_verdicts(
+            name, rows[name], aside, quarantined_share, each.not_run, (needed or {}).get(name, ())
+        )
     if JURISDICTION_REGIME.name in tables:
         verdicts.append(_judge_regimes(judged[JURISDICTION_REGIME.name].sound))
     if PROTECTIVE_ACTIONS.name in tables:
@@ -267,10 +273,13 @@ def _disagreement(declared: Table, what: str) -> ExtractError:
     return ExtractError("extract.judges_disagree", message, fix="run again, and report it if it stays")
 
 
-def _table_verdicts(name: str, rows: int, aside: int, limit: float, not_run: Sequence[str]) -> list[Verdict]:
+def _table_verdicts(
+    name: str, rows: int, aside: int, limit: float, not_run: Sequence[str], needed_by: Sequence[str]
+) -> list[Verdict]:
     verdicts = []
-    if name in NEEDED_TABLES:
-        verdicts.append(at_least(f"extract.rows.{name}", rows, 1, f"rows delivered in table '{name}'"))
+    if name in NEEDED_TABLES or needed_by:
+        needs = f", needed by {', '.join(needed_by)}" if needed_by else ""
+        verdicts.append(at_least(f"extract.rows.{name}", rows, 1, f"rows delivered in table '{name}'{needs}"))
     share = aside / rows if rows else 0.0
     sentence = f"share of the rows of table '{name}' set aside"
     verdicts.append(at_most(f"extract.set_aside.{name}", share, limit, sentence))

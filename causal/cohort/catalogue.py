@@ -11,30 +11,51 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CovariateDefinition:
-    """One covariate; `window_days` counts back from time zero (None: the whole record)."""
+    """One covariate.
+
+    `tables` are those it is taken from, without a row of which it says nothing; `window_days` counts back from time
+    zero (None: the whole record).
+    """
 
     name: str
     label: str
     meaning: str
     unit: str
+    tables: tuple[str, ...]
     binary: bool = False
     can_be_missing: bool = False
     window_days: int | None = None
 
 
-def _definition(name: str, label: str, meaning: str, unit: str, window_days: int | None = None) -> CovariateDefinition:
-    return CovariateDefinition(name=name, label=label, meaning=meaning, unit=unit, window_days=window_days)
-
-
-def _flag(name: str, label: str, meaning: str, window_days: int | None = None) -> CovariateDefinition:
+def _definition(
+    table: str, name: str, label: str, meaning: str, unit: str, window_days: int | None = None
+) -> CovariateDefinition:
     return CovariateDefinition(
-        name=name, label=label, meaning=meaning, unit="yes or no", binary=True, window_days=window_days
+        name=name, label=label, meaning=meaning, unit=unit, tables=(table,), window_days=window_days
+    )
+
+
+def _flag(table: str, name: str, label: str, meaning: str, window_days: int | None = None) -> CovariateDefinition:
+    return CovariateDefinition(
+        name=name,
+        label=label,
+        meaning=meaning,
+        unit="yes or no",
+        tables=(table,),
+        binary=True,
+        window_days=window_days,
     )
 
 
 def _score(name: str, label: str, meaning: str, unit: str, window_days: int) -> CovariateDefinition:
     return CovariateDefinition(
-        name=name, label=label, meaning=meaning, unit=unit, can_be_missing=True, window_days=window_days
+        name=name,
+        label=label,
+        meaning=meaning,
+        unit=unit,
+        tables=("measures",),
+        can_be_missing=True,
+        window_days=window_days,
     )
 
 
@@ -47,26 +68,92 @@ COVARIATES: dict[str, CovariateDefinition] = {
         _score("alliance_lag2", "Alliance, 31-60 days before", "latest rating 31-60 days before", "points", 60),
         _score("alliance_lag3", "Alliance, 61-90 days before", "latest rating 61-90 days before", "points", 90),
         _score("phq9", "Depression (PHQ-9)", "latest PHQ-9 total in the 180 days before", "points", 180),
-        _definition("severity", "Threat severity", "severity score of the assessment", "points"),
-        _flag("target_identified", "Identifiable target", "the assessment names an identifiable possible victim"),
-        _flag("means_access", "Access to means", "the assessment records access to means"),
-        _flag("history_violence", "History of violence", "the assessment records a history of violence"),
-        _definition("tenure_months", "Months in treatment", "30-day months since the relationship began", "months"),
-        _definition("visits_90d", "Visits in 90 days", "completed contacts with the index clinician", "contacts", 90),
-        _definition("missed_180d", "Missed visits in 180 days", "no-shows and patient cancellations", "contacts", 180),
-        _flag("sud", "Substance use disorder", "any recorded ICD-10 F10-F19"),
-        _flag("psychosis", "Psychotic disorder", "any recorded ICD-10 F20-F29"),
-        _flag("hospitalised_365d", "Inpatient in past year", "any inpatient admission in the 365 days before", 365),
-        _definition(
-            "prior_assessments", "Earlier assessments", "threat assessments earlier in the record", "assessments"
+        _definition("threat_assessments", "severity", "Threat severity", "severity score of the assessment", "points"),
+        _flag(
+            "threat_assessments",
+            "target_identified",
+            "Identifiable target",
+            "the assessment names an identifiable possible victim",
         ),
-        _definition("age", "Age", "age at time zero: calendar year less year of birth, less one", "years"),
-        _flag("male", "Male", "administrative sex M"),
-        _flag("regime_mandatory", "Mandatory regime", "a mandatory duty regime was in force at time zero"),
-        _flag("regime_permissive", "Permissive regime", "a permissive regime was in force at time zero"),
-        _definition("calendar_years", "Calendar time", "years since 1 January 2018", "years"),
+        _flag("threat_assessments", "means_access", "Access to means", "the assessment records access to means"),
+        _flag(
+            "threat_assessments",
+            "history_violence",
+            "History of violence",
+            "the assessment records a history of violence",
+        ),
+        _definition(
+            "episodes", "tenure_months", "Months in treatment", "30-day months since the relationship began", "months"
+        ),
+        _definition(
+            "encounters",
+            "visits_90d",
+            "Visits in 90 days",
+            "completed contacts with the index clinician",
+            "contacts",
+            90,
+        ),
+        _definition(
+            "encounters",
+            "missed_180d",
+            "Missed visits in 180 days",
+            "no-shows and patient cancellations",
+            "contacts",
+            180,
+        ),
+        _flag("diagnoses", "sud", "Substance use disorder", "any recorded ICD-10 F10-F19"),
+        _flag("diagnoses", "psychosis", "Psychotic disorder", "any recorded ICD-10 F20-F29"),
+        _flag(
+            "hospitalizations",
+            "hospitalised_365d",
+            "Inpatient in past year",
+            "any inpatient admission in the 365 days before",
+            365,
+        ),
+        _definition(
+            "threat_assessments",
+            "prior_assessments",
+            "Earlier assessments",
+            "threat assessments earlier in the record",
+            "assessments",
+        ),
+        _definition("patients", "age", "Age", "age at time zero: calendar year less year of birth, less one", "years"),
+        _flag("patients", "male", "Male", "administrative sex M"),
+        _flag(
+            "jurisdiction_regime",
+            "regime_mandatory",
+            "Mandatory regime",
+            "a mandatory duty regime was in force at time zero",
+        ),
+        _flag(
+            "jurisdiction_regime",
+            "regime_permissive",
+            "Permissive regime",
+            "a permissive regime was in force at time zero",
+        ),
+        _definition("threat_assessments", "calendar_years", "Calendar time", "years since 1 January 2018", "years"),
     )
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """A fact of several levels, of which the catalogue holds an indicator of all `levels` but the `last`."""
+
+    levels: tuple[str, ...]
+    last: CovariateDefinition
+
+
+CATEGORIES: tuple[Category, ...] = (
+    Category(
+        levels=("regime_mandatory", "regime_permissive"),
+        last=_flag("jurisdiction_regime", "regime_none", "No duty in force", "neither of the two regimes was in force"),
+    ),
+)
+"""Balance is shown, judged and measured at every level; models do without the last."""
+
+DESCRIBED: dict[str, CovariateDefinition] = COVARIATES | {category.last.name: category.last for category in CATEGORIES}
+"""Every covariate a page may name: the catalogue's, and the last levels of its categories."""
 
 EXACT_KEYS: dict[str, str] = {
     "regime": "legal regime in force at time zero",

@@ -25,6 +25,7 @@ from causal.design.api_arguments import MATCHINGS, WEIGHTINGS, arguments, matchi
 from causal.design.api_units import Sample, places, sample_of
 from causal.design.compare import Comparison, compare
 from causal.design.diagnostics.balance import balance_table
+from causal.design.fates import fates_of_columns
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.separation import separation
 from causal.design.weighting.weights import WeightEstimand, effective_sample_size
@@ -63,6 +64,8 @@ class Designed:
         (n,) estimated log odds of treatment; None where the method needs none.
     balance
         Every covariate before and after (`balance`).
+    fates
+        What became of every declared covariate: ``adjusted``, ``constant``, ``collinear with`` others by name.
     n_unmatched
         Units of the group the effect is about that were left out.
     """
@@ -75,6 +78,7 @@ class Designed:
     sets: pd.DataFrame
     distance: pd.Series | None
     balance: pd.DataFrame
+    fates: pd.Series
     n_unmatched: int
 
     def data(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +141,7 @@ def match(
     table
         One row per unit, complete in the columns used.
     treatment, covariates
-        Column of 0 and 1; columns that make units alike. Text and categories become indicators.
+        Column of 0 and 1; columns that make units alike. Text and categories become indicators, one for every level.
     method
         ``nearest`` greedy; ``optimal`` pairs or 1:k; ``full``; ``quick`` generalised full; ``fine`` optimal with fine
         balance on `fine`; ``cardinality`` largest balanced sample; ``cem`` coarsened exact; ``subclass``.
@@ -341,7 +345,8 @@ def _designed(
 
 def _propensity(sample: Sample) -> Propensity:
     """Log odds of treatment; separation is refused however few the events, as a finding about positivity."""
-    fitted = fit_propensity(sample.matrix, sample.treated, names=sample.short)
+    names = [name for name, spare in zip(sample.short, sample.covariates.spare, strict=True) if not spare]
+    fitted = fit_propensity(sample.covariates.in_models, sample.treated, names=names)
     if fitted.separated:
         raise separation(fitted.separated)
     return fitted
@@ -379,17 +384,18 @@ def _given_back(
         sets=pd.DataFrame(members),
         distance=None if propensity is None else by_key(propensity.logit, "distance"),
         balance=_balance(sample, compared.weight, estimand),
+        fates=pd.Series({one.name: one.said for one in fates_of_columns(sample.covariates)}, name="fate"),
         n_unmatched=lost,
     )
 
 
 def _balance(sample: Sample, weights: FloatArray, estimand: WeightEstimand) -> pd.DataFrame:
+    shown = sample.covariates.shown
+    values, names = sample.covariates.values[:, shown], [sample.short[j] for j in shown]
     with sample.in_words():
-        rows = balance_table(
-            sample.matrix, sample.short, [1] * len(sample.short), sample.treated, weights, estimand=estimand
-        )
+        rows = balance_table(values, names, [1] * len(names), sample.treated, weights, estimand=estimand)
     table = pd.DataFrame([asdict(row) for row in rows]).drop(columns=["tier", "name"])
-    return table.set_index(pd.Index(sample.names, name="name"))
+    return table.set_index(pd.Index([sample.covariates.names[j] for j in shown], name="name"))
 
 
 def _letters(estimand: str) -> WeightEstimand:

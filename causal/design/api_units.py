@@ -1,7 +1,7 @@
 """From a table people hold to units an engine can compare, in order of their keys and by names of our own.
 
-Columns are called ``c0``, ``c1``, ... while an engine runs, and the indicators of text ``c1_1``, ``c1_2``: a column may
-then have any name, and what an engine says names columns, never a value.
+Columns are called ``c0``, ``c1``, ... while an engine runs, and the indicators of text ``c1_1``, ``c1_2``, one for
+every level: a column may then have any name, and what an engine says names columns, never a value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from causal.design.api_arguments import names_of
 from causal.design.compare import Units
-from causal.design.frame import column_of, design_columns, missing, treatment_of
+from causal.design.frame import DesignColumns, column_of, design_columns, missing, treatment_of
 from causal.design.matching.pairing import Pairing
 from causal.errors import DesignError
 
@@ -36,10 +36,10 @@ class Sample:
         (n,) names of the units, in order.
     place
         (n,) where each row of the table stands in that order.
-    treated, matrix
-        (n,) arm and (n, p) covariates.
-    names, short
-        (p,) what the columns of `matrix` are called outside (``race: b``), and while an engine runs.
+    treated, covariates
+        (n,) arm and the covariates' p columns.
+    short
+        (p,) what these are called while an engine runs.
     columns
         Columns of the table used, in the order of their short names.
     codes
@@ -49,8 +49,7 @@ class Sample:
     keys: pd.Index
     place: NDArray[np.intp]
     treated: BoolArray
-    matrix: FloatArray
-    names: tuple[str, ...]
+    covariates: DesignColumns
     short: tuple[str, ...]
     columns: tuple[str, ...]
     codes: Mapping[str, IntArray]
@@ -60,7 +59,7 @@ class Sample:
         return f"c{self.columns.index(name)}"
 
     def parts(self, word: str, name: str) -> list[str]:
-        """Short names of a covariate's columns: one of a number, one per category but the first of text."""
+        """Short names of a covariate's columns: one of a number, one per level of text."""
         own = self.key(name) if name in self.columns else ""
         found = [short for short in self.short if short.partition("_")[0] == own]
         if not found:
@@ -82,8 +81,9 @@ class Sample:
             joint = codes if joint is None else pd.factorize(joint * (int(codes.max()) + 1) + codes)[0].astype(np.int64)
         return Units(
             treated=~self.treated if swap else self.treated,
-            covariates=self.matrix,
+            covariates=self.covariates.values,
             names=self.short,
+            spare=self.covariates.spare,
             tiers=(1,) * len(self.short),
             logit=-score if swap else score,
             keys=self.codes,
@@ -120,14 +120,16 @@ def sample_of(
     units = table.iloc[order]
     columns = tuple(dict.fromkeys([*names_of("covariates", covariates), *keys]))
     treated = treatment_of(units, names_of("treatment", (treatment,))[0])
-    matrix, names, short = _covariates(units, covariates, columns)
+    found = _covariates(units, covariates, columns)
     return Sample(
         keys=index[order],
         place=place,
         treated=treated,
-        matrix=matrix,
-        names=names,
-        short=short,
+        covariates=found,
+        short=tuple(
+            f"c{columns.index(source)}_{level}" if level else f"c{columns.index(source)}"
+            for source, level in zip(found.source, found.level.tolist(), strict=True)
+        ),
         columns=columns,
         codes={f"c{columns.index(name)}": _codes(units, name) for name in keys},
     )
@@ -170,26 +172,18 @@ def _order(keys: pd.Index) -> NDArray[np.intp]:
         ) from None
 
 
-def _covariates(
-    units: pd.DataFrame, covariates: Sequence[str], columns: tuple[str, ...]
-) -> tuple[FloatArray, tuple[str, ...], tuple[str, ...]]:
+def _covariates(units: pd.DataFrame, covariates: Sequence[str], columns: tuple[str, ...]) -> DesignColumns:
     """Numbers first, then the indicators of text."""
     if not columns or not len(covariates):
         raise DesignError("flat.no_covariates", "no covariate is named")
     if not len(units):
         raise DesignError("design.no_treated", "the table has no rows")
-    text = [name for name in covariates if _is_text(units, name)]
-    blocks: list[FloatArray] = []
-    names: list[str] = []
-    short: list[str] = []
-    for name in dict.fromkeys([*(name for name in covariates if name not in text), *text]):
-        kind = {"numeric": (), "categorical": (name,)} if name in text else {"numeric": (name,)}
-        block, labels = design_columns(units, **kind)
-        own = f"c{columns.index(name)}"
-        blocks.append(block)
-        names.extend(labels)
-        short.extend([f"{own}_{k + 1}" for k in range(len(labels))] if name in text else [own])
-    return np.column_stack(blocks), tuple(map(str, names)), tuple(short)
+    text = {name: _is_text(units, name) for name in covariates}
+    return design_columns(
+        units,
+        numeric=[name for name, is_text in text.items() if not is_text],
+        categorical=[name for name, is_text in text.items() if is_text],
+    )
 
 
 def _is_text(units: pd.DataFrame, name: str) -> bool:

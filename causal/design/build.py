@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import COVARIATES, NEAREST_LAGS
+from causal.cohort.catalogue import DESCRIBED, NEAREST_LAGS
 from causal.design.compare import Comparison
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.describe import estimand_sentence, method_sentence, propensity_sentence
@@ -130,8 +130,8 @@ def outcome_plans(study: OccasionStudy) -> tuple[OutcomePlan, ...]:
 
 def _labels(name: str) -> tuple[str, str]:
     """What a column is called at 0 and at 1."""
-    base = COVARIATES[name.removesuffix(MISSING_SUFFIX)].label.lower()
-    if name not in COVARIATES:
+    base = DESCRIBED[name.removesuffix(MISSING_SUFFIX)].label.lower()
+    if name not in DESCRIBED:
         return f"{base} recorded", f"{base} not recorded"
     return f"no {base}", base
 

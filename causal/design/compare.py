@@ -50,6 +50,9 @@ class Units:
     ----------
     treated, covariates, names, tiers
         (n,) arm, (n, p) complete covariates, their names and tiers.
+    spare
+        (p,) true for one level of each category, which the others determine: it counts in distances and tolerances,
+        and nothing has to be solved for it. None where there is none.
     logit
         (n,) log odds of treatment.
     keys
@@ -70,6 +73,7 @@ class Units:
     logit: FloatArray
     keys: Mapping[str, IntArray]
     pairing: Pairing
+    spare: BoolArray | None = None
     design_matrix: FloatArray | None = None
     memory: float = MEMORY
 
@@ -322,7 +326,10 @@ def _divided(sets: MatchedSets, treated: BoolArray, exact: IntArray | None, esti
 
 
 def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
-    treated, covariates, e = units.treated[rows], units.covariates[rows], expit(units.logit[rows])
+    treated, e = units.treated[rows], expit(units.logit[rows])
+    needed = np.ones(len(units.names), dtype=np.bool_) if units.spare is None else ~units.spare
+    covariates = units.covariates[np.ix_(rows, np.flatnonzero(needed))]
+    names = [name for name, counts in zip(units.names, needed, strict=True) if counts]
     wanted = units.design_matrix is not None
     match method:
         case PropensityWeighting():
@@ -347,7 +354,7 @@ def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
             return entropy_weights(
                 covariates,
                 treated,
-                names=units.names,
+                names=names,
                 estimand=method.estimand,
                 moments=method.moments,
                 interactions=method.interactions,
@@ -360,7 +367,7 @@ def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
             from causal.design.weighting.cbps import cbps_weights
 
             return cbps_weights(
-                covariates, treated, names=units.names, estimand=method.estimand, nuisance=wanted, memory=units.memory
+                covariates, treated, names=names, estimand=method.estimand, nuisance=wanted, memory=units.memory
             )
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import COVARIATES, NEAREST_LAGS
+from causal.cohort.catalogue import CATEGORIES, COVARIATES, NEAREST_LAGS
 from causal.design.fates import CovariateFate, Fate, fates_of
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 MISSING_SUFFIX = "_missing"
 
 
@@ -28,14 +29,28 @@ class CovariateMatrix:
         (n, p) finite.
     names, tiers
         p names and tiers. A column ``x_missing`` is 1 where x was not recorded, and carries tier 2.
+    spare
+        (p,) true for the last level of a category, which the others determine: it counts in balance, tolerances and
+        distances, and models do without it.
     fates
-        What became of every declared covariate, then of the indicators: those left out of `values` too.
+        What became of every declared covariate, those left out of `values` too, then of the columns nobody declared.
     """
 
     values: FloatArray
     names: tuple[str, ...]
     tiers: tuple[int, ...]
+    spare: BoolArray
     fates: tuple[CovariateFate, ...]
+
+    @property
+    def in_models(self) -> FloatArray:
+        """Columns (n, k) of the propensity and of outcome models."""
+        return self.values[:, ~self.spare]
+
+    @property
+    def names_in_models(self) -> tuple[str, ...]:
+        """Their k names."""
+        return tuple(name for name, spare in zip(self.names, self.spare, strict=True) if not spare)
 
 
 def covariate_matrix(occasions: pd.DataFrame, study: OccasionStudy) -> CovariateMatrix:
@@ -61,18 +76,25 @@ def covariate_matrix(occasions: pd.DataFrame, study: OccasionStudy) -> Covariate
         absent = np.isnan(raw[name])
         if absent.any():
             columns[name + MISSING_SUFFIX] = absent.astype(np.float64)
+    last = {}
+    for category in CATEGORIES:
+        if set(category.levels) <= set(columns):
+            last[category.last.name] = min(tier[level] for level in category.levels)
+            columns[category.last.name] = 1.0 - np.sum([columns[level] for level in category.levels], axis=0)
     values = np.column_stack([*columns.values()]) if columns else np.empty((len(occasions), 0))
-    tiers = tuple(tier.get(name, 2) for name in columns)
+    tiers = tuple((tier | last).get(name, 2) for name in columns)
     found = {one.name: one for one in fates_of(values, tuple(columns), tiers)}
     kept = np.array([one.fate is not Fate.CONSTANT for one in found.values()], dtype=np.bool_)
+    names = tuple(name for name, stays in zip(columns, kept, strict=True) if stays)
     declared = [
         found.get(name, CovariateFate(name=name, tier=own, fate=Fate.NEVER_RECORDED)) for name, own in tier.items()
     ]
     return CovariateMatrix(
         values=np.ascontiguousarray(values[:, kept]),
-        names=tuple(name for name, stays in zip(columns, kept, strict=True) if stays),
+        names=names,
         tiers=tuple(own for own, stays in zip(tiers, kept, strict=True) if stays),
-        fates=(*declared, *(one for one in found.values() if one.name not in tier)),
+        spare=np.array([name in last for name in names], dtype=np.bool_),
+        fates=(*declared, *(one for name, one in found.items() if name not in tier and name in names)),
     )
 
 

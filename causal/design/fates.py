@@ -9,7 +9,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.design.frame import DesignColumns
 from causal.design.propensity.columns import independent_columns
+from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
 COUNTS = 1e-7
@@ -56,6 +58,11 @@ class CovariateFate:
     fate: Fate
     determined_by: tuple[str, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """The fate as a reader sees it, with what determines the covariate where others do."""
+        return f"{self.fate} with {', '.join(self.determined_by)}" if self.determined_by else str(self.fate)
+
 
 def fates_of(values: FloatArray, names: Sequence[str], tiers: Sequence[int]) -> tuple[CovariateFate, ...]:
     """The fates of complete columns (n, p): constant, collinear with columns before them, or adjusted.
@@ -88,6 +95,49 @@ def fates_of(values: FloatArray, names: Sequence[str], tiers: Sequence[int]) -> 
             others = _determining(z[:, place[j]], basis[:, : len(earlier)], earlier)
         told.append(CovariateFate(name=name, tier=tier, fate=fate, determined_by=others))
     return tuple(told)
+
+
+def fates_of_columns(columns: DesignColumns) -> tuple[CovariateFate, ...]:
+    """The fates of the declared columns of a table, each with all its levels and its square.
+
+    A column is collinear where others determine all of it that a model would hold.
+
+    >>> import pandas as pd
+    >>> from causal.design.frame import design_columns
+    >>> table = pd.DataFrame({"age": [30.0, 40, 50, 60], "ward": ["a", "b", "a", "b"], "east": [0, 1, 0, 1]})
+    >>> found = fates_of_columns(design_columns(table, numeric=["age", "east"], categorical=["ward"]))
+    >>> [f"{one.name} {one.said}" for one in found]
+    ['age adjusted', 'east adjusted', 'ward collinear with east']
+    """
+    sources = np.array(columns.source, dtype=object)
+    alone = np.array([(sources == source).sum() == 1 for source in sources], dtype=np.bool_)
+    shown = np.flatnonzero(~columns.spare | alone)  # a category of one level is told, though no model holds it
+    parts = fates_of(columns.values[:, shown], [str(j) for j in shown], [1] * shown.size)
+    told = []
+    for source in dict.fromkeys(columns.source):
+        own = [part for part in parts if sources[int(part.name)] == source]
+        others = dict.fromkeys(str(sources[int(name)]) for part in own for name in part.determined_by)
+        kinds = {part.fate for part in own}
+        fate = kinds.pop() if len(kinds) == 1 else Fate.ADJUSTED
+        by = tuple(name for name in others if name != source) if fate is Fate.COLLINEAR else ()
+        told.append(CovariateFate(name=str(source), tier=1, fate=fate, determined_by=by))
+    return tuple(told)
+
+
+def refuse_constant(fates: Sequence[CovariateFate]) -> None:
+    """Refuse a table in whose declared covariates nobody differs.
+
+    Raises
+    ------
+    DesignError
+        ``design.constant_covariate``, with all of their names.
+    """
+    if constant := [one.name for one in fates if one.fate is Fate.CONSTANT]:
+        raise DesignError(
+            "design.constant_covariate",
+            f"covariates have one value only: {', '.join(constant)}",
+            fix="remove them from the confounders, or check that they were extracted",
+        )
 
 
 def _determining(column: FloatArray, before: FloatArray, names: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,58 +67,96 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
     return frame[name]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DesignColumns:
+    """Covariates of n rows as p columns of numbers.
+
+    Columns stand in an order that no spelling of a category decides: the numbers as declared, their squares, then the
+    levels of each category, the most frequent first, equally frequent ones as they first appear.
+
+    Attributes
+    ----------
+    values
+        (n, p) numbers, squares, and an indicator of every level of every category.
+    names
+        p names for people: ``age``, ``age squared``, ``race: b``. A level is a value out of somebody's record: it is
+        for tables, never for a refusal.
+    source, level
+        p declared columns the columns come from, and (p,) which level of a category each indicates: 1, 2, ... by the
+        order of their names; 0 for a number.
+    spare
+        (p,) true for the most frequent level of each category: the others determine it, so that models do without it.
+        Balance, distances and tolerances do not.
+    """
+
+    values: FloatArray
+    names: tuple[str, ...]
+    source: tuple[str, ...]
+    level: IntArray
+    spare: BoolArray
+
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """Names (p of them) for whatever a refusal may print: a level by its number."""
+        levels = zip(self.names, self.source, self.level.tolist(), strict=True)
+        return tuple(f"{source}: category {level}" if level else name for name, source, level in levels)
+
+    @property
+    def in_models(self) -> FloatArray:
+        """The columns (n, k) a model is fitted to: one level short of every category."""
+        return self.values[:, ~self.spare]
+
+    @property
+    def names_in_models(self) -> tuple[str, ...]:
+        """Their k names for refusals."""
+        return tuple(name for name, spare in zip(self.plain, self.spare, strict=True) if not spare)
+
+    @property
+    def shown(self) -> IntArray:
+        """(p,) columns in the order of a table: as declared, levels by the order of their names."""
+        first = {source: j for j, source in reversed([*enumerate(self.source)])}
+        return np.lexsort((self.level, np.array([first[source] for source in self.source]))).astype(np.int64)
+
+
 def design_columns(
     frame: pd.DataFrame, *, numeric: Sequence[str], categorical: Sequence[str] = (), squared: Sequence[str] = ()
-) -> tuple[FloatArray, tuple[str, ...]]:
-    """Covariate matrix (n, p) and names: numbers, squares, and an indicator of every category but the first in order.
-
-    The name of an indicator holds its category, which is a value out of somebody's record: give engines, whose refusals
-    print names, those of `without_levels`.
+) -> DesignColumns:
+    """Numbers, squares, and an indicator of every level of every category.
 
     Raises
     ------
     DesignError
         ``flat.no_covariates``, ``flat.mixed``, ``flat.duplicate_column`` and those of `numbers`.
 
-    >>> frame = pd.DataFrame({"age": [30.0, 40.0], "race": ["b", "a"]})
-    >>> design_columns(frame, numeric=["age"], categorical=["race"])
-    (array([[30.,  1.],
-           [40.,  0.]]), ('age', 'race: b'))
+    >>> frame = pd.DataFrame({"age": [30.0, 40.0, 50.0], "race": ["b", "a", "b"]})
+    >>> found = design_columns(frame, numeric=["age"], categorical=["race"])
+    >>> found.names, found.plain[1:], found.spare.tolist()
+    (('age', 'race: b', 'race: a'), ('race: category 2', 'race: category 1'), [False, True, False])
     """
     named: dict[str, FloatArray] = {name: numbers(frame, name) for name in numeric}
     named |= {f"{name} squared": named[name] ** 2 for name in squared}
+    source, level, spare = [*numeric, *squared], [0] * len(named), [False] * len(named)
     for name in categorical:
-        values = column_of(frame, name)
-        _refuse_dates(values, name)
-        if values.isna().any():
-            raise missing(name, int(values.isna().sum()))
-        for category in _in_order(values, name)[1:]:
-            label = f"{name}: {category}"
+        codes, levels = _levels(frame, name)
+        rank = np.argsort(np.argsort(np.array(levels, dtype=object), kind="stable"), kind="stable")
+        often = np.bincount(codes, minlength=len(levels))
+        for k in np.argsort(-often, kind="stable").tolist():
+            label = f"{name}: {levels[k]}"
             if label in named:
                 raise DesignError("flat.duplicate_column", f"a category of column '{name}' has the name of another one")
-            named[label] = (values == category).to_numpy(dtype=np.float64)
+            named[label] = (codes == k).astype(np.float64)
+            source.append(name)
+            level.append(int(rank[k]) + 1)
+        spare += [True, *[False] * (len(levels) - 1)]
     if not named:
         raise DesignError("flat.no_covariates", "the study names no covariate", fix="list them under columns")
-    return np.column_stack(list(named.values())), tuple(named)
-
-
-def without_levels(names: Sequence[str], categorical: Sequence[str]) -> tuple[str, ...]:
-    """The names of `design_columns` with the number of each category, in order, instead of the category itself.
-
-    >>> without_levels(("age", "doctor: Dr Rare", "doctor: Dr Usual"), ["doctor"])
-    ('age', 'doctor: category 2', 'doctor: category 3')
-    """
-    number = dict.fromkeys(categorical, 1)
-    plain = []
-    for name in names:
-        columns = [column for column in categorical if name.startswith(f"{column}: ")]
-        if columns:
-            column = max(columns, key=len)
-            number[column] += 1
-            plain.append(f"{column}: category {number[column]}")
-        else:
-            plain.append(name)
-    return tuple(plain)
+    return DesignColumns(
+        values=np.column_stack(list(named.values())),
+        names=tuple(map(str, named)),
+        source=tuple(source),
+        level=np.array(level, dtype=np.int64),
+        spare=np.array(spare, dtype=np.bool_),
+    )
 
 
 def key_codes(frame: pd.DataFrame, name: str) -> IntArray:
@@ -143,13 +182,20 @@ def _refuse_dates(column: pd.Series, name: str) -> None:
         )
 
 
-def _in_order(values: pd.Series, name: str) -> list[Any]:
+def _levels(frame: pd.DataFrame, name: str) -> tuple[IntArray, list[Any]]:
+    """Codes (n,) of a category's levels as they first appear, and the levels."""
+    values = column_of(frame, name)
+    _refuse_dates(values, name)
+    if values.isna().any():
+        raise missing(name, int(values.isna().sum()))
     try:
-        return sorted(values.unique())
+        codes, levels = pd.factorize(values)
+        sorted(levels)
     except TypeError:
         raise DesignError(
             "flat.mixed", f"column '{name}' holds categories of several types", fix="deliver all of them as text"
         ) from None
+    return np.asarray(codes, dtype=np.int64), list(levels)
 
 
 def missing(name: str, count: int) -> DesignError:

@@ -134,9 +134,9 @@ def _propensity(
     cluster = {"clinic": "clinic_id", "clinician": "clinician_id", None: "clinician_id"}[declared.cluster_means]
     sampled = declared.sampling_fraction
     return fit_propensity(
-        matrix.values,
+        matrix.in_models,
         treated,
-        names=matrix.names,
+        names=matrix.names_in_models,
         model=engine_model(declared),
         clusters=codes(occasions[cluster]),
         key=keys_of_names(occasions["ta_id"], study.seed),
@@ -202,6 +202,7 @@ def _compare(
         covariates=matrix.values,
         names=matrix.names,
         tiers=matrix.tiers,
+        spare=matrix.spare,
         logit=propensity.logit,
         keys={key: _key(occasions, key) for key in EXACT_KEYS},
         pairing=Pairing(

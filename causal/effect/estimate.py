@@ -230,7 +230,7 @@ def _effects(design: ComparisonGroups, outcomes: Outcomes, study: OccasionStudy,
         n_ended_comparison=int((outcomes.ended & first_row & ~treated).sum()),
         day=outcomes.day,
         half_width=outcomes.half_width,
-        aliased=found.aliased,
+        aliased=(*sample.left_out, *found.aliased),
     )
 
 

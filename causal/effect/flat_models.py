@@ -46,9 +46,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
-    """The columns of a study: (n,) outcome, arm, cluster codes or None and keys, (n, p) covariates and their names.
+    """The columns of a study: (n,) outcome, arm, cluster codes or None and keys, (n, p) covariates of models, names.
 
-    `labels` name categories, for the balance table alone; `names` number them, for whatever a refusal may print.
+    Of each category one level has no column here; `names` number the others, for whatever a refusal may print.
     """
 
     outcome: FloatArray
@@ -57,7 +57,6 @@ class Table:
     key: KeyArray
     covariates: FloatArray
     names: tuple[str, ...]
-    labels: tuple[str, ...]
 
 
 def g_computed(table: Table, compared: Comparison, estimator: GComputation, analysis: FlatAnalysis) -> Answer:

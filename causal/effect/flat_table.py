@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from causal.design.compare import Comparison, Units, compare, coordinates_of, engine_model, named_keys
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.balance import BalanceRow, balance_table
-from causal.design.frame import design_columns, key_codes, numbers, treatment_of, without_levels
+from causal.design.fates import CovariateFate, fates_of_columns, refuse_constant
+from causal.design.frame import DesignColumns, design_columns, key_codes, numbers, treatment_of
 from causal.design.matching.pairing import Pairing
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
@@ -75,6 +76,8 @@ class FlatResult:
         Rows of the table; matched sets or strata, None without.
     balance
         After adjustment beside before; empty where nothing but a model of the outcome adjusts.
+    fates
+        What became of every declared covariate.
     notes
         What a reader should know of the estimate.
     """
@@ -87,6 +90,7 @@ class FlatResult:
     n_rows: int
     n_sets: int | None
     balance: tuple[BalanceRow, ...]
+    fates: tuple[CovariateFate, ...]
     notes: tuple[str, ...]
 
 
@@ -109,19 +113,20 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     columns, analysis = study.columns, study.analysis
     _refuse_columns(frame, columns)
     frame, key = in_canonical_order(frame, study)
-    covariates, labels = design_columns(
+    covariates = design_columns(
         frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
     )
+    fates = fates_of_columns(covariates)
+    refuse_constant(fates)
     table = Table(
         outcome=numbers(frame, columns.outcome),
         treated=treatment_of(frame, columns.treatment),
         clusters=None if analysis.cluster is None else key_codes(frame, analysis.cluster),
         key=key,
-        covariates=covariates,
-        names=without_levels(labels, columns.categorical),
-        labels=labels,
+        covariates=covariates.in_models,
+        names=covariates.names_in_models,
     )
-    units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, analysis)
+    units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, covariates, analysis)
     compared = None if units is None else compare(analysis.design, units)
     answer = _answer(table, units, compared, analysis)
     return FlatResult(
@@ -136,23 +141,29 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         n_sets=int(np.unique(compared.set_id).size)
         if compared is not None and isinstance(analysis.design, AnyMatching)
         else None,
-        balance=balance_table(
-            covariates, labels, [1] * len(labels), table.treated, compared.weight, estimand=compared.estimand
-        )
-        if compared is not None
-        else (),
+        balance=() if compared is None else _balance(covariates, table.treated, compared),
+        fates=fates,
         notes=answer.notes,
     )
 
 
-def _units(frame: pd.DataFrame, table: Table, analysis: FlatAnalysis) -> Units:
+def _balance(covariates: DesignColumns, treated: BoolArray, compared: Comparison) -> tuple[BalanceRow, ...]:
+    """Every number and every level of every category, before and after."""
+    shown = covariates.shown
+    names = [covariates.names[j] for j in shown]
+    values, weight = covariates.values[:, shown], compared.weight
+    return balance_table(values, names, [1] * len(names), treated, weight, estimand=compared.estimand)
+
+
+def _units(frame: pd.DataFrame, table: Table, covariates: DesignColumns, analysis: FlatAnalysis) -> Units:
     """The rows as the design may see them."""
     propensity = _propensity(table, analysis)
     return Units(
         treated=table.treated,
-        covariates=table.covariates,
-        names=table.names,
-        tiers=(1,) * len(table.names),
+        covariates=covariates.values,
+        names=covariates.plain,
+        tiers=(1,) * len(covariates.plain),
+        spare=covariates.spare,
         logit=propensity.logit,
         keys={name: key_codes(frame, name) for name in named_keys(analysis.design)},
         pairing=Pairing(exact=_joint(frame, analysis.exact)),

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from causal.design.fates import HELD, CovariateFate, Fate
 from causal.errors import DesignError
 from causal.protocol.design import Dag
 from causal.protocol.diagram import (
@@ -43,9 +44,15 @@ class Identification:
     adjustment_set_dowhy
         Back-door set that DoWhy identifies in the diagram.
     used
-        Covariates adjusted for.
+        Covariates the study adjusts for.
+    not_held
+        Those of them that the comparison does not hold fixed (name, what became of it): never recorded, not delivered,
+        too rare.
+    same_for_all
+        Those in which nobody differs: they block what stands on them, if that is how people are and not how records
+        are kept.
     sufficient
-        Whether `used` blocks every back-door path.
+        Whether what is held fixed of `used` blocks every back-door path.
     open_paths
         Paths that stay open, in words, one through each direct cause of the treatment; empty when `sufficient`.
     extras
@@ -62,6 +69,8 @@ class Identification:
 
     adjustment_set_dowhy: tuple[str, ...]
     used: tuple[str, ...]
+    not_held: tuple[tuple[str, str], ...]
+    same_for_all: tuple[str, ...]
     sufficient: bool
     open_paths: tuple[str, ...]
     extras: tuple[str, ...]
@@ -71,8 +80,15 @@ class Identification:
     sentence: str
 
 
-def identify(dag: Dag, adjustment: Sequence[str]) -> Identification:
+def identify(dag: Dag, adjustment: Sequence[str], fates: Sequence[CovariateFate] = ()) -> Identification:
     """Judge the covariates `adjustment` against the diagram `dag`.
+
+    Parameters
+    ----------
+    fates
+        What became of them in the comparison made; one without a fate counts as adjusted for. A covariate that others
+        determine is held fixed with them; one that nobody recorded, or that is in no model, is not, and the paths it
+        was to block stay open.
 
     Raises
     ------
@@ -98,21 +114,27 @@ def identify(dag: Dag, adjustment: Sequence[str]) -> Identification:
             fix="measure something on that path, or correct the diagram",
         )
     named = _dowhy_backdoor_set(graph, dag, candidates)
-    open_paths = open_backdoor_paths(graph, dag, with_indicators(used))
-    in_diagram = frozenset(used) & frozenset(graph)
+    fate = {one.name: one.fate for one in fates if one.name in used}
+    not_held = tuple((name, str(fate[name])) for name in used if fate.get(name, Fate.ADJUSTED) not in HELD)
+    same = tuple(name for name in used if fate.get(name) is Fate.CONSTANT)
+    held = [name for name in used if name not in dict(not_held)]
+    open_paths = open_backdoor_paths(graph, dag, with_indicators(held))
+    in_diagram = frozenset(held) & frozenset(graph)
     extras = tuple(sorted(in_diagram - frozenset(named)))
-    outside = tuple(name for name in used if name not in in_diagram)
+    outside = tuple(name for name in held if name not in graph)
     unobserved = tuple(sorted(set(dag.unobserved)))
     return Identification(
         adjustment_set_dowhy=named,
         used=used,
+        not_held=not_held,
+        same_for_all=same,
         sufficient=not open_paths,
         open_paths=open_paths,
         extras=extras,
         extras_harmless=not open_paths,
         not_in_diagram=outside,
         unobserved=unobserved,
-        sentence=_sentence(dag, open_paths, outside, unobserved),
+        sentence=_sentence(dag, open_paths, not_held, same, outside, unobserved),
     )
 
 
@@ -191,13 +213,27 @@ def _quiet() -> Iterator[None]:
         sys.displayhook = displayhook
 
 
-def _sentence(dag: Dag, open_paths: Sequence[str], outside: Sequence[str], unobserved: Sequence[str]) -> str:
+def _sentence(
+    dag: Dag,
+    open_paths: Sequence[str],
+    not_held: Sequence[tuple[str, str]],
+    same: Sequence[str],
+    outside: Sequence[str],
+    unobserved: Sequence[str],
+) -> str:
     if open_paths:
         verdict = f"If the diagram is right, these paths stay open: {'; '.join(open_paths)}"
     else:
         verdict = f"If the diagram is right, the covariates used block every back-door path from {dag.treatment}"
         verdict += f" to {dag.outcome}"
     parts = [verdict]
+    if not_held:
+        parts.append(f"Declared and not adjusted for: {', '.join(f'{name} ({fate})' for name, fate in not_held)}")
+    if same:
+        parts.append(
+            "The same for everyone eligible, which blocks what stands on it only if people are so and not merely the "
+            f"records: {', '.join(same)}"
+        )
     if outside:
         parts.append(f"Not in the diagram, assumed measured before time zero: {', '.join(outside)}")
     if unobserved:

@@ -41,6 +41,8 @@ class Sample:
         Codes of what stands for itself where clusters are too few: the matched set, or the patient where sets overlap.
     covariates, names
         The study's `adjust_for` with the indicators of what was not recorded.
+    left_out
+        Covariates to adjust for that have no column: nobody eligible differs in them, or nobody recorded them.
     unit_label, cluster_label
         What `units` and `clusters` are called.
     """
@@ -55,6 +57,7 @@ class Sample:
     clusters: IntArray
     covariates: FloatArray
     names: tuple[str, ...]
+    left_out: tuple[str, ...]
     unit_label: str
     cluster_label: str
     minimum_clusters: int
@@ -131,6 +134,7 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
         clusters=clusters,
         covariates=columns_of(design.covariates[kept], design.covariate_names, names),
         names=tuple(names),
+        left_out=tuple(name for name in adjust_for if name not in design.covariate_names),
         unit_label=design.unit_of_inference,
         cluster_label=study.estimator.cluster,
         minimum_clusters=study.estimator.minimum_clusters,

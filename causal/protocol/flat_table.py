@@ -52,7 +52,8 @@ class FileData(Part):
 class FlatColumns(Part):
     """Which column is what in a table with one row per unit.
 
-    Columns in `categorical` become indicators of every level but the first; those in `squared` enter with their square.
+    Columns in `categorical` become indicators of every level: each counts in balance, tolerances and distances, and
+    models do without the most frequent one. Those in `squared` enter with their square.
     """
 
     treatment: ColumnName

@@ -7,14 +7,15 @@ Numbers are copied, withheld or rounded; none is computed.
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import CATEGORIES, DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnostics.balance import BalanceRow
+from causal.design.fates import CovariateFate
 from causal.effect.secondary.finding import Finding
 from causal.errors import DesignError
 from causal.measures.administration import ProspectiveRatings
@@ -24,7 +25,7 @@ from causal.records import AttritionStep, Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
 from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_line, planned_lines
-from flows.report.disclosed_results import endings_told, results_of, truth_lines
+from flows.report.disclosed_results import endings_told, fact_label, results_of, truth_lines
 from flows.report.dossier import (
     ApprovalLine,
     BalanceLine,
@@ -293,35 +294,78 @@ def _flow(design: Design, threshold: int) -> tuple[FlowStep, ...]:
 
 
 def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine, ...]:
-    treated = design.members["treated"].to_numpy(dtype=np.bool_)
+    """Every column in both groups, then the declared covariates that have none."""
     limits = {1: ws.study.gates.smd_tier1, 2: ws.study.gates.smd_tier2}
+    fates = {one.name: one for one in design.fates}
+    hidden = _withheld(design, threshold)
     lines = []
-    for j, row in enumerate(design.balance):
-        base = row.name.removesuffix(MISSING_SUFFIX)
-        definition = COVARIATES[base]
-        missing = row.name != base
-        binary = definition.binary or missing
-        hidden = _betrays_count(design.covariates[:, j], treated, threshold) or (
-            binary and _eligible_betray_count(row, design, threshold)
-        )
+    for row in design.balance:
+        shown = row.name not in hidden
         lines.append(
             BalanceLine(
-                name=row.name,
-                label=f"{definition.label}: not recorded" if missing else definition.label,
+                **_described(row.name),
                 tier=row.tier,
-                unit="yes or no" if missing else definition.unit,
-                binary=binary,
-                mean_treated=None if hidden else row.mean_treated_after,
-                mean_comparison_before=None if hidden else row.mean_comparison_before,
-                mean_comparison_after=None if hidden else row.mean_comparison_after,
-                smd_before=None if hidden else row.smd_before,
-                smd_after=None if hidden else row.smd_after,
-                variance_ratio=None if hidden else row.variance_ratio,
+                mean_treated=row.mean_treated_after if shown else None,
+                mean_comparison_before=row.mean_comparison_before if shown else None,
+                mean_comparison_after=row.mean_comparison_after if shown else None,
+                smd_before=row.smd_before if shown else None,
+                smd_after=row.smd_after if shown else None,
+                variance_ratio=row.variance_ratio if shown else None,
                 limit=limits[row.tier],
                 within_limit=abs(row.smd_after) <= limits[row.tier],
+                fate=_fate(fates[row.name]),
             )
         )
-    return tuple(lines)
+    return (*lines, *(_without_column(one, limits[one.tier]) for one in design.fates if not _has_row(one, design)))
+
+
+def _described(name: str) -> dict[str, Any]:
+    """What a line says of a covariate, the last level of a category, or the indicator of an absence."""
+    definition = DESCRIBED[name.removesuffix(MISSING_SUFFIX)]
+    if name not in DESCRIBED:
+        return {"name": name, "label": fact_label(name), "unit": "yes or no", "binary": True}
+    return {"name": name, "label": definition.label, "unit": definition.unit, "binary": definition.binary}
+
+
+def _has_row(one: CovariateFate, design: Design) -> bool:
+    return any(row.name == one.name for row in design.balance)
+
+
+def _without_column(one: CovariateFate, limit: float) -> BalanceLine:
+    """A declared covariate of which there is nothing to balance, with the reason."""
+    return BalanceLine(
+        **_described(one.name),
+        tier=one.tier,
+        mean_treated=None,
+        mean_comparison_before=None,
+        mean_comparison_after=None,
+        smd_before=None,
+        smd_after=None,
+        variance_ratio=None,
+        limit=limit,
+        within_limit=None,
+        fate=_fate(one),
+    )
+
+
+def _fate(one: CovariateFate) -> str:
+    others = ", ".join(fact_label(name) for name in one.determined_by)
+    return f"{one.fate} with {others}" if others else str(one.fate)
+
+
+def _withheld(design: Design, threshold: int) -> frozenset[str]:
+    """Covariates whose balance would tell a small count; where a level of a category would, all of its levels."""
+    treated = design.members["treated"].to_numpy(dtype=np.bool_)
+    hidden = {
+        row.name
+        for j, row in enumerate(design.balance)
+        if _betrays_count(design.covariates[:, j], treated, threshold)
+        or (_described(row.name)["binary"] and _eligible_betray_count(row, design, threshold))
+    }
+    for category in CATEGORIES:
+        levels = {*category.levels, category.last.name}
+        hidden |= levels if hidden & levels else set()
+    return frozenset(hidden)
 
 
 def _betrays_count(values: NDArray[np.float64], treated: NDArray[np.bool_], threshold: int) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 from math import isnan
 from typing import TYPE_CHECKING
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.records import Design, Effects, Estimate, Interval, NotEstimated
 from flows.report.dossier import (
@@ -110,7 +110,7 @@ RESPONSE_WORDS = {
 def fact_label(name: str) -> str:
     """A covariate's label, and that of the indicator of its absence."""
     base = name.removesuffix(MISSING_SUFFIX)
-    label = COVARIATES[base].label if base in COVARIATES else base
+    label = DESCRIBED[base].label if base in DESCRIBED else base
     return label if base == name else f"{label}: not recorded"
 
 

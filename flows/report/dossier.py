@@ -41,7 +41,8 @@ class BalanceLine:
     """One covariate in both groups; means in `unit`, SMDs in units of the treated SD before matching.
 
     Means and SMDs are None where the share of a yes-or-no covariate would give away a small count; `within_limit` is
-    judged before anything is rounded or withheld.
+    judged before anything is rounded or withheld. `fate` says what became of the covariate; where it has no column, so
+    that there is nothing to balance, means, SMDs and `within_limit` are None.
     """
 
     name: str
@@ -56,7 +57,8 @@ class BalanceLine:
     smd_after: float | None
     variance_ratio: float | None
     limit: float
-    within_limit: bool
+    within_limit: bool | None
+    fate: str = "adjusted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +245,7 @@ class Results:
     causal_wording: bool
     """False when a gate failed (and the approval accepted it): the pages then speak of association only."""
     aliased: tuple[str, ...] = ()
-    """Facts left out of the adjustment because others determine them among the compared."""
+    """Facts left out of the adjustment: nobody differs in them, or others determine them among the compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

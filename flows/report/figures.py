@@ -122,7 +122,7 @@ def _left_out(step: FlowStep, following: FlowStep) -> Count:
 
 def love_plot(dossier: Dossier) -> Figure:
     """|SMD| before (open circle) and after (filled diamond) adjustment; tier 1 first, a line at each tier's limit."""
-    lines = by_tier(dossier.balance)
+    lines = by_tier(tuple(line for line in dossier.balance if line.within_limit is not None))
     rows = _love_rows(lines)
     marked = [(y, row) for y, row in rows if isinstance(row, BalanceLine)]
     labels = [_lines(line.label, width=42, most=1) for _, line in marked]

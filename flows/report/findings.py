@@ -156,12 +156,14 @@ def _response_blocks(results: Results, groups: Groups) -> tuple[Block, ...]:
 
 
 def _aliased_blocks(results: Results) -> tuple[Block, ...]:
-    """Facts that could not be adjusted for because others say the same."""
+    """Facts that could not be adjusted for because nobody differs in them, or others say the same."""
     if not results.aliased:
         return ()
     names = ", ".join(results.aliased)
-    text = f"Left out of the adjustment, because among the compared other facts determine them: {names}."
-    return Subheading(text="What was not adjusted for twice"), Paragraph(text=text)
+    text = (
+        f"Left out of the adjustment, because nobody differs in them or, among the compared, others tell them: {names}."
+    )
+    return Subheading(text="What was not adjusted for, or not twice"), Paragraph(text=text)
 
 
 def _death_blocks(results: Results) -> tuple[Block, ...]:

@@ -6,7 +6,7 @@ balance is withheld: each of these figures rests on the same people as the table
 
 from __future__ import annotations
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.positivity import SupportRule
@@ -210,5 +210,5 @@ def _words(name: str) -> str:
 
 
 def _label(name: str) -> str:
-    label = COVARIATES[name.removesuffix(MISSING_SUFFIX)].label.lower()
-    return label if name in COVARIATES else f"{label} not recorded"
+    label = DESCRIBED[name.removesuffix(MISSING_SUFFIX)].label.lower()
+    return label if name in DESCRIBED else f"{label} not recorded"

@@ -209,10 +209,13 @@ def in_brackets(effect: EffectLine) -> str:
 
 
 def balance_sentence(balance: tuple[BalanceLine, ...], adjustment: str) -> str:
-    """How unlike the groups were, and are; `balance` is not empty."""
+    """How unlike the groups were, and are."""
+    balance = tuple(line for line in balance if line.within_limit is not None)
+    if not balance:
+        return "Nobody eligible differs in any fact: there is nothing to make alike."
     before = [(abs(line.smd_before), line.label) for line in balance if line.smd_before is not None]
     after = [(abs(line.smd_after), line.label) for line in balance if line.smd_after is not None]
-    inside = f"{sum(line.within_limit for line in balance)} of {len(balance)} facts are within their limit."
+    inside = f"{sum(bool(line.within_limit) for line in balance)} of {len(balance)} facts are within their limit."
     if not before or not after:
         return f"Every standardised difference is withheld; {inside}"
     (most_before, fact_before), (most_after, fact_after) = (max(sizes, key=itemgetter(0)) for sizes in (before, after))

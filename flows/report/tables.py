@@ -87,15 +87,20 @@ def balance_table(dossier: Dossier, groups: Groups) -> Table:
             Column(title="Limit", role="number", width=0.65),
             Column(title="Within limit", width=0.9),
             Column(title="Variance ratio", role="number", width=0.95),
+            Column(title="Fate", width=1.2),
         ),
         rows=tuple(_balance_row(line) for line in by_tier(dossier.balance)),
-        note="Differences (“differ.”) are standardised: 0.10 is one tenth of the spread. A variance ratio near 1 means "
-        "a like spread. Means of the first group are those of the cases compared. " + withheld_note(dossier.threshold),
+        note="Fate: what became of each fact the study declares; the groups are alike in a constant one without being "
+        "made so. Differences (“differ.”) are standardised: 0.10 is one tenth of the spread. A variance ratio near 1 "
+        "means a like spread. Means of the first group are those of the cases compared. "
+        + withheld_note(dossier.threshold),
     )
 
 
 def _balance_row(line: BalanceLine) -> tuple[str, ...]:
     means = (line.mean_treated, line.mean_comparison_before, line.mean_comparison_after)
+    if line.within_limit is None:  # nothing to balance
+        return (f"{line.label}", str(line.tier), *[NONE] * 8, line.fate)
     unit = "" if line.binary or line.unit.lower() in line.label.lower() else f" ({line.unit})"
     return (
         f"{line.label}{unit}",
@@ -105,6 +110,7 @@ def _balance_row(line: BalanceLine) -> tuple[str, ...]:
         fixed(line.limit),
         "yes" if line.within_limit else "NO",
         NONE if line.variance_ratio is None else fixed(line.variance_ratio),
+        line.fate,
     )
 
 

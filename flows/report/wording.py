@@ -248,9 +248,10 @@ def _balance_blocks(dossier: Dossier) -> tuple[Block, ...]:
         f"Dot plot of {len(dossier.balance)} facts, before and after {dossier.adjustment}, with the limit of each tier "
         f"as a line. {found} The table after it gives every number."
     )
+    differs = any(line.within_limit is not None for line in dossier.balance)
     return (
         Paragraph(text=found),
-        Figure(name="love_plot", caption=caption, alt=alt),
+        *([Figure(name="love_plot", caption=caption, alt=alt)] if differs else []),
         balance_table(dossier, groups_of(dossier)),
     )
 

@@ -15,6 +15,7 @@ from causal.design.fates import Fate
 from causal.effect.estimate import estimate_effects
 from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
+from causal.protocol.design import Confounders
 from causal.records import AttritionStep, Cohort, Design, Outcomes, canonical
 from flows.study_file import load_study
 from validation.design import judge_design
@@ -96,6 +97,36 @@ def test_a_constant_covariate_is_left_out_and_named(occasions: pd.DataFrame, stu
     told = {one.name: one for one in build_design(cohort_of(occasions), study).fates}
     assert (told["psychosis"].fate, told["psychosis"].tier) == (Fate.CONSTANT, 2)
     assert {one.name for one in told.values()} >= {*study.confounders.tier1, *study.confounders.tier2}
+
+
+@pytest.mark.parametrize(
+    ("column", "fails"),
+    [("severity", "design.facts_tier1"), ("regime_permissive", None), ("psychosis", None)],
+)
+def test_a_major_fact_without_variation_fails_a_gate(
+    occasions: pd.DataFrame, study: OccasionStudy, column: str, fails: str | None
+) -> None:
+    """Nothing was adjusted for it, and absent records look the same; minor facts, and one level of several, may be."""
+    occasions[column] = 0.0
+    tier1 = (*study.confounders.tier1, "regime_mandatory", "regime_permissive")
+    tier2 = tuple(name for name in study.confounders.tier2 if not name.startswith("regime"))
+    strict = study.model_copy(update={"confounders": Confounders(tier1=tier1, tier2=tier2)})
+    design = build_design(cohort_of(occasions), strict)
+    verdict = {one.code: one for one in judge_design(design, study.gates)}["design.facts_tier1"]
+    assert verdict.status is (Status.PASS if fails is None else Status.FAIL)
+    assert ("Threat severity (constant)" in verdict.sentence) == (fails is not None)
+
+
+def test_every_level_of_a_fact_of_several_is_balanced(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """Two indicators of the regime leave a third one, which has its row and is in no model."""
+    shares = occasions[["regime_mandatory", "regime_permissive"]]
+    design = build_design(cohort_of(occasions), study)
+    row = next(row for row in design.balance if row.name == "regime_none")
+    none = 1 - shares.sum(axis=1)
+    assert row.mean_treated == pytest.approx(none[occasions["treated"]].mean())
+    assert "regime_none" not in design.aliased
+    told = next(one for one in design.fates if one.name == "regime_none")
+    assert told.determined_by == ("regime_mandatory", "regime_permissive")
 
 
 @pytest.mark.parametrize("value", [True, False])

@@ -9,9 +9,12 @@ from typing import Any
 import ibis
 import pytest
 
+from causal.cohort.needs import tables_needed
 from causal.errors import ExtractError
+from causal.protocol import OccasionStudy
+from causal.protocol.design import Confounders
 from causal.tables import TABLES
-from flows.study_file.load import load_instruments
+from flows.study_file.load import load_instruments, load_study
 from tests.flows.connectors.small_extract import (
     AS_OF,
     Rows,
@@ -298,6 +301,24 @@ def test_an_empty_table_that_is_needed_fails() -> None:
     assert verdict(judgement, "extract.rows.encounters").status is Status.FAIL
     assert verdict(judgement, "extract.set_aside.encounters").status is Status.PASS
     assert verdict(judgement, "extract.set_aside.diagnoses").status is Status.PASS
+
+
+def test_an_empty_table_that_the_study_needs_fails_and_says_what_needs_it() -> None:
+    """A header alone would answer "no" to every question the study asks of it; a table nobody asks may be empty."""
+    study = load_study("configs/studies/duty_to_warn.yaml").study
+    assert isinstance(study, OccasionStudy)
+    needed = tables_needed(study)
+    assert set(needed) == set(TABLES) - {"clinics"} - {"clinicians"}
+    tables = some(small_extract(), "patients", "clinicians", "clinics") | {"diagnoses": [], "hospitalizations": []}
+    judgement = judged(tables, needed=needed)
+    for table, names in {"diagnoses": "sud, psychosis", "hospitalizations": "hospitalised_365d, not_inpatient"}.items():
+        found = verdict(judgement, f"extract.rows.{table}")
+        assert (found.status, found.measured) == (Status.FAIL, 0)
+        assert found.sentence.endswith(f"needed by {names}")
+    fewer = study.model_copy(update={"confounders": Confounders(tier1=("severity",), tier2=("age",))})
+    codes = {each.code for each in judged(tables, needed=tables_needed(fewer)).verdicts}
+    assert "extract.rows.diagnoses" not in codes
+    assert "extract.rows.hospitalizations" in codes  # a rule still asks
 
 
 def test_a_check_that_could_not_run_is_not_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:

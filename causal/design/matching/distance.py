@@ -39,7 +39,7 @@ def mahalanobis_coordinates(
 
     Returns
     -------
-    (n, q) coordinates in standard deviations, q the rank of the covariance.
+    (n, q) coordinates in standard deviations, q the columns that vary.
 
     Raises
     ------
@@ -51,7 +51,8 @@ def mahalanobis_coordinates(
     -----
     Mahalanobis (1936); Rubin (1980), Biometrics 36:293-298. Columns that are constant, or combinations of others, add
     nothing: a singular covariance is inverted on its range (Moore-Penrose), after every column was divided by its
-    standard deviation so that units do not matter. Directions without variance where the covariance is taken are
+    standard deviation so that units do not matter. So do indicators of all levels of a category: the distance is that
+    of all but one, whichever that is. Directions without variance where the covariance is taken are
     ignored, also if the arms differ in them. Occasions with equal covariates have exactly equal coordinates.
 
     >>> x = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])  # variance 4/3 each, uncorrelated
@@ -73,7 +74,7 @@ def rank_mahalanobis_coordinates(x: FloatArray) -> FloatArray:
 
     Returns
     -------
-    (n, q) coordinates in standard deviations of untied ranks, q the rank of the ranks' correlation matrix.
+    (n, q) coordinates in standard deviations of untied ranks, q the columns that vary.
 
     Raises
     ------
@@ -182,18 +183,20 @@ def _midranks(column: FloatArray) -> FloatArray:
 
 
 def _whitened(z: FloatArray, scale: FloatArray) -> FloatArray:
-    """Coordinates (n, q) with ``d(a, b)^2 = (z_a - z_b)' scale^+ (z_a - z_b)``, scale symmetric of rank q.
+    """Coordinates (n, p) with ``d(a, b)^2 = (z_a - z_b)' scale^+ (z_a - z_b)``, scale symmetric (p, p).
 
-    Summed column by column in a fixed order: rows with equal values get equal coordinates wherever they stand.
+    Both roots are unique and continuous: Cholesky's factor, and where the scale is singular the symmetric root, which
+    no choice among eigenvectors of equal values enters. Summed column by column in a fixed order: rows with equal
+    values get equal coordinates wherever they stand.
     """
     from scipy.linalg import solve_triangular
 
     values, vectors = np.linalg.eigh(scale)
     kept = values > ALIASED * values[-1]
-    if kept.all():  # Cholesky's factor is unique; eigenvectors, which equal values leave open, serve singular scales
+    if kept.all():
         weights = solve_triangular(np.linalg.cholesky(scale), np.eye(kept.size), lower=True)
     else:
-        weights = vectors[:, kept].T / np.sqrt(values[kept])[:, None]
+        weights = (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
     coordinates = np.zeros((z.shape[0], weights.shape[0]), order="F")
     for k, j in np.argwhere(weights != 0):
         coordinates[:, k] += weights[k, j] * z[:, j]

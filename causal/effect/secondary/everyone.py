@@ -82,11 +82,11 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     rows = worked.supported & ~every.outcomes.excluded
     treated, clusters = every.treated[rows], every.clusters[rows]
     refuse_arm_in_one_cluster(treated, clusters, opened.study.estimator.cluster)
-    everything = worked.matrix.values[rows]
+    everything = worked.matrix.in_models[rows]
     constant = np.ptp(everything, axis=0) == 0
     covariates = everything[:, ~constant]
     names, same = (
-        tuple(name for name, chosen in zip(worked.matrix.names, which, strict=True) if chosen)
+        tuple(name for name, chosen in zip(worked.matrix.names_in_models, which, strict=True) if chosen)
         for which in (~constant, constant)
     )
     by_response = opened.study.missing.outcome == "inverse_probability_of_response"

@@ -8,21 +8,35 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.design.frame import design_columns, key_codes, numbers, without_levels
+from causal.design.frame import design_columns, key_codes, numbers
 from causal.errors import DesignError
 
 
 def test_names_for_engines_hold_no_category() -> None:
-    """Each category has its number, counted by column, and numbers keep their names."""
+    """Each category has its number, counted by column in the order of names, and numbers keep their names."""
     frame = pd.DataFrame({"age": [1.0, 2, 3], "ward": ["a: 1", "b", "c"], "ward: b": ["x", "y", "z"]})
-    _, names = design_columns(frame, numeric=["age"], categorical=["ward", "ward: b"])
-    assert without_levels(names, ["ward", "ward: b"]) == (
+    found = design_columns(frame, numeric=["age"], categorical=["ward", "ward: b"])
+    assert found.plain == (
         "age",
+        "ward: category 1",
         "ward: category 2",
         "ward: category 3",
+        "ward: b: category 1",
         "ward: b: category 2",
         "ward: b: category 3",
     )
+
+
+def test_every_level_counts_and_the_most_frequent_is_the_one_models_do_without() -> None:
+    """Levels stand by how often they occur, then as they appear; tables show them by name, beside their column."""
+    frame = pd.DataFrame({"ward": ["c", "a", "b", "b", "NA"], "age": [1.0, 2, 3, 4, 5]})
+    found = design_columns(frame, numeric=["age"], categorical=["ward"], squared=["age"])
+    assert found.names == ("age", "age squared", "ward: b", "ward: c", "ward: a", "ward: NA")
+    assert found.spare.tolist() == [False, False, True, False, False, False]
+    assert found.values[:, 2:].tolist() == [[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
+    assert [found.names[j] for j in found.shown] == [
+        "age", "age squared", "ward: NA", "ward: a", "ward: b", "ward: c",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

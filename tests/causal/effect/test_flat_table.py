@@ -226,7 +226,7 @@ def test_a_categorical_column_is_part_of_distances_and_strata(design: dict[str, 
     apart, before = (
         [abs(row.smd_after) for row in found.balance if row.name.startswith("race: ")] for found in (named, without)
     )
-    assert len(apart) == 2
+    assert len(apart) == 3
     assert max(apart) < (1e-9 if design["method"] == "coarsened_exact" else max(before) - 0.1)
 
 
@@ -565,3 +565,35 @@ def test_an_arm_without_variation_has_no_interval(route: str, constant: str) -> 
             run(frame.assign(score=np.where(alike, value, others)), study, **ROUTES[route])
         assert refusal.value.code == "estimation.constant_outcome"
         assert str(value) not in refusal.value.message
+
+
+def test_every_declared_column_has_its_fate() -> None:
+    """One that others determine is balanced and named with them; numbers and categories alike, no level told."""
+    frame, study = clustered()
+    frame["twice"] = 2 * frame["age"] + 1
+    frame["older"] = np.where(frame["age"] > frame["age"].median(), "old", "young")
+    frame["old"] = (frame["older"] == "old") * 1
+    columns = study["columns"] | {"numeric": ("age", "twice", "old"), "categorical": ("older",)}
+    found = run(frame, study | {"columns": columns}, design=WEIGHTING, standard_error="robust")
+    assert [(one.name, one.said) for one in found.fates] == [
+        ("age", "adjusted"),
+        ("twice", "collinear with age"),
+        ("old", "adjusted"),
+        ("older", "collinear with old"),
+    ]
+    assert {row.name for row in found.balance} == {"age", "twice", "old", "older: old", "older: young"}
+
+
+@pytest.mark.parametrize("estimator", [{"method": "difference"}, {"method": "standardisation"}, {"method": "aipw"}])
+@pytest.mark.parametrize("column", ["age", "ward"])
+def test_a_column_in_which_nobody_differs_is_refused(estimator: dict[str, Any], column: str) -> None:
+    """A constant number, or a category of one level, adjusts for nothing, whatever the estimator."""
+    frame, study = clustered()
+    frame = frame.assign(ward="east" if column == "ward" else np.where(frame["age"] > 40, "east", "west"))
+    frame = frame.assign(age=41.0) if column == "age" else frame
+    more = study | {"columns": study["columns"] | {"categorical": ("ward",)}}
+    words = {} if estimator["method"] != "difference" else {"design": WEIGHTING}
+    said = refused(frame, more, estimator=estimator, standard_error="robust", **words)
+    assert said.code == "design.constant_covariate"
+    assert column in said.message
+    assert "east" not in str(said)

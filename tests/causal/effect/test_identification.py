@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from causal.design.fates import CovariateFate, Fate
 from causal.effect.identification import identify
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.design import Dag
 from flows.study_file import load_study
+from validation.design import judge_adjustment
+from validation.verdict import Status
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -55,6 +58,30 @@ def test_the_flagship_is_identified(flagship: OccasionStudy) -> None:
         "Not in the diagram, assumed measured before time zero: age, hospitalised_365d, missed_180d, "
         "prior_assessments, psychosis, visits_90d. In the diagram and never measured: clinician_threshold."
     )
+
+
+@pytest.mark.parametrize(
+    ("fate", "blocked"),
+    [
+        (Fate.ADJUSTED, True),
+        (Fate.COLLINEAR, True),
+        (Fate.CONSTANT, True),
+        (Fate.TOO_RARE, False),
+        (Fate.NEVER_RECORDED, False),
+        (Fate.NOT_DELIVERED, False),
+    ],
+)
+def test_what_became_of_a_covariate_decides_what_it_blocks(fate: Fate, blocked: bool) -> None:
+    """By hand: x is the only way round; it blocks where it is held fixed, and where nobody differs that is said."""
+    dag = Dag(treatment="w", outcome="y", edges=("x -> w", "x -> y", "w -> y"))
+    found = identify(dag, ["x"], [CovariateFate(name="x", tier=1, fate=fate)])
+    assert found.sufficient == blocked
+    assert found.open_paths == (() if blocked else ("w <- x -> y",))
+    assert ("stay open: w <- x -> y. Declared and not adjusted for: x" in found.sentence) != blocked
+    assert ("The same for everyone eligible" in found.sentence) == (fate is Fate.CONSTANT)
+    verdict = judge_adjustment(found)
+    assert verdict.status is (Status.PASS if blocked else Status.FAIL)
+    assert blocked or "x" in verdict.sentence
 
 
 def test_a_confounder_left_out_opens_a_path(flagship: OccasionStudy) -> None:

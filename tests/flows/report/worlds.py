@@ -147,7 +147,13 @@ def diagnostics_of(
     return diagnose(
         Eligible(
             treated=treated,
-            matrix=CovariateMatrix(values=flag[:, None], names=("hospitalised_365d",), tiers=(2,), fates=()),
+            matrix=CovariateMatrix(
+                values=flag[:, None],
+                names=("hospitalised_365d",),
+                tiers=(2,),
+                spare=np.zeros(1, dtype=np.bool_),
+                fates=(),
+            ),
             labels=(("no inpatient", "inpatient"),),
             propensity=SimpleNamespace(logit=np.log(score / (1 - score))),
             supported=np.ones(treated.size, dtype=np.bool_),

@@ -82,10 +82,31 @@ def test_rank_mahalanobis_with_aliased_ranks_is_rosenbaums() -> None:
     scale = np.corrcoef(ranks, rowvar=False) * np.var(np.arange(1, 51), ddof=1)
     inverse = np.linalg.pinv(scale, rcond=1e-8)
     coordinates = rank_mahalanobis_coordinates(x)
-    assert coordinates.shape == (50, 3)
+    assert coordinates.shape == (50, 4)
     difference = ranks[:, None] - ranks
     expected = np.sqrt(np.einsum("abi,ij,abj->ab", difference, inverse, difference))
     np.testing.assert_allclose(distances(coordinates), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["pooled_within", "whole"])
+def test_all_levels_of_a_category_measure_as_all_but_any_one(kind: Covariance) -> None:
+    """Mahalanobis distance on q indicators that sum to one is that on q - 1 of them, whichever is left out."""
+    rng = np.random.default_rng(8)
+    indicators = np.eye(4)[rng.choice(4, 90, p=[0.5, 0.25, 0.15, 0.1])]
+    x, treated = np.column_stack([rng.normal(size=90), indicators]), np.arange(90) % 3 == 0
+    everything = distances(mahalanobis_coordinates(x, treated, covariance=kind))
+    for j in range(1, 5):
+        without = distances(mahalanobis_coordinates(np.delete(x, j, axis=1), treated, covariance=kind))
+        np.testing.assert_allclose(everything, without, rtol=1e-8, atol=1e-8)
+
+
+def test_two_levels_measure_as_one_yes_or_no() -> None:
+    """Rank distance on both indicators of two levels is that on one of them."""
+    rng = np.random.default_rng(9)
+    flag = (rng.random(60) < 0.3) * 1.0
+    x = np.column_stack([rng.normal(size=60), flag])
+    both = distances(rank_mahalanobis_coordinates(np.column_stack([x, 1 - flag])))
+    np.testing.assert_allclose(both, distances(rank_mahalanobis_coordinates(x)), rtol=1e-8, atol=1e-8)
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,7 +128,6 @@ def test_aliased_and_constant_columns_add_nothing(kind: Covariance) -> None:
     more = np.column_stack([x, x[:, 0] + x[:, 1], 1000 * x[:, 2] + 7, np.full(40, 3.0)])
     one = mahalanobis_coordinates(x, treated, covariance=kind)
     other = mahalanobis_coordinates(more, treated, covariance=kind)
-    assert other.shape == one.shape
     np.testing.assert_allclose(distances(other), distances(one), rtol=1e-8, atol=1e-8)
 
 

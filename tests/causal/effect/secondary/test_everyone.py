@@ -72,8 +72,8 @@ def test_a_rare_covariate_is_left_out_by_name(declaring: Change) -> None:
     direct = aipw(
         every.outcomes.ended[rows].astype(float),
         every.treated[rows],
-        worked.matrix.values[rows],
-        names=worked.matrix.names,
+        worked.matrix.in_models[rows],
+        names=worked.matrix.names_in_models,
         clusters=every.clusters[rows],
         key=keys_of_names(every.cohort.occasions["ta_id"][rows], asked.study.seed),
     )
