@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from causal.cohort.catalogue import CATEGORIES, COVARIATES, NEAREST_LAGS
 from causal.design.fates import CovariateFate, Fate, fates_of
+from causal.design.propensity.columns import moments
+from causal.design.propensity.rare import rare_levels
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 
@@ -95,6 +97,28 @@ def covariate_matrix(occasions: pd.DataFrame, study: OccasionStudy) -> Covariate
         tiers=tuple(own for own, stays in zip(tiers, kept, strict=True) if stays),
         spare=np.array([name in last for name in names], dtype=np.bool_),
         fates=(*declared, *(one for name, one in found.items() if name not in tier and name in names)),
+    )
+
+
+def without_rare(matrix: CovariateMatrix, treated: BoolArray) -> CovariateMatrix:
+    """The matrix without yes-or-no columns so rare that all who have them are of one arm, and prove nothing by it.
+
+    Four forms that nobody filled in, all of comparisons, say nothing of who may be treated, and a model would say
+    that they decide it. What many have, of one arm alone, stays: that is a finding about positivity, and a gate fails.
+    """
+    if not treated.any() or treated.all():
+        return matrix
+    rare = rare_levels(matrix.values, treated, moments(matrix.values, treated))
+    gone = {name for name, is_rare in zip(matrix.names, rare, strict=True) if is_rare}
+    return CovariateMatrix(
+        values=np.ascontiguousarray(matrix.values[:, ~rare]),
+        names=tuple(name for name in matrix.names if name not in gone),
+        tiers=tuple(tier for tier, is_rare in zip(matrix.tiers, rare, strict=True) if not is_rare),
+        spare=matrix.spare[~rare],
+        fates=tuple(
+            CovariateFate(name=one.name, tier=one.tier, fate=Fate.TOO_RARE) if one.name in gone else one
+            for one in matrix.fates
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,16 @@ class DesignColumns:
         """Names (p of them) for whatever a refusal may print: a level by its number."""
         levels = zip(self.names, self.source, self.level.tolist(), strict=True)
         return tuple(f"{source}: category {level}" if level else name for name, source, level in levels)
+
+    def only(self, chosen: BoolArray) -> DesignColumns:
+        """Those of the columns that are chosen (p,)."""
+        return DesignColumns(
+            values=np.ascontiguousarray(self.values[:, chosen]),
+            names=tuple(compress(self.names, chosen)),
+            source=tuple(compress(self.source, chosen)),
+            level=self.level[chosen],
+            spare=self.spare[chosen],
+        )
 
     @property
     def in_models(self) -> FloatArray:

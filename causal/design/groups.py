@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.compare import Comparison, Units, compare, engine_model
-from causal.design.covariates import CovariateMatrix, covariate_matrix
+from causal.design.covariates import CovariateMatrix, covariate_matrix, without_rare
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.overlap import common_support
 from causal.design.matching.pairing import Pairing
@@ -68,7 +68,7 @@ def work_out(cohort: Cohort, study: OccasionStudy) -> WorkedOut:
     """The comparison with everything that led to it; raises as `build_groups`."""
     occasions = cohort.occasions
     treated = occasions["treated"].to_numpy(dtype=np.bool_)
-    matrix = covariate_matrix(occasions, study)
+    matrix = without_rare(covariate_matrix(occasions, study), treated)
     fitted = _propensity(occasions, treated, matrix, study)
     propensity = of_population(fitted, study.propensity.sampling_fraction)
     exact = exact_codes(occasions, study.target_trial.assignment.exact)

@@ -18,8 +18,10 @@ from causal.design.diagnostics.balance import BalanceRow, balance_table
 from causal.design.fates import CovariateFate, fates_of_columns, refuse_constant
 from causal.design.frame import DesignColumns, design_columns, key_codes, numbers, treatment_of
 from causal.design.matching.pairing import Pairing
+from causal.design.propensity.columns import moments
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
+from causal.design.propensity.rare import rare_levels
 from causal.design.propensity.separation import separation
 from causal.design.propensity.terms import model_matrix
 from causal.effect.abadie_imbens import matched_with_replacement, matches_of
@@ -118,15 +120,17 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     )
     fates = fates_of_columns(covariates)
     refuse_constant(fates)
+    treated = treatment_of(frame, columns.treatment)
+    usable, left_out = _without_rare(covariates, treated, analysis)
     table = Table(
         outcome=numbers(frame, columns.outcome),
-        treated=treatment_of(frame, columns.treatment),
+        treated=treated,
         clusters=None if analysis.cluster is None else key_codes(frame, analysis.cluster),
         key=key,
-        covariates=covariates.in_models,
-        names=covariates.names_in_models,
+        covariates=usable.in_models,
+        names=usable.names_in_models,
     )
-    units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, covariates, analysis)
+    units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, usable, analysis)
     compared = None if units is None else compare(analysis.design, units)
     answer = _answer(table, units, compared, analysis)
     return FlatResult(
@@ -143,7 +147,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         else None,
         balance=() if compared is None else _balance(covariates, table.treated, compared),
         fates=fates,
-        notes=answer.notes,
+        notes=(*left_out, *answer.notes),
     )
 
 
@@ -153,6 +157,23 @@ def _balance(covariates: DesignColumns, treated: BoolArray, compared: Comparison
     names = [covariates.names[j] for j in shown]
     values, weight = covariates.values[:, shown], compared.weight
     return balance_table(values, names, [1] * len(names), treated, weight, estimand=compared.estimand)
+
+
+def _without_rare(
+    covariates: DesignColumns, treated: BoolArray, analysis: FlatAnalysis
+) -> tuple[DesignColumns, tuple[str, ...]]:
+    """The columns without levels too rare to say who may be treated, and a note of them; they stay in the balance.
+
+    The two models of AIPW and TMLE leave them out of the one of treatment themselves, and standardisation has none.
+    """
+    if isinstance(analysis.estimator, AugmentedWeighting | TargetedLikelihood | Standardisation):
+        return covariates, ()
+    rare = rare_levels(covariates.values, treated, moments(covariates.values, treated))
+    if not rare.any() or rare.all():
+        return covariates, ()
+    gone = ", ".join(name for name, is_rare in zip(covariates.plain, rare, strict=True) if is_rare)
+    note = f"in one of the groups only, and in few rows: left out of what makes the groups alike: {gone}"
+    return covariates.only(~rare), (note,)
 
 
 def _units(frame: pd.DataFrame, table: Table, covariates: DesignColumns, analysis: FlatAnalysis) -> Units:

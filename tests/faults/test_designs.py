@@ -260,3 +260,38 @@ def test_a_set_loses_its_weight_with_its_treated_member(occasions: pd.DataFrame,
     assert not kept[first.to_numpy()].any()
     left = members.loc[kept].assign(weight=weights)
     assert left.groupby(["set_id", "treated"])["weight"].sum().round(12).eq(1.0).all()
+
+
+@pytest.mark.parametrize("arm", [False, True])
+def test_four_missing_forms_do_not_fail_a_study(occasions: pd.DataFrame, study: OccasionStudy, arm: bool) -> None:
+    """A form that four did not fill in, all of one arm: out of every model, said so, and no verdict on positivity."""
+    design = build_design(cohort_of(without_forms(occasions, arm, 4)), study)
+    told = {one.name: one.fate for one in design.fates}
+    assert (told["phq9_missing"], told["phq9"]) == (Fate.TOO_RARE, Fate.ADJUSTED)
+    assert "phq9_missing" not in design.covariate_names
+    assert design.separated == ()
+    assert not [v for v in judge_design(design, study.gates) if v.code == "design.separation" and v.status == "FAIL"]
+
+
+def test_what_many_have_of_one_arm_alone_still_fails(occasions: pd.DataFrame, study: OccasionStudy) -> None:
+    """A major fact of a third of the comparisons and of none of the treated is no accident: refused by name."""
+    rng = np.random.default_rng(8)
+    occasions["sud"] = (~occasions["treated"] & (rng.random(N) < 0.33)).astype(float)
+    major = study.model_copy(
+        update={
+            "confounders": study.confounders.model_copy(
+                update={
+                    "tier1": (*study.confounders.tier1, "sud"),
+                    "tier2": tuple(name for name in study.confounders.tier2 if name != "sud"),
+                }
+            )
+        }
+    )
+    with pytest.raises(DesignError, match=r"^\[design\.separation\] covariate sud tells"):
+        build_design(cohort_of(occasions), major)
+
+
+def without_forms(occasions: pd.DataFrame, treated: bool, count: int) -> pd.DataFrame:
+    """The occasions with so many forms of one arm not filled in."""
+    rows = occasions.index[occasions["treated"] == treated][:count]
+    return occasions.assign(phq9=occasions["phq9"].where(~occasions.index.isin(rows)))

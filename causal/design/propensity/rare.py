@@ -11,6 +11,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 BY_CHANCE = 0.01  # probability below which rows of one arm alone are no accident
+FEW = 5  # fewer rows than this tell nothing, whatever their probability
 
 
 def one_armed_levels(x: FloatArray, found: Moments) -> BoolArray:
@@ -20,10 +21,10 @@ def one_armed_levels(x: FloatArray, found: Moments) -> BoolArray:
 
 
 def rare_levels(x: FloatArray, treated: BoolArray, found: Moments) -> BoolArray:
-    """Those of `one_armed_levels` of which so few rows lie in one arm alone that chance may have put them there.
+    """Those of `one_armed_levels` whose rows, all in one arm, are too few to say who may be treated.
 
-    With m rows of the level, all in the arm that holds the share s of all rows, that is ``s^m >= .01``: nobody can tell
-    then whether the other arm never occurs or was not met yet.
+    With m rows of the level, all in the arm that holds the share s of all rows, that is ``s^m >= .01``: chance may have
+    put them there, and nobody can tell whether the other arm never occurs or was not met yet. And it is any m below 5.
 
     >>> from causal.design.propensity.columns import moments
     >>> arm, level = np.arange(100) % 2 == 0, np.zeros((100, 2))
@@ -37,5 +38,5 @@ def rare_levels(x: FloatArray, treated: BoolArray, found: Moments) -> BoolArray:
         for value in (values.min(), values.max()):
             rows = values == value
             share = treated.mean() if treated[rows].all() else (~treated).mean() if not treated[rows].any() else 0.0
-            rare[j] |= share ** int(rows.sum()) >= BY_CHANCE
+            rare[j] |= share > 0 and (rows.sum() < FEW or share ** int(rows.sum()) >= BY_CHANCE)
     return rare

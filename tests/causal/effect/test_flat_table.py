@@ -597,3 +597,18 @@ def test_a_column_in_which_nobody_differs_is_refused(estimator: dict[str, Any], 
     assert said.code == "design.constant_covariate"
     assert column in said.message
     assert "east" not in str(said)
+
+
+@pytest.mark.parametrize("route", ["pairs", "sets", "full", "weights", "estimated weights", "g-computation"])
+def test_a_level_of_few_rows_is_left_out_with_a_note(route: str) -> None:
+    """Four rows of a category, all comparisons: their level leaves, named by number; thirty of one arm are refused."""
+    frame, study = clustered()
+    study["columns"] = study["columns"] | {"categorical": ("ward",)}
+    comparisons = np.flatnonzero(frame["treated"] == 0)
+    ward = np.array(["a", "b"], dtype=object)[np.arange(len(frame)) % 2]
+    few, many = ward.copy(), ward.copy()
+    few[comparisons[:4]], many[comparisons[:30]] = "rare ward", "rare ward"
+    found = run(frame.assign(ward=few), study, **ROUTES[route])
+    assert any("few rows" in note and "ward: category 3" in note for note in found.notes)
+    assert not any("rare ward" in note for note in found.notes)
+    assert refused(frame.assign(ward=many), study, **ROUTES[route]).code == "design.separation"
