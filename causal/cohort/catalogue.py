@@ -164,5 +164,11 @@ EXACT_KEYS: dict[str, str] = {
 }
 """Keys on which compared occasions can be made to agree."""
 
+CODE_LISTS: dict[str, tuple[str, ...]] = {
+    "sud": ("F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18", "F19"),
+    "psychosis": ("F20", "F21", "F22", "F23", "F24", "F25", "F26", "F27", "F28", "F29"),
+}
+"""ICD-10 blocks of the diagnosis covariates; every code below a block belongs to it."""
+
 NEAREST_LAGS = ("alliance_lag1", "alliance_lag2", "alliance_lag3")
 """Covariates that may stand in for one another when one is missing, nearest first."""

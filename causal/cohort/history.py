@@ -1,8 +1,8 @@
 """Covariates of each occasion, from rows dated strictly before its time zero.
 
-Rows that carry a timestamp count when it is before time zero; rows that carry only a date count when it is before the
-day of time zero. Counts and latest values only: every figure is exact integer arithmetic or one recorded value, so it
-does not depend on the order in which rows are read.
+Rows that carry a timestamp count when it is before time zero; rows that carry only a date (midnight is one, see
+`causal.cohort.clock`) count when it is before the day of time zero. Counts and latest values only: every figure is
+exact integer arithmetic or one recorded value, so it does not depend on the order in which rows are read.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
+from causal.cohort.catalogue import CODE_LISTS
+from causal.cohort.clock import before, on_the_clock_of, since, zones
 from causal.measures.scoring import score_expression, subscale_expression
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import Rating
 from causal.protocol.target_trial import PriorContacts, PriorRating
 
-SUD_CODES = ("F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18", "F19")
-PSYCHOSIS_CODES = ("F20", "F21", "F22", "F23", "F24", "F25", "F26", "F27", "F28", "F29")
 ALLIANCE_DAYS, SYMPTOM_DAYS = 90, 180
 SUBSCALE = "subscale_"
 
@@ -38,7 +38,9 @@ def scored_ratings(
 
 
 def _keys(occasions: ir.Table) -> ir.Table:
-    return occasions.select("ta_id", "person_id", "clinician_id", "time_zero", "day_zero")
+    return occasions.select(
+        "ta_id", "person_id", "clinician_id", "time_zero", "day_zero", "zero_first", "zero_last", "zone"
+    )
 
 
 def _scored_before(joined: ir.Table, instrument: Instrument, rater: str, days: int) -> ir.Table:
@@ -51,10 +53,10 @@ def _scored_before(joined: ir.Table, instrument: Instrument, rater: str, days: i
         (joined.instrument == instrument.id)
         & (joined.version == instrument.version)
         & (joined.rater == rater)
-        & (joined.admin_ts < joined.time_zero)
-        & (joined.admin_ts >= joined.time_zero - ibis.interval(days=days))
+        & before(joined.admin_ts, joined)
+        & since(joined.admin_ts, joined, days)
     )
-    return chosen.select("ta_id", "time_zero", "admin_ts", score=score_expression(chosen, instrument))
+    return chosen.select("ta_id", "day_zero", "zero_first", "admin_ts", score=score_expression(chosen, instrument))
 
 
 def alliance_history(
@@ -66,75 +68,78 @@ def alliance_history(
     """
     within_days = eligibility.within_days if eligibility else ALLIANCE_DAYS
     joined = _keys(occasions).inner_join(measures, ["person_id", "clinician_id"])
-    before = _scored_before(joined, instrument, rater, max(ALLIANCE_DAYS, within_days))
+    past = _scored_before(joined, instrument, rater, max(ALLIANCE_DAYS, within_days))
 
-    def since(days: int) -> ir.BooleanValue:
-        return before.score.notnull() & (before.admin_ts >= before.time_zero - ibis.interval(days=days))
+    def within(days: int) -> ir.BooleanValue:
+        return past.score.notnull() & since(past.admin_ts, past, days)
 
-    return before.group_by("ta_id").aggregate(
-        alliance_lag1=before.score.argmax(before.admin_ts, where=since(30)),
-        alliance_lag2=before.score.argmax(before.admin_ts, where=since(60) & ~since(30)),
-        alliance_lag3=before.score.argmax(before.admin_ts, where=since(ALLIANCE_DAYS) & ~since(60)),
-        n_ratings=before.count(where=since(within_days)),
+    return past.group_by("ta_id").aggregate(
+        alliance_lag1=past.score.argmax(past.admin_ts, where=within(30)),
+        alliance_lag2=past.score.argmax(past.admin_ts, where=within(60) & ~within(30)),
+        alliance_lag3=past.score.argmax(past.admin_ts, where=within(ALLIANCE_DAYS) & ~within(60)),
+        n_ratings=past.count(where=within(within_days)),
     )
 
 
-def symptom_history(occasions: ir.Table, measures: ir.Table, instrument: Instrument) -> ir.Table:
+def symptom_history(
+    occasions: ir.Table, measures: ir.Table, instrument: Instrument, clinician_zones: ir.Table
+) -> ir.Table:
     """Latest PHQ-9 total in the 180 days before time zero; of two at one instant, the higher."""
+    there = clinician_zones.rename(zone_there="zone")
     joined = _keys(occasions).drop("clinician_id").inner_join(measures, "person_id")
-    before = _scored_before(joined, instrument, "patient", SYMPTOM_DAYS)
+    joined = joined.left_join(there, "clinician_id").drop("clinician_id_right")
+    joined = joined.mutate(admin_ts=on_the_clock_of(joined.admin_ts, joined.zone_there, joined.zone))
+    past = _scored_before(joined, instrument, "patient", SYMPTOM_DAYS)
     # One integer orders candidates: latest first, then higher. Totals of one form differ by more than a thousandth.
-    order = before.admin_ts.epoch_seconds() * 10**6 + (before.score * 1000).round().cast("int64")
-    return before.group_by("ta_id").aggregate(
-        phq9=before.score.argmax(order, where=before.score.notnull()).cast("float64")
-    )
+    order = past.admin_ts.epoch_seconds() * 10**6 + (past.score * 1000).round().cast("int64")
+    return past.group_by("ta_id").aggregate(phq9=past.score.argmax(order, where=past.score.notnull()).cast("float64"))
 
 
 def contact_history(occasions: ir.Table, encounters: ir.Table, eligibility: PriorContacts | None) -> ir.Table:
     """Completed and missed contacts with the index clinician before time zero."""
     contacts = encounters.select("person_id", "clinician_id", "start_ts", "status")
     joined = _keys(occasions).inner_join(contacts, ["person_id", "clinician_id"])
-    before = joined.filter(joined.start_ts < joined.time_zero)
+    past = joined.filter(before(joined.start_ts, joined))
 
-    def since(days: int) -> ir.BooleanValue:
-        return before.start_ts >= before.time_zero - ibis.interval(days=days)
+    def within(days: int) -> ir.BooleanValue:
+        return since(past.start_ts, past, days)
 
-    completed = before.status == "completed"
-    missed = before.status.isin(("no_show", "cancel_pt"))
-    within = since(eligibility.within_days) if eligibility else ibis.literal(True)
-    return before.group_by("ta_id").aggregate(
-        visits_90d=before.count(where=completed & since(90)),
-        missed_180d=before.count(where=missed & since(180)),
-        n_contacts=before.count(where=completed & within),
+    completed = past.status == "completed"
+    missed = past.status.isin(("no_show", "cancel_pt"))
+    asked = within(eligibility.within_days) if eligibility else ibis.literal(True)
+    return past.group_by("ta_id").aggregate(
+        visits_90d=past.count(where=completed & within(90)),
+        missed_180d=past.count(where=missed & within(180)),
+        n_contacts=past.count(where=completed & asked),
     )
 
 
 def diagnosis_history(occasions: ir.Table, diagnoses: ir.Table) -> ir.Table:
     """Whether any diagnosis of each group was recorded before the day of time zero."""
     joined = _keys(occasions).inner_join(diagnoses.select("person_id", "icd10", "onset"), "person_id")
-    before = joined.filter(joined.onset < joined.day_zero)
-    code = before.icd10.upper().left(3)
-    return before.group_by("ta_id").aggregate(
-        sud=code.isin(SUD_CODES).any().cast("int8"),
-        psychosis=code.isin(PSYCHOSIS_CODES).any().cast("int8"),
+    past = joined.filter(joined.onset < joined.day_zero)
+    code = past.icd10.strip().upper().left(3)
+    return past.group_by("ta_id").aggregate(
+        **{name: code.isin(blocks).any().cast("int8") for name, blocks in CODE_LISTS.items()}
     )
 
 
 def inpatient_history(occasions: ir.Table, stays: ir.Table) -> ir.Table:
     """Whether the person was admitted in the year before, and is an inpatient on the day of time zero."""
     joined = _keys(occasions).inner_join(stays.select("person_id", "admit", "discharge"), "person_id")
-    before = joined.filter(joined.admit < joined.day_zero)
-    year = before.admit >= before.day_zero - ibis.interval(days=365)
-    still = before.discharge.isnull() | (before.discharge >= before.day_zero)
-    return before.group_by("ta_id").aggregate(hospitalised_365d=year.any().cast("int8"), inpatient=still.any())
+    past = joined.filter(joined.admit < joined.day_zero)
+    year = past.admit >= past.day_zero - ibis.interval(days=365)
+    still = past.discharge.isnull() | (past.discharge >= past.day_zero)
+    return past.group_by("ta_id").aggregate(hospitalised_365d=year.any().cast("int8"), inpatient=still.any())
 
 
 def assessment_history(occasions: ir.Table) -> ir.Table:
     """Number of the person's assessments before this one."""
     keys = _keys(occasions)
-    others = keys.select("person_id", other_zero="time_zero")
+    others = keys.select("person_id", other_zero="time_zero", other_zone="zone")
     joined = keys.inner_join(others, "person_id")
-    return joined.group_by("ta_id").aggregate(prior_assessments=(joined.other_zero < joined.time_zero).sum())
+    earlier = before(on_the_clock_of(joined.other_zero, joined.other_zone, joined.zone), joined)
+    return joined.group_by("ta_id").aggregate(prior_assessments=earlier.sum())
 
 
 def history(
@@ -155,7 +160,7 @@ def history(
     instrument, rater = instruments[study.outcome.instrument], study.outcome.rater
     parts = (
         alliance_history(occasions, tables["measures"], instrument, rater, rating_rule),
-        symptom_history(occasions, tables["measures"], instruments["phq9"]),
+        symptom_history(occasions, tables["measures"], instruments["phq9"], zones(tables)),
         contact_history(occasions, tables["encounters"], contact_rule),
         diagnosis_history(occasions, tables["diagnoses"]),
         inpatient_history(occasions, tables["hospitalizations"]),
@@ -174,4 +179,4 @@ def history(
         regime_mandatory=(joined.regime == "mandatory").fill_null(False).cast("int8"),
         regime_permissive=(joined.regime == "permissive").fill_null(False).cast("int8"),
         calendar_years=(joined.time_zero.epoch_seconds() - 1514764800) / (365.25 * 86400),
-    ).drop("birth_year", "sex", "day_zero", "episode_start")
+    ).drop("birth_year", "sex", "day_zero", "episode_start", "zone", "zero_first", "zero_last")

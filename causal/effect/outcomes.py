@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from causal.cohort.clock import after, before, elapsed, last_moment, placed
 from causal.cohort.history import SUBSCALE, scored_ratings
+from causal.cohort.occasions import actions_of_person
 from causal.errors import EstimationError
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import (
@@ -79,21 +81,24 @@ def facts_after(
     `window` is that of the primary day unless another is given; "the day" is its day.
 
     The relationship's end is that of the dyad's latest episode begun by the day: a relationship that was
-    resumed has not ended. Ratings count while it lasts. window_score: the rating of the index dyad nearest to the
-    day inside its window, in calendar days, ties to the earlier; last_score: the last rating after the grace
-    window (one before it cannot show what the strategy did). Times of ending and death are fractional days from time
-    zero. For each of `subscales` there is a column ``subscale_<name>``: its score in the rating of window_score.
+    resumed has not ended. Ratings count while it lasts and the person lives. window_score: the rating of the index
+    dyad nearest to the day inside its window, in calendar days, ties to the earlier; last_score: the last rating after
+    the grace window (one before it cannot show what the strategy did). A date is all of its day: ratings of the day of
+    time zero are not after it. Times of ending and death are fractional days on the clock from time zero, a date from
+    its beginning. For each of `subscales` there is a column ``subscale_<name>``: its score in the rating of
+    window_score.
     """
     assert isinstance(study.outcome, Rating)
     window = window or primary_window(study.outcome)
     grace_hours = study.target_trial.strategies.treated.grace_hours
-    episode = _latest_episode(members, tables["episodes"], window)
-    known = members.left_join(episode, "ta_id").drop("ta_id_right")
+    asked = placed(members, tables)
+    episode = _latest_episode(asked, tables["episodes"], window)
+    deaths = tables["patients"].select("person_id", "death_date")
+    known = asked.left_join(episode, "ta_id").drop("ta_id_right").left_join(deaths, "person_id").drop("person_id_right")
     ratings = scored_ratings(tables["measures"], members, instrument, study.outcome.rater, subscales)
     parts = tuple(f"{SUBSCALE}{name}" for name in subscales)
     chosen = _chosen_scores(known, ratings, window, grace_hours, parts)
-    deaths = tables["patients"].select("person_id", "death_date")
-    joined = known.left_join(chosen, "ta_id").drop("ta_id_right").left_join(deaths, "person_id")
+    joined = known.left_join(chosen, "ta_id").drop("ta_id_right")
     zero = joined.time_zero.epoch_seconds()
     return joined.select(
         "ta_id",
@@ -112,7 +117,7 @@ def _latest_episode(members: ir.Table, episodes: ir.Table, window: Window) -> ir
     joined = members.inner_join(spans, ["person_id", "clinician_id"])
     by_day = joined.filter(
         (joined.episode_start <= joined.time_zero + ibis.interval(days=window.day))
-        & (joined.episode_end.isnull() | (joined.episode_end >= joined.time_zero))
+        & (joined.episode_end.isnull() | ~before(joined.episode_end, joined))
     )
     latest = by_day.mutate(
         rank=ibis.row_number().over(
@@ -133,19 +138,20 @@ def _chosen_scores(
     joined = known.inner_join(ratings, ["person_id", "clinician_id"])
     seconds = joined.admin_ts.epoch_seconds() - joined.time_zero.epoch_seconds()
     days = joined.admin_ts.date().delta(joined.time_zero.date(), unit="day")
-    after = joined.mutate(seconds=seconds, days=days).filter(
-        (joined.admin_ts > joined.time_zero)
+    later = joined.mutate(seconds=seconds, days=days).filter(
+        after(joined.admin_ts, joined)
         & (days <= window.day + window.half_width)
-        & (joined.episode_end.isnull() | (joined.admin_ts <= joined.episode_end))
+        & (joined.episode_end.isnull() | (joined.admin_ts <= last_moment(joined.episode_end)))
+        & (joined.death_date.isnull() | (joined.admin_ts.date() <= joined.death_date))
     )
-    distance = (after.days - window.day).abs()
+    distance = (later.days - window.day).abs()
     inside = distance <= window.half_width
     # One integer orders candidates: nearest day first, then earlier. Seconds are below 2^31.
-    order = distance * 2**31 + after.seconds
-    parts = {column: after[column].argmin(order, where=inside) for column in subscales}
-    return after.group_by("ta_id").aggregate(
-        window_score=after.score.argmin(order, where=inside),
-        last_score=after.score.argmax(after.seconds, where=after.seconds > grace_hours * 3600),
+    order = distance * 2**31 + later.seconds
+    parts = {column: later[column].argmin(order, where=inside) for column in subscales}
+    return later.group_by("ta_id").aggregate(
+        window_score=later.score.argmin(order, where=inside),
+        last_score=later.score.argmax(later.seconds, where=later.admin_ts > elapsed(later, grace_hours)),
         **parts,
     )
 
@@ -157,12 +163,10 @@ def later_after(members: ir.Table, tables: dict[str, ir.Table], study: OccasionS
     without one. inpatient_in_window: whether an inpatient stay touches the window, by calendar days.
     """
     treated = study.target_trial.strategies.treated
-    actions = tables["protective_actions"]
-    taken = actions.filter(actions.action.isin(treated.actions)).select("person_id", action_ts="ts")
-    joined = members.inner_join(taken, "person_id")
-    after = joined.filter(joined.action_ts > joined.time_zero + ibis.interval(hours=treated.grace_hours))
-    seconds = after.action_ts.epoch_seconds() - after.time_zero.epoch_seconds()
-    later = after.group_by("ta_id").aggregate(treated_later_after_days=seconds.min() / 86400)
+    taken = actions_of_person(tables, placed(members, tables), treated.actions)
+    past_grace = taken.filter(taken.action_ts > elapsed(taken, treated.grace_hours))
+    seconds = past_grace.action_ts.epoch_seconds() - past_grace.time_zero.epoch_seconds()
+    later = past_grace.group_by("ta_id").aggregate(treated_later_after_days=seconds.min() / 86400)
     stays = tables["hospitalizations"].select("person_id", "admit", "discharge")
     stayed = members.inner_join(stays, "person_id")
     from_zero = stayed.admit.delta(stayed.time_zero.date(), unit="day")

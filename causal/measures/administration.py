@@ -74,7 +74,8 @@ def choose_administrations(
 
     A rating counts when it was completed strictly after time zero, not after the end of the relationship, and at most
     `half_width` calendar days from `day`, both counted from the day of time zero. Of two equally near days the earlier
-    counts, of two on one day the earlier; of two at one instant the first in the order given.
+    counts, of two on one day the earlier; of two at one instant the first in the order given. Midnight is a date: on
+    the day of time zero it is neither before nor after, and a relationship that ends then lasts to the end of the day.
 
     Parameters
     ----------
@@ -105,17 +106,24 @@ def choose_administrations(
         raise ValueError("a rating has no completion time, or an occasion no time zero")
     if len(occasion) and not (occasion.min() >= 0 and occasion.max() < n):
         raise ValueError("a rating belongs to no occasion")
-    zero, end = time_zero[occasion], relationship_end[occasion]
-    counts = (completed > zero) & (np.isnat(end) | (completed <= end))
+    zero, end = time_zero[occasion], _last_moment(relationship_end)[occasion]
+    counts = (completed > _last_moment(time_zero)[occasion]) & (np.isnat(end) | (completed <= end))
     days = (completed.astype("datetime64[D]") - zero.astype("datetime64[D]")).astype(np.int64)
     row = np.column_stack([_nearest(occasion, completed, days, counts, window, n) for window in windows])
     found = row >= 0
     prospective = None
     if scheduled_at is not None:
         # NaT is before nothing, so a rating of which nobody says when it was planned is not prospective.
-        planned = np.append(scheduled_at < zero, np.False_)  # row -1, where nothing was found, is the one appended
+        known = (scheduled_at < zero) & (scheduled_at != zero.astype("datetime64[D]"))
+        planned = np.append(known, np.False_)  # row -1, where nothing was found, is the one appended
         prospective = planned[row].sum(axis=0)
     return ChosenAdministrations(row=row, chosen=found.sum(axis=0), prospective=prospective)
+
+
+def _last_moment(at: Instants) -> Instants:
+    """The end of the day for a midnight, which is a date (see `causal.cohort.clock`); else the time itself."""
+    day = at.astype("datetime64[D]")
+    return np.where(at == day, (day + 1).astype("datetime64[us]") - np.timedelta64(1, "us"), at)
 
 
 def _nearest(
@@ -147,8 +155,8 @@ def prospective_ratings(occasions: pd.DataFrame, ratings: pd.DataFrame, window: 
     ----------
     occasions
         ta_id, person_id, clinician_id, time_zero, and ended_after_days: days from time zero to the end of the
-        relationship, NaN while it lasts (as `causal.effect.outcomes.facts_after` gives them for this window). An
-        occasion that stands in several rows is counted once.
+        relationship or of life, NaN while they last (as `causal.effect.outcomes.facts_after` gives them for this
+        window). An occasion that stands in several rows is counted once.
     ratings
         `administrations` of their people.
     """

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from causal.cohort.clock import placed
 from causal.effect.outcomes import _chosen_scores, facts_after
 from causal.measures.administration import (
     ChosenAdministrations,
@@ -112,20 +113,20 @@ def test_impossible_input_is_an_error(occasion: list[int], completed: list[str],
         )
 
 
-MINUTES = st.integers(-3 * 1440, 14 * 1440)
+MINUTES = st.integers(-3 * 1440, 14 * 1440) | st.integers(-3, 14).map(lambda day: day * 1440)
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 2), MINUTES), min_size=1, max_size=14, unique=True),
-    st.lists(st.tuples(st.integers(0, 1439), st.none() | MINUTES), min_size=3, max_size=3),
+    st.lists(st.tuples(st.just(0) | st.integers(0, 1439), st.none() | MINUTES), min_size=3, max_size=3),
     st.integers(0, 8),
     st.integers(0, 6),
 )
 def test_arrays_and_relations_choose_alike(
     ratings: list[tuple[int, int]], occasions: list[tuple[int, int | None]], day: int, half_width: int
 ) -> None:
-    """Three dyads with ratings, ends and times of day drawn at random; no two ratings of a dyad at one instant."""
+    """Three dyads; ratings, ends and times of day at random, midnights too; never two ratings of a dyad at once."""
     window = Window(day=day, half_width=half_width)
     midnight = np.datetime64("2024-03-01T00:00", "s")
     zero = np.array([midnight + np.timedelta64(m, "m") for m, _ in occasions])
@@ -141,12 +142,19 @@ def test_arrays_and_relations_choose_alike(
     for frame, which in ((known, np.arange(3)), (rated, occasion)):
         frame["person_id"] = [f"p{i}" for i in which]
         frame["clinician_id"] = "c"
+    known["death_date"] = None
     stamps = {"time_zero": "timestamp", "episode_end": "timestamp", "admin_ts": "timestamp", "score": "float64"}
+    stamps["death_date"] = "date"
     tables = [
         ibis.memtable(frame, schema={name: stamps.get(name, "string") for name in frame.columns})
         for frame in (known, rated)
     ]
-    found = _chosen_scores(*tables, window, grace_hours=0).to_pyarrow().to_pylist()
+    clinic = {
+        "clinics": ibis.memtable(pa.table({"clinic_id": ["k"], "tz": ["UTC"]})),
+        "clinicians": ibis.memtable(pa.table({"clinic_id": ["k"], "clinician_id": ["c"]})),
+    }
+    asked = placed(tables[0], clinic)
+    found = _chosen_scores(asked, tables[1], window, grace_hours=0).to_pyarrow().to_pylist()
     scores = {row["ta_id"]: row["window_score"] for row in found}
     theirs = [-1 if scores.get(name) is None else int(scores[name]) for name in "abc"]
     assert ours.tolist() == theirs
