@@ -14,6 +14,7 @@ from causal.errors import StudyFileError
 from causal.simulation.course import Course, plan_course
 from causal.simulation.dirt import soil
 from causal.simulation.draws import draw
+from causal.simulation.habits import as_written
 from causal.simulation.happenings import Happenings, happenings
 from causal.simulation.identifiers import opaque_ids
 from causal.simulation.mechanisms import NO_RATING
@@ -71,6 +72,7 @@ def simulate_chunks(parameters: SimulationParameters, patients: int, seed: int) 
         frames, faults = soil(_tables(scene, what), parameters.dirt, number=scene.number, key=scene.key, rng=scene.dirt)
         if scene.number == 0:
             frames |= world_tables(scene.world, scene.clinic_ids, scene.clinician_ids)
+        frames = as_written(frames, parameters, scene.dirt)
         yield SimulatedChunk(tables=frames, truth=truth_table(scene, what.assessments), dirt=faults)
 
 

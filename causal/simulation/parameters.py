@@ -50,6 +50,8 @@ _SWITCHES = {
     "dip": (-2.0, 2.0),
     "assessment_rate": (0.0, 1.0),
     "dirt": (0.0, 0.2),
+    "code_spelling": (0.0, 1.0),
+    "impossible_dates": (0.0, 1.0),
 }
 
 
@@ -164,6 +166,12 @@ class SimulationParameters:
     """First day on which Florida's regime is mandatory (ISO date); None: it stays permissive."""
     dirt: float = 0.0
     """Share of the rows of a table in which faults are injected, after the truth is fixed."""
+    date_forms: bool = False
+    """Questionnaires are dated to the day: every time of theirs is midnight, beside the clock times of other tables."""
+    code_spelling: float = 0.0
+    """Share of codes written with a blank before them or in other letters."""
+    impossible_dates: float = 0.0
+    """Share of people half of whom are born in 1901 and half dead before their last contact."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
@@ -179,7 +187,7 @@ class SimulationParameters:
                     raise _refused(field.name, value, f"a whole number from {least} to {most}")
             elif field.name == "regime_change":
                 _check_regime_change(value)
-            elif field.name == "null":
+            elif field.name in ("null", "date_forms"):
                 if not isinstance(value, bool):
                     raise _refused(field.name, value, "true or false")
             else:
