@@ -2,7 +2,8 @@
 
 The expectation suites, the quarantine reasons, the data dictionary and the simulator's output all read this file.
 A value that breaks a declaration is a *violation*; its reason code is ``<table>.<column>:<rule>`` with the rules of
-`Rule`. Ids are opaque text everywhere; timestamps are clinic-local wall-clock times without a zone; dates are ISO.
+`Rule`. Ids are opaque text everywhere; timestamps are clinic-local wall-clock times without a zone, midnight standing
+for the whole day; dates are ISO. Categories are codes: blanks around them and the case of letters do not matter.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     DATE = "date"
     TIMESTAMP = "timestamp"
+
+
+class Case(StrEnum):
+    """How the letters of a code are written."""
+
+    UPPER = "upper"
+    LOWER = "lower"
 
 
 class Rule(StrEnum):
@@ -49,6 +57,7 @@ class Column:
     high: float | None = None
     unit: str = ""
     optional: bool = False  # the whole column may be absent from an extract
+    case: Case | None = None  # how a category without `values` is written; blanks and case never tell two codes apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +107,9 @@ LATEST_DATE = "2099-12-31"
 `as_of` date, when given, replaces LATEST_DATE, so dates in the future are caught too (open ends, such as a regime's
 `valid_to`, are null, never 9999-12-31)."""
 
+OLDEST = 110
+"""Nobody on record is older at `as_of`, in years, or born after it: ``patients.birth_year:out_of_range``."""
+
 ITEM_COLUMNS: tuple[str, ...] = tuple(f"itm_{i:02d}" for i in range(1, 37))
 
 ACTIONS = ("warn_victim", "warn_police", "hold_vol", "hold_invol", "intensify", "med_change", "family_contact")
@@ -146,7 +158,7 @@ CLINICS = Table(
     key=("clinic_id",),
     columns=(
         _id("clinic_id", "opaque id of the clinic"),
-        Column(name="state", kind=Kind.CATEGORY, meaning="jurisdiction code of the clinic"),
+        Column(name="state", kind=Kind.CATEGORY, meaning="jurisdiction code of the clinic", case=Case.UPPER),
         Column(
             name="type",
             kind=Kind.CATEGORY,
@@ -182,8 +194,8 @@ JURISDICTION_REGIME = Table(
     grain="one legal regime of one state and profession over one span of dates",
     key=("state", "profession", "valid_from"),
     columns=(
-        Column(name="state", kind=Kind.CATEGORY, meaning="jurisdiction code"),
-        Column(name="profession", kind=Kind.CATEGORY, meaning="licensed profession, or 'any'"),
+        Column(name="state", kind=Kind.CATEGORY, meaning="jurisdiction code", case=Case.UPPER),
+        Column(name="profession", kind=Kind.CATEGORY, meaning="licensed profession, or 'any'", case=Case.LOWER),
         Column(name="valid_from", kind=Kind.DATE, meaning="first day on which the regime holds"),
         Column(
             name="valid_to", kind=Kind.DATE, meaning="last day on which it holds; null while in force", required=False
@@ -336,7 +348,7 @@ DIAGNOSES = Table(
     grain="one recorded diagnosis of one person",
     columns=(
         _id("person_id", "the person"),
-        Column(name="icd10", kind=Kind.CATEGORY, meaning="ICD-10 code, dotted or not"),
+        Column(name="icd10", kind=Kind.CATEGORY, meaning="ICD-10 code, dotted or not", case=Case.UPPER),
         Column(name="onset", kind=Kind.DATE, meaning="date recorded"),
         Column(
             name="source", kind=Kind.CATEGORY, meaning="where recorded", values=("encounter", "problem_list", "claim")

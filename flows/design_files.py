@@ -47,7 +47,6 @@ def write_design(design: Design, folder: Path) -> None:
     }
     for name in ("attrition", "balance", "overlap", "fates"):
         facts[name] = [dataclasses.asdict(row) for row in facts[name]]
-    facts["fates"] = FATES.validate_python(facts["fates"])
     facts["diagnostics"] = DIAGNOSTICS.dump_python(design.diagnostics, mode="json")
     _write_json(folder / "design.json", {"digest": design.digest, "design": facts})
 

@@ -19,6 +19,7 @@ from causal.records import Cohort, Design
 from causal.tables import PROTECTIVE_ACTIONS
 from flows.code_version import code_version
 from flows.connectors.extract import ExtractFiles, read_extract
+from flows.connectors.manifest import changed
 from flows.design_files import read_cohort, read_design, write_cohort, write_design
 from flows.engine import attach, engine, keep
 from flows.published_designs import IDENTITY, identity_json
@@ -26,6 +27,7 @@ from flows.runner import Runner
 from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact
 from flows.workspace import Workspace, tables_digest
 from validation.approval import DesignIdentity
+from validation.dates import judge_as_of
 from validation.design import judge_adjustment, judge_design
 from validation.extract import judge_extract
 from validation.protocol import judge_protocol
@@ -51,6 +53,15 @@ class CleanExtract:
     notes: tuple[str, ...]
     quality: Path
     """The data-quality page."""
+    delivered: ExtractFiles
+    cleaned: Path
+    """Folder of the tables that are not read as delivered."""
+
+    def refuse_changed(self) -> None:
+        """Raise ``extract.changed`` unless every file under `files` still holds the bytes that were judged."""
+        self.delivered.refuse_changed()
+        if not intact(self.cleaned):
+            raise changed("a cleaned table of the extract")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +135,7 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
         with ws.store.publishing(folder) as staging:
             _judge_and_clean(ws, delivered, staging)
     facts = json.loads((folder / "judgement.json").read_text(encoding="utf-8"))
+    judged = (Verdict(**(verdict | {"status": Status(verdict["status"])})) for verdict in facts["verdicts"])
     clean = CleanExtract(
         key=key,
         as_of=delivered.as_of,
@@ -136,9 +148,11 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
         | ({SET_ASIDE: (folder / f"{SET_ASIDE}.parquet",)} if ACTIONS in facts["cleaned"] else {}),
         rows=facts["rows"],
         set_aside=facts["set_aside"],
-        verdicts=tuple(Verdict(**(v | {"status": Status(v["status"])})) for v in facts["verdicts"]),
+        verdicts=(judge_as_of(delivered.as_of, datetime.datetime.now(datetime.UTC).date()), *judged),
         notes=delivered.notes,
         quality=folder / QUALITY_PAGE,
+        delivered=delivered,
+        cleaned=folder,
     )
     problems = failed(clean.verdicts)
     if problems:
@@ -161,13 +175,16 @@ def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> N
             as_of=delivered.as_of,
             quarantined_share=ws.study.gates.quarantined_share,
             needed=tables_needed(ws.study),
+            unmatched_codes=ws.study.gates.unmatched_codes,
+            impossible_dates=ws.study.gates.impossible_dates,
+            record_lag_days=ws.study.gates.record_lag_days,
             unreadable=delivered.unreadable,
         )
         for name, rows in judgement.clean.items():
             connection.to_parquet(rows, staging / f"{name}.parquet")
-        if ACTIONS in judgement.clean:  # whoever they concern cannot be called untreated
-            lost = tables[ACTIONS].anti_join(judgement.clean[ACTIONS], "action_id")
-            connection.to_parquet(lost, staging / f"{SET_ASIDE}.parquet")
+        if judgement.lost_actions is not None:  # whoever they concern cannot be called untreated
+            connection.to_parquet(judgement.lost_actions, staging / f"{SET_ASIDE}.parquet")
+    delivered.refuse_changed()  # or what was judged under this digest were other rows
     threshold = ws.study.governance.small_cells.threshold
     facts = {
         "cleaned": sorted(judgement.clean),
@@ -197,21 +214,10 @@ def cohort(ws: Workspace, extract: CleanExtract) -> str:
             lambda name, rows: keep(connection, name, rows),
             as_of=extract.as_of,
         )
-    _refuse_changed(ws, extract)
+    extract.refuse_changed()
     with ws.store.publishing(folder) as staging:
         write_cohort(built, staging)
     return key
-
-
-def _refuse_changed(ws: Workspace, extract: CleanExtract) -> None:
-    """The files read a moment ago must still be the files that were validated."""
-    again = read_extract(
-        ws.extract, cache=ws.store.private / "extracts", forbidden=ws.study.governance.forbidden_columns
-    )
-    if again.digest != extract.digest:
-        raise ExtractError(
-            "extract.changed", "the extract changed while it was being read", fix="wait until delivery has finished"
-        )
 
 
 def read_kept_cohort(ws: Workspace, key: str) -> Cohort:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +47,15 @@ class Release:
 def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release:
     """Check the approval, open outcomes, estimate, release; a release that already stands is not made again."""
     approval = run("check approval", lambda: open_approval(ws, judged))
-    digest = release_digest(ws, judged, approval)
+    truth = ws.truth.read_bytes() if ws.truth else None  # hashed and read as one
+    digest = release_digest(judged, approval, truth)
     standing = published(ws, digest)
     if standing:
         return run("release", lambda: leave_standing(ws, standing))
     opened = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
     main = run("estimate", lambda: main_answer(ws, opened))
     answer = dataclasses.replace(main, findings=run("other analyses", lambda: findings(opened)))
-    return run("release", lambda: release(ws, judged, approval, answer, digest))
+    return run("release", lambda: release(ws, judged, approval, answer, digest, truth))
 
 
 def leave_standing(ws: Workspace, folder: Path) -> Release:
@@ -61,10 +64,10 @@ def leave_standing(ws: Workspace, folder: Path) -> Release:
     return Release(folder=folder, fresh=False)
 
 
-def release_digest(ws: Workspace, judged: JudgedDesign, approval: Approval) -> str:
+def release_digest(judged: JudgedDesign, approval: Approval, truth: bytes | None) -> str:
     """What makes a release: the design, who approved it, the code, and the truth file of a synthetic extract."""
-    truth = file_sha256(ws.truth) if ws.truth else None
-    return digest_of(judged.digest, approval.model_dump(mode="json"), code_version(), truth)
+    told = None if truth is None else hashlib.sha256(truth).hexdigest()
+    return digest_of(judged.digest, approval.model_dump(mode="json"), code_version(), told)
 
 
 def published(ws: Workspace, digest: str) -> Path | None:
@@ -93,7 +96,8 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
     """What happened to the compared occasions. The one place where rows after time zero are read as outcomes.
 
     Takes the approval it rests on; every opening is written to the ledger before the first row is read, with whose
-    outcomes were opened: those of the compared, or of everyone eligible where a declared analysis needs them.
+    outcomes were opened: those of the compared, or of everyone eligible where a declared analysis needs them. They are
+    the rows that were hashed and judged, or nothing comes out.
     """
     study, outcome = ws.study, ws.study.outcome
     assert isinstance(outcome, Rating)
@@ -132,8 +136,9 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
         once = members[["ta_id", "person_id", "clinician_id", "time_zero"]].drop_duplicates("ta_id")
         people = connection.create_table("members", once, overwrite=True)
         ratings = administrations(tables["measures"], people, key, outcome.rater).to_pandas()
-        ended = by_day[primary.day]["ended_after_days"].to_numpy()
+        ended = by_day[primary.day][["ended_after_days", "died_after_days"]].min(axis="columns").to_numpy()
         planned = prospective_ratings(members.assign(ended_after_days=ended), ratings, primary)
+    judged.extract.refuse_changed()
     return Opened(
         design=judged.design,
         study=study,
@@ -171,14 +176,16 @@ def looks(ws: Workspace) -> int:
     return len({entry["design"] for entry in ws.store.entries() if entry["event"] == "outcomes opened"})
 
 
-def release(ws: Workspace, judged: JudgedDesign, approval: Approval, answer: Answer, digest: str) -> Release:
+def release(
+    ws: Workspace, judged: JudgedDesign, approval: Approval, answer: Answer, digest: str, truth_file: bytes | None
+) -> Release:
     """Disclose, render and publish."""
     from flows.report.disclosed import release_dossier
     from flows.report.render import render
 
     number = 1 + max((int(path.name.split("-")[0]) for path in ws.store.releases()), default=0)
     folder = ws.store.root / "releases" / f"{number}-{digest[:SHORT]}"
-    truth = _truth(ws, judged, answer.outcomes) if answer.effects else None
+    truth = _truth(ws, judged, answer.outcomes, truth_file) if answer.effects else None
     dossier = release_dossier(
         ws,
         judged,
@@ -199,12 +206,12 @@ def release(ws: Workspace, judged: JudgedDesign, approval: Approval, answer: Ans
     return Release(folder=folder, fresh=True)
 
 
-def _truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes) -> TrueEffect | None:
+def _truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes, truth_file: bytes | None) -> TrueEffect | None:
     """The known effect among the occasions the estimate speaks of, when a synthetic extract's truth file was given.
 
     None, and a word of why, where the study asks another question than those the truth file answers.
     """
-    if ws.truth is None or not judged.extract.synthetic:
+    if truth_file is None or not judged.extract.synthetic:
         return None
     from causal.simulation import true_effect
     from causal.simulation.truth import FLOOR, HALF_WINDOWS
@@ -217,4 +224,4 @@ def _truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes) -> TrueEffec
         return None
     kept, weights = without_excluded(judged.design, outcomes.excluded)
     chosen = target_population(judged.design, kept, weights)
-    return true_effect(pd.read_parquet(ws.truth), *chosen, day=outcomes.day)
+    return true_effect(pd.read_parquet(io.BytesIO(truth_file)), *chosen, day=outcomes.day)

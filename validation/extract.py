@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -16,7 +16,11 @@ import ibis.expr.types as ir
 
 from causal.errors import ExtractError
 from causal.protocol import Instrument
+from causal.protocol.design import Gates
 from causal.tables import (
+    CLINICIANS,
+    CLINICS,
+    DIAGNOSES,
     ENCOUNTERS,
     EPISODES,
     JURISDICTION_REGIME,
@@ -26,8 +30,18 @@ from causal.tables import (
     TABLES,
     Table,
 )
+from validation.codes import (
+    judge_diagnosis_codes,
+    judge_regime_codes,
+    judge_spelling,
+    judge_unmatched,
+    judge_versions,
+    judge_zones,
+)
+from validation.dates import judge_dates
 from validation.forms import item_columns
 from validation.frames import column_frames, frames
+from validation.grain import at_their_grain, coarsened, judge_grain, measure_grain
 from validation.measures import instruments_present, judge_measures
 from validation.rules import (
     Condition,
@@ -42,9 +56,11 @@ from validation.rules import (
     repeats,
     sound_rows,
 )
+from validation.spelling import n_respelt, respelt
 from validation.suites import SuiteOutcome, column_suite, count_suite, item_suite, run_suite
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
 
+USUAL = Gates()
 END_REASONS_LIMIT = 0.20
 """Largest share of ended relationships without a reason; past it, intercurrent events cannot be told apart."""
 
@@ -65,14 +81,17 @@ class ExtractJudgement:
     rows
         Rows delivered by table, readable or not.
     clean
-        For each table with rows set aside: its sound rows (declared columns), an expression to be run. The other
-        tables are sound as they are.
+        For each table with rows set aside, codes spelt another way than declared or times coarser than written: its
+        sound rows as declared (declared columns), an expression to be run. The other tables are sound as they are.
+    lost_actions
+        The protective actions set aside, as declared; None where `clean` does not hold that table.
     """
 
     verdicts: tuple[Verdict, ...]
     counts: dict[str, int]
     rows: dict[str, int]
     clean: dict[str, ir.Table]
+    lost_actions: ir.Table | None
 
 
 def judge_extract(
@@ -82,6 +101,9 @@ def judge_extract(
     as_of: datetime.date,
     quarantined_share: float,
     needed: Mapping[str, Sequence[str]] | None = None,
+    unmatched_codes: float = USUAL.unmatched_codes,
+    impossible_dates: float = USUAL.impossible_dates,
+    record_lag_days: int = USUAL.record_lag_days,
     unreadable: Mapping[str, int] | None = None,
     batch_rows: int = 1_000_000,
 ) -> ExtractJudgement:
@@ -100,6 +122,8 @@ def judge_extract(
     needed
         What in the study needs each table (`causal.cohort.needs`): a needed table without a row is a failure, because
         it would answer every question with "no".
+    unmatched_codes, impossible_dates, record_lag_days
+        Limits of `causal.protocol.design.Gates`.
     unreadable
         Rows the reader already kept out, by reason code.
     batch_rows
@@ -110,6 +134,10 @@ def judge_extract(
     ExtractError
         One person appears with different content, or Great Expectations and the engine count differently.
     """
+    delivered = tables
+    spelt = {name: n_respelt(table, TABLES[name]) for name, table in delivered.items()}
+    grains = {name: measure_grain(table, TABLES[name]) for name, table in delivered.items()}
+    tables = {name: at_their_grain(respelt(table, TABLES[name]), grains[name]) for name, table in delivered.items()}
     present = instruments_present(tables[MEASURES.name], instruments) if MEASURES.name in tables else {}
     delivery = _Delivery(tables=tables, instruments=present, as_of=as_of, batch_rows=batch_rows)
     judged = {name: _judge_table(TABLES[name], delivery) for name in tables}
@@ -118,13 +146,18 @@ def judge_extract(
     for each in judged.values():
         counts.update(each.counts)
     rows = {name: each.rows + kept_out[name] for name, each in judged.items()}
-    clean = {name: each.sound for name, each in judged.items() if each.counts}
+    clean = {name: each.sound for name, each in judged.items() if each.counts or spelt[name] or coarsened(grains[name])}
     verdicts: list[Verdict] = []
     for name, each in judged.items():
         aside = kept_out[name] + sum(each.counts.values())
         verdicts += _table_verdicts(
             name, rows[name], aside, quarantined_share, each.not_run, (needed or {}).get(name, ())
         )
+        verdicts += judge_spelling(TABLES[name], each.rows, spelt[name])
+        verdicts += judge_unmatched(TABLES[name], each.rows, each.counts, unmatched_codes)
+        verdicts += judge_grain(name, grains[name])
+    verdicts += _judge_codes(tables, present, unmatched_codes)
+    verdicts += judge_dates(tables, as_of=as_of, impossible=impossible_dates, lag_days=record_lag_days)
     if JURISDICTION_REGIME.name in tables:
         verdicts.append(_judge_regimes(judged[JURISDICTION_REGIME.name].sound))
     if PROTECTIVE_ACTIONS.name in tables:
@@ -136,7 +169,25 @@ def judge_extract(
         verdicts += judge_measures(
             tables[MEASURES.name], contacts, present, others=instruments, unsigned_share=quarantined_share
         )
-    return ExtractJudgement(verdicts=tuple(verdicts), counts=dict(sorted(counts.items())), rows=rows, clean=clean)
+    lost = None
+    if PROTECTIVE_ACTIONS.name in clean:
+        lost = tables[PROTECTIVE_ACTIONS.name].anti_join(clean[PROTECTIVE_ACTIONS.name], "action_id")
+    return ExtractJudgement(
+        verdicts=tuple(verdicts), counts=dict(sorted(counts.items())), rows=rows, clean=clean, lost_actions=lost
+    )
+
+
+def _judge_codes(
+    tables: Mapping[str, ir.Table], instruments: Mapping[str, Instrument], limit: float
+) -> Iterator[Verdict]:
+    if CLINICS.name in tables:
+        yield judge_zones(tables[CLINICS.name])
+    if {CLINICS.name, CLINICIANS.name, JURISDICTION_REGIME.name} <= tables.keys():
+        yield from judge_regime_codes(tables, limit)
+    if DIAGNOSES.name in tables:
+        yield from judge_diagnosis_codes(tables[DIAGNOSES.name], limit)
+    if MEASURES.name in tables:
+        yield from judge_versions(tables[MEASURES.name], instruments, limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

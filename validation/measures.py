@@ -14,8 +14,9 @@ from causal.errors import EstimationError
 from causal.measures.detectors import Answers, Finding, WholeForms, other_form, unreversed
 from causal.measures.reliability import Moments, alpha_of
 from causal.protocol import Instrument
-from validation.disclosure import CMS_THRESHOLD, disclose_percent, disclose_share
+from validation.disclosure import disclose_percent
 from validation.forms import Days, Records, answers_and_records, item_columns, recorded_days, whole_forms
+from validation.shares import at_least_share, at_most_share
 from validation.verdict import Status, Verdict, at_least, at_most, not_evaluated
 from validation.words import holds, listed
 
@@ -81,14 +82,14 @@ def instruments_present(measures: ir.Table, instruments: Mapping[str, Instrument
 
 
 def _range(name: str, answers: Answers, key: Instrument) -> Iterator[Verdict]:
-    yield _at_most(
+    yield at_most_share(
         f"extract.above_range.{name}",
         answers.above,
         OUT_OF_RANGE_LIMIT,
         f"share of answers of {name} above its highest response, {key.high}: is it another form?",
         answers=key.n_items,
     )
-    yield _at_most(
+    yield at_most_share(
         f"extract.below_range.{name}",
         answers.below,
         OUT_OF_RANGE_LIMIT,
@@ -96,7 +97,7 @@ def _range(name: str, answers: Answers, key: Instrument) -> Iterator[Verdict]:
         answers=key.n_items,
     )
     if key.namesake is not None and answers.beyond_namesake is not None:
-        yield _at_least(
+        yield at_least_share(
             f"extract.namesake.{name}",
             answers.beyond_namesake,
             NAMESAKE_LEAST,
@@ -172,13 +173,13 @@ def _habits(name: str, whole: WholeForms, key: Instrument) -> Iterator[Verdict]:
 
 def _recording(name: str, records: Records, unsigned_share: float) -> Iterator[Verdict]:
     sentence = f"share of forms of {name} that do not say who answered them"
-    yield _at_most(f"extract.unsigned.{name}", records.unsigned, unsigned_share, sentence)
+    yield at_most_share(f"extract.unsigned.{name}", records.unsigned, unsigned_share, sentence)
     if records.other_rater is not None:
         sentence = f"share of forms of {name} answered by somebody whom this version of it is not for"
-        yield _at_most(f"extract.other_rater.{name}", records.other_rater, OTHER_RECORD_LIMIT, sentence)
+        yield at_most_share(f"extract.other_rater.{name}", records.other_rater, OTHER_RECORD_LIMIT, sentence)
     if records.other_code is not None:
         sentence = f"share of coded forms of {name} whose LOINC code is that of another questionnaire"
-        yield _at_most(f"extract.other_code.{name}", records.other_code, OTHER_RECORD_LIMIT, sentence)
+        yield at_most_share(f"extract.other_code.{name}", records.other_code, OTHER_RECORD_LIMIT, sentence)
 
 
 def _timing(name: str, records: Records, days: Days) -> Iterator[Verdict]:
@@ -196,33 +197,11 @@ def _few(name: str) -> str:
     return f"fewer than {WHOLE_FORMS_NEEDED} whole forms of {name}"
 
 
-def _at_most(code: str, found: Finding, limit: float, sentence: str, *, answers: int = 1) -> Verdict:
-    return _withheld(found, at_most(code, found.share, limit, sentence), answers)
-
-
-def _at_least(code: str, found: Finding, limit: float, sentence: str, *, answers: int = 1) -> Verdict:
-    return _withheld(found, at_least(code, found.share, limit, sentence), answers)
-
-
-def _withheld(found: Finding, verdict: Verdict, answers: int) -> Verdict:
-    """The verdict without its figure where that would tell a small count of forms; its judgement stays.
-
-    Where single answers were counted, up to `answers` of them may be one form's.
-    """
-    if not found.count or disclose_share(found.count, found.of, CMS_THRESHOLD * answers) is not None:
-        return verdict
-    least = f"fewer than {CMS_THRESHOLD}" + (" forms' worth" if answers > 1 else "")
-    few = f"all but {least}" if found.count >= CMS_THRESHOLD * answers else least
-    return Verdict(
-        code=verdict.code, status=verdict.status, sentence=f"{verdict.sentence} ({few})", limit=verdict.limit
-    )
-
-
 def _warning(code: str, found: Finding, limit: float, sentence: str) -> Verdict:
     """PASS within the limit; beyond it a warning, as are too few forms to tell."""
     if found.of < WHOLE_FORMS_NEEDED:
         return not_evaluated(code, f"{sentence}: fewer than {WHOLE_FORMS_NEEDED} forms, not judged")
-    verdict = _at_most(code, found, limit, sentence)
+    verdict = at_most_share(code, found, limit, sentence)
     if verdict.status is Status.PASS:
         return verdict
     percent = disclose_percent(found.share, found.of)

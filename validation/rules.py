@@ -15,8 +15,22 @@ from enum import StrEnum
 import ibis
 import ibis.expr.types as ir
 
+from causal.cohort.clock import is_midnight
 from causal.protocol import Instrument
-from causal.tables import EARLIEST_DATE, ITEM_COLUMNS, MEASURES, TABLES, Column, ForeignKey, Kind, Order, Rule, Table
+from causal.tables import (
+    EARLIEST_DATE,
+    ITEM_COLUMNS,
+    MEASURES,
+    OLDEST,
+    PATIENTS,
+    TABLES,
+    Column,
+    ForeignKey,
+    Kind,
+    Order,
+    Rule,
+    Table,
+)
 
 RULE_ORDER = (
     Rule.MISSING,
@@ -114,6 +128,8 @@ def _rules(table: str, column: Column, as_of: datetime.date) -> list[ColumnRule]
     high: float | datetime.date | None = column.high
     if column.kind in (Kind.DATE, Kind.TIMESTAMP):
         low, high = datetime.date.fromisoformat(EARLIEST_DATE), as_of
+    if table == PATIENTS.name and column.name == "birth_year":
+        low, high = as_of.year - OLDEST - 1, as_of.year
     if low is not None or high is not None:
         rules.append(ColumnRule(table=table, column=column, rule=Rule.OUT_OF_RANGE, low=low, high=high))
     return rules
@@ -155,7 +171,7 @@ def conditions(
             found.append(_counted(declared, key.column, Rule.ORPHAN, orphan))
     for number, order in enumerate(declared.orders):
         earlier = rows[f"{_EARLIER}{number}"] if order.via else rows[order.earlier]
-        late = _at_common_grain(declared, order, earlier) > _at_common_grain(declared, order, rows[order.later])
+        late = _later(declared, order, earlier, rows[order.later])
         found.append(_counted(declared, order.later, Rule.OUT_OF_ORDER, late))
     if declared is MEASURES:
         found += _item_conditions(rows, instruments)
@@ -235,10 +251,13 @@ def _counted(declared: Table, column: str, rule: Rule, broken: ir.BooleanValue) 
     return Condition(code=code(declared.name, column, rule), broken=_true(broken), judged_by=JudgedBy.COUNT)
 
 
-def _at_common_grain(declared: Table, order: Order, value: ir.Column) -> ir.Column:
+def _later(declared: Table, order: Order, earlier: ir.Column, later: ir.Column) -> ir.BooleanValue:
+    """Whether `earlier` is later: by days where either is a date, as a time at midnight is."""
     other = TABLES[order.via.table] if order.via else declared
-    kinds = {other.column(order.earlier).kind, declared.column(order.later).kind}
-    return value.cast("date") if Kind.DATE in kinds else value
+    by_days = earlier.cast("date") > later.cast("date")
+    if Kind.DATE in {other.column(order.earlier).kind, declared.column(order.later).kind}:
+        return by_days
+    return ibis.ifelse(is_midnight(earlier) | is_midnight(later), by_days, earlier > later)
 
 
 def _marked_repeats(rows: ir.Table, key: Sequence[str], repeated: ir.Table) -> ir.Table:

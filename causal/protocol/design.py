@@ -133,6 +133,12 @@ class Gates(Part):
     """Largest standardised difference in how the outcome moved before time zero."""
     quarantined_share: float = Field(default=0.02, ge=0, le=1)
     """Largest share of a table's rows that may be set aside as unfit."""
+    unmatched_codes: float = Field(default=0.02, ge=0, le=1)
+    """Largest share of rows, clinics or clinicians whose code matches nothing that is declared."""
+    impossible_dates: float = Field(default=0.01, ge=0, le=1)
+    """Largest share of people on whose record something happened after their death or before their birth."""
+    record_lag_days: int = Field(default=31, ge=0, le=3650)
+    """Most days from the last contacts and forms on record to the date of the extract."""
 
 
 class Negative(Part):

@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from flows.connectors.manifest import (
     Delivery,
     Source,
     SourceFolder,
+    changed,
     check_claim,
     digest_of,
     find_delivery,
@@ -64,6 +65,10 @@ class ExtractFiles:
         Rows kept out of the typed files, by reason code ``<table>.<column>:unreadable``.
     notes
         What was accepted but is worth knowing.
+    place, delivered
+        The folder, which knows every file it has opened, and the sha256 of each delivered file by its path there.
+    made
+        The typed copies.
     """
 
     folder: Path
@@ -76,6 +81,28 @@ class ExtractFiles:
     rows: dict[str, int]
     unreadable: dict[str, int]
     notes: tuple[str, ...]
+    place: SourceFolder = field(compare=False)
+    delivered: dict[str, str]
+    made: Path
+
+    def refuse_changed(self) -> None:
+        """Whether everything under `files` still is what was hashed: every result read from them rests on that.
+
+        Files that need no typed copy are read where they lie, later than they were hashed, and by name. Called after
+        the reading and before anything made of it is published.
+
+        Raises
+        ------
+        ExtractError
+            ``extract.changed``: a delivered file has other bytes, or is another file, or was put aside for a while; or
+            a typed copy is not the one that was made.
+        """
+        for path, sha256 in self.delivered.items():
+            with self.place.opened(path) as stream:
+                if digest_of(stream) != sha256:
+                    raise changed(path)
+        if _intact(self.made) is None:
+            raise changed("a typed copy of the extract")
 
 
 def read_extract(
@@ -120,6 +147,9 @@ def read_extract(
         rows={table: sum(f.rows for s, f in facts.items() if s.table == table) for table in columns},
         unreadable=record["unreadable"],
         notes=tuple(_notes(delivery, facts, undeclared)),
+        place=place,
+        delivered={source.path: fact.sha256 for source, fact in facts.items()},
+        made=made,
     )
 
 

@@ -112,7 +112,7 @@ class SourceFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._seen: dict[str, tuple[int, ...]] = {}
+        self._seen: dict[str, tuple[tuple[int, ...], ...]] = {}
 
     @contextmanager
     def opened(self, path: str) -> Iterator[BinaryIO]:
@@ -130,12 +130,13 @@ class SourceFolder:
         with os.fdopen(descriptor, "rb") as stream:
             first = self._seen.setdefault(path, before)
             yield stream
-            if {first, before, _identity(os.fstat(descriptor)), self._looked_at(path)} != {first}:
-                message = f"{path} changed while it was read"
-                raise ExtractError("extract.changed", message, fix="wait until the delivery is complete")
+            if {first, before, self._looked_at(path)} != {first} or first[-1] != _identity(os.fstat(descriptor)):
+                raise changed(path)
 
-    def _looked_at(self, path: str) -> tuple[int, ...]:
+    def _looked_at(self, path: str) -> tuple[tuple[int, ...], ...]:
+        """What tells the file, and each folder on the way to it, from any other that could be put in its place."""
         place = self.folder
+        met = [_identity(os.lstat(place))]
         for part in PurePosixPath(path).parts:
             place = place / part
             try:
@@ -145,9 +146,10 @@ class SourceFolder:
                 raise ExtractError("extract.missing_file", message, fix=_REDELIVER) from None
             if stat.S_ISLNK(status.st_mode):
                 raise ExtractError("extract.not_a_file", f"{path} is a link", fix="deliver the file itself")
+            met.append(_identity(status))
         if not stat.S_ISREG(status.st_mode):
             raise ExtractError("extract.not_a_file", f"{path} is not a regular file", fix="deliver plain files only")
-        return _identity(status)
+        return tuple(met)
 
 
 def digest_of(stream: BinaryIO) -> str:
@@ -157,6 +159,12 @@ def digest_of(stream: BinaryIO) -> str:
     while block := stream.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+def changed(what: str) -> ExtractError:
+    """The refusal of a file that is not what it was when it was first read."""
+    fix = "wait until the delivery is complete"
+    return ExtractError("extract.changed", f"{what} changed while it was read", fix=fix)
 
 
 def check_claim(source: Source, *, size: int, sha256: str, rows: int) -> None:

@@ -29,6 +29,7 @@ def judged(out: Path, cache: Path) -> ExtractJudgement:
             load_instruments("configs/instruments"),
             as_of=extract.as_of,
             quarantined_share=0.25,
+            unmatched_codes=0.25,
             unreadable=extract.unreadable,
         )
 

@@ -1,0 +1,218 @@
+"""An extract replaced while it is read: nothing that rests on other bytes than those that were hashed is published."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from causal.errors import ExtractError
+from causal.protocol import OccasionStudy
+from causal.simulation import SimulationParameters
+from flows.design_study import design_study
+from flows.estimate_effect import estimate_effect
+from flows.runner import direct
+from flows.settings import Site
+from flows.simulate_extract import simulate_extract
+from flows.simulate_study import approve_as_simulated_board
+from flows.store import SYNTHETIC, Store
+from flows.study_file.load import load_instruments, load_study
+from flows.workspace import Workspace
+
+# Ibis 12 still asks pandas for an option that it deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+PATIENTS, SEED = 4_000, 7
+Swap = Callable[[], None]
+
+
+def workspace(results: Path, extract: Path) -> Workspace:
+    """The flagship on an extract, quietly."""
+    loaded = load_study(CONFIGS / "studies" / "duty_to_warn.yaml")
+    assert isinstance(loaded.study, OccasionStudy)
+    return Workspace(
+        study=loaded.study,
+        protocol_digest=loaded.digest,
+        instruments=load_instruments(CONFIGS / "instruments"),
+        site=Site(results=results),
+        store=Store(results, loaded.study.study.id),
+        extract=extract,
+        say=lambda *_: None,
+    )
+
+
+def read(path: Path) -> pa.Table:
+    """A file of ratings; the cells of CSV as text."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path)
+    names = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
+    as_text = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
+    return pa.csv.read_csv(path, convert_options=as_text)
+
+
+def written(table: pa.Table, path: Path) -> None:
+    """Plainly, so that as many values take as many bytes."""
+    if table.schema.field("itm_01").type == pa.string():
+        pa.csv.write_csv(table, path, pa.csv.WriteOptions(quoting_style="none"))
+    else:
+        pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
+
+
+def turned_round(table: pa.Table) -> pa.Table:
+    """Every 5 to the first item turned into a 1: other ratings in as many bytes."""
+    place = table.schema.get_field_index("itm_01")
+    answers = table["itm_01"]
+    five, one = (pa.scalar(value).cast(answers.type) for value in ("5", "1"))
+    return table.set_column(place, "itm_01", pc.if_else(pc.equal(answers, five), one, answers))
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By file format: a store with the extract it simulated, and an approved design of it; beside it other ratings."""
+    made = {}
+    for file_format in ("parquet", "csv"):
+        folder = made[file_format] = tmp_path_factory.mktemp(file_format)
+        ws = workspace(folder / "results", Path())
+        ws.store.prepare()
+        out = ws.store.private / SYNTHETIC / "made"
+        simulate_extract(SimulationParameters(), patients=PATIENTS, seed=SEED, out=out, file_format=file_format)
+        (ratings,) = (out / "extract" / "measures").iterdir()
+        table = read(ratings)
+        written(table, ratings)
+        written(turned_round(table), folder / "other")
+        claim_again(out / "extract", ratings)
+        assert (folder / "other").stat().st_size == ratings.stat().st_size
+        assert (folder / "other").read_bytes() != ratings.read_bytes()
+        ws = dataclasses.replace(ws, extract=out / "extract")
+        approve_as_simulated_board(ws, design_study(ws, direct))
+    return made
+
+
+def claim_again(extract: Path, ratings: Path) -> None:
+    """Let the manifest describe the file of ratings as it is now."""
+    path = extract / "manifest.json"
+    manifest: dict[str, Any] = json.loads(path.read_text())
+    (file,) = manifest["tables"]["measures"]["files"]
+    file |= {"bytes": ratings.stat().st_size, "sha256": hashlib.sha256(ratings.read_bytes()).hexdigest()}
+    path.write_text(json.dumps(manifest))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A copy of a store whose file of ratings can be swapped for another, and put back."""
+
+    ws: Workspace
+    ratings: Path
+    other: Path
+
+    def swap(self) -> None:
+        """Another file in its place, of the same size and time of writing."""
+        status = self.ratings.stat()
+        self.ratings.rename(self.kept)
+        shutil.copyfile(self.other, self.ratings)
+        os.utime(self.ratings, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def put_back(self) -> None:
+        """The delivered file, if it is away."""
+        if self.kept.exists():
+            self.kept.replace(self.ratings)
+
+    @property
+    def kept(self) -> Path:
+        """Where the delivered file lies meanwhile."""
+        return self.ws.store.root.parent.parent / "kept"
+
+
+def copied(store: Path, to: Path, *, designed: bool) -> Place:
+    """A place of its own, with or without what was made of the extract."""
+    shutil.copytree(store / "results", to / "results")
+    ws = workspace(to / "results", Path())
+    ws = dataclasses.replace(ws, extract=ws.store.private / SYNTHETIC / "made" / "extract")
+    if not designed:
+        for made in ("stages", "extracts"):
+            shutil.rmtree(ws.store.private / made, ignore_errors=True)
+        shutil.rmtree(ws.store.root / "designs")
+        ws.store.prepare()
+    (ratings,) = (ws.extract / "measures").iterdir()
+    return Place(ws=ws, ratings=ratings, other=store / "other")
+
+
+def around(
+    monkeypatch: pytest.MonkeyPatch, target: str, *, before: Swap | None = None, after: Swap | None = None
+) -> None:
+    """Let `before` and `after` happen around every call of `target`."""
+    module, _, name = target.rpartition(".")
+    real = getattr(sys.modules[module], name)
+
+    def called(*given: Any, **named: Any) -> Any:
+        if before:
+            before()
+        found = real(*given, **named)
+        if after:
+            after()
+        return found
+
+    monkeypatch.setattr(target, called)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "stage", "back"),
+    [
+        ("parquet", "validate", False),
+        ("parquet", "validate", True),
+        ("parquet", "cohort", False),
+        ("parquet", "cohort", True),
+        ("csv", "validate", False),
+    ],
+)
+def test_a_design_rests_on_what_was_hashed(
+    stores: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file_format: str,
+    stage: str,
+    back: bool,
+) -> None:
+    """Swapped between hashing and reading, and perhaps put back after it: refused, and nothing of it is kept."""
+    place = copied(stores[file_format], tmp_path, designed=False)
+    reading = {"validate": "judge_extract", "cohort": "build_cohort"}[stage]
+    around(
+        monkeypatch,
+        f"flows.design_study.{reading}",
+        before=place.swap,
+        after=place.put_back if back else None,
+    )
+    with pytest.raises(ExtractError, match=r"\[extract\.changed\].*changed while it was read"):
+        design_study(place.ws, direct)
+    assert not list((place.ws.store.private / "stages" / stage).glob("[!.]*"))
+    assert not list((place.ws.store.root / "designs").iterdir())
+
+
+@pytest.mark.parametrize(("file_format", "back"), [("parquet", False), ("parquet", True), ("csv", False)])
+def test_outcomes_rest_on_what_was_hashed(
+    stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_format: str, back: bool
+) -> None:
+    """Swapped while outcomes are opened: no release, and the look is on record."""
+    place = copied(stores[file_format], tmp_path, designed=True)
+    judged = design_study(place.ws, direct)
+    around(monkeypatch, "flows.estimate_effect.attach", before=place.swap)
+    if back:
+        around(monkeypatch, "flows.estimate_effect.prospective_ratings", before=place.put_back)
+    with pytest.raises(ExtractError, match=r"\[extract\.changed\].*changed while it was read"):
+        estimate_effect(place.ws, judged, direct)
+    assert not place.ws.store.releases()
+    assert place.ws.store.entries()[-1]["event"] == "outcomes opened"

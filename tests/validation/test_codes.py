@@ -1,0 +1,118 @@
+"""Codes: blanks and case never matter, and what still matches nothing is counted and held to a limit."""
+
+from __future__ import annotations
+
+import pytest
+
+from causal.tables import Rule
+from tests.flows.connectors.small_extract import Rows, patient, regime, small_extract
+from tests.validation.judging import judged, some, verdict
+from validation.rules import code
+from validation.verdict import Status
+
+pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
+
+
+def test_blanks_and_case_tell_no_two_codes_apart() -> None:
+    """Every coded column comes out as declared, in every table, and how much was respelt is told."""
+    tables = small_extract()
+    tables["patients"] = [row | {"sex": f" {row['sex'].lower()}"} for row in tables["patients"]]
+    tables["clinics"][0] |= {"state": "ca ", "tz": "america/los_angeles", "type": "Community"}
+    tables["clinicians"][0]["profession"] = " Psychologist"
+    tables["jurisdiction_regime"] = [regime("2000-01-01", "", "Mandatory") | {"profession": "PSYCHOLOGIST "}]
+    tables["protective_actions"][0]["action"] = "Warn_Police"
+    tables["measures"] = [row | {"instrument": row["instrument"].upper()} for row in tables["measures"]]
+    tables["diagnoses"][0]["icd10"] = "\u00a0f32.1"
+    judgement = judged(tables)
+    assert judgement.counts == {}
+    clean = {name: rows.to_pyarrow().to_pylist() for name, rows in judgement.clean.items()}
+    assert {row["sex"] for row in clean["patients"]} == {"F", "M"}
+    (clinic,), (clinician,) = clean["clinics"], clean["clinicians"]
+    assert (clinic["state"], clinic["tz"], clinic["type"]) == ("CA", "America/Los_Angeles", "community")
+    assert clinician["profession"] == clean["jurisdiction_regime"][0]["profession"] == "psychologist"
+    assert clean["protective_actions"][0]["action"] == "warn_police"
+    assert {row["instrument"] for row in clean["measures"]} == {"wai_sr", "phq9"}
+    assert clean["diagnoses"][0]["icd10"] == "F32.1"
+    assert "episodes" not in clean
+    respelt = verdict(judgement, "extract.respelt.clinics")
+    assert respelt.status is Status.PASS
+    assert "state, type, tz" in respelt.sentence
+
+
+def professions(*lines: str) -> Rows:
+    """Regimes of one state for these professions, and one psychologist."""
+    tables = some(small_extract(), "clinics", "clinicians", "jurisdiction_regime")
+    tables["jurisdiction_regime"] = [regime("2000-01-01", "", "none") | {"profession": line} for line in lines]
+    return tables
+
+
+def test_a_profession_that_nobody_can_have_is_named() -> None:
+    """A line of the law that no clinician can ever meet moves people to another law in silence."""
+    found = verdict(judged(professions("psycologist", "any")), "extract.regime_professions")
+    assert found.status is Status.FAIL
+    assert "psycologist" in found.sentence
+    assert verdict(judged(professions("Psychologist", "any")), "extract.regime_professions").status is Status.PASS
+
+
+def test_clinicians_and_clinics_without_any_law_are_counted() -> None:
+    """The state has laws, but none for the profession; or the state has none at all."""
+    lost = judged(professions("psychiatrist"))
+    assert verdict(lost, "extract.regime_clinicians").measured == 1
+    assert verdict(lost, "extract.regime_clinicians").status is Status.FAIL
+    assert verdict(judged(professions("psychiatrist", "any")), "extract.regime_clinicians").status is Status.PASS
+    tables = professions("any")
+    tables["clinics"][0]["state"] = "California"
+    assert verdict(judged(tables), "extract.regime_states").status is Status.FAIL
+    assert verdict(judged(professions("any")), "extract.regime_states").status is Status.PASS
+
+
+def test_an_unknown_time_zone_is_refused() -> None:
+    """Its hours cannot be counted."""
+    tables = some(small_extract(), "clinics")
+    tables["clinics"][0]["tz"] = "Mars/Olympus"
+    assert verdict(judged(tables), "extract.time_zones").status is Status.FAIL
+
+
+@pytest.mark.parametrize(("odd", "limit", "status"), [(3, 0.03, Status.PASS), (4, 0.03, Status.FAIL)])
+def test_undeclared_codes_have_a_limit_of_their_own(odd: int, limit: float, status: Status) -> None:
+    """By column, whatever the share of rows that may be set aside; the column is named and no value is."""
+    tables = some(small_extract(), "patients")
+    tables["patients"] = [patient(f"p{k}", insurance="secret" if k < odd else "private") for k in range(100)]
+    found = verdict(judged(tables, quarantined_share=0.5, unmatched_codes=limit), "extract.unmatched.patients")
+    assert found.status is status
+    assert "insurance" in found.sentence
+    assert "secret" not in found.sentence
+    assert judged(tables, quarantined_share=0.5).counts == {code("patients", "insurance", Rule.NOT_ALLOWED): odd}
+
+
+def diagnosed(*codes: str) -> Rows:
+    """Diagnoses with these codes."""
+    tables = some(small_extract(), "patients", "diagnoses")
+    tables["diagnoses"] = [tables["diagnoses"][0] | {"icd10": each} for each in codes]
+    return tables
+
+
+def test_an_old_code_set_is_refused() -> None:
+    """ICD-9 among ICD-10 halves every diagnosis; the limit itself passes."""
+    old = judged(diagnosed(*["F10.20"] * 88, *["303.90"] * 12))
+    found = verdict(old, "extract.diagnosis_codes")
+    assert (found.status, found.measured) == (Status.FAIL, 0.12)
+    assert "ICD-9" in found.sentence
+    new = judged(diagnosed("F10.20", "f1220", " F20.9", "F43.10", "U07.1", "Z00", "O9A.211", "C7A.00"))
+    assert verdict(new, "extract.diagnosis_codes").measured == 0
+
+
+def test_a_code_list_that_matches_nothing_is_refused() -> None:
+    """Among a thousand diagnoses; among fewer it may be rare."""
+    many = judged(diagnosed(*["F10.20"] * 1000))
+    assert verdict(many, "extract.code_list.sud").status is Status.PASS
+    assert verdict(many, "extract.code_list.psychosis").status is Status.FAIL
+    assert verdict(judged(diagnosed(*["F10.20"] * 999)), "extract.code_list.psychosis").status is Status.NOT_EVALUATED
+
+
+def test_forms_under_another_version_are_counted() -> None:
+    """The patient's own WAI-SR recorded as "patient" and not as "client" would be read by no analysis."""
+    tables = small_extract()
+    tables["measures"][1]["version"] = "patient"
+    assert verdict(judged(tables), "extract.other_version.wai_sr").status is Status.FAIL
+    assert verdict(judged(tables), "extract.other_version.phq9").status is Status.PASS
