@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from causal.design.compare import named_keys
+from causal.design.compare import keeps_once, named_keys
 from causal.protocol import FlatTableStudy
 from causal.protocol.flat_table import FlatAnalysis
 from causal.protocol.matching import AnyMatching, Cardinality, CoarsenedExact, FineBalance, Greedy, Optimal, PairRules
@@ -85,7 +85,8 @@ def _columns(study: FlatTableStudy) -> Verdict:
         problems.append(f"a squared column must be among the numeric ones: {listed(stray)}")
     if not columns.numeric and not columns.categorical:
         problems.append("no covariate is named, so nothing makes the groups comparable")
-    keys = {*analysis.exact, *([analysis.cluster] if analysis.cluster else []), *named_keys(analysis.design)}
+    single = [name for name in (analysis.cluster, analysis.person) if name]
+    keys = {*analysis.exact, *single, *named_keys(analysis.design)}
     if roles := sorted(keys & {columns.treatment, columns.outcome}):
         problems.append(f"the treatment or the outcome cannot also serve as a key: {listed(roles)}")
     if unknown := sorted(keys - set(named)):
@@ -93,6 +94,8 @@ def _columns(study: FlatTableStudy) -> Verdict:
         problems.append(f"a key is not among the columns of the study: {near}")
     if no_numbers := sorted(_measured(analysis) & set(columns.categorical)):
         problems.append(f"calipers, bins and splines need numbers, and this holds categories: {listed(no_numbers)}")
+    if analysis.person and not keeps_once(analysis.design):
+        problems.append("person is for greedy, optimal and cardinality matching: no other design keeps people apart")
     if analysis.propensity.cluster_means and analysis.cluster is None:
         problems.append("cluster means need a cluster column")
     return holds("protocol.columns", "; ".join(problems), "every column has one part to play")

@@ -133,6 +133,7 @@ def match(
     cutpoints: Mapping[str, int] | None = None,
     subclass: int = 6,
     key: str | None = None,
+    person: str | None = None,
 ) -> Designed:
     """Matched groups.
 
@@ -168,6 +169,10 @@ def match(
         number of strata of ``subclass``.
     key
         Column that names units; the index where None. It must be unique.
+    person
+        Column that names the person a unit belongs to, where a person has several (periods, visits, occasions): nobody
+        is matched to their own units, and nobody is a comparison in more than one set, or in more than `reuse_max`
+        where comparisons may be reused (MatchIt's ``unit.id``). ``cardinality`` keeps one unit of a person.
 
     Raises
     ------
@@ -182,7 +187,8 @@ def match(
     """
     given = arguments(match, locals(), MATCHINGS)
     exact = given.get("exact", ())
-    keys = (*exact, *given.get("antiexact", ()), *given.get("prefer", ()), *given.get("fine", ()))
+    persons = () if given.get("person") is None else (given["person"],)
+    keys = (*exact, *given.get("antiexact", ()), *given.get("prefer", ()), *given.get("fine", ()), *persons)
     sample = _sample(table, treatment, covariates, keys=keys, key=key)
     words = matching(given, sample)
     return _designed(
@@ -190,6 +196,7 @@ def match(
         words,
         key=key,
         exact=exact,
+        person=given.get("person"),
         scored=method != "cem" and (distance == "glm" or caliper is not None),
         probability=link == "logit",
         swap=estimand == "ATC" and "ATE" not in MATCHINGS[method].estimands,
@@ -331,6 +338,7 @@ def _designed(
     key: str | None,
     scored: bool,
     exact: Sequence[str] = (),
+    person: str | None = None,
     probability: bool = False,
     swap: bool = False,
 ) -> Designed:
@@ -339,7 +347,7 @@ def _designed(
         propensity = _propensity(sample) if scored else None
         logit = np.zeros(sample.treated.size) if propensity is None else propensity.logit
         score = expit(logit) if probability else logit  # closeness is measured on what stands for the log odds
-        compared = compare(words, sample.units(score, exact, swap=swap))
+        compared = compare(words, sample.units(score, exact, person, swap=swap))
     return _given_back(sample, compared, propensity, key, swap=swap)
 
 

@@ -35,12 +35,12 @@ SCORE = frozenset({"link", "caliper", "caliper_sd"})
 PAIRS = SCORE | {"exact", "distance", "mahvars", "calipers", "std_caliper", "antiexact", "prefer"}
 ONE_GROUP, ANYONE = ("ATT", "ATC"), ("ATT", "ATC", "ATE")
 MATCHINGS = {
-    "nearest": Method("greedy", ONE_GROUP, PAIRS | {"ratio", "replace", "reuse_max", "m_order", "seed"}),
-    "optimal": Method("optimal", ONE_GROUP, PAIRS | {"ratio"}),
+    "nearest": Method("greedy", ONE_GROUP, PAIRS | {"ratio", "replace", "reuse_max", "m_order", "seed", "person"}),
+    "optimal": Method("optimal", ONE_GROUP, PAIRS | {"ratio", "person"}),
     "full": Method("full", ANYONE, PAIRS | {"max_controls"}),
     "quick": Method("generalised_full", ANYONE, SCORE | {"exact"}),
     "fine": Method("fine_balance", ONE_GROUP, PAIRS | {"ratio", "fine"}),
-    "cardinality": Method("cardinality", ONE_GROUP, frozenset({"ratio", "tols", "exact"})),
+    "cardinality": Method("cardinality", ONE_GROUP, frozenset({"ratio", "tols", "exact", "person"})),
     "cem": Method("coarsened_exact", ANYONE, frozenset({"mahvars", "cutpoints", "exact"})),
     "subclass": Method("subclassification", ANYONE, frozenset({"subclass", "exact"})),
 }

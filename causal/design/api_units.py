@@ -73,8 +73,9 @@ class Sample:
             raise DesignError("flat.not_numeric", f"argument {word} names '{name}', which holds no numbers")
         return parts[0]
 
-    def units(self, score: FloatArray, exact: Sequence[str], *, swap: bool) -> Units:
+    def units(self, score: FloatArray, exact: Sequence[str], person: str | None, *, swap: bool) -> Units:
         """As a method sees them; `swap` exchanges the arms, for the effect in the untreated."""
+        who = None if person is None else self.codes[self.key(person)]
         joint = None
         for name in exact:
             codes = self.codes[self.key(name)]
@@ -87,7 +88,7 @@ class Sample:
             tiers=(1,) * len(self.short),
             logit=-score if swap else score,
             keys=self.codes,
-            pairing=Pairing(exact=joint),
+            pairing=Pairing(exact=joint, person=who, once=who),
         )
 
     @contextmanager

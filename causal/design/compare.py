@@ -126,6 +126,11 @@ def compare(method: AnyMatching | AnyWeighting, units: Units, *, among: BoolArra
     return _from_weights(_weights(method, units, rows), rows, units.treated.size)
 
 
+def keeps_once(method: AnyMatching | AnyWeighting) -> bool:
+    """Whether a declared method can see to it that nobody stands in two sets as a comparison (`Pairing.once`)."""
+    return isinstance(method, Greedy | Optimal | Cardinality)
+
+
 def named_keys(method: AnyMatching | AnyWeighting) -> tuple[str, ...]:
     """The keys a declared method names: those in which occasions differ, had better agree, or are balanced."""
     names: list[str] = []
@@ -266,6 +271,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
                 memory=units.memory,
             )
         case GeneralisedFull():
+            units.pairing.refuse_once("generalised full matching")
             from causal.design.matching.generalised_full import match_generalised_full
 
             return match_generalised_full(
@@ -284,11 +290,12 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
                 names=units.names,
                 tolerance=method.tolerance,
                 ratio=method.ratio,
-                pairing=_in_periods(units.pairing).rows(rows),
+                pairing=replace(_in_periods(units.pairing), person=units.pairing.once).rows(rows),
                 pair_on=logit,
                 memory=units.memory,
             ).sets
         case CoarsenedExact():
+            units.pairing.refuse_once("coarsened exact matching")
             from causal.design.matching.coarsened import match_coarsened
 
             return match_coarsened(
@@ -299,6 +306,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
                 pairing=_in_periods(units.pairing).rows(rows),
             )
         case Subclassification():
+            units.pairing.refuse_once("subclassification")
             from causal.design.matching.subclass import match_subclass
 
             sets = match_subclass(logit, treated, subclasses=method.subclasses, estimand=method.estimand)
@@ -326,6 +334,7 @@ def _divided(sets: MatchedSets, treated: BoolArray, exact: IntArray | None, esti
 
 
 def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
+    units.pairing.refuse_once("weighting")
     treated, e = units.treated[rows], expit(units.logit[rows])
     needed = np.ones(len(units.names), dtype=np.bool_) if units.spare is None else ~units.spare
     covariates = units.covariates[np.ix_(rows, np.flatnonzero(needed))]

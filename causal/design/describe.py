@@ -106,10 +106,8 @@ def _within(method: AnyWeighting, assignment: Assignment) -> str:
 def _held_fixed(method: AnyMatching, assignment: Assignment) -> str:
     exact = ", ".join(EXACT_KEYS[key] for key in assignment.exact) or "nothing"
     if isinstance(method, GeneralisedFull | Cardinality | CoarsenedExact | Subclassification):
-        return (
-            f"They are of the same period of {assignment.calendar_days} days and the same in: {exact}. A person can "
-            "stand among them more than once."
-        )
+        several = "" if isinstance(method, Cardinality) else " A person can stand among them more than once."
+        return f"They are of the same period of {assignment.calendar_days} days and the same in: {exact}.{several}"
     return f"Compared occasions are at most {assignment.calendar_days} days apart and the same in: {exact}."
 
 
@@ -119,16 +117,16 @@ def _matching(method: AnyMatching) -> str:
     rules = _rules(method) if isinstance(method, PairRules) else ""
     match method:
         case Greedy():
-            reuse = "none used twice" if not method.replacement else _uses(method.most_uses)
+            reuse = "nobody used twice" if not method.replacement else _uses(method.most_uses)
             return (
                 f"Each warned occasion, {ORDERS[method.order]}, was given up to {method.ratio} unwarned occasions of "
                 f"other people, {reuse}: the nearest {how}, {near}.{rules}"
             )
         case Optimal():
             return (
-                f"Warned occasions were given up to {method.ratio} unwarned occasions of other people each, none used "
-                f"twice: as many pairs as possible, and among these those whose total distance {how} is the smallest, "
-                f"{near}.{rules}"
+                f"Warned occasions were given up to {method.ratio} unwarned occasions of other people each, nobody "
+                f"used twice: as many pairs as possible, and among these those whose total distance {how} is the "
+                f"smallest, {near}.{rules}"
             )
         case FineBalance():
             keys = ", ".join(EXACT_KEYS.get(key, key) for key in method.balance)
@@ -148,7 +146,7 @@ def _matching(method: AnyMatching) -> str:
             return (
                 "The largest sample was taken in which no fact differs between the groups by more than "
                 f"{method.tolerance:g} standard deviations (of the warned before matching), then paired 1:"
-                f"{method.ratio} at the smallest total distance."
+                f"{method.ratio} at the smallest total distance; nobody is in it twice."
             )
         case CoarsenedExact():
             return (
@@ -174,7 +172,7 @@ def _stars(method: Full) -> str:
 
 
 def _uses(most: int | None) -> str:
-    return "any of them as often as it is nearest" if most is None else f"none used more than {most} times"
+    return "any of them as often as it is nearest" if most is None else f"nobody used more than {most} times"
 
 
 def _on(distance: Distance | None, caliper: Caliper | None) -> str:

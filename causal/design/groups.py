@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import EXACT_KEYS
-from causal.design.compare import Comparison, Units, compare, engine_model
+from causal.design.compare import Comparison, Units, compare, engine_model, keeps_once
 from causal.design.covariates import CovariateMatrix, covariate_matrix, without_rare
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.overlap import common_support
@@ -196,6 +196,7 @@ def _compare(
     study: OccasionStudy,
 ) -> Comparison:
     """The comparison among the supported occasions, its rows counted among all of them."""
+    method, person = chosen_method(study), codes(occasions["person_id"])
     day = occasions["time_zero"].to_numpy().astype("datetime64[s]").astype(np.int64) / 86400
     units = Units(
         treated=treated,
@@ -209,7 +210,8 @@ def _compare(
             exact=exact,
             time=day,
             window=float(study.target_trial.assignment.calendar_days),
-            person=codes(occasions["person_id"]),
+            person=person,
+            once=person if keeps_once(method) else None,
         ),
     )
-    return compare(chosen_method(study), units, among=supported)
+    return compare(method, units, among=supported)

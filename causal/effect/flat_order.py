@@ -37,7 +37,8 @@ def in_canonical_order(frame: pd.DataFrame, study: FlatTableStudy) -> tuple[pd.D
         return frame.iloc[order].reset_index(drop=True), keys_of_names(names, study.seed)
     apart = [numbers(frame, name) for name in (columns.treatment, columns.outcome)]
     alike = [numbers(frame, name) for name in columns.numeric]
-    named = [*columns.categorical, *columns.keys, *analysis.exact, *([analysis.cluster] if analysis.cluster else [])]
+    named = [*columns.categorical, *columns.keys, *analysis.exact]
+    named += [name for name in (analysis.cluster, analysis.person) if name]
     labels = [_codes(frame, name) for name in dict.fromkeys(named)]
     matrix = np.column_stack(alike) if alike else np.empty((len(frame), 0))
     key = keys_of_content(apart, matrix, labels=labels, seed=study.seed)

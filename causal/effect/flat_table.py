@@ -179,6 +179,7 @@ def _without_rare(
 def _units(frame: pd.DataFrame, table: Table, covariates: DesignColumns, analysis: FlatAnalysis) -> Units:
     """The rows as the design may see them."""
     propensity = _propensity(table, analysis)
+    person = None if analysis.person is None else key_codes(frame, analysis.person)
     return Units(
         treated=table.treated,
         covariates=covariates.values,
@@ -187,7 +188,7 @@ def _units(frame: pd.DataFrame, table: Table, covariates: DesignColumns, analysi
         spare=covariates.spare,
         logit=propensity.logit,
         keys={name: key_codes(frame, name) for name in named_keys(analysis.design)},
-        pairing=Pairing(exact=_joint(frame, analysis.exact)),
+        pairing=Pairing(exact=_joint(frame, analysis.exact), person=person, once=person),
         design_matrix=_design_matrix(table.covariates, table.names, table.clusters, propensity, analysis),
     )
 

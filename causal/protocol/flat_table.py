@@ -176,6 +176,11 @@ class FlatAnalysis(Part):
     """How the number follows; the plain difference where this is not said."""
     exact: tuple[ColumnName, ...] = ()
     """Columns on which compared rows agree exactly."""
+    person: ColumnName | None = None
+    """Column that names the person a row belongs to, where a person has several rows (periods, visits).
+
+    Nobody is matched to their own rows, and nobody is a comparison in more sets than `most_uses` of the design allows,
+    one without replacement. For greedy, optimal and cardinality matching."""
     cluster: ColumnName | None = None
     """Column whose rows may resemble each other: the unit of cluster-robust errors, cluster means and cross-fitting."""
     standard_error: Literal["paired", "robust", "estimated_weights", "abadie_imbens"]

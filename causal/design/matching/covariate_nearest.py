@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from causal.design.matching import tree
 from causal.design.matching.compiled import compiled
+from causal.design.matching.nearest import rings
 from causal.design.matching.pairing import (
     PairArrays,
     Pairing,
@@ -30,6 +31,7 @@ from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+ShortArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
 Order = Literal["data", "highest", "lowest", "closest", "random"]
 
@@ -115,7 +117,9 @@ def match_nearest(
     home[strata[home] != rules.exact[cases]] = -1
     uses = (most_uses or UNLIMITED) if replacement else 1
     choose = _closest() if order == "closest" else _in_order()
-    chosen, distance = choose(grown, points, widths, rules, z.shape[1], cases, home, ratio, uses)
+    codes = None if pairing is None else pairing.once
+    kin = np.empty(0, dtype=np.int32) if codes is None else rings(codes[grown.row])
+    chosen, distance = choose(grown, points, widths, rules, z.shape[1], cases, home, ratio, uses, kin)
     if not (chosen >= 0).any():
         raise nothing_matched()
     return sets_from_choices(cases, chosen, distance, caliper=caliper)
@@ -239,14 +243,19 @@ def _closest() -> Callable[..., tuple[IntArray, FloatArray]]:
     return compiled(_choose_closest, *tree.SEARCHING, _take, _as_rows)
 
 
-def _take(grown: Tree, used: IntArray, most_uses: int, position: int) -> None:
-    """Count a use; a comparison used up is no longer free in any node above it."""
-    used[position] += 1
-    if used[position] == most_uses:
-        node = grown.leaf[position]
-        while node >= 0:
-            grown.free[node] -= 1
-            node = grown.parent[node]
+def _take(grown: Tree, used: IntArray, most_uses: int, kin: ShortArray, position: int) -> None:
+    """Count a use of a comparison and its kin; what is used up is no longer free in any node above it."""
+    one = position
+    while True:
+        used[one] += 1
+        if used[one] == most_uses:
+            node = grown.leaf[one]
+            while node >= 0:
+                grown.free[node] -= 1
+                node = grown.parent[node]
+        one = kin[one] if kin.size else position
+        if one == position:
+            return
 
 
 def _as_rows(grown: Tree, points: FloatArray, q: int, cases: IntArray, chosen: IntArray) -> tuple[IntArray, FloatArray]:
@@ -270,6 +279,7 @@ def _choose_in_order(
     home: IntArray,
     ratio: int,
     most_uses: int,
+    kin: ShortArray,
 ) -> tuple[IntArray, FloatArray]:
     """Rows chosen by each case (n1, ratio), -1 where none, and their distances; cases in choosing order.
 
@@ -284,7 +294,7 @@ def _choose_in_order(
             position, _ = nearest(grown, used, most_uses, points, widths, rules, q, cases[a], home[a], chosen[a, :turn])
             if position >= 0:
                 chosen[a, turn] = position
-                _take(grown, used, most_uses, position)
+                _take(grown, used, most_uses, kin, position)
     return _as_rows(grown, points, q, cases, chosen)
 
 
@@ -298,6 +308,7 @@ def _choose_closest(
     home: IntArray,
     ratio: int,
     most_uses: int,
+    kin: ShortArray,
 ) -> tuple[IntArray, FloatArray]:
     """As `_choose_in_order`, the pair of smallest cost first; cases by row.
 
@@ -320,7 +331,7 @@ def _choose_closest(
             _, a, position = heapq.heappop(waiting)
             if used[position] < most_uses:
                 chosen[a, turn] = position
-                _take(grown, used, most_uses, position)
+                _take(grown, used, most_uses, kin, position)
                 continue
             position, cost = nearest(
                 grown, used, most_uses, points, widths, rules, q, cases[a], home[a], chosen[a, :turn]

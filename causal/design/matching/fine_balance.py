@@ -104,6 +104,7 @@ def match_fine_balance(
     z = z.reshape(z.shape[0], -1)
     case = np.asarray(treated, dtype=np.bool_)
     codes = np.asarray(balance, dtype=np.int64).reshape(case.size, -1)
+    pairing.refuse_once("fine balance")
     edges = candidate_edges(z, case, caliper=caliper, pairing=pairing, memory=memory)
     if not 1 <= ratio <= (~case).sum():
         raise DesignError("design.ratio", f"the ratio must be from 1 to the number of comparisons, got {ratio}")

@@ -82,6 +82,7 @@ def match_full(
     points = np.asarray(coordinates, dtype=np.float64)
     points = points.reshape(points.shape[0], -1)
     rules = _without_idle_person(pairing or Pairing())
+    rules.refuse_once("full matching")
     refuse_distances(points, case, caliper=caliper, pairing=rules)
     bounds = _bounds(min_controls, max_controls)
     limit = np.inf if caliper is None else float(caliper)

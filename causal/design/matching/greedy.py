@@ -23,6 +23,7 @@ from causal.design.matching.nearest import (
     first_free,
     nearest,
     position,
+    rings,
     seek,
     settle,
     take,
@@ -91,7 +92,8 @@ def match_greedy(
         permutation drawn from `rng` over the treated rows (``random``); or, in each round, the ``closest`` pair left,
         by distance with penalties, ties by treated row and then comparison row.
     replacement, most_uses
-        Whether a comparison may serve in several sets, and in how many at most (None: no limit). Never twice in one.
+        Whether a comparison may serve in several sets, and in how many at most (None: no limit), all rows that count as
+        one (`Pairing.once`) together. Never twice in one.
     rng
         Draws the order ``random``; no other order uses it.
     memory
@@ -128,7 +130,8 @@ def match_greedy(
     if near.row.size:
         rules = None if pairing.only_exact else _rules(pairing, cases, near)
         width = np.inf if caliper is None else float(caliper)
-        search = (near, rules, score[cases], limits[coming], width, most, slots)
+        kin = _kin(pairing, near)
+        search = (near, _all_free(near, kin), rules, score[cases], limits[coming], width, most, slots)
         if order in {"highest", "lowest"}:
             _choose_in_turn(*search)
         else:
@@ -245,11 +248,17 @@ def _require_memory(n: int, n1: int, k: int, pairing: Pairing, memory: float) ->
     )
 
 
-def _all_free(near: Neighbours) -> Free:
+def _all_free(near: Neighbours, kin: ShortArray) -> Free:
     """Every comparison unused."""
     positions = np.arange(near.row.size + 1, dtype=np.int32)
     uses = np.zeros(near.row.size // near.floor.size, dtype=np.int32)
-    return Free(positions, positions.copy(), uses, near.start[:-1].copy())
+    return Free(positions, positions.copy(), uses, near.start[:-1].copy(), kin)
+
+
+def _kin(pairing: Pairing, near: Neighbours) -> ShortArray:
+    """Which slots count as one (`Free.kin`)."""
+    slots = near.row[: near.row.size // near.floor.size]
+    return np.empty(0, dtype=np.int32) if pairing.once is None else rings(pairing.once[slots])
 
 
 def _rules(pairing: Pairing, cases: IntArray, near: Neighbours) -> PairArrays:
@@ -281,6 +290,7 @@ def _ascending(values: FloatArray) -> IntArray:
 
 def _choose_in_turn(
     near: Neighbours,
+    free: Free,
     rules: PairArrays | None,
     value: FloatArray,
     limits: IntArray,
@@ -289,11 +299,12 @@ def _choose_in_turn(
     chosen: ShortArray,
 ) -> None:
     """Fill `chosen` (n1, k) with slots, round by round, everyone choosing as they come."""
-    _loops().choose_in_turn(near, _all_free(near), rules, value, limits, caliper, most, chosen)
+    _loops().choose_in_turn(near, free, rules, value, limits, caliper, most, chosen)
 
 
 def _settle(
     near: Neighbours,
+    free: Free,
     rules: PairArrays | None,
     value: FloatArray,
     limits: IntArray,
@@ -305,7 +316,7 @@ def _settle(
     closest: bool,
 ) -> None:
     """Fill `chosen` (n1, k) with slots, round by round: all look first, then choose by rank or the closest first."""
-    free, loops = _all_free(near), _loops()
+    loops = _loops()
     for turn in range(chosen.shape[1]):
         distance = np.empty(value.size)
         loops.seek(near, free, rules, value, limits, caliper, turn, chosen, distance)

@@ -21,12 +21,17 @@ ShortArray = NDArray[np.int32]
 
 
 class Free(NamedTuple):
-    """What is still free: links (e + 1,) onwards and backwards, uses of each slot (m,), a guess for each block."""
+    """What is still free: links (e + 1,) onwards and backwards, uses of each slot (m,), a guess for each block.
+
+    `kin` (m,) leads from each slot to the next of those that count as one with it, round in a ring; (0,) where every
+    slot stands for itself.
+    """
 
     ahead: ShortArray
     behind: ShortArray
     uses: ShortArray
     guess: IntArray
+    kin: ShortArray
 
 
 def first_free(link: ShortArray, p: int) -> int:
@@ -139,17 +144,42 @@ def nearest(  # noqa: PLR0912, PLR0915 - one loop nest, compiled as a whole
 
 
 def take(near: Neighbours, free: Free, slot: int, most: int) -> None:
-    """Count one use of a slot, and take it off every list once it has had as many as allowed (0: no limit)."""
+    """Count one use of a slot and its kin, and take them off every list once they had as many as allowed (0: any)."""
     if most == 0:
         return
     if most > 1:
         free.uses[slot] += 1
         if free.uses[slot] < most:
+            one = free.kin[slot] if free.kin.size else slot
+            while one != slot:
+                free.uses[one] += 1
+                one = free.kin[one]
             return
-    for s in range(near.floor.size):
-        p = slot if near.floor.size == 1 else near.place[s, near.row[slot]]
-        free.ahead[p] = p + 1
-        free.behind[p + 1] = p
+    one = slot
+    while True:
+        for s in range(near.floor.size):
+            p = one if near.floor.size == 1 else near.place[s, near.row[one]]
+            free.ahead[p] = p + 1
+            free.behind[p + 1] = p
+        one = free.kin[one] if free.kin.size else slot
+        if one == slot:
+            return
+
+
+def rings(codes: IntArray) -> ShortArray:
+    """For each place (m,) the next with the same code, the last leading back to the first.
+
+    >>> rings(np.array([7, 3, 7, 7])).tolist()
+    [2, 1, 3, 0]
+    """
+    order = np.argsort(codes, kind="stable")
+    begins = np.r_[True, codes[order][1:] != codes[order][:-1]]
+    ends = np.r_[begins[1:], True]
+    following = np.roll(order, -1)
+    following[ends] = order[begins]
+    ring = np.empty(codes.size, dtype=np.int32)
+    ring[order] = following
+    return ring
 
 
 def choose_in_turn(

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.matching.candidates import refuse_distances
-from causal.design.matching.optimal_graph import graph_choices
+from causal.design.matching.candidates import Edges, candidate_edges, refuse_distances
+from causal.design.matching.optimal_graph import assignment, graph_choices
 from causal.design.matching.optimal_line import line_choices
 from causal.design.matching.optimal_pricing import market
 from causal.design.matching.pairing import Pairing, nothing_matched
@@ -52,6 +52,7 @@ def match_optimal(
     pairing
         Rules on pairs; all are honoured. With ``ratio > 1`` nobody may appear twice among the comparisons of a set
         either; no efficient exact method keeps that rule, so it is refused when the optimum without it breaks it.
+        Where comparisons of one code count as one (`Pairing.once`) both rules are kept exactly.
     memory
         Gigabytes allowed.
 
@@ -104,10 +105,12 @@ def _choices(
     z: FloatArray, case: BoolArray, *, ratio: int, caliper: float | None, pairing: Pairing, memory: float
 ) -> tuple[IntArray, IntArray]:
     """Treated rows (n1,) and the rows of their comparisons (n1, ratio), -1 where none."""
-    if z.shape[1] == 1 and replace(pairing, person=None).only_exact:
+    if pairing.once is None and z.shape[1] == 1 and replace(pairing, person=None).only_exact:
         cases, given = _on_the_line(z[:, 0], case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
         if pairing.person is None or not _meets_itself(pairing.person, np.column_stack([cases, given])):
             return cases, given  # the optimum without the rule on persons keeps it, so it is the optimum with it
+    if pairing.once is not None:
+        return _one_row_of_each(z, case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
     pairs = market(z, case, caliper=caliper, pairing=pairing)
     chosen = graph_choices(pairs, ratio=ratio, memory=memory)
     cases, pool = np.flatnonzero(case), np.flatnonzero(~case)
@@ -119,6 +122,32 @@ def _choices(
             fix="match pairs (ratio 1), keep one comparison occasion of each person, or match greedily",
         )
     return cases, given
+
+
+def _one_row_of_each(
+    z: FloatArray, case: BoolArray, *, ratio: int, caliper: float | None, pairing: Pairing, memory: float
+) -> tuple[IntArray, IntArray]:
+    """As `_choices`, no two comparisons of one code `once` being given.
+
+    A treated occasion would be given a code by its cheapest admissible row (ties by row), whoever else is given what:
+    the problem is optimal matching to codes at those costs.
+    """
+    assert pairing.once is not None
+    edges = candidate_edges(z, case, caliper=caliper, pairing=pairing, memory=memory)
+    cases, pool = np.flatnonzero(case), np.flatnonzero(~case)
+    first, code = np.unique(pairing.once[pool], return_index=True, return_inverse=True)[1:]
+    code = np.argsort(np.argsort(first))[code]  # in order of first rows, so that ties go to the earlier one
+    who = np.repeat(np.arange(cases.size), np.diff(edges.indptr))
+    pair = who * first.size + code[edges.comparison]
+    cheapest = np.lexsort((edges.comparison, edges.cost, pair))
+    cheapest = cheapest[np.r_[True, np.diff(pair[cheapest]) > 0]] if cheapest.size else cheapest
+    listed = cheapest[np.lexsort((pair[cheapest], edges.cost[cheapest], who[cheapest]))]
+    ends = np.r_[0, np.cumsum(np.bincount(who[listed], minlength=cases.size))]
+    codes = code[edges.comparison[listed]].astype(np.int32)
+    given = assignment(Edges(ends, codes, edges.cost[listed]), ratio, first.size).given.reshape(cases.size, ratio)
+    asked = np.arange(cases.size)[:, None] * first.size + given
+    found = cheapest[np.minimum(np.searchsorted(pair[cheapest], asked), cheapest.size - 1)]
+    return cases, np.where(given >= 0, pool[edges.comparison[found]], -1)
 
 
 def _on_the_line(

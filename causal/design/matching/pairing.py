@@ -38,6 +38,9 @@ class Pairing:
         treated row's time zero must lie between. Needs `time`.
     person
         (n,) codes of persons: nobody appears twice in one set.
+    once
+        (n,) codes of comparisons that count as one, such as a person's periods: taken in one row, taken in all. A rule
+        on sets, not on pairs: kept by greedy, optimal and cardinality matching, refused by the others.
     prefer, penalty
         (n, p) codes and (p,) penalties of 0 or more added to the distance where they differ (preferred-exact).
     """
@@ -50,6 +53,7 @@ class Pairing:
     window: float | None = None
     at_risk: FloatArray | None = None
     person: IntArray | None = None
+    once: IntArray | None = None
     prefer: IntArray | None = None
     penalty: FloatArray | None = None
 
@@ -78,6 +82,15 @@ class Pairing:
             if name not in {"widths", "window", "penalty"} and value is not None:
                 by_row[name] = value[index]
         return Pairing(**by_row)
+
+    def refuse_once(self, method: str) -> None:
+        """Refuse, for a method that cannot keep it, the rule on comparisons that count as one."""
+        if self.once is not None:
+            raise DesignError(
+                "design.rule_unsupported",
+                f"{method} cannot see to it that nobody stands in two sets as a comparison",
+                fix="match by greedy, optimal or cardinality matching, or keep one row of each person",
+            )
 
     @property
     def only_exact(self) -> bool:
