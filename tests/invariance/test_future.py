@@ -32,9 +32,14 @@ INVENTED = {
 """What invented rows say: as bad as can be, so that one that is used shows."""
 
 
+def holds_days(table: str, dated: pd.Series) -> bool:
+    """Whether the rows of a table are dated to the day, by the kind of the column or because every time is midnight."""
+    return DATED[table] in DATES or bool((dated == dated.dt.normalize()).all())
+
+
 def is_future(table: str, dated: pd.Series, time_zero: pd.Series) -> pd.Series:
     """Whether a row is dated at or after time zero; never for someone without one."""
-    return dated >= (time_zero.dt.normalize() if DATED[table] in DATES else time_zero)
+    return dated >= (time_zero.dt.normalize() if holds_days(table, dated) else time_zero)
 
 
 def delete(table: str, future: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG001 - one signature
@@ -56,7 +61,7 @@ def invent(table: str, future: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame
         at = last["time_zero"] + pd.Timedelta(after)
         for content in INVENTED[table]:
             new = last[["person_id", "clinician_id"]].assign(**content, **{DATED[table]: at})
-            if DATED[table] in DATES:
+            if holds_days(table, future[DATED[table]]):
                 new[DATED[table]] = at.dt.normalize()
             rows.append(new)
     invented = pd.concat(rows, ignore_index=True).assign(enc_id=lambda frame: [f"new{k}" for k in range(len(frame))])
@@ -92,6 +97,17 @@ def test_the_future_changes_nothing(change: Change) -> None:
     assert any(len(changed[table]) != len(frames[table]) for table in DATED) or change is scramble
     with bench() as opened:
         assert design_of(opened, changed).digest == design_of(opened, frames).digest
+
+
+def test_the_day_of_time_zero_changes_nothing_where_only_days_are_recorded() -> None:
+    """Forms and contacts dated to the day: one of the day of time zero is as far from the design as a later one."""
+    frames = dict(simulated().tables)
+    for table in ("measures", "encounters"):
+        frames[table] = frames[table].assign(**{DATED[table]: frames[table][DATED[table]].dt.normalize()})
+    last = frames["threat_assessments"].rename(columns={"ts": "time_zero"}).sort_values("time_zero")
+    last = last.drop_duplicates("person_id", keep="last")[["person_id", "clinician_id", "time_zero"]]
+    with bench() as opened:
+        assert design_of(opened, with_future(frames, last, invent)).digest == design_of(opened, frames).digest
 
 
 def test_the_past_changes_something() -> None:
