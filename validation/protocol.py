@@ -81,7 +81,7 @@ def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> I
         mediators=[mediator.name for mediator in study.mediators],
         used=confounders,
     )
-    yield _covariates(confounders, study.confounders.tier1, {*COVARIATES, *declared})
+    yield _covariates(confounders, study.confounders.tier1, declared)
     yield _adjust_for(study.estimator.adjust_for, confounders)
     yield _mediators(study)
     yield from _method(study, confounders, {*EXACT_KEYS, *declared})
@@ -110,7 +110,7 @@ def _cohort(study: CohortStudy, instruments: Mapping[str, Instrument]) -> Iterat
         mediators=[mediator.name for mediator in study.mediators],
         used=confounders,
     )
-    yield _covariates(confounders, study.confounders.tier1, {*COVARIATES, *declared})
+    yield _covariates(confounders, study.confounders.tier1, declared)
     yield _adjust_for(study.estimator.adjust_for, confounders)
     yield _mediators(study)
     yield _missing(study, confounders)
@@ -169,7 +169,8 @@ def _primary_estimand(primary: Sequence[bool], ids: Sequence[str]) -> Verdict:
     return holds("protocol.primary_estimand", problem, "exactly one estimand is primary")
 
 
-def _covariates(confounders: Sequence[str], tier1: Sequence[str], known: Collection[str]) -> Verdict:
+def _covariates(confounders: Sequence[str], tier1: Sequence[str], declared: Collection[str]) -> Verdict:
+    known = {*COVARIATES, *declared}
     unknown = [name for name in confounders if name not in known]
     twice = sorted({name for name in confounders if confounders.count(name) > 1})
     problems = []
@@ -178,6 +179,11 @@ def _covariates(confounders: Sequence[str], tier1: Sequence[str], known: Collect
         problems.append(f"confounders that no table and no definition holds: {names}")
     if twice:
         problems.append(f"confounders named twice: {listed(twice)}")
+    if shadowed := sorted(set(declared) & set(COVARIATES)):
+        problems.append(
+            f"declared anew under covariates, where the catalogue's own meaning would be used in silence: "
+            f"{listed(shadowed)}"
+        )
     both = [name for name in ("regime_mandatory", "regime_permissive") if name in confounders]
     if len(both) == 1:
         problems.append(f"{both[0]} alone says only part of the legal regime; name both indicators or neither")

@@ -148,6 +148,11 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         "confounders named twice: severity",
     ),
     (
+        {"covariates": [{"name": "sud", "meaning": "in treatment for substance use", "unit": "yes or no"}]},
+        "protocol.covariates",
+        "declared anew under covariates, where the catalogue's own meaning would be used in silence: sud",
+    ),
+    (
         {"confounders.tier2": ["regime_mandatory"], "dag.edges": ["warning -> alliance_after"]},
         "protocol.covariates",
         "regime_mandatory alone says only part of the legal regime; name both indicators or neither",
