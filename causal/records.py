@@ -20,6 +20,7 @@ from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.overlap import OverlapBin
 from causal.design.fates import CovariateFate
+from causal.design.propensity.curvature import Curvature
 from causal.errors import DesignError, EstimationError
 
 Floats = NDArray[np.float64]
@@ -137,6 +138,7 @@ class Design(ComparisonGroups):
     fates: tuple[CovariateFate, ...]
     aliased: tuple[str, ...]
     separated: tuple[str, ...]
+    curvature: Curvature
     caliper: float | None
     n_eligible_treated: int
     n_unmatched_treated: int
@@ -156,7 +158,8 @@ class Design(ComparisonGroups):
         columns += ["set_id", "treated", "weight"]
         h.update(self.members[columns].to_csv(index=False, float_format="%.17g").encode())
         h.update(np.ascontiguousarray(self.covariates).tobytes())
-        h.update(repr((self.balance, self.overlap, self.caliper, self.fates, self.diagnostics)).encode())
+        looked_for = (self.overlap, self.curvature, self.caliper, self.fates, self.diagnostics)
+        h.update(repr((self.balance, *looked_for)).encode())
         return h.hexdigest()
 
 

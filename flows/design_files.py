@@ -15,10 +15,12 @@ from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.overlap import OverlapBin
 from causal.design.fates import CovariateFate
+from causal.design.propensity.curvature import Curvature
 from causal.errors import DesignError
 from causal.records import AttritionStep, Cohort, Design
 
 DIAGNOSTICS = TypeAdapter(Diagnostics)
+CURVATURE = TypeAdapter(Curvature)
 FATES = TypeAdapter(tuple[CovariateFate, ...])
 FRAMES = ("members", "covariates")
 
@@ -47,6 +49,7 @@ def write_design(design: Design, folder: Path) -> None:
     }
     for name in ("attrition", "balance", "overlap", "fates"):
         facts[name] = [dataclasses.asdict(row) for row in facts[name]]
+    facts["curvature"] = CURVATURE.dump_python(design.curvature, mode="json")
     facts["diagnostics"] = DIAGNOSTICS.dump_python(design.diagnostics, mode="json")
     _write_json(folder / "design.json", {"digest": design.digest, "design": facts})
 
@@ -59,6 +62,7 @@ def read_design(folder: Path) -> Design:
     facts["balance"] = tuple(BalanceRow(**row) for row in facts["balance"])
     facts["overlap"] = tuple(OverlapBin(**row) for row in facts["overlap"])
     facts["fates"] = FATES.validate_python(facts["fates"])
+    facts["curvature"] = CURVATURE.validate_python(facts["curvature"])
     facts["diagnostics"] = DIAGNOSTICS.validate_python(facts["diagnostics"])
     for name in ("covariate_names", "aliased", "separated"):
         facts[name] = tuple(facts[name])

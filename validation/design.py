@@ -6,6 +6,7 @@ from causal.cohort.catalogue import CATEGORIES, DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnostics.clusters import ClusterSpread
 from causal.design.fates import CovariateFate, Fate
+from causal.design.propensity.curvature import Curvature
 from causal.effect.identification import Identification
 from causal.protocol.design import Gates
 from causal.records import Design
@@ -34,6 +35,7 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
             0,
             "covariates that alone decide the choice" + _named(design.separated),
         ),
+        curvature_verdict(design.curvature, gates.curvature),
         at_most(
             "design.ended_in_grace",
             design.ended_in_grace_share,
@@ -126,6 +128,27 @@ def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:
     return at_most(code, abs(worst.smd_after), limit, sentence)
 
 
+def curvature_verdict(found: Curvature, limit: float) -> Verdict:
+    """Whether curves are left in the propensity, by the joint test in the model that was used."""
+    code = "design.curvature"
+    if found.remaining is None:
+        why = found.untested or "no square of a tier-1 number is left to test beside its bends"
+        return not_evaluated(code, f"curves in the model of the probability were not tested: {why}")
+    sentence = (
+        "chance that a model of the probability without curves would show as much curve in tier-1 numbers as this one "
+        "(joint test of their squares)"
+    )
+    if found.bends:
+        sentence += f", after it was given a bend in {_listed(found.bends)}"
+    if found.unbent:
+        sentence += f"; too few events per parameter for a bend in {_listed(found.unbent)}"
+    return at_least(code, found.remaining.p_value, limit, sentence)
+
+
+def _listed(covariates: tuple[str, ...]) -> str:
+    return ", ".join(_label(name) for name in covariates)
+
+
 def _pretrend(design: Design, limit: float) -> Verdict:
     code = "design.pretrend"
     if design.pretrend_smd is None:
@@ -138,7 +161,7 @@ def _pretrend(design: Design, limit: float) -> Verdict:
 
 
 def _named(covariates: tuple[str, ...]) -> str:
-    return f": {', '.join(_label(name) for name in covariates)}" if covariates else ""
+    return f": {_listed(covariates)}" if covariates else ""
 
 
 def _label(name: str) -> str:

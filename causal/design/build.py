@@ -57,7 +57,7 @@ def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Desig
         estimand_sentence=estimand_sentence(compared, left_out=worked.lost > 0),
         method_sentence=(
             f"{method_sentence(method, study.target_trial.assignment)} "
-            f"{propensity_sentence(study.propensity, propensity.method)}"
+            f"{propensity_sentence(study.propensity, propensity.method, bends=worked.model.bends)}"
         ),
         attrition=(
             *cohort.attrition,
@@ -73,6 +73,7 @@ def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Desig
         fates=matrix.fates,
         aliased=propensity.aliased,
         separated=propensity.separated,
+        curvature=worked.curvature,
         caliper=compared.caliper,
         n_eligible_treated=n_treated,
         n_unmatched_treated=n_treated - int((treated & in_comparison).sum()),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from causal.cohort.catalogue import EXACT_KEYS
+from collections.abc import Sequence
+
+from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
 from causal.design.compare import Comparison
 from causal.protocol.design import PropensityModel
 from causal.protocol.matching import (
@@ -66,7 +68,7 @@ def estimand_sentence(compared: Comparison, *, left_out: bool) -> str:
     )
 
 
-def propensity_sentence(model: PropensityModel, fitted: str) -> str:
+def propensity_sentence(model: PropensityModel, fitted: str, *, bends: Sequence[str] = ()) -> str:
     """How the probability was modelled, and by which likelihood it was fitted."""
     how = {
         "maximum likelihood": "logistic regression (maximum likelihood)",
@@ -76,6 +78,7 @@ def propensity_sentence(model: PropensityModel, fitted: str) -> str:
     }[fitted]
     parts = (
         f"splines in {', '.join(model.splines)}" if model.splines else "",
+        f"one bend in {', '.join(COVARIATES[name].label for name in bends)}" if bends else "",
         f"the {model.cluster_means}'s mean of every fact" if model.cluster_means else "",
     )
     terms = " and ".join(part for part in parts if part)

@@ -14,8 +14,10 @@ from causal.design.covariates import CovariateMatrix, covariate_matrix, without_
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.overlap import common_support
 from causal.design.matching.pairing import Pairing
+from causal.design.propensity.curvature import Curvature, bent_where_needed
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
+from causal.design.propensity.model import PropensityModel
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
 from causal.numeric.keys import keys_of_names
@@ -49,15 +51,17 @@ def build_groups(cohort: Cohort, study: OccasionStudy) -> ComparisonGroups:
 class WorkedOut:
     """What led to the comparison, over the n eligible occasions.
 
-    `fitted` is the propensity as fitted to the extract, `propensity` that of the population; `exact` (n,) codes of the
-    exact keys; `supported` (n,) where either decision was open; `lost` the share of the effect's population that is not
-    in the comparison.
+    `fitted` is the propensity as fitted to the extract, `propensity` that of the population, `model` how it was
+    modelled once `curvature` had been looked for; `exact` (n,) codes of the exact keys; `supported` (n,) where either
+    decision was open; `lost` the share of the effect's population that is not in the comparison.
     """
 
     treated: BoolArray
     matrix: CovariateMatrix
     fitted: Propensity
     propensity: Propensity
+    model: PropensityModel
+    curvature: Curvature
     exact: IntArray
     supported: BoolArray
     compared: Comparison
@@ -69,7 +73,7 @@ def work_out(cohort: Cohort, study: OccasionStudy) -> WorkedOut:
     occasions = cohort.occasions
     treated = occasions["treated"].to_numpy(dtype=np.bool_)
     matrix = without_rare(covariate_matrix(occasions, study), treated)
-    fitted = _propensity(occasions, treated, matrix, study)
+    fitted, model, curvature = _propensity(occasions, treated, matrix, study)
     propensity = of_population(fitted, study.propensity.sampling_fraction)
     exact = exact_codes(occasions, study.target_trial.assignment.exact)
     supported = _support(propensity, treated, exact, study)
@@ -80,6 +84,8 @@ def work_out(cohort: Cohort, study: OccasionStudy) -> WorkedOut:
         matrix=matrix,
         fitted=fitted,
         propensity=propensity,
+        model=model,
+        curvature=curvature,
         exact=exact,
         supported=supported,
         compared=compared,
@@ -129,19 +135,36 @@ def _key(occasions: pd.DataFrame, key: str) -> IntArray:
 
 def _propensity(
     occasions: pd.DataFrame, treated: BoolArray, matrix: CovariateMatrix, study: OccasionStudy
-) -> Propensity:
+) -> tuple[Propensity, PropensityModel, Curvature]:
     declared = study.propensity
     cluster = {"clinic": "clinic_id", "clinician": "clinician_id", None: "clinician_id"}[declared.cluster_means]
     sampled = declared.sampling_fraction
-    return fit_propensity(
+    clusters = codes(occasions[cluster])
+    offset = None if sampled is None else np.full(treated.size, -np.log(sampled))
+
+    def fit(model: PropensityModel) -> Propensity:
+        return fit_propensity(
+            matrix.in_models,
+            treated,
+            names=matrix.names_in_models,
+            model=model,
+            clusters=clusters,
+            key=keys_of_names(occasions["ta_id"], study.seed),
+            offset=offset,
+            rng=None if declared.seed is None else np.random.default_rng(declared.seed),
+        )
+
+    return bent_where_needed(
         matrix.in_models,
         treated,
         names=matrix.names_in_models,
+        order=[name for name, tier in zip(matrix.names, matrix.tiers, strict=True) if tier == 1],
         model=engine_model(declared),
-        clusters=codes(occasions[cluster]),
-        key=keys_of_names(occasions["ta_id"], study.seed),
-        offset=None if sampled is None else np.full(treated.size, -np.log(sampled)),
-        rng=None if declared.seed is None else np.random.default_rng(declared.seed),
+        fit=fit,
+        smallest_p=study.gates.curvature,
+        add=declared.bends == "where_needed",
+        clusters=clusters,
+        offset=offset,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from causal.effect.adjustment import Adjustment
 from causal.effect.matched_estimates import LinearEffect, weighted_ancova
 from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
 from causal.effect.response import response_of
@@ -89,11 +90,11 @@ def composite_of(
     study: OccasionStudy,
     clusters: IntArray,
     *,
-    response_covariates: FloatArray | None = None,
+    explained_by: Adjustment | None = None,
 ) -> CompositeEffect:
     """The composite's effect with its parts, under one clustering (n_kept,) of the sample's rows.
 
-    Whether somebody answered is explained by `response_covariates` (n_kept, p), the sample's own unless given.
+    Whether somebody answered is explained by `explained_by`, the sample's own adjustment unless given.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def composite_of(
     """
     score = outcomes.score[sample.kept]
     by_response = study.missing.outcome == "inverse_probability_of_response"
-    explaining = sample.covariates if response_covariates is None else response_covariates
+    explaining = explained_by or sample.adjustment
     return composite_effect(
         sample.treated,
         outcomes.ended[sample.kept],
@@ -110,7 +111,8 @@ def composite_of(
         ~np.isnan(score),
         clusters=clusters,
         weights=sample.weights,
-        response_covariates=explaining if by_response else None,
+        response_covariates=explaining.values if by_response else None,
+        response_bends=explaining.n_bends,
         covariates=sample.covariates,
         names=sample.names,
         floor=ended_as(study),

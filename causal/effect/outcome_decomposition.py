@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from causal.design.propensity.columns import independent_columns
 from causal.design.propensity.firth import firth_logistic
-from causal.design.propensity.fitted import REFUSE_BELOW
+from causal.design.propensity.fitted import BENDS_FROM, REFUSE_BELOW
 from causal.design.propensity.logistic import expit
 from causal.effect.matched_estimates import LinearEffect, adjusted_difference, weighted_ancova
 from causal.errors import EstimationError
@@ -104,6 +104,7 @@ def composite_effect(
     clusters: IntArray,
     weights: FloatArray | None = None,
     response_covariates: FloatArray | None = None,
+    response_bends: int = 0,
     covariates: FloatArray | None = None,
     names: Sequence[str] | None = None,
     floor: float = 1.0,
@@ -125,6 +126,8 @@ def composite_effect(
         (n,) matching weights, 0 or more; None for all 1.
     response_covariates
         (n, p) values known before time zero that may explain both rating and responding; the arm is always included.
+    response_bends
+        How many of them, the last, are bends of others: they enter where responses are enough for all.
     covariates, names
         (n, q) covariates of the outcome model and their names, as in `weighted_ancova`; the same serve all three
         effects, which is why the parts add up.
@@ -174,7 +177,7 @@ def composite_effect(
         )
     staying = ~ended & (w > 0)
     p1, p0 = (_mean(ended, w, a) for a in (arm, ~arm))
-    probability, method, note = _response_probability(rated, staying, arm, response_covariates)
+    probability, method, note = _response_probability(rated, staying, arm, response_covariates, response_bends)
     rho = _stand_in_weights(rated, probability, staying, arm, w)
     ratings = np.where(rated, values, 0.0)
     m1, m0 = (_mean(ratings, w * rho, staying & a) for a in (arm, ~arm))
@@ -234,7 +237,7 @@ def decompose(*, p1: float, p0: float, m1: float, m0: float, floor: float = 1.0)
 
 
 def _response_probability(
-    rated: BoolArray, staying: BoolArray, treated: BoolArray, covariates: FloatArray | None
+    rated: BoolArray, staying: BoolArray, treated: BoolArray, covariates: FloatArray | None, n_bends: int
 ) -> tuple[FloatArray, ResponseMethod, str]:
     """Probability of a rating for the continuing relationships (n,), 1 elsewhere; the method; what to know of it.
 
@@ -246,8 +249,13 @@ def _response_probability(
     x = np.empty((rated.size, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
     if not np.isfinite(x[staying]).all():
         raise EstimationError("estimation.not_finite", "a covariate of the response model is missing")
-    design, answered = _standardised(np.column_stack([treated, x])[staying]), rated[staying]
-    if min(answered.sum(), (~answered).sum()) >= REFUSE_BELOW * max(design.shape[1] - 1, 1):
+    answered = rated[staying]
+    fewest = min(int(answered.sum()), int((~answered).sum()))
+    terms = np.column_stack([treated, x])[staying]
+    design = _standardised(terms)
+    if n_bends and fewest < BENDS_FROM * (design.shape[1] - 1):
+        design = _standardised(terms[:, : terms.shape[1] - n_bends])
+    if fewest >= REFUSE_BELOW * max(design.shape[1] - 1, 1):
         probability[staying] = fitted = expit(design @ firth_logistic(design, answered))
         decided = fitted[answered].min() > fitted[~answered].max()
         return probability, "logistic regression", "the covariates tell exactly who answered" if decided else ""

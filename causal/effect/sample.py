@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.design.covariates import MISSING_SUFFIX, columns_of
 from causal.design.matching.sets import SetEstimand, set_weights
+from causal.effect.adjustment import Adjustment, adjustment_of
 from causal.effect.matched_estimates import contributing_clusters, refuse_arm_in_one_cluster
 from causal.effect.widest import Ends, widest
 from causal.errors import EstimationError
@@ -39,8 +39,8 @@ class Sample:
         clinic).
     units
         Codes of what stands for itself where clusters are too few: the matched set, or the patient where sets overlap.
-    covariates, names
-        The study's `adjust_for` with the indicators of what was not recorded.
+    adjustment
+        What outcomes are adjusted for, over the n_kept rows.
     left_out
         Covariates to adjust for that have no column: nobody eligible differs in them, or nobody recorded them.
     unit_label, cluster_label
@@ -55,12 +55,26 @@ class Sample:
     patients: IntArray
     units: IntArray
     clusters: IntArray
-    covariates: FloatArray
-    names: tuple[str, ...]
+    adjustment: Adjustment
     left_out: tuple[str, ...]
     unit_label: str
     cluster_label: str
     minimum_clusters: int
+
+    @property
+    def covariates(self) -> FloatArray:
+        """(n_kept, q) facts, indicators of what was not recorded, and bends."""
+        return self.adjustment.values
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the q covariates."""
+        return self.adjustment.names
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Names of those that are no bends."""
+        return self.adjustment.names[: self.adjustment.n_facts]
 
     @property
     def few_clusters(self) -> bool:
@@ -117,9 +131,7 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
             "left, too few for an interval",
             fix="describe, do not estimate; or pool more sites",
         )
-    adjust_for = study.estimator.adjust_for
-    names = [*adjust_for, *(name + MISSING_SUFFIX for name in adjust_for)]
-    names = [name for name in names if name in design.covariate_names]
+    adjustment = adjustment_of(design, study)
     sets, patients = codes(members["set_id"]), codes(members["person_id"])
     treated, clusters = members["treated"].to_numpy(dtype=np.bool_), cluster_codes(members, study.estimator.cluster)
     refuse_arm_in_one_cluster(treated[weights > 0], clusters[weights > 0], study.estimator.cluster)
@@ -132,9 +144,8 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
         patients=patients,
         units=sets if design.unit_of_inference == "matched set" else patients,
         clusters=clusters,
-        covariates=columns_of(design.covariates[kept], design.covariate_names, names),
-        names=tuple(names),
-        left_out=tuple(name for name in adjust_for if name not in design.covariate_names),
+        adjustment=replace(adjustment, values=adjustment.values[kept]),
+        left_out=tuple(name for name in study.estimator.adjust_for if name not in design.covariate_names),
         unit_label=design.unit_of_inference,
         cluster_label=study.estimator.cluster,
         minimum_clusters=study.estimator.minimum_clusters,

@@ -21,6 +21,9 @@ class Estimator(Part):
     """Regression of the outcome on the strategy and `adjust_for`, weighted by the matched sets."""
     adjust_for: tuple[Name, ...]
     """Confounders that also enter the outcome regression, to mop up what matching left."""
+    bends: Literal["each_number", "none"] = "each_number"
+    """Every number in `adjust_for` as a line with one bend (restricted cubic, 3 knots) wherever it adjusts an outcome,
+    or as a line."""
     standard_error: Literal["CR2"]
     """Bell and McCaffrey's cluster-robust variance with Satterthwaite degrees of freedom."""
     cluster: Literal["clinician", "clinic"]

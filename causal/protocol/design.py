@@ -77,6 +77,14 @@ class PropensityModel(Part):
     """Seed of the boosted trees; needed for `model: boosting` only."""
 
 
+class OccasionPropensity(PropensityModel):
+    """The same for studies of occasions, whose covariates have tiers and whose curves are tested."""
+
+    bends: Literal["where_needed", "none"] = "where_needed"
+    """Whether tier-1 numbers may get a bend each (restricted cubic, 3 knots) where the joint test of their squares
+    finds curves (`gates.curvature`): in their declared order, while the smaller group keeps 4 occasions a parameter."""
+
+
 class Support(Part):
     """Common support inside each exact stratum; treated occasions above `probability_max` (near-certain) leave."""
 
@@ -127,6 +135,9 @@ class Gates(Part):
     to 25."""
     maximum_unmatched: float = Field(default=0.30, ge=0, le=1)
     """Largest share of treated occasions left without a match."""
+    curvature: float = Field(default=0.01, ge=0, lt=1)
+    """Smallest p-value of the joint test of the squares of tier-1 numbers in the propensity: below it, curves are left
+    that the model does not follow."""
     ended_in_grace: float = Field(default=0.02, ge=0, le=1)
     """Largest share of occasions whose relationship ends within the grace window."""
     pretrend_smd: float = Field(default=0.20, gt=0, le=1)

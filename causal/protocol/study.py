@@ -15,8 +15,8 @@ from causal.protocol.design import (
     DeclaredCovariate,
     Gates,
     NegativeControls,
+    OccasionPropensity,
     Planning,
-    PropensityModel,
     Support,
 )
 from causal.protocol.exposure import Alliance, CohortExposure, DirectedMeasure, EffectModifier, Exposure, Mediator
@@ -57,7 +57,7 @@ class OccasionStudy(Part):
     """What compared occasions must be alike in."""
     support: Support = Support(rule="stratum_common")
     """Where both strategies were really possible."""
-    propensity: PropensityModel = PropensityModel()
+    propensity: OccasionPropensity = OccasionPropensity()
     """How the probability of treatment is modelled."""
     matching: Matching | None = None
     """Who is compared with whom. A study declares either this or `weighting`."""

@@ -15,6 +15,9 @@ from causal.simulation.items import Items, phq9_answers
 from causal.simulation.latent import (
     MEAN_PHQ9,
     MEAN_SEVERITY,
+    SD_PHQ9,
+    SD_SEVERITY,
+    curve,
     depression_course,
     expit,
     severity_scores,
@@ -115,6 +118,7 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
     hold = period.hold < expit(-3.0 + 0.8 * (severity - MEAN_SEVERITY))
     phq9_answered = period.respond_phq9 < parameters.phq9_response_rate
     phq9_items = _phq9_items(depression, phq9_answered, draws)
+    latest_phq9 = _latest_phq9(phq9_answered, phq9_items)
     starts = np.arange(PERIODS) * PERIOD_SECONDS
     assessed_at = starts + period.assessment
     stable = stable_alliance(
@@ -124,6 +128,8 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
         sud_day=sud_day,
         depression=depression,
         assessed=assessed,
+        severity=severity,
+        latest_phq9=latest_phq9,
         draws=draws,
     )
     rows, columns = np.nonzero(assessed)
@@ -131,7 +137,9 @@ def plan_course(parameters: SimulationParameters, world: World, patients: NDArra
     warning[rows, columns] = (
         parameters.warning_intercept
         + parameters.positivity * (severity[rows, columns] - MEAN_SEVERITY)
-        + parameters.phq9_on_warning * (_latest_phq9(phq9_answered, phq9_items)[rows, columns] - MEAN_PHQ9)
+        + parameters.phq9_on_warning * (latest_phq9[rows, columns] - MEAN_PHQ9)
+        + parameters.curved_severity[0] * curve(severity[rows, columns], MEAN_SEVERITY, SD_SEVERITY)
+        + parameters.curved_phq9[0] * curve(latest_phq9[rows, columns], MEAN_PHQ9, SD_PHQ9)
         + parameters.sud_on_warning * (sud_day[rows] < assessed_at[rows, columns] // DAY)
         + parameters.target_on_warning * target[rows, columns]
         + parameters.means_on_warning * means[rows, columns]

@@ -13,6 +13,10 @@ from causal.simulation.world import World
 
 MEAN_PHQ9: Final = 13.0
 MEAN_SEVERITY: Final = 4.5
+MEAN_ALLIANCE: Final = 3.5
+SD_SEVERITY: Final = 1.6
+SD_PHQ9: Final = 4.7
+SD_ALLIANCE: Final = 0.7
 NEVER: Final = 10**6
 """Day of what never happens."""
 
@@ -21,6 +25,15 @@ def expit(logit: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse logit; saturates silently."""
     with np.errstate(over="ignore"):
         return 1.0 / (1.0 + np.exp(-logit))
+
+
+def curve(values: NDArray[np.float64], mean: float, sd: float) -> NDArray[np.float64]:
+    """How far values bend away from a line: ``z^2 - 1`` with z their SDs from the mean, 0 on average.
+
+    >>> curve(np.array([13.0, 22.0]), 13.0, 4.5).tolist()
+    [-1.0, 3.0]
+    """
+    return np.asarray(((values - mean) / sd) ** 2 - 1.0, dtype=np.float64)
 
 
 def whole(uniform: NDArray[np.float32], count: int) -> NDArray[np.int64]:
@@ -57,6 +70,8 @@ def stable_alliance(
     sud_day: NDArray[np.int64],
     depression: NDArray[np.float64],
     assessed: NDArray[np.bool_],
+    severity: NDArray[np.float64],
+    latest_phq9: NDArray[np.float64],
     draws: Draws,
 ) -> NDArray[np.float64]:
     """Latent alliance, (n, P), without the occasion's deviation; growth is centred at six months of care."""
@@ -75,4 +90,21 @@ def stable_alliance(
     hidden = parameters.hidden_u[1] * draws.person.hidden.astype(float)[:, None] * after_assessment
     drift = world.clinician_drift[clinician][:, None] * after_assessment
     level: NDArray[np.float64] = person[:, None] + growth + parameters.phq9_on_alliance * (depression - MEAN_PHQ9)
-    return level - hidden + drift
+    bends = (
+        (parameters.curved_severity[1], severity, MEAN_SEVERITY, SD_SEVERITY),
+        (parameters.curved_phq9[1], latest_phq9, MEAN_PHQ9, SD_PHQ9),
+        (parameters.curved_alliance[1], level, MEAN_ALLIANCE, SD_ALLIANCE),
+    )
+    bent = sum((theta * curve(values, mean, sd) for theta, values, mean, sd in bends if theta), np.float64(0.0))
+    return level - hidden + drift - _since_assessment(np.broadcast_to(bent, level.shape), assessed)
+
+
+def _since_assessment(values: NDArray[np.float64], assessed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The value (n, P) of the latest assessment in an earlier period; 0 before the first.
+
+    >>> _since_assessment(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[False, True, False, False]])).tolist()
+    [[0.0, 0.0, 2.0, 2.0]]
+    """
+    latest = np.full(assessed.shape, -1)
+    latest[:, 1:] = np.maximum.accumulate(np.where(assessed, np.arange(assessed.shape[1]), -1), axis=1)[:, :-1]
+    return np.where(latest >= 0, np.take_along_axis(values, np.maximum(latest, 0), axis=1), 0.0)

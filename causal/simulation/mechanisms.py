@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from causal.simulation.course import Course
 from causal.simulation.draws import DAY, WAI_ITEMS
 from causal.simulation.items import Items, wai_answers
-from causal.simulation.latent import expit
+from causal.simulation.latent import MEAN_ALLIANCE, SD_ALLIANCE, curve, expit
 from causal.simulation.parameters import PERIODS, SimulationParameters
 
 STAYS, LEFT, LOST, COMPLETED, TRANSFERRED, DIED = range(6)
@@ -102,7 +102,10 @@ def warning_probability(
 ) -> NDArray[np.float64]:
     """Probability of a warning after an assessment, given the latest rating observed by then (rows,)."""
     judged = (1 - parameters.meas_error) * observed + parameters.meas_error * at(course.stable, cell)
-    return expit(at(course.warning, cell) + parameters.alliance_on_warning * (judged - 3.5))
+    logit = at(course.warning, cell) + parameters.alliance_on_warning * (judged - MEAN_ALLIANCE)
+    if parameters.curved_alliance[0]:
+        logit += parameters.curved_alliance[0] * curve(judged, MEAN_ALLIANCE, SD_ALLIANCE)
+    return expit(logit)
 
 
 def endings(

@@ -41,6 +41,7 @@ _PROBABILITIES = (
 )
 _COUNTS = {"clinicians_per_clinic": (1, 100), "caseload": (1, 10_000), "warning_clinicians": (0, 10_000)}
 _STANDARD_DEVIATIONS = ("clinic_sd", "clinician_sd", "clinician_drift", "patient_sd", "occasion_sd", "practice_sd")
+_PAIRS = ("hidden_u", "curved_severity", "curved_phq9", "curved_alliance")
 _SWITCHES = {
     "immortal": (0.0, 3.0),
     "mnar": (-5.0, 5.0),
@@ -146,6 +147,15 @@ class SimulationParameters:
     hidden_u: tuple[float, float] = (0.0, 0.0)
     """(gamma, theta) of an unrecorded standard normal U: gamma logit per SD on warning, theta points per SD off every
     alliance after the first assessment (doses (.4, .1), (.7, .2), (1.1, .3))."""
+    curved_severity: tuple[float, float] = (0.0, 0.0)
+    """(gamma, theta) of a curve in severity: z SDs from the mean, at an assessment, add gamma (z^2 - 1) to the logit of
+    a warning and take theta (z^2 - 1) points off every alliance until after the next one (doses (.5, .4) with
+    `positivity` .4; half)."""
+    curved_phq9: tuple[float, float] = (0.0, 0.0)
+    """The same in the latest PHQ-9 before the assessment (doses (.5, .2); half)."""
+    curved_alliance: tuple[float, float] = (0.0, 0.0)
+    """The same in the alliance: gamma by the rating on which a warning depends, theta by the level behind the ratings
+    (doses (.6, .4); half)."""
     immortal: float = 0.0
     """Assessments come later in care, so whoever is ever warned stayed long: rate times exp(dose (month - 6)/12)."""
     mnar: float = 0.0
@@ -179,7 +189,7 @@ class SimulationParameters:
             value = getattr(self, field.name)
             if field.name == "effect":
                 _check_numbers(field.name, value, 3, "three numbers from -4 to 4, at 30, 90 and 180 days")
-            elif field.name == "hidden_u":
+            elif field.name in _PAIRS:
                 _check_numbers(field.name, value, 2, "two numbers from -4 to 4, gamma and theta")
             elif field.name in _COUNTS:
                 least, most = _COUNTS[field.name]

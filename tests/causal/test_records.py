@@ -11,6 +11,7 @@ import pytest
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.diagnose import Diagnostics
+from causal.design.propensity.curvature import Curvature
 from causal.errors import DesignError
 from causal.records import OCCASION_COLUMNS, AttritionStep, Cohort, Design, canonical, codes
 
@@ -60,6 +61,7 @@ def design(**changed: Any) -> Design:
         aliased=(),
         separated=(),
         fates=(),
+        curvature=Curvature(linear=None),
         caliper=0.2,
         n_eligible_treated=2,
         n_unmatched_treated=0,
@@ -121,6 +123,7 @@ def test_digest_covers_the_comparison() -> None:
         {"estimand_sentence": "another"},
         {"attrition": ()},
         {"caliper": 0.1},
+        {"curvature": Curvature(linear=None, bends=("severity",))},
     ]
     digests = [base.digest, *(dataclasses.replace(base, **change).digest for change in changes)]
     assert len(set(digests)) == len(digests)

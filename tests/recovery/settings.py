@@ -120,6 +120,19 @@ SETTINGS: dict[str, Setting] = {
     ),
     "dip_0": Setting(title="No dip", parameters=SimulationParameters(dip=0.0)),
     "dip_50": Setting(title="Dip of -.5", parameters=SimulationParameters(dip=-0.5), promised=False),
+    "curved_severity": Setting(
+        title="Curved in severity", parameters=SimulationParameters(positivity=0.4, curved_severity=(0.5, 0.4))
+    ),
+    "curved_phq9": Setting(title="Curved in PHQ-9", parameters=SimulationParameters(curved_phq9=(0.5, 0.2))),
+    "curved_alliance": Setting(
+        title="Curved in the alliance", parameters=SimulationParameters(curved_alliance=(0.6, 0.4))
+    ),
+    "curved_half": Setting(
+        title="Half as curved, in all three",
+        parameters=SimulationParameters(
+            curved_severity=(0.25, 0.2), curved_phq9=(0.25, 0.1), curved_alliance=(0.3, 0.2)
+        ),
+    ),
     "meas_error": Setting(title="Trust judged by eye", parameters=SimulationParameters(meas_error=0.5), promised=False),
     "regime": Setting(title="Duty changes in 2021", parameters=SimulationParameters(regime_change="2021-01-01")),
 }

@@ -27,6 +27,7 @@ Method = Literal["maximum likelihood", "Firth", "elastic net", "boosting"]
 
 FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
 REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
+BENDS_FROM = 4.0  # events per parameter that a model must keep for a bend to be added to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

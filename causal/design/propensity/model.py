@@ -20,6 +20,8 @@ class PropensityModel:
         grown without its cluster; where trees do not help out of fold, the logistic model alone.
     splines
         Covariates that enter as natural cubic splines, their linear term kept.
+    bends
+        Covariates that enter as a line with one bend: natural cubic, 3 knots.
     knots
         Knots of each spline, 3 to 7, at Harrell's quantiles: a spline has ``knots - 1`` parameters.
     interactions
@@ -51,6 +53,7 @@ cannot be cross-fitted. Fix: use mundlak
 
     kind: Literal["logistic", "elastic_net", "boosting"] = "logistic"
     splines: tuple[str, ...] = ()
+    bends: tuple[str, ...] = ()
     knots: int = 4
     interactions: tuple[tuple[str, str], ...] = ()
     mundlak: bool = False
@@ -80,13 +83,17 @@ cannot be cross-fitted. Fix: use mundlak
             raise _refused(
                 "an unseen cluster has no effect of its own: cluster_effects cannot be cross-fitted", fix="use mundlak"
             )
-        if self.kind == "boosting" and (self.splines or self.interactions):
-            raise _refused("trees find curves and interactions themselves", fix="remove splines and interactions")
+        if self.kind == "boosting" and (self.splines or self.bends or self.interactions):
+            raise _refused(
+                "trees find curves and interactions themselves", fix="remove splines, bends and interactions"
+            )
+        if twice := set(self.splines) & set(self.bends):
+            raise _refused(f"a spline bends already: {', '.join(sorted(twice))}", fix="remove them from bends")
 
     @property
     def adds_terms(self) -> bool:
         """Whether columns beside the covariates themselves enter."""
-        return bool(self.splines or self.interactions or self.mundlak or self.cluster_effects)
+        return bool(self.splines or self.bends or self.interactions or self.mundlak or self.cluster_effects)
 
 
 def _refused(message: str, *, fix: str = "") -> DesignError:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from causal.design.memory import require_memory
 from causal.design.propensity.columns import kept_columns, moments
 from causal.design.propensity.model import PropensityModel
-from causal.design.propensity.splines import harrell_knots, natural_spline_terms
+from causal.design.propensity.splines import bend, harrell_knots, natural_spline_terms
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
@@ -79,8 +79,8 @@ def model_columns(
     if (model.mundlak or model.cluster_effects) and clusters is None:
         raise DesignError("design.no_clusters", "cluster means and effects need clusters", fix="name the cluster")
     code = np.zeros(0, dtype=np.int64) if clusters is None else np.unique(clusters, return_inverse=True)[1]
-    width = x.shape[1] * (1 + model.mundlak) + len(model.splines) * (model.knots - 2) + len(model.interactions)
-    width += int(code.max(initial=0)) * model.cluster_effects
+    width = x.shape[1] * (1 + model.mundlak) + len(model.splines) * (model.knots - 2) + len(model.bends)
+    width += len(model.interactions) + int(code.max(initial=0)) * model.cluster_effects
     require_memory(
         16.0 * x.shape[0] * width, work=f"the {width} columns of the propensity model", instead="fewer terms"
     )
@@ -90,6 +90,18 @@ def model_columns(
         column = x[:, _index(names, name)]
         blocks.append(natural_spline_terms(column, _knots(column[rows], name, model.knots)))
         labels += [f"{name}, bend {j + 1}" for j in range(model.knots - 2)]
+    for name in model.bends:
+        term = bend(x[:, _index(names, name)], learned_from)
+        if term is None and learned_from is not None:
+            continue  # some folds may hold too few of its values
+        if term is None:
+            raise DesignError(
+                "design.spline_knots",
+                f"covariate {name} has too few values for a bend",
+                fix="let it enter as a line or as categories",
+            )
+        blocks.append(term[:, None])
+        labels.append(f"{name}, bend")
     for one, other in model.interactions:
         blocks.append((x[:, _index(names, one)] * x[:, _index(names, other)])[:, None])
         labels.append(f"{one}:{other}")

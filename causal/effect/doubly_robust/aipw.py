@@ -32,6 +32,7 @@ def aipw(
     folds: int | None = 5,
     propensity_model: PropensityModel = LOGISTIC,
     outcome_model: OutcomeModel = LINEAR,
+    outcome_terms: FloatArray | None = None,
     truncate: float = 0.01,
     rng: np.random.Generator | None = None,
     level: float = 0.95,
@@ -56,6 +57,8 @@ def aipw(
         None: models of all rows, which is for small regressions only.
     propensity_model, outcome_model
         How the two are modelled; ``propensity_model.cross_fit`` stays None.
+    outcome_terms
+        (n, q) further columns of the outcome model alone, such as bends of covariates.
     truncate
         Scores closer than this to 0 or 1 are moved there, where a weight divides by them (near 1 for the ATT, near 0
         for the ATC, both for the ATE); 0 for none.
@@ -105,6 +108,7 @@ def aipw(
         folds=folds,
         propensity_model=propensity_model,
         outcome_model=outcome_model,
+        outcome_terms=outcome_terms,
         truncate=truncate,
         rng=rng,
     )

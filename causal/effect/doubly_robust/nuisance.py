@@ -73,6 +73,7 @@ def fitted_nuisance(
     folds: int | None,
     propensity_model: PropensityModel,
     outcome_model: OutcomeModel,
+    outcome_terms: FloatArray | None = None,
     truncate: float,
     rng: np.random.Generator | None,
 ) -> Nuisance:
@@ -115,7 +116,11 @@ def fitted_nuisance(
         )
     own = {"ATT": True, "ATC": False, "ATE": None}[estimand]
     wanted = [a for a in (True, False) if a != own]
-    means = predicted_means(outcome_model, y, arm, covariates, names=names, arms=wanted, fold=fold, seed=seed)
+    columns, labels = x, tuple(names)
+    if outcome_terms is not None:
+        columns = np.column_stack([x, outcome_terms])
+        labels += tuple(f"term {j + 1}" for j in range(outcome_terms.shape[1]))
+    means = predicted_means(outcome_model, y, arm, columns, names=labels, arms=wanted, fold=fold, seed=seed)
     too_rare = ", ".join(name for name, is_rare in zip(names, rare, strict=True) if is_rare)
     notes = [f"left out of the model of treatment, determined by others: {', '.join(scores.aliased)}"] * bool(
         scores.aliased

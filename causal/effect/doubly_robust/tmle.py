@@ -41,6 +41,7 @@ def tmle(
     folds: int | None = 5,
     propensity_model: PropensityModel = LOGISTIC,
     outcome_model: OutcomeModel = QUASI_LOGISTIC,
+    outcome_terms: FloatArray | None = None,
     truncate: float = 0.01,
     rng: np.random.Generator | None = None,
     level: float = 0.95,
@@ -53,7 +54,8 @@ def tmle(
         Least and largest value the outcome can have by its definition, as (1, 5) for a rating or (0, 1) for an event.
     outcome_model
         Of the outcome scaled to [0, 1]; predictions of kinds that leave it are moved inside.
-    outcome, treated, covariates, names, estimand, clusters, key, folds, propensity_model, truncate, rng, level
+    outcome, treated, covariates, names, estimand, clusters, key, folds, propensity_model, outcome_terms, truncate,
+    rng, level
         As `aipw`.
 
     Raises
@@ -103,6 +105,7 @@ def tmle(
         folds=folds,
         propensity_model=propensity_model,
         outcome_model=outcome_model,
+        outcome_terms=outcome_terms,
         truncate=truncate,
         rng=rng,
     )

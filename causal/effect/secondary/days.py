@@ -134,6 +134,7 @@ def last_rating(opened: Opened, declared: LastRating) -> Finding:
                 clusters=code,
                 weights=sample.weights,
                 response_covariates=sample.covariates if by_response else None,
+                response_bends=sample.adjustment.n_bends,
                 covariates=sample.covariates,
                 names=sample.names,
                 level=opened.study.estimator.level,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
 from causal.design.groups import build_groups, work_out
+from causal.design.propensity.model import PropensityModel
+from causal.effect.adjustment import bends_of
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.doubly_robust.result import DoublyRobust as Estimate
 from causal.effect.doubly_robust.tmle import tmle
@@ -89,6 +93,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         tuple(name for name, chosen in zip(worked.matrix.names_in_models, which, strict=True) if chosen)
         for which in (~constant, constant)
     )
+    models = _models(opened, worked.model, covariates, names, estimand)
     by_response = opened.study.missing.outcome == "inverse_probability_of_response"
     ended, score = every.outcomes.ended[rows], every.outcomes.score[rows]
     composite = composite_effect(
@@ -97,7 +102,8 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         score,
         ~np.isnan(score),
         clusters=clusters,
-        response_covariates=covariates if by_response else None,
+        response_covariates=np.column_stack([covariates, *models.bends.values()]) if by_response else None,
+        response_bends=len(models.bends),
         floor=every.floor,
         level=opened.study.estimator.level,
     )
@@ -116,7 +122,9 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
             missing.append(f"{label}: ratings are missing, and targeted likelihood needs every outcome in its range")
             continue
         try:
-            found = _robust(opened, declared, outcome, treated, covariates, names, clusters, key, bounds, estimand)
+            found = _robust(
+                opened, declared, models, outcome, treated, covariates, names, clusters, key, bounds, estimand
+            )
         except EstimationError as refusal:
             missing.append(f"{label}: {refusal.message}")
             continue
@@ -137,7 +145,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         method=(
             f"{name} ({estimand}) among eligible occasions in which either decision was open, both models learned on "
             f"other {opened.study.estimator.cluster}s ({declared.folds} folds): right in large samples if either model "
-            "is."
+            f"is. {models.sentence}"
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),
@@ -145,9 +153,62 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Models:
+    """The study's model of the choice as it holds for some rows, and the bends (n,) of the model of the outcome."""
+
+    propensity: PropensityModel
+    bends: dict[str, FloatArray]
+
+    @property
+    def outcome_terms(self) -> FloatArray | None:
+        """The bends as columns (n, q); None without any."""
+        return np.column_stack([*self.bends.values()]) if self.bends else None
+
+    @property
+    def sentence(self) -> str:
+        """Which models were used, for a reader."""
+        chosen = self.propensity
+        how = {"logistic": "logistic regression", "elastic_net": "penalised regression", "boosting": "boosted trees"}
+        choice = how[chosen.kind]
+        choice += " with the design's curves" if chosen.splines or chosen.bends else ""
+        choice += " and its cluster's mean of every fact" if chosen.mundlak else ""
+        outcome = "least squares" + (" with one bend in every number the study adjusts for" if self.bends else "")
+        return f"The choice was modelled by {choice}, the outcome by {outcome}."
+
+
+def _models(
+    opened: Opened, chosen: PropensityModel, covariates: FloatArray, names: tuple[str, ...], estimand: str
+) -> Models:
+    """The study's declared models for the rows of `covariates` (n, p); refuses what they cannot hold for."""
+    study = opened.study
+    declared = study.propensity
+    if declared.cluster_means not in (None, study.estimator.cluster):
+        raise EstimationError(
+            "estimation.cluster_means",
+            f"the propensity has means of each {declared.cluster_means}, and folds keep each "
+            f"{study.estimator.cluster} whole",
+            fix="name the same cluster in both places, or leave doubly_robust out",
+        )
+    if declared.sampling_fraction is not None and estimand != "ATT":
+        raise EstimationError(
+            "estimation.population",
+            f"untreated occasions were sampled, so that only the effect in the treated can be told, not {estimand}",
+            fix="effect_in: treated",
+        )
+    model = replace(
+        chosen,
+        cross_fit=None,
+        splines=tuple(name for name in chosen.splines if name in names),
+        bends=tuple(name for name in chosen.bends if name in names),
+    )
+    return Models(propensity=model, bends=bends_of(covariates, names, study))
+
+
 def _robust(
     opened: Opened,
     declared: DoublyRobust,
+    models: Models,
     outcome: FloatArray,
     treated: BoolArray,
     covariates: FloatArray,
@@ -157,30 +218,21 @@ def _robust(
     bounds: tuple[float, float],
     estimand: str,
 ) -> Estimate:
-    level = opened.study.estimator.level
-    if declared.method == "tmle":
-        return tmle(
-            outcome,
-            treated,
-            covariates,
-            bounds=bounds,
-            names=names,
-            estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
-            clusters=clusters,
-            key=key,
-            folds=declared.folds,
-            level=level,
-        )
-    return aipw(
+    estimate: Callable[..., Estimate] = aipw if declared.method == "aipw" else partial(tmle, bounds=bounds)
+    seed = opened.study.propensity.seed
+    return estimate(
         outcome,
         treated,
         covariates,
         names=names,
-        estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
+        estimand=estimand,
         clusters=clusters,
         key=key,
         folds=declared.folds,
-        level=level,
+        propensity_model=models.propensity,
+        outcome_terms=models.outcome_terms,
+        rng=None if seed is None else np.random.default_rng(seed),
+        level=opened.study.estimator.level,
     )
 
 

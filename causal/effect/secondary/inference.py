@@ -42,6 +42,7 @@ def g_computation(opened: Opened, _: GComputation) -> Finding:
             sample.weights,
             code,
             names=sample.names,
+            interactions=sample.facts,
             estimand=estimand,  # type: ignore[arg-type]  # one of POPULATIONS
             level=opened.study.estimator.level,
         )

@@ -28,6 +28,7 @@ def responses(opened: Opened, sample: Sample, outcomes: Outcomes) -> CompositeEf
         clusters=sample.clusters,
         weights=sample.weights,
         response_covariates=sample.covariates if by_response else None,
+        response_bends=sample.adjustment.n_bends,
         covariates=sample.covariates,
         names=sample.names,
         floor=ended_as.value if isinstance(ended_as, Composite) else opened.score_range[0],

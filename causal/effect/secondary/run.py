@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from causal.effect.adjustment import adjustment_of
 from causal.effect.multiplicity import holm
 from causal.effect.secondary.change import reliable_change
 from causal.effect.secondary.days import (
@@ -67,6 +68,16 @@ ANALYSES: Mapping[type[Secondary], Callable[[Opened, Any], Finding]] = {
 }
 """What carries out each analysis a study can declare."""
 
+UNADJUSTED = (
+    declarable.LastRating,
+    declarable.StratumBounds,
+    declarable.TerminationCourse,
+    declarable.WinOdds,
+    declarable.ReuseVariance,
+    declarable.DoublyRobust,
+)
+"""Analyses that adjust for nothing by regression, or say themselves how."""
+
 
 def findings(opened: Opened) -> tuple[Finding, ...]:
     """One finding for each analysis the study declares, in its order; linear algebra runs on one thread."""
@@ -112,7 +123,10 @@ def family_of(study: OccasionStudy) -> tuple[tuple[str, str], ...]:
 def evaluated(opened: Opened, declared: Secondary) -> Finding:
     """The finding of one analysis; what it refuses is told in its place, and nothing else stops."""
     try:
-        return ANALYSES[type(declared)](opened, declared)
+        found = ANALYSES[type(declared)](opened, declared)
+        if type(declared) in UNADJUSTED or not found.lines:
+            return found
+        return replace(found, method=f"{found.method} {adjustment_of(opened.design, opened.study).sentence}")
     except (EstimationError, DesignError) as refusal:
         why = refusal.message
     except np.linalg.LinAlgError:

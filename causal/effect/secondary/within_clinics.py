@@ -39,9 +39,9 @@ def clinic_fixed_effects(opened: Opened, _: ClinicFixedEffects) -> Finding:
         )
     intercepts = (clinic[:, None] == clinics[1:]).astype(np.float64)
     names = tuple(f"clinic {k}" for k in range(2, clinics.size + 1))
-    within = replace(sample, covariates=np.column_stack([sample.covariates, intercepts]), names=(*sample.names, *names))
+    within = replace(sample, adjustment=sample.adjustment.beside(intercepts, names))
     found = sample.under_each(
-        lambda code: composite_of(within, outcomes, opened.study, code, response_covariates=sample.covariates)
+        lambda code: composite_of(within, outcomes, opened.study, code, explained_by=sample.adjustment)
     )
     counts, ended = counts_of(sample), outcomes.ended[sample.kept]
     lines, missing = headline_pair(found, opened.window.day, counts=counts, events=counts_of(sample, ended))

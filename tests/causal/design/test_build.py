@@ -18,7 +18,7 @@ from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
 from causal.errors import DesignError
 from causal.protocol import STUDY, OccasionStudy
-from causal.protocol.design import PropensityModel
+from causal.protocol.design import OccasionPropensity
 from causal.protocol.matching import Greedy
 from causal.records import AttritionStep, Cohort, ComparisonGroups, Design, canonical
 from flows.study_file.load import load_study
@@ -104,9 +104,12 @@ def test_every_set_is_a_small_trial(design: Design, study: OccasionStudy) -> Non
 def test_caliper_holds(design: Design, study: OccasionStudy) -> None:
     """No comparison lies further from its warned occasion than the caliper, on the logit fitted to all occasions."""
     cohort = cohort_of(occasions())
-    matrix = covariate_matrix(cohort.occasions, study)
-    treated = cohort.occasions["treated"].to_numpy()
-    fitted = fit_propensity(matrix.values, treated, names=matrix.names)
+    worked = work_out(cohort, study)
+    treated, fitted = worked.treated, worked.fitted
+    matrix = worked.matrix
+    np.testing.assert_array_equal(
+        fitted.logit, fit_propensity(matrix.values, treated, names=matrix.names, model=worked.model).logit
+    )
     declared = greedy(study).caliper
     assert declared is not None
     caliper = caliper_width(fitted.logit, treated, width=declared.width, sd=declared.sd)
@@ -257,7 +260,7 @@ def test_a_sample_of_the_untreated_does_not_move_equipoise(study: OccasionStudy)
     """A declared sampling fraction shifts the scores of the population and leaves calibration and preference alone."""
     plain = build_design(cohort_of(occasions()), study)
     sampled = build_design(
-        cohort_of(occasions()), study.model_copy(update={"propensity": PropensityModel(sampling_fraction=0.2)})
+        cohort_of(occasions()), study.model_copy(update={"propensity": OccasionPropensity(sampling_fraction=0.2)})
     )
     one, other = plain.diagnostics.calibration, sampled.diagnostics.calibration
     assert other.equipoise_treated == pytest.approx(one.equipoise_treated, abs=1e-9)

@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from causal.design.diagnose import Diagnostics
+from causal.design.propensity.curvature import Curvature
+from causal.effect.adjustment import adjustment_of
 from causal.effect.cluster_robust import cluster_robust
 from causal.effect.estimate import detectable, estimate_effects
 from causal.effect.sample import without_excluded
@@ -68,6 +70,7 @@ def design_of(n_sets: int, *, clinicians: int = 50, seed: int = 4) -> Design:
         aliased=(),
         separated=(),
         fates=(),
+        curvature=Curvature(linear=None),
         caliper=0.2,
         n_eligible_treated=n_sets,
         n_unmatched_treated=0,
@@ -126,13 +129,15 @@ def test_adjustment_is_the_weighted_regression(study: OccasionStudy) -> None:
     outcomes = outcomes_of(design)
     effects = estimate_effects(design, outcomes, study)
     members = design.members
-    x = np.column_stack([np.ones(len(members)), members["treated"], design.covariates])
+    adjusted = adjustment_of(design, study)
+    assert adjusted.names == ("severity", "severity, bend")
+    x = np.column_stack([np.ones(len(members)), members["treated"], adjusted.values])
     fit = cluster_robust(
         x,
         outcomes.ended.astype(float),
         weights=members["weight"].to_numpy(),
         clusters=pd.factorize(members["clinician_id"])[0],
-        contrast=np.array([0.0, 1.0, 0.0]),
+        contrast=np.array([0.0, 1.0, 0.0, 0.0]),
     )
     primary = effects.termination.intervals[0]
     assert primary.clustered_by == "clinician"

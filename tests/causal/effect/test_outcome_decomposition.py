@@ -235,6 +235,30 @@ def test_swapped_arms_flip_every_sign() -> None:
     assert found == pytest.approx((-one.composite.value, -one.termination_part, -one.level_part), rel=1e-9)
 
 
+def test_bends_of_the_response_model_need_enough_silences() -> None:
+    """With four silences a term the bends are in the model of who answered; with fewer it is that of the lines."""
+    rng = np.random.default_rng(8)
+    n, x = 600, rng.normal(size=(600, 1))
+    both, treated = np.column_stack([x, x**2]), rng.random(600) < 0.4
+    score = 3.5 - 0.4 * x[:, 0] ** 2 + rng.normal(0, 0.3, n)
+    for silences, same in ((200, False), (11, True)):
+        silent = np.argsort(-(np.abs(x[:, 0]) + rng.normal(0, 0.2, n)), kind="stable")[:silences]
+        given = ~np.isin(np.arange(n), silent)
+        rated = np.where(given, score, np.nan)
+        nobody = np.zeros(n, dtype=bool)
+        lines, bent = (
+            composite_effect(
+                treated, nobody, rated, given, clusters=np.arange(n), response_covariates=terms, response_bends=bends
+            )
+            for terms, bends in ((x, 0), (both, 1))
+        )
+        assert lines.response_method == bent.response_method == "logistic regression"
+        assert (bent.m0 == lines.m0) is same
+        if not same:
+            truth = score[~treated].mean()
+            assert abs(bent.m0 - truth) < abs(lines.m0 - truth)
+
+
 @pytest.mark.slow
 def test_interval_covers_the_truth() -> None:
     """95% intervals of the composite cover in 93 to 97.5% of 1,000 samples of 120 sets, one rating in eight missing.

@@ -238,3 +238,46 @@ def test_null_shares_its_luck_with_base() -> None:
             for s in (base, null)
         )
         assert first.reset_index(drop=True).equals(second.reset_index(drop=True))
+
+
+@pytest.mark.parametrize("which", ["severity", "phq9"])
+def test_a_curve_moves_warnings_and_what_follows(which: str) -> None:
+    """Gamma (z^2 - 1) on the logit of a warning; theta (z^2 - 1) off the alliance from the next period to the next."""
+    _, plain = setting(BASE)
+    _, curved = setting(replace(BASE, **{f"curved_{which}": (0.4, 0.2)}))  # type: ignore[arg-type]
+    if which == "severity":
+        z = (plain.severity - 4.5) / 1.6
+    else:
+        totals = np.where(plain.phq9_answered, plain.phq9_items.sum(axis=-1), np.nan)
+        z = np.full(totals.shape, np.nan)
+        for period in range(totals.shape[1]):
+            for back in range(min(6, period + 1)):
+                z[:, period] = np.where(np.isnan(z[:, period]), totals[:, period - back], z[:, period])
+        z = (np.where(np.isnan(z), 13.0, z) - 13.0) / 4.7
+    np.testing.assert_allclose(curved.warning - plain.warning, 0.4 * (z**2 - 1) * plain.assessed, atol=1e-6)
+    expected = np.zeros(z.shape)
+    last = np.zeros(len(z))
+    for period in range(z.shape[1]):
+        expected[:, period] = last
+        last = np.where(plain.assessed[:, period], 0.2 * (z[:, period] ** 2 - 1), last)
+    np.testing.assert_allclose(plain.stable - curved.stable, expected, atol=1e-6)
+    assert (expected[:, 1:] != 0).any()
+
+
+def test_a_curve_in_the_alliance_depends_on_the_rating() -> None:
+    """The logit bends in the rating a warning depends on; the course bends in the level behind it."""
+    _, plain = setting(BASE)
+    parameters = replace(BASE, curved_alliance=(0.5, 0.2))
+    _, curved = setting(parameters)
+    cell = np.flatnonzero(plain.assessed)
+
+    def logit(made: SimulationParameters, rating: float) -> np.ndarray:
+        p = warning_probability(made, plain, cell, np.full(len(cell), rating))
+        return np.log(p / (1 - p))
+
+    np.testing.assert_allclose(logit(parameters, 4.9) - logit(BASE, 4.9), 0.5 * 3.0)
+    np.testing.assert_allclose(logit(parameters, 3.5) - logit(BASE, 3.5), -0.5)
+    shift, after = plain.stable - curved.stable, plain.assessed[:, 0]
+    level = (plain.stable[after, 0] - 3.5) / 0.7
+    np.testing.assert_allclose(shift[after, 1], 0.2 * (level**2 - 1), atol=1e-6)
+    np.testing.assert_array_equal(curved.warning, plain.warning)

@@ -76,6 +76,7 @@ VERDICTS = tuple(
         ("design.unmatched", "PASS", "share of eligible warned occasions without a match", 0.156, 0.3),
         ("design.balance_tier1", "PASS", "largest standardised difference of a tier-1 covariate (severity)", 0.07, 0.1),
         ("design.balance_tier2", "PASS", "largest standardised difference of a tier-2 covariate (age)", 0.08, 0.2),
+        ("design.curvature", "PASS", "chance of as much curve without any (joint test)", 0.31, 0.01),
         ("design.ended_in_grace", "PASS", "share of occasions that ended inside the grace window", 0.0093, 0.02),
         ("design.pretrend", "PASS", "standardised difference in how trust moved before time zero", 0.05, 0.2),
         ("extract.quarantined", "PASS", "share of rows set aside", 0.0042, 0.02),

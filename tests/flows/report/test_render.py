@@ -81,7 +81,7 @@ def test_the_quality_page_tells_whether_an_extract_may_be_used() -> None:
     failing = Verdict(code="extract.dates", status=Status.FAIL, sentence="dates out of range", measured=0.3, limit=0.02)
     bad = render_quality_page(DOSSIER.quality, (*VERDICTS, failing), 11).decode()
     assert "The extract may not be used as it is." in bad
-    assert "Of 9 checks, 7 passed, 1 failed and 1 could not be run." in bad
+    assert "Of 10 checks, 8 passed, 1 failed and 1 could not be run." in bad
     assert "SYNTHETIC" not in bad
     assert "<script" not in bad
 

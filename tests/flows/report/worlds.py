@@ -21,6 +21,7 @@ from causal.design.diagnostics.balance import balance_table
 from causal.design.diagnostics.overlap import overlap_bins
 from causal.design.diagnostics.power import OutcomePlan
 from causal.design.fates import CovariateFate, Fate
+from causal.design.propensity.curvature import Curvature
 from causal.effect.estimate import estimate_effects
 from causal.records import AttritionStep, Design, Effects, Outcomes
 from flows.report.disclosed import design_dossier, release_dossier
@@ -122,6 +123,7 @@ def design_of(world: World) -> Design:
         fates=(CovariateFate(name="hospitalised_365d", tier=2, fate=Fate.ADJUSTED),),
         aliased=(),
         separated=(),
+        curvature=Curvature(linear=None),
         caliper=0.2,
         n_eligible_treated=n_treated,
         n_unmatched_treated=lost - world.unsupported,

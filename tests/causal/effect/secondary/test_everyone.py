@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from causal.design.groups import build_groups, work_out
+from causal.effect.adjustment import bends_of
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.estimate import estimate_effects
 from causal.effect.outcome_decomposition import composite_effect
@@ -69,13 +70,16 @@ def test_a_rare_covariate_is_left_out_by_name(declaring: Change) -> None:
     assert asked.cohort is not None
     every, worked = everyone_of(asked), work_out(asked.cohort, asked.study)
     rows = worked.supported & ~every.outcomes.excluded
+    x, names = worked.matrix.in_models[rows], worked.matrix.names_in_models
     direct = aipw(
         every.outcomes.ended[rows].astype(float),
         every.treated[rows],
-        worked.matrix.in_models[rows],
-        names=worked.matrix.names_in_models,
+        x,
+        names=names,
         clusters=every.clusters[rows],
         key=keys_of_names(every.cohort.occasions["ta_id"][rows], asked.study.seed),
+        propensity_model=worked.model,
+        outcome_terms=np.column_stack([*bends_of(x, names, asked.study).values()]),
     )
     assert found.lines[0].value == pytest.approx(direct.effect.value, rel=1e-12)
     assert found.notes == tuple(f"{found.lines[0].label}: {note}." for note in direct.notes) + found.notes[1:]
@@ -122,17 +126,26 @@ def test_ratings_stand_in_as_the_study_declares(declaring: Change, outcome: str)
     every, worked = everyone_of(asked), work_out(asked.cohort, asked.study)
     rows = worked.supported & ~every.outcomes.excluded
     x, score = worked.matrix.values[rows], every.outcomes.score[rows]
+    bends = np.column_stack([*bends_of(x, worked.matrix.names, asked.study).values()])
     pseudo = composite_effect(
         every.treated[rows],
         every.outcomes.ended[rows],
         score,
         ~np.isnan(score),
         clusters=every.clusters[rows],
-        response_covariates=None if outcome == "available_case" else x,
+        response_covariates=None if outcome == "available_case" else np.column_stack([x, bends]),
+        response_bends=bends.shape[1],
     ).pseudo_outcome
-    key = keys_of_names(every.cohort.occasions["ta_id"][rows], asked.study.seed)
-    names, clusters = worked.matrix.names, every.clusters[rows]
-    direct = aipw(pseudo, every.treated[rows], x, names=names, clusters=clusters, key=key).effect
+    direct = aipw(
+        pseudo,
+        every.treated[rows],
+        x,
+        names=worked.matrix.names,
+        clusters=every.clusters[rows],
+        key=keys_of_names(every.cohort.occasions["ta_id"][rows], asked.study.seed),
+        propensity_model=worked.model,
+        outcome_terms=bends,
+    ).effect
     assert one(asked).lines[1].value == pytest.approx(direct.value, rel=1e-12)
 
 
