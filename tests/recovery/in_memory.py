@@ -31,7 +31,7 @@ from causal.simulation.tables_contacts import STATUSES
 from causal.simulation.tables_people import DIAGNOSIS_CODES, END_REASON, SEXES, ending_at
 from causal.simulation.tables_threat import INFORMED, VERSIONS, assessment_ids
 from causal.simulation.truth import Candidates, potential_outcomes
-from causal.simulation.world import regime_in_force
+from causal.simulation.world import STATES, TIME_ZONES, regime_in_force
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -150,7 +150,7 @@ def _occasions(made: Recorded, study: OccasionStudy) -> pd.DataFrame:
     start = scene.absolute(persons, course.intake_second[persons])
     rules = {type(rule): rule for rule in study.target_trial.eligibility}
     columns = {
-        **_strategy(made, grace=study.target_trial.strategies.treated.grace_hours * HOUR),
+        **_strategy(made, closes(made, study)),
         **_ratings(made, within_days=rules[PriorRating].within_days),
         **_contacts(made, within_days=rules[PriorContacts].within_days),
         **_diagnoses(made, day),
@@ -200,11 +200,23 @@ def _holds(rule: EligibilityRule, occasions: pd.DataFrame) -> Bools:
     return holding.to_numpy()
 
 
-def _strategy(made: Recorded, *, grace: int) -> dict[str, NDArray[np.generic]]:
-    """What was done within `grace` seconds, while the relationship lasted; 0 is nobody told, 3 is several."""
+def closes(made: Recorded, study: OccasionStudy) -> Ints:
+    """When each grace window ends (k,), as the clinic's clock shows it: its hours are elapsed hours."""
+    world, found = made.scene.world, made.zero.copy()
+    states = world.clinic_state[world.clinician_clinic[made.scene.course.clinician[made.persons]]]
+    grace = pd.Timedelta(hours=study.target_trial.strategies.treated.grace_hours)
+    for number, state in enumerate(STATES):
+        here = states == number
+        shown = pd.DatetimeIndex(made.zero[here].astype("datetime64[s]")).tz_localize(TIME_ZONES[state]) + grace
+        found[here] = shown.tz_localize(None).as_unit("s").asi8
+    return found
+
+
+def _strategy(made: Recorded, closing: Ints) -> dict[str, NDArray[np.generic]]:
+    """What was done until `closing` (k,), while the relationship lasted; 0 is nobody told, 3 is several."""
     taken, count = made.what.actions, len(made.zero)
     zero, end = made.zero[taken.occasions], made.end[made.persons[taken.occasions]]
-    in_time = (taken.when <= zero + grace) & (taken.when <= end)
+    in_time = (taken.when <= closing[taken.occasions]) & (taken.when <= end)
 
     def any_of(chosen: Bools) -> Bools:
         return np.bincount(taken.occasions[chosen], minlength=count) > 0
@@ -222,7 +234,7 @@ def _strategy(made: Recorded, *, grace: int) -> dict[str, NDArray[np.generic]]:
         "patient_informed": informed,
         "same_day_hold": any_of(in_time & hold & (taken.when // DAY == zero // DAY)),
         "prior_exposure": first_warning[made.persons] < made.zero,
-        "ended_in_grace": made.end[made.persons] - made.zero <= grace,
+        "ended_in_grace": made.end[made.persons] <= closing,
     }
 
 
@@ -320,7 +332,6 @@ def facts_of(made: Recorded, ta_ids: Sequence[str], study: OccasionStudy, window
     persons, zero = made.persons[row], made.zero[row]
     end = made.end[persons]
     at = made.rating[persons]
-    seconds = at - zero[:, None]
     days = at // DAY - zero[:, None] // DAY
     after = (at > zero[:, None]) & (days <= window.day + window.half_width) & (at <= end[:, None]) & (at != NEVER)
     scores = item_mean(made.scene.factual.items[persons])
@@ -328,7 +339,6 @@ def facts_of(made: Recorded, ta_ids: Sequence[str], study: OccasionStudy, window
     inside = after & (distance <= window.half_width)
     nearest = np.where(inside, distance, NEVER).argmin(axis=1)
     in_window = np.take_along_axis(scores, nearest[:, None], axis=1)[:, 0]
-    grace = study.target_trial.strategies.treated.grace_hours * HOUR
     ended = end != NEVER
     died = ended & (made.scene.factual.end[persons] == DIED)
     reasons = np.array([None, *END_REASON.values()], dtype=object)
@@ -337,7 +347,7 @@ def facts_of(made: Recorded, ta_ids: Sequence[str], study: OccasionStudy, window
             "ta_id": pd.Series(ta_ids, dtype="str"),
             "end_reason": pd.Series(reasons[np.where(ended, made.scene.factual.end[persons], 0)], dtype="str"),
             "window_score": np.where(inside.any(axis=1), in_window, np.nan),
-            "last_score": _last(scores, after & (seconds > grace)),
+            "last_score": _last(scores, after & (at > closes(made, study)[row][:, None])),
             "ended_after_days": np.where(ended, end - zero, np.nan) / DAY,
             "died_after_days": np.where(died, end // DAY * DAY - zero, np.nan) / DAY,
         }
