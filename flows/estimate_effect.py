@@ -19,6 +19,7 @@ from causal.effect.secondary.opened import Opened
 from causal.effect.secondary.run import findings
 from causal.errors import EstimationError
 from causal.measures.administration import ProspectiveRatings, administrations, prospective_ratings
+from causal.numeric.grid import figures
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Composite, Rating, Window
 from causal.protocol.secondary import TerminationCourse, opens_everyone
@@ -164,7 +165,7 @@ def main_answer(ws: Workspace, opened: Opened) -> Answer:
     """The headline pair. Where it cannot be estimated the reason takes its place, and the rest of the report stands."""
     outcomes = opened.outcomes(opened.primary)
     try:
-        effects = estimate_effects(opened.design, outcomes, opened.study)
+        effects = figures(estimate_effects(opened.design, outcomes, opened.study))
     except EstimationError as refusal:
         ws.say("estimate", f"NOT EVALUATED: {refusal.message}")
         return Answer(outcomes=outcomes, effects=None, unanswered=refusal.message, planned=opened.planned)

@@ -30,6 +30,7 @@ from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.separation import separation
 from causal.design.weighting.weights import WeightEstimand, effective_sample_size
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, figures, settled
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import AnyWeighting
 from causal.threads import one_thread
@@ -390,7 +391,7 @@ def _given_back(
         weights=by_key(compared.weight, "weights"),
         subclass=subclass,
         sets=pd.DataFrame(members),
-        distance=None if propensity is None else by_key(propensity.logit, "distance"),
+        distance=None if propensity is None else by_key(settled(propensity.logit, SCORE), "distance"),
         balance=_balance(sample, compared.weight, estimand),
         fates=pd.Series({one.name: one.said for one in fates_of_columns(sample.covariates)}, name="fate"),
         n_unmatched=lost,
@@ -401,7 +402,7 @@ def _balance(sample: Sample, weights: FloatArray, estimand: WeightEstimand) -> p
     shown = sample.covariates.shown
     values, names = sample.covariates.values[:, shown], [sample.short[j] for j in shown]
     with sample.in_words():
-        rows = balance_table(values, names, [1] * len(names), sample.treated, weights, estimand=estimand)
+        rows = figures(balance_table(values, names, [1] * len(names), sample.treated, weights, estimand=estimand))
     table = pd.DataFrame([asdict(row) for row in rows]).drop(columns=["tier", "name"])
     return table.set_index(pd.Index([sample.covariates.names[j] for j in shown], name="name"))
 

@@ -16,6 +16,7 @@ from causal.design.diagnostics.overlap import overlap_bins
 from causal.design.diagnostics.power import OutcomePlan
 from causal.design.groups import WorkedOut, chosen_method, groups_of, work_out
 from causal.design.weighting.weights import WeightEstimand
+from causal.numeric.grid import figures
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Rating
 from causal.records import AttritionStep, Cohort, Design, codes
@@ -40,7 +41,7 @@ def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
         exist.
     """
     with one_thread():
-        return _described(cohort, study, work_out(cohort, study))
+        return figures(_described(cohort, study, work_out(cohort, study)))
 
 
 def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Design:

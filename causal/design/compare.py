@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
+from scipy.stats import rankdata
 
 from causal.design.matching.caliper import caliper_width
 from causal.design.matching.pairing import Pairing, nothing_matched
@@ -17,6 +18,7 @@ from causal.design.memory import MEMORY
 from causal.design.propensity.model import PropensityModel
 from causal.design.weighting.weights import WeightEstimand, Weights
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, WEIGHT_DIGITS, settled, significant
 from causal.protocol.design import PropensityModel as DeclaredModel
 from causal.protocol.matching import (
     AnyMatching,
@@ -154,12 +156,14 @@ def engine_model(declared: DeclaredModel) -> PropensityModel:
 
 def coordinates_of(distance: Distance, units: Units) -> FloatArray:
     """Coordinates (n, p) whose Euclidean distance tells how unlike units are: the log odds, or the covariates'."""
-    return _coordinates(distance, units) if isinstance(distance, CovariateDistance) else units.logit[:, None]
+    if isinstance(distance, CovariateDistance):
+        return _coordinates(distance, units)[0]
+    return score_of(None, units.logit)[:, None]
 
 
 def score_of(caliper: Caliper | None, logit: FloatArray) -> FloatArray:
-    """The scale on which closeness is measured (n,): the caliper's, the log odds where there is none."""
-    return expit(logit) if caliper is not None and caliper.scale == "probability" else logit
+    """The scale on which closeness is measured (n,), settled: the caliper's, the log odds where there is none."""
+    return settled(expit(logit) if caliper is not None and caliper.scale == "probability" else logit, SCORE)
 
 
 def _from_sets(method: AnyMatching, sets: MatchedSets, n: int) -> Comparison:
@@ -177,10 +181,10 @@ def _from_sets(method: AnyMatching, sets: MatchedSets, n: int) -> Comparison:
 
 def _from_weights(weights: Weights, rows: IntArray, n: int) -> Comparison:
     """Weights of all n units, or of the `rows` among them."""
-    weight = weights.weight
+    weight = significant(weights.weight, WEIGHT_DIGITS)
     if weight.size < n:
         weight = np.zeros(n)
-        weight[rows] = weights.weight
+        weight[rows] = significant(weights.weight, WEIGHT_DIGITS)
     inside = np.flatnonzero(weight > 0)
     letters: WeightEstimand = weights.estimand[:3]  # type: ignore[assignment]  # the letters come first
     return Comparison(
@@ -198,19 +202,20 @@ def _from_weights(weights: Weights, rows: IntArray, n: int) -> Comparison:
 
 def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
     """Matched sets whose `row` counts among `rows`. Each engine is imported where it is asked for."""
-    treated, logit = units.treated[rows], units.logit[rows]
+    treated, logit = units.treated[rows], score_of(None, units.logit)[rows]
     match method:
         case Greedy(distance=CovariateDistance() as distance):
             from causal.design.matching.covariate_nearest import match_nearest
 
+            coordinates, unit = _coordinates(distance, units)
             return match_nearest(
-                _coordinates(distance, units)[rows],
+                coordinates[rows],
                 treated,
                 score=score_of(method.caliper, units.logit)[rows],
                 caliper=_width(method.caliper, units),
                 ratio=method.ratio,
                 order="data" if method.order == "earliest" else method.order,
-                pairing=_pairing(method, units).rows(rows),
+                pairing=_pairing(method, units, unit).rows(rows),
                 replacement=method.replacement,
                 most_uses=method.most_uses,
                 rng=_lot(method),
@@ -220,7 +225,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
             from causal.design.matching.greedy import match_greedy
 
             return match_greedy(
-                score_of(method.caliper, logit),
+                score_of(method.caliper, units.logit)[rows],
                 treated,
                 ratio=method.ratio,
                 caliper=_width(method.caliper, units),
@@ -275,7 +280,7 @@ def _sets(method: AnyMatching, units: Units, rows: IntArray) -> MatchedSets:
             from causal.design.matching.generalised_full import match_generalised_full
 
             return match_generalised_full(
-                score_of(method.caliper, logit),
+                score_of(method.caliper, units.logit)[rows],
                 treated,
                 caliper=_width(method.caliper, units),
                 pairing=_in_periods(units.pairing).rows(rows),
@@ -385,16 +390,18 @@ def _place(rules: PairRules, distance: Distance, units: Units) -> tuple[FloatArr
 
     On covariates the propensity's caliper is one more rule on pairs: it limits the score, not the distance.
     """
-    pairing = _pairing(rules, units)
     if not isinstance(distance, CovariateDistance):
-        return score_of(rules.caliper, units.logit), _width(rules.caliper, units), pairing
+        return score_of(rules.caliper, units.logit), _width(rules.caliper, units), _pairing(rules, units)
+    coordinates, unit = _coordinates(distance, units)
+    pairing = _pairing(rules, units, unit)
     if rules.caliper is not None:
         limits = [(score_of(rules.caliper, units.logit), _width(rules.caliper, units) or 0.0)]
         pairing = _with_calipers(pairing, limits)
-    return _coordinates(distance, units), None, pairing
+    return coordinates, None, pairing
 
 
-def _pairing(rules: PairRules, units: Units) -> Pairing:
+def _pairing(rules: PairRules, units: Units, unit: float = 1.0) -> Pairing:
+    """The rules on pairs of n units; penalties, which are told in units of the distance, times `unit`."""
     limits = []
     for limit in rules.calipers:
         if any(_belongs(name, limit.covariate) for name in units.names if name != limit.covariate):
@@ -417,7 +424,7 @@ def _pairing(rules: PairRules, units: Units) -> Pairing:
         pairing = replace(
             pairing,
             prefer=np.column_stack([units.keys[preference.key] for preference in rules.prefer]),
-            penalty=np.array([preference.penalty for preference in rules.prefer]),
+            penalty=unit * np.array([preference.penalty for preference in rules.prefer]),
         )
     return pairing
 
@@ -443,7 +450,8 @@ def _in_periods(pairing: Pairing) -> Pairing:
     if pairing.time is None or pairing.window is None:
         return Pairing(exact=pairing.exact)
     if pairing.window > 0:
-        period = np.floor((pairing.time - pairing.time.min()) / pairing.window).astype(np.int64)
+        parts = (pairing.time - pairing.time.min()) / pairing.window
+        period = np.floor(parts + 1e-9).astype(np.int64)  # rounding must not put a whole window into the one before
     else:
         period = np.unique(pairing.time, return_inverse=True)[1]
     exact = np.zeros_like(period) if pairing.exact is None else pairing.exact
@@ -460,13 +468,22 @@ def _with_calipers(pairing: Pairing, limits: list[tuple[FloatArray, float]]) -> 
     return replace(pairing, calipers=columns, widths=known)
 
 
-def _coordinates(distance: CovariateDistance, units: Units) -> FloatArray:
+def _coordinates(distance: CovariateDistance, units: Units) -> tuple[FloatArray, float]:
+    """Coordinates (n, q) of a distance on covariates, and how much of it is one standard deviation.
+
+    A covariate that stands alone is its own coordinate, or its rank is: decimals stay decimals, and equal distances
+    equal, where dividing by a standard deviation would leave that to rounding.
+    """
     from causal.design.matching.distance import mahalanobis_coordinates, rank_mahalanobis_coordinates
 
     values = units.covariates[:, _columns(distance.covariates, units)]
-    if distance.kind == "mahalanobis":
-        return mahalanobis_coordinates(values, units.treated)
-    return rank_mahalanobis_coordinates(values)
+    plain = distance.kind == "mahalanobis"
+    z = mahalanobis_coordinates(values, units.treated) if plain else rank_mahalanobis_coordinates(values)
+    if z.shape[1] > 1:
+        return z, 1.0
+    alone = values[:, np.ptp(values, axis=0) > 0]
+    alone = alone if plain else rankdata(alone, axis=0)
+    return alone, float(np.ptp(alone) / np.ptp(z))
 
 
 def _columns(named: tuple[str, ...], units: Units) -> list[int]:

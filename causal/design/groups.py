@@ -20,6 +20,7 @@ from causal.design.propensity.logistic import expit
 from causal.design.propensity.model import PropensityModel
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, settled
 from causal.numeric.keys import keys_of_names
 from causal.protocol import OccasionStudy
 from causal.protocol.matching import AnyMatching
@@ -96,10 +97,11 @@ def work_out(cohort: Cohort, study: OccasionStudy) -> WorkedOut:
 def groups_of(cohort: Cohort, worked: WorkedOut) -> ComparisonGroups:
     """The members of the comparison with their covariates."""
     compared = worked.compared
+    logit = settled(worked.propensity.logit[compared.row], SCORE)
     return ComparisonGroups(
         members=cohort.occasions.iloc[compared.row]
         .reset_index(drop=True)
-        .assign(set_id=compared.set_id, weight=compared.row_weight, logit=worked.propensity.logit[compared.row]),
+        .assign(set_id=compared.set_id, weight=compared.row_weight, logit=logit),
         covariates=worked.matrix.values[compared.row],
         covariate_names=worked.matrix.names,
         estimand=compared.estimand,

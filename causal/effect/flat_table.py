@@ -41,6 +41,7 @@ from causal.effect.flat_order import in_canonical_order
 from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
 from causal.effect.weighted_estimates import WeightedEffect, weighted_difference
 from causal.errors import DesignError
+from causal.numeric.grid import figures
 from causal.protocol.flat_table import (
     AugmentedWeighting,
     Difference,
@@ -108,7 +109,7 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
         The estimator cannot be computed; see `g_computation`, `aipw`, `tmle`.
     """
     with one_thread():
-        return _analysed(frame, study)
+        return figures(_analysed(frame, study))
 
 
 def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:

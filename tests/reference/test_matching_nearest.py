@@ -15,6 +15,7 @@ import pytest
 
 from causal.design.matching.covariate_nearest import match_nearest
 from causal.design.matching.distance import mahalanobis_coordinates
+from causal.design.matching.pairing import Pairing
 from causal.design.matching.sets import MatchedSets
 from causal.design.propensity.fit import fit_propensity
 
@@ -129,10 +130,20 @@ def effect(lalonde: Lalonde, pairs: np.ndarray) -> float:
 
 
 def test_mahalanobis_in_data_order(lalonde: Lalonde) -> None:
-    """MatchIt's distance = "mahalanobis": pooled within-arm covariance of all covariates, men choose in data order."""
+    """MatchIt's distance = "mahalanobis": pooled within-arm covariance of all covariates, men choose in data order.
+
+    One tie is exact: a man of 21 years, and two like him but 19 and 23 years old. R's rounding takes the second; ours
+    takes the earlier row, unless that pair is forbidden, and then everybody is matched as in R.
+    """
     z, theirs = mahalanobis_coordinates(lalonde.x, lalonde.treated), pairs_of_r(FULL)
     assert effect(lalonde, theirs) == pytest.approx(538.562938648649, rel=1e-12)
-    sets = match_nearest(z, lalonde.treated)
+    ours = pairs_of(match_nearest(z, lalonde.treated))
+    assert np.flatnonzero((lalonde.x[ours[:, 1]] != lalonde.x[theirs[:, 1]]).any(axis=1)).tolist() == [88, 95]
+    assert (ours[88].tolist(), theirs[88].tolist(), ours[95].tolist()) == ([88, 567], [88, 591], [95, 591])
+    assert lalonde.x[[88, 567, 591], 0].tolist() == [21, 19, 23]
+    apart = np.arange(614)
+    apart[567] = apart[88]
+    sets = match_nearest(z, lalonde.treated, pairing=Pairing(differ=apart[:, None]))
     assert sets.n_sets == 185
     agree(lalonde, z, sets, theirs)
     assert balance(lalonde, pairs_of(sets)) == pytest.approx(FULL_BALANCE, rel=1e-9, abs=1e-12)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from causal.design.diagnostics.balance import fixed_sd
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, cuts, settled
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -121,7 +122,8 @@ def generalisability(
 
 def _shares(score: FloatArray, kept: FloatArray, bins: int) -> FloatArray:
     """Shares (2, k) of the eligible and of the kept's weight in bins between quantiles of the score (n1,)."""
-    edges = np.unique(np.quantile(score, np.arange(1, bins) / bins))
+    score = settled(score, SCORE)
+    edges = np.unique(cuts(score, np.arange(1, bins) / bins, SCORE))
     place = np.searchsorted(edges, score, side="right")
     mass = [np.bincount(place, weights=w, minlength=edges.size + 1) for w in (np.ones(score.size), kept)]
     return np.array([m / m.sum() for m in mass])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, settled
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -69,7 +70,7 @@ def overlap_bins(
     if score.size == 0:
         return ()
     low, high = (0.0, 1.0) if scale == "probability" else (float(np.floor(score.min())), float(np.ceil(score.max())))
-    edges = np.linspace(low, max(high, low + 1.0), max_bins + 1)
+    score, edges = settled(score, SCORE), settled(np.linspace(low, max(high, low + 1.0), max_bins + 1), SCORE)
     place = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, max_bins - 1)
     arms = (treated, ~treated)
     counts = np.array([np.bincount(place[arm], minlength=max_bins) for arm in arms])
@@ -127,13 +128,14 @@ def common_support(
     """
     if not 0 < ps_max <= 1:
         raise DesignError("design.ps_max", f"the highest propensity score kept must lie in (0, 1], got {ps_max:g}")
+    logit = settled(logit, SCORE)
     code = np.zeros(logit.size, dtype=np.int64) if exact is None else np.unique(exact, return_inverse=True)[1]
     strata = int(code.max()) + 1 if code.size else 0
     highest_comparison = np.full(strata, -np.inf)
     np.maximum.at(highest_comparison, code[~treated], logit[~treated])
     lowest_treated = np.full(strata, np.inf)
     np.minimum.at(lowest_treated, code[treated], logit[treated])
-    ceiling = np.log(ps_max) - np.log1p(-ps_max) if ps_max < 1 else np.inf
+    ceiling = settled(np.log(ps_max) - np.log1p(-ps_max), SCORE) if ps_max < 1 else np.inf
     return np.where(
         treated, (logit <= highest_comparison[code]) & (logit <= ceiling), logit >= lowest_treated[code]
     ).astype(np.bool_)

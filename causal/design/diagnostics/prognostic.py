@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from causal.design.diagnostics.balance import BalanceRow, Estimand, balance_table
 from causal.errors import DesignError
+from causal.numeric.grid import DIGITS, significant
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -96,7 +97,7 @@ def fit_prognostic(
     left, singular, right = left[:, kept], singular[kept], right[kept]
     along, residual = left.T @ y, y - y.mean()
     press = [_press(left, singular**2 / (singular**2 + y.size * penalty), along, residual) for penalty in penalties]
-    best = int(np.argmin(press))
+    best = int(np.argmin(significant(press, DIGITS)))
     slopes = right.T @ (singular / (singular**2 + y.size * penalties[best]) * along) / scale
     baseline = float(((residual * y.size / (y.size - 1)) ** 2).sum())
     return PrognosticModel(

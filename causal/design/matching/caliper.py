@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.errors import DesignError
+from causal.numeric.grid import DIGITS, significant
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -46,4 +47,4 @@ def caliper_width(
     spread = np.sqrt((arms[0].var(ddof=1) + arms[1].var(ddof=1)) / 2) if sd == "pooled_within" else logit.std(ddof=1)
     if not spread > 0:
         raise DesignError("design.no_spread", "the propensity score is the same for every occasion of an arm")
-    return float(width * spread)
+    return float(significant(width * spread, DIGITS))

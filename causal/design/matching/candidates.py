@@ -187,7 +187,8 @@ def _sorted_pool(
     """Comparison rows by (stratum, key, row), and where each treated row's candidates begin and end among them."""
     pool = np.flatnonzero(~case)
     pool = pool[np.lexsort((key[pool], stratum[pool]))]
-    wide = width + 1e-12 * (np.abs(key).max() + width) if np.isfinite(width) else np.inf  # rounding must not exclude
+    # A distance of whole steps may be half a step shorter than the difference in key, and rounding must not exclude.
+    wide = width + 0.5 + 1e-12 * (np.abs(key).max() + width) if np.isfinite(width) else np.inf
     begin, end = _ranging()(key[case], stratum[case], key[pool], stratum[pool], wide)
     return pool, begin, end
 
@@ -222,13 +223,22 @@ def _ranges(
 
 
 def distance(z: FloatArray, i: int, j: int) -> float:
-    """Euclidean distance of rows i and j of the coordinates (n, q); exactly the difference where q is 1."""
+    """Distance of rows i and j of the coordinates (n, q): exactly the difference where q is 1, else in whole steps."""
     if z.shape[1] == 1:
         return float(abs(z[i, 0] - z[j, 0]))
     total = 0.0
     for c in range(z.shape[1]):
         total += (z[i, c] - z[j, c]) ** 2
-    return float(np.sqrt(total))
+    return float(np.rint(np.sqrt(total)))
+
+
+def distances(z: FloatArray, cases: IntArray, given: IntArray, *, steps: bool = False) -> FloatArray:
+    """Distances (m, k) of the rows given (m, k) from the rows `cases` (m,), rounded to whole steps if asked for."""
+    difference = z[given] - z[cases][:, None]
+    if difference.shape[2] == 1:
+        return np.asarray(np.abs(difference[..., 0]), dtype=np.float64)
+    apart = np.sqrt((difference**2).sum(axis=2))
+    return np.asarray(np.rint(apart) if steps else apart, dtype=np.float64)
 
 
 def _count(near: Reach, most: int) -> IntArray:

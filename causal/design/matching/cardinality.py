@@ -21,12 +21,14 @@ from causal.design.matching.balanced_sample import (
     group_rows,
     largest_sample,
 )
-from causal.design.matching.candidates import candidate_edges
+from causal.design.matching.candidates import candidate_edges, refuse_distances
 from causal.design.matching.pairing import Pairing, nothing_matched, refuse_arms
 from causal.design.matching.programme import NODES
 from causal.design.matching.sets import MatchedSets, on_rows, sets_from_labels
+from causal.design.matching.steps import in_steps
 from causal.design.memory import MEMORY, require_memory
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, settled
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -179,7 +181,7 @@ def _standardised(x: FloatArray, case: BoolArray, profile: Profile | None) -> Fl
     centred = x - x[0]
     scale = np.where(sd > 0, sd, centred.std(axis=0))
     u = centred / np.where(scale > 0, scale, 1.0)
-    return np.asarray(u - (u if profile == "ATE" else u[case]).mean(axis=0), dtype=np.float64)
+    return settled(u - (u if profile == "ATE" else u[case]).mean(axis=0), SCORE)
 
 
 def _sets(
@@ -212,7 +214,11 @@ def _pair_rules(rules: Pairing) -> list[str]:
 
 def _pairs(pair_on: FloatArray, case: BoolArray, rules: Pairing, memory: float) -> tuple[IntArray, IntArray]:
     """Rows of the treated and of the comparison occasion of every admissible pair."""
-    edges = candidate_edges(pair_on, case, pairing=rules, memory=memory)
+    z = np.asarray(pair_on, dtype=np.float64)
+    z = z.reshape(z.shape[0], -1)
+    refuse_distances(z, case, caliper=None, pairing=rules)
+    place, _, counted = in_steps(z, None, rules)
+    edges = candidate_edges(place, case, pairing=counted, memory=memory)
     if not edges.cost.size:
         raise nothing_matched()
     require_memory(

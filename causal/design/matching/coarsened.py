@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from causal.design.matching.distance import mahalanobis_coordinates
 from causal.design.matching.pairing import Pairing, nothing_matched, refuse_arms
 from causal.design.matching.sets import MatchedSets, SetEstimand, sets_from_labels
+from causal.design.matching.steps import DISTANCE_DIGITS
 from causal.design.memory import MEMORY, require_memory
 from causal.errors import DesignError
+from causal.numeric.grid import decimal_exponent, exponent_for, figures, settled, whole
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -157,7 +159,10 @@ def _binned(values: FloatArray, cut: Cutpoints, name: str) -> IntArray:
     if isinstance(cut, int):
         if cut < 1:
             raise DesignError("design.cutpoints", f"column '{name}' needs 1 bin or more, got {cut}")
-        return np.digitize(values, np.linspace(values.min(), values.max(), cut + 1)[1:-1]).astype(np.int64)
+        exponent = decimal_exponent(values)[0]
+        steps = whole(values, exponent)
+        edges = settled(np.linspace(steps.min(), steps.max(), cut + 1)[1:-1], -3)  # a cut on a value is equal to it
+        return np.digitize(steps, edges).astype(np.int64)
     edges = np.unique(np.asarray(cut, dtype=np.float64))
     if edges.size == 0 or not np.isfinite(edges).all():
         raise DesignError("design.cutpoints", f"column '{name}' has no cuts, or one that is not a number")
@@ -183,7 +188,7 @@ def _freedman_diaconis(values: FloatArray) -> int:
 
 
 def _bins(values: FloatArray, width: float) -> int:
-    return max(1, int(np.ceil(np.ptp(values) / width))) if width > 0 else 1
+    return max(1, int(np.ceil(figures(float(np.ptp(values) / width))))) if width > 0 else 1
 
 
 def _pairs(points: FloatArray, case: BoolArray, label: IntArray, memory: float) -> tuple[IntArray, FloatArray]:
@@ -192,6 +197,7 @@ def _pairs(points: FloatArray, case: BoolArray, label: IntArray, memory: float) 
     from scipy.spatial.distance import cdist
 
     pair, distance = np.full(case.size, -1), np.zeros(case.size)
+    exponent = exponent_for(points, DISTANCE_DIGITS)
     order = np.argsort(label, kind="stable")
     order = order[label[order] >= 0]
     for rows in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
@@ -201,7 +207,7 @@ def _pairs(points: FloatArray, case: BoolArray, label: IntArray, memory: float) 
             work=f"the {treated.size:,} x {pool.size:,} distances of a stratum", instead="cut into more bins",
         )  # fmt: skip
         apart = cdist(points[treated], points[pool])
-        i, j = linear_sum_assignment(apart)
+        i, j = linear_sum_assignment(whole(apart, exponent))  # whole steps: ties are ties, and fall by row
         pair[treated[i]] = pair[pool[j]] = treated[i]
         distance[pool[j]] = apart[i, j]
     return pair, distance

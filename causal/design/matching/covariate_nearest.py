@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching import tree
+from causal.design.matching.candidates import distances
 from causal.design.matching.compiled import compiled
 from causal.design.matching.nearest import rings
 from causal.design.matching.pairing import (
@@ -25,7 +26,8 @@ from causal.design.matching.pairing import (
     refuse_arms,
 )
 from causal.design.matching.sets import MatchedSets, sets_from_choices
-from causal.design.matching.tree import Tree, apart, nearest
+from causal.design.matching.steps import in_steps
+from causal.design.matching.tree import Tree, nearest
 from causal.design.memory import MEMORY, require_memory
 from causal.errors import DesignError
 
@@ -106,12 +108,14 @@ def match_nearest(
     z, case = np.asarray(coordinates, dtype=np.float64), np.asarray(treated, dtype=np.bool_)
     heights = None if score is None else np.asarray(score, dtype=np.float64)
     _refuse_arguments(z, case, heights, caliper=caliper, ratio=ratio, most_uses=most_uses, replacement=replacement)
-    rules = _with_caliper(pairing or Pairing(), heights, caliper).arrays(case.size)
-    cases, (strata, first, pool) = _turns(case, heights, order, rng), _by_stratum(rules.exact, ~case)
+    place, _, counted = in_steps(z, None, _with_caliper(pairing or Pairing(), heights, caliper))
+    counted_heights = None if heights is None else in_steps(heights[:, None], None, Pairing()).coordinates[:, 0]
+    rules = counted.arrays(case.size)
+    cases, (strata, first, pool) = _turns(case, counted_heights, order, rng), _by_stratum(rules.exact, ~case)
     _require(z, strata.size, rules, memory)
-    points, widths, units = _with_limits(z, case, rules)
-    centre = (z.min(axis=0) + z.max(axis=0)) / 2
-    size = float(np.abs(z - centre).max()) or 1.0
+    points, widths, units = _with_limits(place, case, rules)
+    centre = (place.min(axis=0) + place.max(axis=0)) / 2
+    size = float(np.abs(place - centre).max()) or 1.0
     grown = _build()(pool, np.r_[first, pool.size], points, units, z.shape[1], centre, size, tree.LEAF)
     home = np.minimum(np.searchsorted(strata, rules.exact[cases]), strata.size - 1)
     home[strata[home] != rules.exact[cases]] = -1
@@ -119,10 +123,11 @@ def match_nearest(
     choose = _closest() if order == "closest" else _in_order()
     codes = None if pairing is None else pairing.once
     kin = np.empty(0, dtype=np.int32) if codes is None else rings(codes[grown.row])
-    chosen, distance = choose(grown, points, widths, rules, z.shape[1], cases, home, ratio, uses, kin)
-    if not (chosen >= 0).any():
+    at = choose(grown, points, widths, rules, z.shape[1], cases, home, ratio, uses, kin)
+    if not (at >= 0).any():
         raise nothing_matched()
-    return sets_from_choices(cases, chosen, distance, caliper=caliper)
+    chosen = np.where(at >= 0, grown.row[at], -1)
+    return sets_from_choices(cases, chosen, distances(z, cases, chosen), caliper=caliper)
 
 
 def _refuse_arguments(
@@ -234,13 +239,13 @@ def _build() -> Callable[..., Tree]:
 
 
 @cache
-def _in_order() -> Callable[..., tuple[IntArray, FloatArray]]:
-    return compiled(_choose_in_order, *tree.SEARCHING, _take, _as_rows)
+def _in_order() -> Callable[..., IntArray]:
+    return compiled(_choose_in_order, *tree.SEARCHING, _take)
 
 
 @cache
-def _closest() -> Callable[..., tuple[IntArray, FloatArray]]:
-    return compiled(_choose_closest, *tree.SEARCHING, _take, _as_rows)
+def _closest() -> Callable[..., IntArray]:
+    return compiled(_choose_closest, *tree.SEARCHING, _take)
 
 
 def _take(grown: Tree, used: IntArray, most_uses: int, kin: ShortArray, position: int) -> None:
@@ -258,17 +263,6 @@ def _take(grown: Tree, used: IntArray, most_uses: int, kin: ShortArray, position
             return
 
 
-def _as_rows(grown: Tree, points: FloatArray, q: int, cases: IntArray, chosen: IntArray) -> tuple[IntArray, FloatArray]:
-    """Rows and distances of the positions chosen (n1, ratio), -1 and 0 where none."""
-    distance = np.zeros(chosen.shape)
-    for a in range(chosen.shape[0]):
-        for turn in range(chosen.shape[1]):
-            if chosen[a, turn] >= 0:
-                chosen[a, turn] = grown.row[chosen[a, turn]]
-                distance[a, turn] = apart(points, q, cases[a], chosen[a, turn])
-    return chosen, distance
-
-
 def _choose_in_order(
     grown: Tree,
     points: FloatArray,
@@ -280,8 +274,8 @@ def _choose_in_order(
     ratio: int,
     most_uses: int,
     kin: ShortArray,
-) -> tuple[IntArray, FloatArray]:
-    """Rows chosen by each case (n1, ratio), -1 where none, and their distances; cases in choosing order.
+) -> IntArray:
+    """Positions chosen by each case (n1, ratio), -1 where none; cases in choosing order.
 
     ``home[a]`` is the root of the tree case a looks in, -1 where its stratum has no comparison.
     """
@@ -295,7 +289,7 @@ def _choose_in_order(
             if position >= 0:
                 chosen[a, turn] = position
                 _take(grown, used, most_uses, kin, position)
-    return _as_rows(grown, points, q, cases, chosen)
+    return chosen
 
 
 def _choose_closest(
@@ -309,7 +303,7 @@ def _choose_closest(
     ratio: int,
     most_uses: int,
     kin: ShortArray,
-) -> tuple[IntArray, FloatArray]:
+) -> IntArray:
     """As `_choose_in_order`, the pair of smallest cost first; cases by row.
 
     A heap holds each case's nearest comparison. Costs only rise as comparisons are used up, so that the top of the
@@ -338,4 +332,4 @@ def _choose_closest(
             )
             if position >= 0:
                 heapq.heappush(waiting, (cost, a, position))
-    return _as_rows(grown, points, q, cases, chosen)
+    return chosen

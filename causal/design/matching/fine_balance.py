@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.matching.candidates import Edges, candidate_edges
+from causal.design.matching.candidates import Edges, candidate_edges, distances, refuse_distances
 from causal.design.matching.optimal import match_optimal
 from causal.design.matching.pairing import Pairing, nothing_matched
 from causal.design.matching.programme import NODES, Programme, solve
 from causal.design.matching.sets import MatchedSets, on_rows, sets_from_choices
+from causal.design.matching.steps import in_steps
 from causal.design.memory import MEMORY, require_memory
 from causal.errors import DesignError
 
@@ -92,8 +93,8 @@ def match_fine_balance(
     Step 1 is a maximum flow. Each column is a programme of its own, solved together with the distances (which is faster
     than without), an imbalance weighing more than all of them; so no weight ever grows large enough to drown a distance
     in rounding. Balance depends on who is matched, not with whom: where every treated occasion matched has `ratio`
-    comparisons, those the programme chose are paired anew by `match_optimal`, whose distances are not rounded and whose
-    ties are settled. Other ties depend on the order of rows alone.
+    comparisons, those the programme chose are paired anew by `match_optimal`, whose totals are exact and whose ties are
+    settled. Other ties depend on the order of rows alone.
 
     >>> score, clinic = np.array([0.0, 1.0, 0.1, 0.9, 3.0]), np.array([1, 2, 1, 1, 2])
     >>> sets = match_fine_balance(score, np.arange(5) < 2, balance=clinic, pairing=Pairing())
@@ -105,7 +106,9 @@ def match_fine_balance(
     case = np.asarray(treated, dtype=np.bool_)
     codes = np.asarray(balance, dtype=np.int64).reshape(case.size, -1)
     pairing.refuse_once("fine balance")
-    edges = candidate_edges(z, case, caliper=caliper, pairing=pairing, memory=memory)
+    refuse_distances(z, case, caliper=caliper, pairing=pairing)
+    place, limit, counted = in_steps(z, caliper, pairing)
+    edges = candidate_edges(place, case, caliper=limit, pairing=counted, memory=memory)
     if not 1 <= ratio <= (~case).sum():
         raise DesignError("design.ratio", f"the ratio must be from 1 to the number of comparisons, got {ratio}")
     if not edges.cost.size:
@@ -127,17 +130,9 @@ def match_fine_balance(
         )
         return replace(on_rows(sets, sample), n_unmatched_treated=cases.size - sets.n_sets)
     given = np.where(given >= 0, pool[given], -1)
-    apart = np.where(given >= 0, _apart(z, cases, given), np.inf)
-    nearest_first = np.lexsort((given, apart), axis=1)
-    given, apart = (np.take_along_axis(values, nearest_first, axis=1) for values in (given, apart))
-    return sets_from_choices(cases, given, apart, caliper=caliper)
-
-
-def _apart(z: FloatArray, cases: IntArray, given: IntArray) -> FloatArray:
-    """Distances (n1, ratio) from each treated row to the rows given it."""
-    difference = z[given] - z[cases][:, None]
-    one = difference.shape[2] == 1
-    return np.asarray(np.abs(difference[..., 0]) if one else np.sqrt((difference**2).sum(axis=2)), dtype=np.float64)
+    apart = np.where(given >= 0, distances(place, cases, given, steps=True), np.inf)
+    given = np.take_along_axis(given, np.lexsort((given, apart), axis=1), axis=1)
+    return sets_from_choices(cases, given, distances(z, cases, given), caliper=caliper)
 
 
 def imbalance(sets: MatchedSets, balance: IntArray) -> IntArray:

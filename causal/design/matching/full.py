@@ -15,6 +15,7 @@ from causal.design.matching.full_graph import Bounds, cover_graph
 from causal.design.matching.full_line import cover_line
 from causal.design.matching.pairing import Pairing, nothing_matched
 from causal.design.matching.sets import MatchedSets, SetEstimand, sets_from_labels
+from causal.design.matching.steps import in_steps
 from causal.design.memory import MEMORY
 from causal.errors import DesignError
 
@@ -85,12 +86,12 @@ def match_full(
     rules.refuse_once("full matching")
     refuse_distances(points, case, caliper=caliper, pairing=rules)
     bounds = _bounds(min_controls, max_controls)
-    limit = np.inf if caliper is None else float(caliper)
+    place, limit, counted = in_steps(points, caliper, rules)
     if rules.only_exact and points.shape[1] == 1 and bounds == _bounds(0, np.inf):
         stratum = np.zeros(case.size, np.int64) if rules.exact is None else np.asarray(rules.exact, np.int64)
-        ends = cover_line(points[:, 0], case, stratum, limit)
+        ends = cover_line(place[:, 0], case, stratum, limit)
     else:
-        ends = cover_graph(points, case, rules, caliper=limit, bounds=bounds, memory=memory)
+        ends = cover_graph(place, case, counted, caliper=limit, bounds=bounds, memory=memory)
     if ends[0].size == 0:
         raise nothing_matched()
     hub = _compiled_hubs()(*ends, case.size)

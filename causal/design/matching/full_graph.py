@@ -245,7 +245,7 @@ def _nearest(near: Reach) -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
         for p in range(near.begin[i], near.end[i]):
             j = near.comparison[p]
             most = min(max(near_row[i], near_column[j]), near.caliper)
-            if near.key_bounds_distance and abs(near.key[i] - near.key[rows + p]) > most:
+            if near.key_bounds_distance and abs(near.key[i] - near.key[rows + p]) - 0.5 > most:
                 continue
             cost = distance(near.coordinates, i, rows + p)
             if cost > most or not admissible(near.rules, i, rows + p):
@@ -269,7 +269,7 @@ def _useful(
     for i in range(rows):
         for p in range(near.begin[i], near.end[i]):
             limit = near_row[i] + near_column[near.comparison[p]]
-            if near.key_bounds_distance and abs(near.key[i] - near.key[rows + p]) >= limit:
+            if near.key_bounds_distance and abs(near.key[i] - near.key[rows + p]) - 0.5 >= limit:
                 continue
             apart = distance(near.coordinates, i, rows + p)
             if apart > near.caliper or apart >= limit or not admissible(near.rules, i, rows + p):

@@ -13,6 +13,7 @@ from causal.design.matching.compiled import compiled
 from causal.design.matching.full import distance_to
 from causal.design.matching.pairing import Pairing, nothing_matched
 from causal.design.matching.sets import MatchedSets, SetEstimand, sets_from_labels
+from causal.design.matching.steps import in_steps
 from causal.errors import DesignError
 
 FloatArray = NDArray[np.float64]
@@ -79,19 +80,20 @@ def match_generalised_full(
             "generalised full matching keeps exact keys only, not rules on pairs",
             fix="use optimal full matching, or pairs",
         )
-    radius = np.inf if caliper is None else caliper / 2
+    place, limit, _ = in_steps(points, caliper, Pairing())
+    radius = np.floor(limit) / 2 if np.isfinite(limit) else np.inf  # whole or half steps, which distances may equal
     stratum = np.zeros(case.size, np.int64) if rules.exact is None else np.unique(rules.exact, return_inverse=True)[1]
-    seed, distance = np.full(case.size, -1), np.zeros(case.size)
+    seed = np.full(case.size, -1)
     for rows in np.split(np.argsort(stratum, kind="stable"), np.cumsum(np.bincount(stratum))[:-1]):
         if case[rows].any() and not case[rows].all():
-            seed[rows], distance[rows] = _seeds(points[rows], case[rows], rows, radius)
+            seed[rows] = _seeds(place[rows], case[rows], rows, radius)
     if not (seed >= 0).any():
         raise nothing_matched()
-    return sets_from_labels(seed, case, estimand=estimand, distance=distance, caliper=caliper)
+    return sets_from_labels(seed, case, estimand=estimand, distance=distance_to(points, seed), caliper=caliper)
 
 
-def _seeds(points: FloatArray, case: BoolArray, rows: IntArray, radius: float) -> tuple[IntArray, FloatArray]:
-    """Row of each occasion's seed (m,), -1 for none, and the distance to it."""
+def _seeds(points: FloatArray, case: BoolArray, rows: IntArray, radius: float) -> IntArray:
+    """Row of each occasion's seed (m,), -1 for none."""
     nearest = np.full(case.size, -1)
     for arm in (case, ~case):
         apart, index = _nearest(points[~arm], points[arm])
@@ -102,7 +104,7 @@ def _seeds(points: FloatArray, case: BoolArray, rows: IntArray, radius: float) -
     if rest.size:
         apart, index = _nearest(points[seeds], points[rest])
         seed[rest] = np.where(apart <= radius, seeds[index], -1)
-    return np.where(seed >= 0, rows[seed], -1), distance_to(points, seed)
+    return np.where(seed >= 0, rows[seed], -1)
 
 
 def _nearest(points: FloatArray, wanted: FloatArray) -> tuple[FloatArray, IntArray]:
@@ -112,7 +114,7 @@ def _nearest(points: FloatArray, wanted: FloatArray) -> tuple[FloatArray, IntArr
         from scipy.spatial import cKDTree
 
         apart, index = cKDTree(points[order]).query(wanted)
-        return apart, order[index]
+        return np.rint(apart), order[index]
     line, at = points[order, 0], wanted[:, 0]
     above = np.minimum(np.searchsorted(line, at), line.size - 1)
     below = np.searchsorted(line, line[np.maximum(above - 1, 0)])

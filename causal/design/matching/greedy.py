@@ -39,6 +39,7 @@ from causal.design.matching.pairing import (
     reluctance,
 )
 from causal.design.matching.sets import MatchedSets, sets_from_choices
+from causal.design.matching.steps import in_steps
 from causal.design.memory import MEMORY, require_memory
 from causal.errors import DesignError
 
@@ -123,15 +124,16 @@ def match_greedy(
     limits = _limits(by_row.size, score.size - by_row.size, ratio, ratios)
     most, k = _most_uses(most_uses, replacement=replacement), int(limits.max())
     _require_memory(score.size, by_row.size, k, pairing, memory)
-    coming, rank = _coming(score[by_row], order, rng)
+    counted = in_steps(score[:, None], caliper, pairing)
+    place, rule = counted.coordinates[:, 0], counted.pairing
+    coming, rank = _coming(place[by_row], order, rng)
     cases = by_row[coming]
-    near = list_neighbours(score, treated, cases, pairing)
+    near = list_neighbours(place, treated, cases, rule)
     slots = np.full((cases.size, k), -1, dtype=np.int32)
     if near.row.size:
-        rules = None if pairing.only_exact else _rules(pairing, cases, near)
-        width = np.inf if caliper is None else float(caliper)
-        kin = _kin(pairing, near)
-        search = (near, _all_free(near, kin), rules, score[cases], limits[coming], width, most, slots)
+        rules = None if rule.only_exact else _rules(rule, cases, near)
+        kin = _kin(rule, near)
+        search = (near, _all_free(near, kin), rules, place[cases], limits[coming], counted.caliper, most, slots)
         if order in {"highest", "lowest"}:
             _choose_in_turn(*search)
         else:

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.design.matching.candidates import Edges, candidate_edges, refuse_distances
+from causal.design.matching.candidates import Edges, candidate_edges, distances, refuse_distances
 from causal.design.matching.optimal_graph import assignment, graph_choices
 from causal.design.matching.optimal_line import line_choices
 from causal.design.matching.optimal_pricing import market
 from causal.design.matching.pairing import Pairing, nothing_matched
 from causal.design.matching.sets import MatchedSets, sets_from_choices
+from causal.design.matching.steps import Counted, in_steps
 from causal.design.memory import MEMORY, require_memory
 from causal.errors import DesignError
 
@@ -69,12 +70,12 @@ def match_optimal(
     Notes
     -----
     Rosenbaum (1989), J Am Stat Assoc 84:1024-1032; Hansen & Klopfer (2006), J Comput Graph Stat 15:609-627. Distances
-    are not rounded. A score with exact strata and a caliper only is matched on the line (`optimal_line`), anything else
-    on the graph of admissible pairs (`optimal_graph`). The optimum is unique but for ties between totals. On the line
-    these go to the lowest comparisons in (score, row), or the lowest treated where not all can be matched, and sets
-    keep the order of the score: of equal totals the one with the smallest largest distance. On the graph they go to
-    the pairs that come first by (cost, row) as treated occasions enter by row. Either is a function of values and
-    order.
+    are whole steps of a decimal grid (`steps`), so that totals are exact. A score with exact strata and a caliper only
+    is matched on the line (`optimal_line`), anything else on the graph of admissible pairs (`optimal_graph`). The
+    optimum is unique but for ties between totals. On the line these go to the lowest comparisons in (score, row), or
+    the lowest treated where not all can be matched, and sets keep the order of the score: of equal totals the one with
+    the smallest largest distance. On the graph they go to the pairs that come first by (cost, row) as treated occasions
+    enter by row. Either is a function of values and order.
 
     >>> score = np.array([0.0, 1.0, 0.9, 5.0])
     >>> sets = match_optimal(score, np.array([True, True, False, False]), pairing=Pairing())
@@ -87,24 +88,18 @@ def match_optimal(
     refuse_distances(z, case, caliper=caliper, pairing=pairing)
     if not 1 <= ratio <= (~case).sum():
         raise DesignError("design.ratio", f"the ratio must be from 1 to the number of comparisons, got {ratio}")
-    cases, given = _choices(z, case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
+    steps = in_steps(z, caliper, pairing)
+    cases, given = _choices(steps, case, ratio=ratio, memory=memory)
     if not (given >= 0).any():
         raise nothing_matched()
-    apart = np.sqrt(((z[given] - z[cases][:, None]) ** 2).sum(axis=2)) if z.shape[1] > 1 else _gaps(z, cases, given)
-    nearest_first = np.lexsort((given, np.where(given >= 0, apart, np.inf)), axis=1)
-    given, apart = (np.take_along_axis(values, nearest_first, axis=1) for values in (given, apart))
-    return sets_from_choices(cases, given, apart, caliper=caliper)
+    apart = np.where(given >= 0, distances(steps.coordinates, cases, given, steps=True), np.inf)
+    given = np.take_along_axis(given, np.lexsort((given, apart), axis=1), axis=1)
+    return sets_from_choices(cases, given, distances(z, cases, given), caliper=caliper)
 
 
-def _gaps(z: FloatArray, cases: IntArray, given: IntArray) -> FloatArray:
-    """Absolute differences of a single coordinate (n1, ratio), without the rounding of squares and roots."""
-    return np.asarray(np.abs(z[given, 0] - z[cases]), dtype=np.float64)
-
-
-def _choices(
-    z: FloatArray, case: BoolArray, *, ratio: int, caliper: float | None, pairing: Pairing, memory: float
-) -> tuple[IntArray, IntArray]:
+def _choices(steps: Counted, case: BoolArray, *, ratio: int, memory: float) -> tuple[IntArray, IntArray]:
     """Treated rows (n1,) and the rows of their comparisons (n1, ratio), -1 where none."""
+    z, caliper, pairing = steps
     if pairing.once is None and z.shape[1] == 1 and replace(pairing, person=None).only_exact:
         cases, given = _on_the_line(z[:, 0], case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
         if pairing.person is None or not _meets_itself(pairing.person, np.column_stack([cases, given])):
@@ -125,7 +120,7 @@ def _choices(
 
 
 def _one_row_of_each(
-    z: FloatArray, case: BoolArray, *, ratio: int, caliper: float | None, pairing: Pairing, memory: float
+    z: FloatArray, case: BoolArray, *, ratio: int, caliper: float, pairing: Pairing, memory: float
 ) -> tuple[IntArray, IntArray]:
     """As `_choices`, no two comparisons of one code `once` being given.
 
@@ -151,7 +146,7 @@ def _one_row_of_each(
 
 
 def _on_the_line(
-    score: FloatArray, case: BoolArray, *, ratio: int, caliper: float | None, pairing: Pairing, memory: float
+    score: FloatArray, case: BoolArray, *, ratio: int, caliper: float, pairing: Pairing, memory: float
 ) -> tuple[IntArray, IntArray]:
     slots = ratio * int(case.sum())
     require_memory(
@@ -161,7 +156,7 @@ def _on_the_line(
         instead="lower the ratio",
     )
     stratum = np.zeros(case.size, np.int64) if pairing.exact is None else np.asarray(pairing.exact, np.int64)
-    return line_choices(score, stratum, case, ratio=ratio, caliper=np.inf if caliper is None else float(caliper))
+    return line_choices(score, stratum, case, ratio=ratio, caliper=caliper)
 
 
 def _meets_itself(person: IntArray, rows: IntArray) -> bool:

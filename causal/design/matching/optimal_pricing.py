@@ -202,7 +202,7 @@ def _gap(pairs: Market, i: int, node: int) -> float:
         value = pairs.coordinates[i, k]
         gap = max(pairs.tree.low[node, k] - value, value - pairs.tree.high[node, k], 0.0)
         total += gap * gap
-    return gap if q == 1 else float(np.sqrt(total))
+    return gap if q == 1 else float(np.rint(np.sqrt(total)))
 
 
 def _improving(  # noqa: PLR0912, PLR0915 - one search, compiled as a whole

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from causal.design.matching.pairing import Pairing, nothing_matched, refuse_arms
 from causal.design.matching.sets import MatchedSets, SetEstimand, sets_from_labels
 from causal.errors import DesignError
+from causal.numeric.grid import cuts, decimal_exponent, whole
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -50,8 +51,8 @@ def match_subclass(
     Notes
     -----
     Rosenbaum & Rubin (1984), JASA 79:516-524. Quantiles are R's type 7 (numpy's linear); an occasion on a cut belongs
-    to the upper subclass. Cuts and moves are those of MatchIt's method "subclass"; its weights are these divided by
-    their mean in the arm. Distances are not measured (NaN).
+    to the upper subclass, where scores and cuts are told on a decimal grid. Cuts and moves are those of MatchIt's
+    method "subclass"; its weights are these divided by their mean in the arm. Distances are not measured (NaN).
 
     >>> score = np.array([0.1, 0.2, 0.6, 0.7, 0.15, 0.65, 0.66])
     >>> sets = match_subclass(score, np.arange(7) < 4, subclasses=2)
@@ -60,6 +61,7 @@ def match_subclass(
     """
     x, case = np.asarray(score, dtype=np.float64), np.asarray(treated, dtype=np.bool_)
     _refuse_arguments(x, case, subclasses=subclasses, min_n=min_n, pairing=pairing)
+    x = whole(x, decimal_exponent(x)[0])
     exact = None if pairing is None else pairing.exact
     stratum = np.zeros(x.size, np.int64) if exact is None else np.unique(exact, return_inverse=True)[1]
     label = np.full(x.size, -1)
@@ -99,8 +101,8 @@ def _refuse_arguments(
 def _subclasses(score: FloatArray, case: BoolArray, subclasses: int, estimand: SetEstimand, min_n: int) -> IntArray:
     """Subclass of each row (n,)."""
     target = {"ATT": case, "ATC": ~case, "ATE": np.ones_like(case)}[estimand]
-    cuts = np.quantile(score[target], np.linspace(0, 1, subclasses + 1))
-    found = np.searchsorted(cuts, score, side="right") - 1
+    limits = cuts(score[target], np.linspace(0, 1, subclasses + 1), 0)
+    found = np.searchsorted(limits, score, side="right") - 1
     found = np.unique(np.clip(found, 0, subclasses - 1), return_inverse=True)[1].astype(np.int64)
     for arm in (case, ~case):
         found[arm] = _filled(found[arm], score[arm], int(found.max()) + 1, min_n)

@@ -145,12 +145,12 @@ def _halve(row: IntArray, values: FloatArray, half: int) -> None:
 
 
 def apart(points: FloatArray, q: int, i: int, j: int) -> float:
-    """Euclidean distance of rows i and j over the first q columns, summed from the first."""
+    """Euclidean distance, in whole steps, of rows i and j over the first q columns, summed from the first."""
     total = 0.0
     for k in range(q):
         difference = points[i, k] - points[j, k]
         total += difference * difference
-    return float(np.sqrt(total))
+    return float(np.rint(np.sqrt(total)))
 
 
 def _reach(tree: Tree, node: int, points: FloatArray, widths: FloatArray, q: int, i: int) -> float:
@@ -169,7 +169,7 @@ def _reach(tree: Tree, node: int, points: FloatArray, widths: FloatArray, q: int
         value = points[i, k]
         gap = max(tree.low[node, k] - value, value - tree.high[node, k], 0.0)
         total += gap * gap
-    return float(np.sqrt(total))
+    return float(np.rint(np.sqrt(total)))
 
 
 def nearest(
@@ -212,7 +212,7 @@ def nearest(
         first, count = tree.begin[node], tree.end[node] - tree.begin[node]
         if squares.size < count:
             squares = np.empty(count, dtype=np.float32)
-        limit = _limit(cost / tree.size, q)
+        limit = _limit((cost + 0.5) / tree.size, q)
         if not _squares(tree.packed[first * q : (first + count) * q], here, squares[:count], limit):
             continue
         for p in range(count):
@@ -230,7 +230,7 @@ def nearest(
                 allowed = allowed and (before < 0 or rules.person[tree.row[before]] != rules.person[j])
             if allowed:
                 best, cost = first + p, distance
-                limit = _limit(cost / tree.size, q)
+                limit = _limit((cost + 0.5) / tree.size, q)
     return best, cost
 
 

@@ -11,6 +11,7 @@ from causal.design.diagnostics.overlap import equipoise_share
 from causal.design.propensity.logistic import expit, maximum_likelihood
 from causal.design.propensity.sums import Regression
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, cuts, settled
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -130,6 +131,7 @@ def c_statistic(score: FloatArray, treated: BoolArray) -> float:
     >>> c_statistic(np.array([3.0, 1.0, 2.0, 1.0]), np.array([True, True, False, False]))
     0.625
     """
+    score = settled(score, SCORE)
     ours, theirs = np.sort(score[treated]), np.sort(score[~treated])
     below, not_above = (np.searchsorted(theirs, ours, side=side) for side in ("left", "right"))
     return (int(below.sum()) + int(not_above.sum())) / (2 * ours.size * theirs.size)
@@ -150,8 +152,8 @@ def _intercept_and_slope(logit: FloatArray, y: BoolArray) -> tuple[float, float 
 
 def _bins(probability: FloatArray, y: BoolArray, bins: int, minimum: int) -> tuple[CalibrationBin, ...]:
     """Quantile groups, each merged with its neighbours until each arm's count is 0 or the minimum."""
-    inner = np.quantile(probability, np.arange(1, bins) / bins)
-    place = np.searchsorted(inner, probability, side="left")
+    score = settled(probability, SCORE)
+    place = np.searchsorted(cuts(score, np.arange(1, bins) / bins, SCORE), score, side="left")
     n, n1, total = (np.bincount(place, weights=w, minlength=bins) for w in (np.ones(y.size), y, probability))
 
     def shown(group: FloatArray) -> bool:

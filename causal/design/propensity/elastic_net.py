@@ -15,6 +15,7 @@ from causal.design.propensity.logistic import Climb, climb, null_start
 from causal.design.propensity.separation import not_converged
 from causal.design.propensity.sums import Regression, Sums, log_odds, sums
 from causal.numeric.folds import tuning_folds
+from causal.numeric.grid import DIGITS, significant
 from causal.numeric.keys import KeyArray
 
 FloatArray = NDArray[np.float64]
@@ -65,7 +66,8 @@ def elastic_net(
     """
     if penalty is None:
         grid, folds = penalties(regression, l1_ratio), tuning_folds(regression.outcome > 0.5, key, clusters)
-        penalty = float(grid[np.argmin(_deviance_out_of_fold(regression, l1_ratio, grid, folds))])
+        deviance = _deviance_out_of_fold(regression, l1_ratio, grid, folds)
+        penalty = float(grid[np.argmin(significant(deviance, DIGITS))])
     climbed = penalised(regression, l1_ratio, penalty, null_start(regression))
     if not climbed.settled:
         raise not_converged()

@@ -17,6 +17,7 @@ from causal.design.groups import build_groups, exact_codes, work_out
 from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, settled
 from causal.protocol import STUDY, OccasionStudy
 from causal.protocol.design import OccasionPropensity
 from causal.protocol.matching import Greedy
@@ -250,7 +251,7 @@ def test_members_carry_their_log_odds(study: OccasionStudy) -> None:
     """Each member has the score the caliper was measured on; the digest a board approves is the same without it."""
     cohort = cohort_of(occasions())
     design = build_design(cohort, study)
-    own = pd.Series(work_out(cohort, study).propensity.logit, index=cohort.occasions["ta_id"])
+    own = pd.Series(settled(work_out(cohort, study).propensity.logit, SCORE), index=cohort.occasions["ta_id"])
     assert design.members["logit"].tolist() == own.loc[design.members["ta_id"]].tolist()
     without = dataclasses.replace(design, members=design.members.drop(columns="logit"))
     assert without.digest == design.digest

@@ -204,12 +204,12 @@ def test_line_and_graph_agree(caliper: float) -> None:
 def test_loops_say_the_same_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compilation changes nothing."""
     rng = np.random.default_rng(5)
-    x, treated = rng.normal(size=(40, 2)), np.arange(40) < 12
+    x, treated = 1000 * rng.normal(size=(40, 2)), np.arange(40) < 12
     bounds = Bounds(fewest=1, most=3.0, shared=2.0)
     compiled = (
-        *cover_line(x[:, 0], treated, np.zeros(40, np.int64), 0.8),
-        *cover_graph(x, treated, Pairing(), caliper=1.5, bounds=bounds, memory=1.0),
-        *cover_graph(x, treated, Pairing(), caliper=1.5, bounds=FREE, memory=1.0),
+        *cover_line(x[:, 0], treated, np.zeros(40, np.int64), 800.0),
+        *cover_graph(x, treated, Pairing(), caliper=1500.0, bounds=bounds, memory=1.0),
+        *cover_graph(x, treated, Pairing(), caliper=1500.0, bounds=FREE, memory=1.0),
     )
     for module, name, kernel in (
         (full_line, "_compiled_partners", full_line._has_partner),
@@ -220,9 +220,9 @@ def test_loops_say_the_same_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setattr(module, name, lambda kernel=kernel: kernel)
     plain = (
-        *cover_line(x[:, 0], treated, np.zeros(40, np.int64), 0.8),
-        *cover_graph(x, treated, Pairing(), caliper=1.5, bounds=bounds, memory=1.0),
-        *cover_graph(x, treated, Pairing(), caliper=1.5, bounds=FREE, memory=1.0),
+        *cover_line(x[:, 0], treated, np.zeros(40, np.int64), 800.0),
+        *cover_graph(x, treated, Pairing(), caliper=1500.0, bounds=bounds, memory=1.0),
+        *cover_graph(x, treated, Pairing(), caliper=1500.0, bounds=FREE, memory=1.0),
     )
     assert all((a == b).all() for a, b in zip(compiled, plain, strict=True))
 
@@ -249,7 +249,7 @@ def test_order_and_units_do_not_matter(seed: int, bounded: bool) -> None:
 def test_exchanged_arms_are_the_same_sets() -> None:
     """Treated and comparisons play one role, so that a bound may be put on either."""
     rng = np.random.default_rng(11)
-    x, treated = rng.normal(size=(40, 2)), np.arange(40) < 15
+    x, treated = 1e6 * rng.normal(size=(40, 2)), np.arange(40) < 15  # costs are rounded to whole numbers
     for bounds, mirrored in (
         (FREE, FREE),
         (Bounds(fewest=1, most=2.0, shared=3.0), Bounds(fewest=1, most=3.0, shared=2.0)),

@@ -15,6 +15,7 @@ from causal.design.matching.greedy import Order, match_greedy
 from causal.design.matching.nearest import choose_in_turn, seek, settle
 from causal.design.matching.pairing import Pairing
 from causal.design.matching.sets import MatchedSets
+from causal.design.matching.steps import in_steps
 from causal.errors import DesignError
 
 ORDERS: tuple[Order, ...] = ("highest", "lowest", "closest", "data", "random")
@@ -65,8 +66,15 @@ def cost(p: Problem, a: int, b: int) -> float:
     return abs(p.score[a] - p.score[b]) + sum(p.pairing.penalty[disagree].tolist(), 0.0)
 
 
-def reference(p: Problem, permutation: np.ndarray) -> Sets:
+def in_whole_steps(p: Problem) -> Problem:
+    """The same problem on the decimal grid on which every method matches (`test_steps` says what that is)."""
+    counted = in_steps(p.score[:, None], p.caliper, p.pairing)
+    return replace(p, score=counted.coordinates[:, 0], caliper=counted.caliper, pairing=counted.pairing)
+
+
+def reference(problem: Problem, permutation: np.ndarray) -> Sets:
     """Match as one would tell it: take the best admissible comparison that may still be used, in rounds."""
+    p = in_whole_steps(problem)
     cases = np.flatnonzero(p.treated).tolist()
     limit = dict(zip(cases, p.limits.tolist(), strict=True))
     uses = dict.fromkeys(np.flatnonzero(~p.treated).tolist(), 0)
@@ -212,8 +220,9 @@ def test_promises_hold(problem: Problem) -> None:
     head, others = heads[sets.set_id], ~sets.is_treated
     assert (problem.treated[sets.row] == sets.is_treated).all()
     assert (sets.distance == np.abs(problem.score[sets.row] - problem.score[head])).all()
-    assert problem.caliper is None or (sets.distance <= problem.caliper).all()
-    assert all(allows(problem.pairing, a, b) for a, b in zip(head[others], sets.row[others], strict=True))
+    assert problem.caliper is None or (sets.distance <= problem.caliper * (1 + 1e-12)).all()
+    rules = in_whole_steps(problem).pairing
+    assert all(allows(rules, a, b) for a, b in zip(head[others], sets.row[others], strict=True))
     uses = np.bincount(sets.row)
     assert uses.max() <= (np.inf if problem.most_uses is None else problem.most_uses)
     assert uses[heads].max() == 1

@@ -12,6 +12,7 @@ from causal.design.matching.candidates import Edges, candidate_edges
 from causal.design.matching.optimal_graph import assignment, graph_choices
 from causal.design.matching.optimal_pricing import Assignment, market
 from causal.design.matching.pairing import Pairing
+from causal.design.matching.steps import in_steps
 from causal.errors import DesignError
 
 Problem = tuple[np.ndarray, np.ndarray, float, Pairing, int]
@@ -131,7 +132,7 @@ def test_is_as_good_as_scipys_sparse_assignment() -> None:
     rng = np.random.default_rng(3)
     treated = np.arange(1500) < 300
     z = rng.normal(size=(1500, 2)) + 0.5 * treated[:, None]
-    pairs = market(z, treated, caliper=None, pairing=Pairing())
+    pairs = market(in_steps(z, None, Pairing()).coordinates, treated, caliper=None, pairing=Pairing())
     cost = np.sqrt(((z[:300][:, None] - z[300:]) ** 2).sum(axis=2))
     rows, columns = min_weight_full_bipartite_matching(csr_array(cost))
     ours = worth(graph_choices(pairs, ratio=1, memory=1.0), cost)
