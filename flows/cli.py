@@ -373,9 +373,17 @@ def _print_release(console: Console, folder: Path, *, fresh: bool) -> None:
         lines.append(f"NOT EVALUATED: {facts['unanswered']}")
     for name in ("termination", "composite") if facts["results"] else ():
         effect = facts["results"][name]
+        if effect["value"] is None:
+            lines.append(f"{name:<12} NOT EVALUATED: {effect['not_evaluated']}")
+            continue
         lines.append(
             f"{name:<12} {effect['value']:+.3f} [{effect['lower']:+.3f}, {effect['upper']:+.3f}] {effect['scale']}"
         )
+    lines += [
+        f"{'FAIL':<12} {verdict['sentence']}"
+        for verdict in facts["verdicts"]
+        if verdict["status"] == "FAIL" and verdict["code"].startswith("estimate.")
+    ]
     lines += [
         f"{'truth':<12} {truth['truth']:+.3f} {'inside' if truth['covered'] else 'OUTSIDE'} its interval: "
         f"{truth['name']}"

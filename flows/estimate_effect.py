@@ -13,6 +13,7 @@ import pandas as pd
 
 from causal.effect.estimate import estimate_effects, primary_estimand, target_population
 from causal.effect.outcomes import OpenedFacts, facts_after, later_after, primary_window
+from causal.effect.response import Response, response_by_day
 from causal.effect.sample import without_excluded
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened
@@ -159,17 +160,19 @@ class Answer:
     unanswered: str = ""
     findings: tuple[Finding, ...] = ()
     planned: ProspectiveRatings | None = None
+    response: tuple[Response, ...] = ()
 
 
 def main_answer(ws: Workspace, opened: Opened) -> Answer:
     """The headline pair. Where it cannot be estimated the reason takes its place, and the rest of the report stands."""
-    outcomes = opened.outcomes(opened.primary)
+    outcomes, response = opened.outcomes(opened.primary), response_by_day(opened)
     try:
         effects = figures(estimate_effects(opened.design, outcomes, opened.study))
     except EstimationError as refusal:
         ws.say("estimate", f"NOT EVALUATED: {refusal.message}")
-        return Answer(outcomes=outcomes, effects=None, unanswered=refusal.message, planned=opened.planned)
-    return Answer(outcomes=outcomes, effects=effects, planned=opened.planned)
+        why = refusal.message
+        return Answer(outcomes=outcomes, effects=None, unanswered=why, planned=opened.planned, response=response)
+    return Answer(outcomes=outcomes, effects=effects, planned=opened.planned, response=response)
 
 
 def looks(ws: Workspace) -> int:
@@ -197,6 +200,7 @@ def release(
         looks=looks(ws),
         unanswered=answer.unanswered,
         planned=answer.planned,
+        response=answer.response,
     )
     with ws.store.publishing(folder) as staging:
         for name, content in render(dossier).items():

@@ -71,12 +71,13 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         raise StudyFileError(problems[0].code, f"the protocol does not hold together: {said}")
     result = analyse_flat_table(read_flat(study, study_file), study)
     effect = result.effect
+    width = effect.upper - effect.lower
     got = {"estimate": effect.value, "lower": effect.lower, "upper": effect.upper, "sets": result.n_sets}
     lines = [
         study.study.title,
         f"  {result.estimand}, {result.method}, {result.n_rows} rows",
-        f"  estimate {effect.value:.4f}, {effect.level:.0%} interval {effect.lower:.4f} to {effect.upper:.4f}"
-        + (f", {result.n_sets} sets" if result.n_sets is not None else ""),
+        f"  estimate {_number(effect.value, width)}, {effect.level:.0%} interval {_number(effect.lower, width)} to "
+        f"{_number(effect.upper, width)}" + (f", {result.n_sets} sets" if result.n_sets is not None else ""),
         *_beside(result),
     ]
     if study.published:
@@ -124,6 +125,15 @@ def _told(line: dict[str, Any]) -> str:
     if line["smd_after"] is None:
         return str(fate)
     return f"{fate}, standardised difference {line['smd_before']:.3f} before and {line['smd_after']:.3f} after"
+
+
+def _number(x: float, width: float) -> str:
+    """Four decimals, or as many digits where an interval of this width would be printed as none.
+
+    >>> _number(1794.3434, 900.0), _number(0.0000123, 0.0001)
+    ('1794.3434', '1.23e-05')
+    """
+    return f"{x:.4f}" if width >= 0.001 else f"{x:.4g}"
 
 
 def _beside(result: FlatResult) -> list[str]:

@@ -142,6 +142,13 @@ class Gates(Part):
     """Largest share of occasions whose relationship ends within the grace window."""
     pretrend_smd: float = Field(default=0.20, gt=0, le=1)
     """Largest standardised difference in how the outcome moved before time zero."""
+    minimum_response: float = Field(default=0.50, ge=0, le=1)
+    """Smallest share of those still in treatment whose rating counts, in either group, at each day; judged once
+    outcomes are open. Where fewer than half answer the silent outweigh those heard: causal words about ratings stop."""
+    maximum_response_difference: float = Field(default=0.20, ge=0, le=1)
+    """Largest difference between the groups in that share, judged likewise. If the log odds of silence rise by 1.2 for
+    each point of trust lost, a difference of .20 alone moves the difference in trust by .10 points (.05 where the
+    covariates explain half of it), and one of .70, 10% against 80%, by .39."""
     quarantined_share: float = Field(default=0.02, ge=0, le=1)
     """Largest share of a table's rows that may be set aside as unfit."""
     unmatched_codes: float = Field(default=0.02, ge=0, le=1)

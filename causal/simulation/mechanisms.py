@@ -41,16 +41,22 @@ def warning_effect(parameters: SimulationParameters, days: NDArray[np.float64]) 
 
 
 def response_probability(
-    parameters: SimulationParameters, alliance: NDArray[np.float64], before: NDArray[np.float64]
+    parameters: SimulationParameters,
+    alliance: NDArray[np.float64],
+    before: NDArray[np.float64],
+    warned: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Probability that a form is completed, given the current latent alliance and the rating before an assessment.
 
-    `before` is the latest rating before the last assessment so far, `NO_RATING` where there was none.
+    `before` is the latest rating before the last assessment so far, `NO_RATING` where there was none; `warned` tells
+    whether a warning has been given by then, None for nobody.
     """
     rate = parameters.response_rate
     if rate in (0.0, 1.0):
         return np.full(len(alliance), rate)
     silence = parameters.mnar * (alliance - 3.5) + parameters.mar * (before - NO_RATING)
+    if warned is not None:
+        silence = silence - parameters.warning_on_answering * warned
     return expit(np.log(rate / (1 - rate)) - silence)
 
 

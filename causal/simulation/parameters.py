@@ -46,6 +46,7 @@ _SWITCHES = {
     "immortal": (0.0, 3.0),
     "mnar": (-5.0, 5.0),
     "mar": (-5.0, 5.0),
+    "leaving_intercept": (-100.0, 10.0),
     "positivity": (-5.0, 5.0),
     "clinician_confounding": (-1.0, 1.0),
     "dip": (-2.0, 2.0),
@@ -127,6 +128,7 @@ class SimulationParameters:
 
     # Leaving, per 30 days
     leaving_intercept: float = -2.4
+    """Logit (dose -100: nobody ever leaves)."""
     alliance_on_leaving: float = -0.45
     phq9_on_leaving: float = 0.05
     lost_share: float = 0.15
@@ -137,6 +139,8 @@ class SimulationParameters:
 
     # What is recorded
     response_rate: float = 0.88
+    warning_on_answering: float = 0.0
+    """Logit of a form after a first warning (-3.58 at a response rate of .8: one in ten of the warned answer)."""
     phq9_response_rate: float = 0.45
     unlinked_share: float = 0.05
     """Protective actions whose assessment the source did not record."""

@@ -122,7 +122,10 @@ def advance(
             factor=factor[row],
         )
         answers = wai_form(course, cell, alliance)
-        answered = at(course.draws.period.respond, cell) < response_probability(parameters, alliance, before[row])
+        warned = paths.first_warning[row] != NOT_WARNED
+        answered = at(course.draws.period.respond, cell) < response_probability(
+            parameters, alliance, before[row], warned
+        )
         scores[row, step + 2] = np.where(answered, item_mean(answers), np.nan)
         observed = latest_rating(scores[row, step : step + 3])
         assessed = at(course.assessed, cell)

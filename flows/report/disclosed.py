@@ -16,6 +16,7 @@ from causal.cohort.catalogue import CATEGORIES, DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.fates import CovariateFate
+from causal.effect.response import Response
 from causal.effect.secondary.finding import Finding
 from causal.errors import DesignError
 from causal.measures.administration import ProspectiveRatings
@@ -25,6 +26,7 @@ from causal.records import AttritionStep, Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
 from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_line, planned_lines
+from flows.report.disclosed_response import endings_are_told, few_rated, response_verdicts
 from flows.report.disclosed_results import endings_told, fact_label, results_of, truth_lines
 from flows.report.dossier import (
     ApprovalLine,
@@ -53,6 +55,7 @@ from validation.disclosure import (
     disclose_percent,
     disclose_share,
 )
+from validation.response import judge_response
 from validation.verdict import Status, Verdict
 
 if TYPE_CHECKING:
@@ -119,9 +122,16 @@ def release_dossier(
     looks: int,
     unanswered: str = "",
     planned: ProspectiveRatings | None = None,
+    response: tuple[Response, ...] = (),
 ) -> Dossier:
     """What may leave once outcomes were opened; `unanswered` says why there are no `effects`."""
-    results = None if effects is None else results_of(judged, effects, ws.study.governance.small_cells.threshold)
+    answered = judge_response(response, ws.study.gates)
+    few = few_rated(response, ws.study.governance.small_cells.threshold)
+    results = (
+        None
+        if effects is None
+        else results_of(judged, effects, ws.study.governance.small_cells.threshold, answered=answered, few=few)
+    )
     known = next((a for a in ws.site.approvers if a.public_key == approval.public_key), None)
     line = ApprovalLine(  # who a key belongs to is what the site says, not what the signer wrote
         approver=known.name if known else approval.decision.approver,
@@ -137,7 +147,17 @@ def release_dossier(
     if planned is not None:
         found = (*found, planned_line(planned, ws.study.governance.small_cells.threshold))
     return _dossier(
-        ws, judged, results=results, truth=truths, approval=line, looks=looks, unanswered=unanswered, findings=found
+        ws,
+        judged,
+        results=results,
+        truth=truths,
+        approval=line,
+        looks=looks,
+        unanswered=unanswered,
+        findings=found,
+        answered=response_verdicts(
+            answered, judged.design, told=results is not None and endings_are_told(results), few=few
+        ),
     )
 
 
@@ -151,6 +171,7 @@ def _dossier(
     looks: int,
     unanswered: str = "",
     findings: tuple[FindingLine, ...] = (),
+    answered: tuple[VerdictLine, ...] = (),
 ) -> Dossier:
     study, design, threshold = ws.study, judged.design, ws.study.governance.small_cells.threshold
     strategies = study.target_trial.strategies
@@ -193,6 +214,7 @@ def _dossier(
             *(_verdict(v, design, flow, balance, threshold) for v in judged.verdicts if v.code.startswith("design.")),
             *([_unanswered("primary", unanswered)] if unanswered else []),
             *(_unanswered(line.name, line.not_evaluated) for line in _without_number(results)),
+            *answered,
         ),
         identification=(judged.identification.sentence,),
         results=results,

@@ -21,7 +21,7 @@ from flows.report.dossier import (
 )
 from flows.report.printed import rounded_share
 from validation.disclosure import disclose_count, disclose_share, percent_step
-from validation.verdict import failed
+from validation.verdict import Verdict, failed
 
 if TYPE_CHECKING:
     from causal.simulation import TrueEffect
@@ -31,8 +31,15 @@ RESPONSE_STEP = 5
 """Response shares are shown to the nearest 5% at the finest: a small number of missing ratings must not show."""
 
 
-def results_of(judged: JudgedDesign, effects: Effects, threshold: int) -> Results:
-    """The headline pair with everything that may be told of it."""
+def results_of(
+    judged: JudgedDesign,
+    effects: Effects,
+    threshold: int,
+    *,
+    answered: tuple[Verdict, ...] = (),
+    few: frozenset[int] = frozenset(),
+) -> Results:
+    """The headline pair with everything that may be told of it; `few` are days at which few of a group answered."""
     accepted = not failed(judged.verdicts)
     by_set = [interval.clusters for interval in effects.estimated.intervals if _by_set(interval)]
     gone = (effects.n_excluded, *(judged.design.n_sets - clusters for clusters in by_set))
@@ -58,9 +65,10 @@ def results_of(judged: JudgedDesign, effects: Effects, threshold: int) -> Result
         termination=termination,
         composite=composite,
         decomposition=_decomposition(effects),
-        response=_response(effects, judged.design, withheld=withheld),
+        response=_response(effects, judged.design, withheld=withheld or effects.day in few),
         excluded=disclose_count(effects.n_excluded, threshold),
         causal_wording=accepted,
+        rated_causal_wording=not failed(v for v in answered if v.code.endswith(f".day_{effects.day}")),
         aliased=tuple(fact_label(name) for name in effects.aliased),
     )
 

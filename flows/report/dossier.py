@@ -244,6 +244,9 @@ class Results:
     """Matched occasions that a death took out of this comparison: their own, or that of all they stood beside."""
     causal_wording: bool
     """False when a gate failed (and the approval accepted it): the pages then speak of association only."""
+    rated_causal_wording: bool = True
+    """False where too few answered at the day, or groups too unlike: whatever `causal_wording` says of the rest, the
+    pages then describe the ratings only."""
     aliased: tuple[str, ...] = ()
     """Facts left out of the adjustment: nobody differs in them, or others determine them among the compared."""
 

@@ -52,7 +52,9 @@ def icons(results: Results, groups: Groups) -> tuple[Figure, ...]:
 
 def association_warning(dossier: Dossier) -> Callout:
     """Stands before every number when a check set in advance was not passed."""
-    failing = verdict_sentences(v for v in dossier.verdicts if v.status == "FAIL")
+    failing = verdict_sentences(
+        v for v in dossier.verdicts if v.status == "FAIL" and not v.code.startswith("estimate.")
+    )
     opening = (
         "The numbers below say only what went together in the records. They do not say what either choice does to "
         "patients."
@@ -62,6 +64,30 @@ def association_warning(dossier: Dossier) -> Callout:
         paragraphs=(
             Paragraph(lead="Not every check set in advance was passed.", text=opening),
             *([Paragraph(lead="Failed:", text=failing)] if failing else []),
+        ),
+    )
+
+
+def response_warning(dossier: Dossier) -> tuple[Callout, ...]:
+    """Stands before every rating where too few answered, or the groups too unlike."""
+    failing = [v for v in dossier.verdicts if v.status == "FAIL" and v.code.startswith("estimate.response")]
+    if not failing:
+        return ()
+    opening = (
+        "Ratings stand in here for too many that were never given, or were given by one group far more than by the "
+        "other. What follows about trust at these days tells what those who answered said. It does not say what either "
+        "choice does to trust. Endings do not rest on ratings."
+    )
+    results = dossier.results
+    given = () if results is None else (Paragraph(lead="Who answered.", text=_given(results, groups_of(dossier))),)
+    return (
+        Callout(
+            tone="warning",
+            paragraphs=(
+                Paragraph(lead="Too few ratings to speak of what the choice does to trust.", text=opening),
+                *given,
+                Paragraph(lead="Failed:", text=verdict_sentences(failing)),
+            ),
         ),
     )
 
@@ -76,6 +102,7 @@ def found_section(dossier: Dossier, results: Results) -> Section:
         title="What was found, in detail",
         blocks=(
             *([] if results.causal_wording else [association_warning(dossier)]),
+            *response_warning(dossier),
             _effects_figure([(endings, ended), (rating, trust)], groups),
             *_effect_blocks(ended, endings, ended_sentence(results, groups)),
             *_effect_blocks(trust, rating, trust_sentence(results, groups, dossier.scale)),
@@ -143,16 +170,20 @@ def _rounding(split: Decomposition) -> str:
 
 def _response_blocks(results: Results, groups: Groups) -> tuple[Block, ...]:
     response = results.response
+    text = f"{_given(results, groups)} How missing ratings were handled: {stop(response.handling)}"
+    return Subheading(text="Who answered"), Paragraph(text=text)
+
+
+def _given(results: Results, groups: Groups) -> str:
+    """How many gave a rating that counts for the main day, in coarse shares."""
+    response = results.response
     rating = f"a rating that counts for day {results.day} (up to {results.half_width} days either side)"
     if response.treated is None or response.comparison is None:
-        given = f"How many of those who had not ended treatment gave {rating} is withheld."
-    else:
-        given = (
-            f"Of those who had not ended treatment, about {percent(response.treated)} {groups.treated} and about "
-            f"{percent(response.comparison)} {groups.comparison} gave {rating}."
-        )
-    text = f"{given} How missing ratings were handled: {stop(response.handling)}"
-    return Subheading(text="Who answered"), Paragraph(text=text)
+        return f"How many of those who had not ended treatment gave {rating} is withheld."
+    return (
+        f"Of those who had not ended treatment, about {percent(response.treated)} {groups.treated} and about "
+        f"{percent(response.comparison)} {groups.comparison} gave {rating}."
+    )
 
 
 def _aliased_blocks(results: Results) -> tuple[Block, ...]:
@@ -189,9 +220,11 @@ def others_section(dossier: Dossier) -> Section:
         f"{groups.comparison}. None of them replaces the main answer."
     )
     causal = (
-        dossier.results.causal_wording if dossier.results else not any(v.status == "FAIL" for v in dossier.verdicts)
+        dossier.results.causal_wording
+        if dossier.results
+        else not any(v.status == "FAIL" for v in dossier.verdicts if not v.code.startswith("estimate."))
     )
-    warning = [] if causal else [association_warning(dossier)]
+    warning = [*([] if causal else [association_warning(dossier)]), *response_warning(dossier)]
     blocks = [block for finding in dossier.findings for block in _finding_blocks(finding)]
     return Section(
         anchor="others", title="Other analyses set in advance", blocks=(*warning, Paragraph(text=opening), *blocks)

@@ -118,8 +118,9 @@ def trust_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[i
         return f"{scale} NOT EVALUATED: {stop(effect.not_evaluated)}"
     if effect.mean_treated is None or effect.mean_comparison is None:
         return f"{scale} {difference_sentence(effect)}"
+    counted = "Counted this way" if results.rated_causal_wording else "Counted this way, among those who answered"
     return (
-        f"{scale} Counted this way, trust was {fixed(effect.mean_treated)} {groups.treated} and "
+        f"{scale} {counted}, trust was {fixed(effect.mean_treated)} {groups.treated} and "
         f"{fixed(effect.mean_comparison)} {groups.comparison}. {difference_sentence(effect)}"
     )
 

@@ -16,7 +16,15 @@ from flows.report.document import (
     printable,
 )
 from flows.report.dossier import Dossier, Results
-from flows.report.findings import answer, association_warning, found_section, icons, others_section, truth_section
+from flows.report.findings import (
+    answer,
+    association_warning,
+    found_section,
+    icons,
+    others_section,
+    response_warning,
+    truth_section,
+)
 from flows.report.numbers import capitalised, count, counted
 from flows.report.sentences import (
     balance_sentence,
@@ -84,6 +92,7 @@ def _summary_with_results(dossier: Dossier, results: Results) -> tuple[Block, ..
     groups = groups_of(dossier)
     return (
         *([] if results.causal_wording else [association_warning(dossier)]),
+        *response_warning(dossier),
         answer(dossier, results),
         *icons(results, groups),
         _choices(dossier),
@@ -104,6 +113,7 @@ def _summary_unanswered(dossier: Dossier) -> tuple[Block, ...]:
             tone="warning",
             paragraphs=(Paragraph(lead="The main question was NOT EVALUATED.", text=why), Paragraph(text=reading)),
         ),
+        *response_warning(dossier),
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
     )
@@ -162,10 +172,13 @@ def _reading(results: Results) -> str:
             "The two groups may differ in ways that were not recorded, or not balanced. Take the numbers as a "
             "description."
         )
-    return (
+    reading = (
         "The groups were made alike in what the records show. The differences come from the choice only if nothing "
         "else, left out of the records, led both to the choice and to the outcome. Records alone cannot settle that."
     )
+    if results.rated_causal_wording:
+        return reading
+    return f"{reading} For the ratings of trust even that does not hold: they describe those who answered."
 
 
 def _question(dossier: Dossier) -> Section:

@@ -108,7 +108,7 @@ def performance(estimand: str, replicates: Sequence[Replicate]) -> Performance |
     >>> round(p.truth, 6), round(p.bias, 6), round(p.coverage, 4), round(p.rejection, 4), p.refused
     (0.2, 0.02, 1.0, 0.6667, 0.25)
     """
-    answered = [replicate for replicate in replicates if not replicate.refused]
+    answered = [replicate for replicate in replicates if estimand in replicate.answers]
     count = len(answered)
     if count < 2:
         return None

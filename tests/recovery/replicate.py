@@ -19,7 +19,7 @@ from causal.effect.outcomes import apply_estimand, primary_window
 from causal.errors import DesignError, EstimationError
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Rating
-from causal.records import Cohort, ComparisonGroups, Design, Effects, Estimate, Outcomes
+from causal.records import Cohort, ComparisonGroups, Design, Effects, Estimate, NotEstimated, Outcomes
 from causal.simulation import SimulationParameters, TrueEffect, true_effect
 from causal.simulation.extract import scenes
 from flows.study_file.load import load_study
@@ -85,18 +85,21 @@ class Analysed:
     true: TrueEffect
 
 
-Estimand = Callable[[Analysed], Answer]
+Estimand = Callable[[Analysed], Answer | None]
+"""None where the study tells of that number alone that it cannot be had."""
 
 
-def _termination(analysed: Analysed) -> Answer:
+def _termination(analysed: Analysed) -> Answer | None:
     return _answer(analysed.effects.termination, analysed.true.termination_rd)
 
 
-def _composite(analysed: Analysed) -> Answer:
+def _composite(analysed: Analysed) -> Answer | None:
     return _answer(analysed.effects.composite, analysed.true.composite_difference)
 
 
-def _answer(estimate: Estimate, truth: float) -> Answer:
+def _answer(estimate: Estimate | NotEstimated, truth: float) -> Answer | None:
+    if isinstance(estimate, NotEstimated):
+        return None
     primary = estimate.intervals[0]
     return Answer(
         value=estimate.value, std_error=primary.std_error, lower=primary.lower, upper=primary.upper, truth=truth
@@ -146,7 +149,8 @@ def one_study(study: OccasionStudy, made: Recorded, cohort: Cohort, *, judged: b
     try:
         groups = build_design(cohort, study) if judged else build_groups(cohort, study)
         analysed = analyse(study, made, groups)
-        answers, refused = {name: estimand(analysed) for name, estimand in ESTIMANDS.items()}, ""
+        told = {name: estimand(analysed) for name, estimand in ESTIMANDS.items()}
+        answers, refused = {name: answer for name, answer in told.items() if answer is not None}, ""
     except (DesignError, EstimationError) as refusal:
         answers, refused = {}, refusal.code
     gates = None

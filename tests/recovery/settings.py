@@ -134,5 +134,11 @@ SETTINGS: dict[str, Setting] = {
         ),
     ),
     "meas_error": Setting(title="Trust judged by eye", parameters=SimulationParameters(meas_error=0.5), promised=False),
+    "no_endings": Setting(title="Nobody leaves", parameters=SimulationParameters(leaving_intercept=-100.0)),
+    "unequal_response": Setting(
+        title="One in ten of the warned answer, eight in ten of the others",
+        parameters=SimulationParameters(response_rate=0.8, warning_on_answering=-3.58),
+        promised=False,
+    ),
     "regime": Setting(title="Duty changes in 2021", parameters=SimulationParameters(regime_change="2021-01-01")),
 }

@@ -227,7 +227,7 @@ def _bounds_lines(found: StratumBounds, counts: tuple[int, int], by: str) -> lis
         ("range the effect must lie in, as estimated", None, (found.lower, found.upper)),
         ("the same with sampling error", None, interval),
     )
-    if not found.lower < found.upper:
+    if found.upper - found.lower <= 1e-9 * max(abs(end) for end in interval):  # rounding
         told = (("difference among those who stay", found.lower, interval),)
     return [
         Line(

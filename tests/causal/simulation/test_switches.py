@@ -12,7 +12,7 @@ from causal.simulation import SimulationParameters, parameters_with, simulate
 from causal.simulation.course import Course, plan_course
 from causal.simulation.draws import draw
 from causal.simulation.extract import factual_paths
-from causal.simulation.mechanisms import response_probability, warning_probability
+from causal.simulation.mechanisms import COMPLETED, LEFT, LOST, response_probability, warning_probability
 from causal.simulation.world import World, build_world
 
 BASE = SimulationParameters()
@@ -281,3 +281,20 @@ def test_a_curve_in_the_alliance_depends_on_the_rating() -> None:
     level = (plain.stable[after, 0] - 3.5) / 0.7
     np.testing.assert_allclose(shift[after, 1], 0.2 * (level**2 - 1), atol=1e-6)
     np.testing.assert_array_equal(curved.warning, plain.warning)
+
+
+def test_the_warned_may_fall_silent() -> None:
+    """At -3.58 one in ten of the warned answer where eight in ten of the others do; by itself it moves nobody else."""
+    parameters = replace(BASE, response_rate=0.8, warning_on_answering=-3.58)
+    mean = np.full(2, 3.5)
+    warned, other = response_probability(parameters, mean, mean, np.array([True, False]))
+    assert (warned, other) == pytest.approx((0.1, 0.8), abs=0.001)
+
+
+def test_nobody_leaves() -> None:
+    """At a logit of -100 no relationship is ended by a patient, whatever else weighs on it."""
+    parameters = replace(BASE, leaving_intercept=-100.0, assessment_rate=0.5)
+    _, course = setting(parameters)
+    ended = factual_paths(parameters, course).end
+    assert not np.isin(ended, (LEFT, LOST)).any()
+    assert (ended == COMPLETED).any()

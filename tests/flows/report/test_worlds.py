@@ -14,6 +14,7 @@ import pytest
 from worlds import SETS, World, after, before, design_of, effects_of, outcomes_of, study
 
 from causal.effect.estimate import estimate_effects
+from causal.effect.response import Response
 from causal.records import Effects, Estimate
 from flows.report.document import figures_of, texts
 from flows.report.dossier import Dossier, EffectLine, UnansweredLine, to_json
@@ -243,3 +244,37 @@ def test_an_arm_without_a_rating_leaves_the_endings_standing() -> None:
     assert "Where the difference in trust comes from" not in said
     assert [v.code for v in dossier.verdicts if v.code.startswith("estimate.")] == ["estimate.composite"]
     draw(dossier, {figure.name: figure.alt for figure in figures_of(document(dossier)).values()})
+
+
+def test_ratings_of_few_are_a_description() -> None:
+    """One in ten of a group answered, eight in ten of the other: page one says so, and no word about trust is causal.
+
+    The figures shown are coarse, endings keep their words, and what answered alike keeps all of them.
+    """
+    unlike = after(World(), response=(Response(day=90, treated=0.1, comparison=0.8),))
+    alike_ = after(World(), response=(Response(day=90, treated=0.8, comparison=0.8),))
+    assert unlike.results is not None
+    assert alike_.results is not None
+    assert (unlike.results.rated_causal_wording, alike_.results.rated_causal_wording) == (False, True)
+    assert unlike.results.causal_wording == alike_.results.causal_wording
+    first, plain = (" ".join(texts(document(dossier).sections[0])) for dossier in (unlike, alike_))
+    assert "Too few ratings to speak of what the choice does to trust." in first
+    assert "measured 0.1, limit 0.5" in first
+    assert "among those who answered, trust was" in first
+    assert "Too few ratings" not in plain
+    assert "among those who answered" not in plain
+    shown = [line.measured for line in unlike.verdicts if line.code.startswith("estimate.response")]
+    assert shown == [pytest.approx(0.1), pytest.approx(0.7)]
+
+
+def test_no_small_number_who_answered_is_told() -> None:
+    """Where the endings are withheld so are the shares who answered; else each figure fits several counts."""
+    withheld = after(World(sets=60, ended=(5, 8, 2)), response=(Response(day=90, treated=1 / 55, comparison=0.8),))
+    assert [v.measured for v in withheld.verdicts if v.code.startswith("estimate.response")] == [None, None]
+    few = (Response(day=90, treated=0.1, comparison=0.8, n_rated=(9, 96)),)
+    shown = after(World(), response=few)
+    assert [v.measured for v in shown.verdicts if v.code.startswith("estimate.response")] == [None, None]
+    assert shown.results is not None
+    assert (shown.results.response.treated, shown.results.response.comparison) == (None, None)
+    near = [after(World(), response=(Response(day=90, treated=k / 140, comparison=0.8),)) for k in (13, 14, 15)]
+    assert len({to_json(dossier) for dossier in near}) == 1

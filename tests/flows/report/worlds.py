@@ -23,6 +23,7 @@ from causal.design.diagnostics.power import OutcomePlan
 from causal.design.fates import CovariateFate, Fate
 from causal.design.propensity.curvature import Curvature
 from causal.effect.estimate import estimate_effects
+from causal.effect.response import Response
 from causal.records import AttritionStep, Design, Effects, Outcomes
 from flows.report.disclosed import design_dossier, release_dossier
 from flows.report.dossier import Dossier
@@ -254,10 +255,12 @@ def before(world: World) -> Dossier:
     return design_dossier(workspace(), judged_of(world, design_of(world)))
 
 
-def after(world: World, effects: Effects | None = None) -> Dossier:
+def after(world: World, effects: Effects | None = None, response: tuple[Response, ...] = ()) -> Dossier:
     """The release of a world, with its own effects unless others are given."""
     design = design_of(world)
     effects = effects or effects_of(world, design)
     decision = SimpleNamespace(approver="A", role="board", simulated=False, accepted_failures=())
     approval: Any = SimpleNamespace(decision=decision, public_key="AAAA")
-    return release_dossier(workspace(), judged_of(world, design), approval, effects, (), None, looks=1)
+    return release_dossier(
+        workspace(), judged_of(world, design), approval, effects, (), None, looks=1, response=response
+    )
