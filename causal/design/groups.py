@@ -139,35 +139,47 @@ def _propensity(
     occasions: pd.DataFrame, treated: BoolArray, matrix: CovariateMatrix, study: OccasionStudy
 ) -> tuple[Propensity, PropensityModel, Curvature]:
     declared = study.propensity
-    cluster = {"clinic": "clinic_id", "clinician": "clinician_id", None: "clinician_id"}[declared.cluster_means]
-    sampled = declared.sampling_fraction
-    clusters = codes(occasions[cluster])
-    offset = None if sampled is None else np.full(treated.size, -np.log(sampled))
-
-    def fit(model: PropensityModel) -> Propensity:
-        return fit_propensity(
-            matrix.in_models,
-            treated,
-            names=matrix.names_in_models,
-            model=model,
-            clusters=clusters,
-            key=keys_of_names(occasions["ta_id"], study.seed),
-            offset=offset,
-            rng=None if declared.seed is None else np.random.default_rng(declared.seed),
-        )
-
+    clusters = codes(occasions[{"clinic": "clinic_id"}.get(declared.cluster_means or "", "clinician_id")])
     return bent_where_needed(
         matrix.in_models,
         treated,
         names=matrix.names_in_models,
         order=[name for name, tier in zip(matrix.names, matrix.tiers, strict=True) if tier == 1],
         model=engine_model(declared),
-        fit=fit,
+        fit=lambda model: fit_occasions(occasions, treated, matrix, study, model, clusters),
         smallest_p=study.gates.curvature,
         add=declared.bends == "where_needed",
         clusters=clusters,
-        offset=offset,
+        offset=_offset(treated, study),
     )
+
+
+def fit_occasions(
+    occasions: pd.DataFrame,
+    treated: BoolArray,
+    matrix: CovariateMatrix,
+    study: OccasionStudy,
+    model: PropensityModel,
+    clusters: IntArray,
+) -> Propensity:
+    """The propensity of all eligible occasions under one model, its folds and means those of `clusters` (n,)."""
+    seed = study.propensity.seed
+    return fit_propensity(
+        matrix.in_models,
+        treated,
+        names=matrix.names_in_models,
+        model=model,
+        clusters=clusters,
+        key=keys_of_names(occasions["ta_id"], study.seed),
+        offset=_offset(treated, study),
+        rng=None if seed is None else np.random.default_rng(seed),
+    )
+
+
+def _offset(treated: BoolArray, study: OccasionStudy) -> FloatArray | None:
+    """Minus the logarithm of the share of untreated that was sampled (n,); None where all are in the extract."""
+    sampled = study.propensity.sampling_fraction
+    return None if sampled is None else np.full(treated.size, -np.log(sampled))
 
 
 def of_population(fitted: Propensity, sampling_fraction: float | None) -> Propensity:

@@ -20,6 +20,7 @@ from causal.design.propensity.logistic import expit
 from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.splines import bend
 from causal.design.propensity.terms import model_columns
+from causal.numeric.grid import settled
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -27,8 +28,8 @@ BoolArray = NDArray[np.bool_]
 
 TELLS_MORE = 1e-8
 """Share of a square's weighted variance that the model must leave unexplained for the square to be tested."""
-DECIMALS = 6
-"""Grid of a statistic and its p-value: what is shown and signed does not hang on the last bits."""
+GRID = -6
+"""Exponent of the grid of a statistic and its p-value: no rounding noise decides on which side of a limit one falls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +135,9 @@ def score_test_of_squares(
     statistic = float(score @ np.linalg.solve(left.T @ left, score))
     df = int(tells.sum())
     return ScoreTest(
-        statistic=round(statistic, DECIMALS),
+        statistic=float(settled(statistic, GRID)),
         df=df,
-        p_value=round(float(chi2.sf(statistic, df)), DECIMALS),
+        p_value=float(settled(chi2.sf(statistic, df), GRID)),
         covariates=tuple(name for name, told in zip(chosen, tells, strict=True) if told),
     )
 

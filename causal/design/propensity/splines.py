@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.numeric.grid import SCORE, settled
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-KNOT_DECIMALS = 9
 
 KNOT_QUANTILES = {
     3: (0.10, 0.50, 0.90),
@@ -32,8 +32,8 @@ def harrell_knots(values: FloatArray, knots: int) -> FloatArray:
 def bend(values: FloatArray, among: BoolArray | None = None) -> FloatArray | None:
     """The one term (n,) that bends a line in values (n,) on three knots; None where their values are too few for it.
 
-    Knots are at the 10th, 50th and 90th percentile of the values `among` (n,), brought to a grid of 1e-9 so that the
-    last bits of a value, which differ between processors, move none.
+    Knots are at the 10th, 50th and 90th percentile of the values `among` (n,), on a grid of 1e-9
+    (`causal.numeric.grid`): the last bits of a value, which differ between processors, move none.
 
     >>> bend(np.array([0.0, 1.0, 2.0, 3.0])).round(3).tolist()
     [0.0, 0.06, 0.81, 2.25]
@@ -43,7 +43,7 @@ def bend(values: FloatArray, among: BoolArray | None = None) -> FloatArray | Non
     placing = values if among is None else values[among]
     if placing.size == 0:
         return None
-    knots = np.round(harrell_knots(placing, 3), KNOT_DECIMALS)
+    knots = settled(harrell_knots(placing, 3), SCORE)
     return natural_spline_terms(values, knots)[:, 0] if (np.diff(knots) > 0).all() else None
 
 

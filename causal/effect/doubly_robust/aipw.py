@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.design.propensity.fit import Propensity
 from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.terms import LOGISTIC
 from causal.effect.doubly_robust.influence import Estimand
@@ -33,6 +34,7 @@ def aipw(
     propensity_model: PropensityModel = LOGISTIC,
     outcome_model: OutcomeModel = LINEAR,
     outcome_terms: FloatArray | None = None,
+    scores: Propensity | None = None,
     truncate: float = 0.01,
     rng: np.random.Generator | None = None,
     level: float = 0.95,
@@ -59,6 +61,9 @@ def aipw(
         How the two are modelled; ``propensity_model.cross_fit`` stays None.
     outcome_terms
         (n, q) further columns of the outcome model alone, such as bends of covariates.
+    scores
+        Scores of these rows cross-fitted elsewhere, on more rows than these: they and their folds then stand for
+        `folds` and `propensity_model`.
     truncate
         Scores closer than this to 0 or 1 are moved there, where a weight divides by them (near 1 for the ATT, near 0
         for the ATC, both for the ATE); 0 for none.
@@ -109,6 +114,7 @@ def aipw(
         propensity_model=propensity_model,
         outcome_model=outcome_model,
         outcome_terms=outcome_terms,
+        scores=scores,
         truncate=truncate,
         rng=rng,
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from causal.design.propensity.columns import moments
-from causal.design.propensity.fit import fit_propensity
+from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.rare import rare_levels
 from causal.effect.doubly_robust.influence import Estimand
@@ -74,6 +74,7 @@ def fitted_nuisance(
     propensity_model: PropensityModel,
     outcome_model: OutcomeModel,
     outcome_terms: FloatArray | None = None,
+    scores: Propensity | None = None,
     truncate: float,
     rng: np.random.Generator | None,
 ) -> Nuisance:
@@ -85,21 +86,26 @@ def fitted_nuisance(
     y, arm = _checked(outcome, treated, covariates, truncate, propensity_model, clusters)
     x = np.ascontiguousarray(covariates, dtype=np.float64)
     row_key = keys_of_content([arm, y], covariates) if key is None else key
-    fold = None if folds is None else _folds(y, arm, row_key, folds, clusters)
+    if scores is not None:
+        fold = _both_arms(arm, scores.fold)
+    else:
+        fold = None if folds is None else _folds(y, arm, row_key, folds, clusters)
     if rng is None and "boosting" in (outcome_model.kind, propensity_model.kind):
         raise ValueError("boosted trees draw: pass rng")
     seed = 0 if rng is None else int(rng.integers(2**31))
-    rare = rare_levels(x, arm, moments(x, arm))
-    scores = fit_propensity(
-        x[:, ~rare],
-        arm,
-        names=[name for name, is_rare in zip(names, rare, strict=True) if not is_rare],
-        model=propensity_model,
-        clusters=clusters,
-        key=row_key,
-        fold=fold,
-        rng=rng,
-    )
+    rare = np.zeros(x.shape[1], dtype=np.bool_)
+    if scores is None:
+        rare = rare_levels(x, arm, moments(x, arm))
+        scores = fit_propensity(
+            x[:, ~rare],
+            arm,
+            names=[name for name, is_rare in zip(names, rare, strict=True) if not is_rare],
+            model=propensity_model,
+            clusters=clusters,
+            key=row_key,
+            fold=fold,
+            rng=rng,
+        )
     if scores.separated:
         raise EstimationError(
             "estimation.positivity",
@@ -202,7 +208,13 @@ def _folds(y: FloatArray, arm: BoolArray, key: KeyArray, folds: int, clusters: I
             "estimation.folds", f"there are fewer clusters than {folds} folds", fix="2 folds or more, or none"
         )
     fold = drawn_folds(key, folds, strata=strata_of(arm, y, folds=folds), clusters=clusters)
-    if arm_in_one_fold(arm, fold):
+    _both_arms(arm, fold)
+    return fold
+
+
+def _both_arms(arm: BoolArray, fold: IntArray | None) -> IntArray | None:
+    """The folds (n,), refused where all rows of an arm lie in one."""
+    if fold is not None and arm_in_one_fold(arm, fold):
         raise EstimationError(
             "estimation.arm_in_one_fold",
             "one fold of clusters holds an arm alone: nothing can be learned of it from the others",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
+from causal.design.propensity.fit import Propensity
 from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.terms import LOGISTIC
 from causal.effect.doubly_robust.influence import Estimand
@@ -42,6 +43,7 @@ def tmle(
     propensity_model: PropensityModel = LOGISTIC,
     outcome_model: OutcomeModel = QUASI_LOGISTIC,
     outcome_terms: FloatArray | None = None,
+    scores: Propensity | None = None,
     truncate: float = 0.01,
     rng: np.random.Generator | None = None,
     level: float = 0.95,
@@ -54,8 +56,8 @@ def tmle(
         Least and largest value the outcome can have by its definition, as (1, 5) for a rating or (0, 1) for an event.
     outcome_model
         Of the outcome scaled to [0, 1]; predictions of kinds that leave it are moved inside.
-    outcome, treated, covariates, names, estimand, clusters, key, folds, propensity_model, outcome_terms, truncate,
-    rng, level
+    outcome, treated, covariates, names, estimand, clusters, key, folds, propensity_model, outcome_terms, scores,
+    truncate, rng, level
         As `aipw`.
 
     Raises
@@ -106,6 +108,7 @@ def tmle(
         propensity_model=propensity_model,
         outcome_model=outcome_model,
         outcome_terms=outcome_terms,
+        scores=scores,
         truncate=truncate,
         rng=rng,
     )

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
-from causal.design.groups import build_groups, work_out
+from causal.design.groups import WorkedOut, build_groups, fit_occasions, work_out
+from causal.design.propensity.fit import Propensity
 from causal.design.propensity.model import PropensityModel
 from causal.effect.adjustment import bends_of
 from causal.effect.doubly_robust.aipw import aipw
@@ -35,7 +36,7 @@ from causal.records import Cohort, Outcomes
 
 IntArray = NDArray[np.int64]
 POPULATIONS = ("ATT", "ATC", "ATE")
-SAME = "Left out of both models, because these occasions do not differ in it:"
+SAME = "Left out of the model of the outcome, because these occasions do not differ in it:"
 MADE_AGAIN = (
     "The approved design is untouched: this one is made again with outcomes among the predictors, to see what the "
     "declared fills of missing covariates did."
@@ -74,8 +75,8 @@ def everyone_of(opened: Opened) -> Everyone:
 def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     """Both headline differences among the eligible occasions in which either decision was open.
 
-    A covariate in which the supported occasions do not differ is left out of both models and named; what the models of
-    some folds could not learn is told (`aipw`). One that tells the arms apart in all rows, and they are many, is a
+    A covariate in which the supported occasions do not differ is left out of the outcome model and named; what some
+    folds could not learn is told (`aipw`). One that tells the arms apart in all rows, and they are many, is a
     refusal.
     """
     estimand = {"design": opened.design.estimand, "treated": "ATT", "everyone": "ATE"}[declared.effect_in]
@@ -93,7 +94,8 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         tuple(name for name, chosen in zip(worked.matrix.names_in_models, which, strict=True) if chosen)
         for which in (~constant, constant)
     )
-    models = _models(opened, worked.model, covariates, names, estimand)
+    bends = bends_of(covariates, names, opened.study)
+    models = _models(opened, declared, every, worked, rows, names, bends, estimand)
     by_response = opened.study.missing.outcome == "inverse_probability_of_response"
     ended, score = every.outcomes.ended[rows], every.outcomes.score[rows]
     composite = composite_effect(
@@ -102,8 +104,8 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         score,
         ~np.isnan(score),
         clusters=clusters,
-        response_covariates=np.column_stack([covariates, *models.bends.values()]) if by_response else None,
-        response_bends=len(models.bends),
+        response_covariates=np.column_stack([covariates, *bends.values()]) if by_response else None,
+        response_bends=len(bends),
         floor=every.floor,
         level=opened.study.estimator.level,
     )
@@ -155,9 +157,10 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Models:
-    """The study's model of the choice as it holds for some rows, and the bends (n,) of the model of the outcome."""
+    """The study's model of the choice, cross-fitted scores of n rows, and bends (n,) of the model of the outcome."""
 
     propensity: PropensityModel
+    scores: Propensity
     bends: dict[str, FloatArray]
 
     @property
@@ -178,31 +181,45 @@ class Models:
 
 
 def _models(
-    opened: Opened, chosen: PropensityModel, covariates: FloatArray, names: tuple[str, ...], estimand: str
+    opened: Opened,
+    declared: DoublyRobust,
+    every: Everyone,
+    worked: WorkedOut,
+    rows: BoolArray,
+    names: tuple[str, ...],
+    bends: dict[str, FloatArray],
+    estimand: str,
 ) -> Models:
-    """The study's declared models for the rows of `covariates` (n, p); refuses what they cannot hold for."""
+    """The design's model of the choice with the scores, cross-fitted, of some `rows` (n,) of the eligible occasions.
+
+    Learned from all eligible occasions, as for the design: more events stand behind it than these rows hold. `names`
+    are the covariates in which the rows differ.
+    """
     study = opened.study
-    declared = study.propensity
-    if declared.cluster_means not in (None, study.estimator.cluster):
+    means, sampled = study.propensity.cluster_means, study.propensity.sampling_fraction
+    if means not in (None, study.estimator.cluster):
         raise EstimationError(
             "estimation.cluster_means",
-            f"the propensity has means of each {declared.cluster_means}, and folds keep each "
-            f"{study.estimator.cluster} whole",
+            f"the propensity has means of each {means}, and folds keep each {study.estimator.cluster} whole",
             fix="name the same cluster in both places, or leave doubly_robust out",
         )
-    if declared.sampling_fraction is not None and estimand != "ATT":
+    if sampled is not None and estimand != "ATT":
         raise EstimationError(
             "estimation.population",
             f"untreated occasions were sampled, so that only the effect in the treated can be told, not {estimand}",
             fix="effect_in: treated",
         )
-    model = replace(
-        chosen,
-        cross_fit=None,
-        splines=tuple(name for name in chosen.splines if name in names),
-        bends=tuple(name for name in chosen.bends if name in names),
+    model = replace(worked.model, cross_fit=declared.folds)
+    scores = fit_occasions(every.cohort.occasions, every.treated, worked.matrix, study, model, every.clusters)
+    assert scores.fold is not None
+    of_rows = replace(
+        scores,
+        logit=scores.logit[rows],
+        probability=scores.probability[rows],
+        fold=scores.fold[rows],
+        separated=tuple(name for name in scores.separated if name in names),  # others do not differ in these rows
     )
-    return Models(propensity=model, bends=bends_of(covariates, names, study))
+    return Models(propensity=model, scores=of_rows, bends=bends)
 
 
 def _robust(
@@ -219,7 +236,6 @@ def _robust(
     estimand: str,
 ) -> Estimate:
     estimate: Callable[..., Estimate] = aipw if declared.method == "aipw" else partial(tmle, bounds=bounds)
-    seed = opened.study.propensity.seed
     return estimate(
         outcome,
         treated,
@@ -228,10 +244,8 @@ def _robust(
         estimand=estimand,
         clusters=clusters,
         key=key,
-        folds=declared.folds,
-        propensity_model=models.propensity,
+        scores=models.scores,
         outcome_terms=models.outcome_terms,
-        rng=None if seed is None else np.random.default_rng(seed),
         level=opened.study.estimator.level,
     )
 

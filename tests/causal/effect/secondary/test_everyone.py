@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causal.design.groups import build_groups, work_out
+from causal.design.groups import build_groups, fit_occasions, work_out
+from causal.design.propensity.fit import Propensity
 from causal.effect.adjustment import bends_of
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.estimate import estimate_effects
@@ -19,6 +20,7 @@ from causal.effect.secondary.everyone import SAME, everyone_of
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened, counts_of
 from causal.effect.secondary.run import findings
+from causal.numeric.grid import figures
 from causal.numeric.keys import keys_of_names
 from causal.records import Cohort
 
@@ -60,6 +62,18 @@ def in_treated(opened: Opened, cases: int) -> Opened:
     return with_occasions(opened, **{RARE: flags})
 
 
+def scores_of(asked: Opened, rows: np.ndarray) -> Propensity:
+    """The design's model, learned from all eligible occasions and cross-fitted by clinician, for some rows."""
+    assert asked.cohort is not None
+    every, worked = everyone_of(asked), work_out(asked.cohort, asked.study)
+    model = dataclasses.replace(worked.model, cross_fit=5)
+    found = fit_occasions(every.cohort.occasions, every.treated, worked.matrix, asked.study, model, every.clusters)
+    assert found.fold is not None
+    return dataclasses.replace(
+        found, logit=found.logit[rows], probability=found.probability[rows], fold=found.fold[rows]
+    )
+
+
 def test_a_rare_covariate_is_left_out_by_name(declaring: Change) -> None:
     """One treated occasion with a flag: its fold goes without, both figures stand, and a note names it."""
     asked = in_treated(declaring(ROBUST, missing=plan(declaring, "available_case")), 1)
@@ -78,10 +92,10 @@ def test_a_rare_covariate_is_left_out_by_name(declaring: Change) -> None:
         names=names,
         clusters=every.clusters[rows],
         key=keys_of_names(every.cohort.occasions["ta_id"][rows], asked.study.seed),
-        propensity_model=worked.model,
+        scores=scores_of(asked, rows),
         outcome_terms=np.column_stack([*bends_of(x, names, asked.study).values()]),
     )
-    assert found.lines[0].value == pytest.approx(direct.effect.value, rel=1e-12)
+    assert found.lines[0].value == figures(direct.effect.value)
     assert found.notes == tuple(f"{found.lines[0].label}: {note}." for note in direct.notes) + found.notes[1:]
 
 
@@ -102,7 +116,7 @@ def test_a_covariate_without_variation_is_left_out_by_name(declaring: Change) ->
     assert cohort.occasions[RARE].any()
     assert not cohort.occasions[RARE][wide].any()
     found = one(asked)
-    assert found.notes == (f"{SAME} {RARE}.",)
+    assert found.notes[0] == f"{SAME} {RARE}."
     assert len(found.lines) == 2
     assert found.not_evaluated == ()
 
@@ -110,6 +124,32 @@ def test_a_covariate_without_variation_is_left_out_by_name(declaring: Change) ->
 def test_nothing_rare_leaves_nothing_out(declaring: Change) -> None:
     """Where every fold can learn from every covariate there is no note."""
     assert one(declaring(ROBUST)).notes == ()
+
+
+def test_it_models_the_choice_as_the_study_declares(declaring: Change) -> None:
+    """Another propensity model moves the figures, and the finding names it; bends of the outcome are told too."""
+    plain = one(declaring(ROBUST))
+    assert "by logistic regression, the outcome by least squares with one bend" in plain.method
+    penalised = one(declaring(ROBUST, propensity={"model": "elastic_net"}))
+    assert "by penalised regression" in penalised.method
+    assert penalised.lines[1].value != plain.lines[1].value
+    curved = one(declaring(ROBUST, propensity={"model": "logistic", "splines": ("severity",), "knots": 3}))
+    assert "with the design's curves" in curved.method
+    estimator = declaring(ROBUST).study.model_dump(mode="python")["estimator"] | {"bends": "none"}
+    straight = one(declaring(ROBUST, estimator=estimator))
+    assert straight.method.endswith("the outcome by least squares.")
+    assert straight.lines[1].value != plain.lines[1].value
+
+
+def test_a_declaration_it_cannot_follow_is_refused(declaring: Change) -> None:
+    """Means of clinics beside folds of clinicians, and an effect in everyone from a sample of the untreated."""
+    means = one(declaring(ROBUST, propensity={"model": "logistic", "cluster_means": "clinic"}))
+    assert means.lines == ()
+    assert "means of each clinic" in means.not_evaluated[0]
+    everyone = ROBUST | {"effect_in": "everyone"}
+    sampled = one(declaring(everyone, propensity={"model": "logistic", "sampling_fraction": 0.5}))
+    assert sampled.lines == ()
+    assert "untreated occasions were sampled" in sampled.not_evaluated[0]
 
 
 def plan(declaring: Change, outcome: str) -> dict[str, Any]:
@@ -125,8 +165,8 @@ def test_ratings_stand_in_as_the_study_declares(declaring: Change, outcome: str)
     assert asked.cohort is not None
     every, worked = everyone_of(asked), work_out(asked.cohort, asked.study)
     rows = worked.supported & ~every.outcomes.excluded
-    x, score = worked.matrix.values[rows], every.outcomes.score[rows]
-    bends = np.column_stack([*bends_of(x, worked.matrix.names, asked.study).values()])
+    x, score = worked.matrix.in_models[rows], every.outcomes.score[rows]
+    bends = np.column_stack([*bends_of(x, worked.matrix.names_in_models, asked.study).values()])
     pseudo = composite_effect(
         every.treated[rows],
         every.outcomes.ended[rows],
@@ -140,13 +180,13 @@ def test_ratings_stand_in_as_the_study_declares(declaring: Change, outcome: str)
         pseudo,
         every.treated[rows],
         x,
-        names=worked.matrix.names,
+        names=worked.matrix.names_in_models,
         clusters=every.clusters[rows],
         key=keys_of_names(every.cohort.occasions["ta_id"][rows], asked.study.seed),
-        propensity_model=worked.model,
+        scores=scores_of(asked, rows),
         outcome_terms=bends,
     ).effect
-    assert one(asked).lines[1].value == pytest.approx(direct.value, rel=1e-12)
+    assert one(asked).lines[1].value == figures(direct.value)
 
 
 def complete(opened: Opened, undefined: int) -> Opened:
