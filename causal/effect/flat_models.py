@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.compare import Comparison, engine_model
-from causal.effect.contrast import Contrast
+from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.aipw import aipw
-from causal.effect.doubly_robust.influence import Estimand, MarginalMean
+from causal.effect.doubly_robust.influence import Estimand, MarginalMean, clustered_error
 from causal.effect.doubly_robust.outcome_model import OutcomeModel
+from causal.effect.doubly_robust.result import DoublyRobust
 from causal.effect.doubly_robust.tmle import tmle
-from causal.effect.matched_estimates import LinearEffect
+from causal.effect.matched_estimates import LinearEffect, contributing_clusters
 from causal.effect.standardisation import g_computation
+from causal.effect.uneven_clusters import corrected
 from causal.effect.weighted_estimates import WeightedEffect
+from causal.effect.widest import widest
 from causal.errors import DesignError
 from causal.numeric.keys import KeyArray
 from causal.protocol.flat_table import (
@@ -57,6 +61,38 @@ class Table:
     key: KeyArray
     covariates: FloatArray
     names: tuple[str, ...]
+
+
+def wider(
+    table: Table, compared: Comparison | None, analysis: FlatAnalysis, answer: Callable[[Table], Answer]
+) -> Answer:
+    """The answer by clusters; with fewer than the minimum of them, the one by rows or sets if that is wider.
+
+    Where a row stands in several sets only clusters that hold the sets together know of it.
+    """
+    if table.clusters is None or not _few(table, compared, analysis):
+        return answer(table)
+    if compared is not None and np.unique(compared.row).size < compared.row.size:
+        return answer(table)
+    unit = "row" if compared is None or compared.grouping != "matched set" else "matched set"
+    each = {unit: answer(replace(table, clusters=None)), "cluster": answer(table)}
+    by = widest([(name, one.effect) for name, one in each.items()])[0]
+    ratios = [(name, one.log_ratio) for name, one in each.items() if one.log_ratio is not None]
+    log_ratio = widest(ratios)[1] if ratios else None
+    return replace(each[by], log_ratio=log_ratio, notes=(*each[by].notes, _why(by, unit, analysis)))
+
+
+def _few(table: Table, compared: Comparison | None, analysis: FlatAnalysis) -> bool:
+    assert table.clusters is not None
+    weight = None if compared is None else compared.weight
+    return contributing_clusters(table.clusters, weight) < analysis.minimum_clusters
+
+
+def _why(by: str, unit: str, analysis: FlatAnalysis) -> str:
+    return (
+        f"fewer than {analysis.minimum_clusters} clusters: of the intervals by {unit} and by cluster the wider is "
+        f"told, here by {by}"
+    )
 
 
 def g_computed(table: Table, compared: Comparison, estimator: GComputation, analysis: FlatAnalysis) -> Answer:
@@ -135,7 +171,22 @@ def two_models(table: Table, estimator: AugmentedWeighting | TargetedLikelihood,
         rng=np.random.default_rng([estimator.seed or 0, analysis.propensity.seed or 0]),
         level=analysis.level,
     )
-    return Answer(effect=found.effect, means=(found.mean_treated, found.mean_comparison), notes=found.notes)
+    effect, notes = _main(table, found, analysis)
+    return Answer(effect=effect, means=(found.mean_treated, found.mean_comparison), notes=(*found.notes, *notes))
+
+
+def _main(table: Table, found: DoublyRobust, analysis: FlatAnalysis) -> tuple[Contrast, tuple[str, ...]]:
+    """The interval by cluster, corrected where an arm lies in few of them; with few in all, the one by row if wider."""
+    if table.clusters is None:
+        return found.effect, ()
+    by_cluster = corrected(found.effect, found.influence, table.treated, found.weight, table.clusters)
+    if not _few(table, None, analysis):
+        return by_cluster, ()
+    rows = np.arange(table.outcome.size, dtype=np.int64)
+    error = clustered_error(found.influence, rows)
+    by_row = student(found.effect.label, found.effect.value, *error, level=analysis.level)
+    by, effect = widest([("row", by_row), ("cluster", by_cluster)])
+    return effect, (_why(by, "row", analysis),)
 
 
 def declared_estimand(analysis: FlatAnalysis) -> Estimand:

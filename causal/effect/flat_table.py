@@ -25,7 +25,7 @@ from causal.design.propensity.rare import rare_levels
 from causal.design.propensity.separation import separation
 from causal.design.propensity.terms import model_matrix
 from causal.effect.abadie_imbens import matched_with_replacement, matches_of
-from causal.effect.contrast import Contrast
+from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.influence import MarginalMean
 from causal.effect.flat_models import (
     Answer,
@@ -36,9 +36,16 @@ from causal.effect.flat_models import (
     standardised,
     two_models,
     units_of_error,
+    wider,
 )
 from causal.effect.flat_order import in_canonical_order
-from causal.effect.matched_estimates import LinearEffect, paired_difference, weighted_ancova
+from causal.effect.matched_estimates import (
+    LinearEffect,
+    paired_difference,
+    refuse_arm_in_one_cluster,
+    weighted_ancova,
+)
+from causal.effect.uneven_clusters import corrected
 from causal.effect.weighted_estimates import WeightedEffect, weighted_difference
 from causal.errors import DesignError
 from causal.numeric.grid import figures
@@ -133,6 +140,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     )
     units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, usable, analysis)
     compared = None if units is None else compare(analysis.design, units)
+    _refuse_confined(table, compared, analysis)
     answer = _answer(table, units, compared, analysis)
     return FlatResult(
         effect=answer.effect,
@@ -150,6 +158,14 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         fates=fates,
         notes=(*left_out, *answer.notes),
     )
+
+
+def _refuse_confined(table: Table, compared: Comparison | None, analysis: FlatAnalysis) -> None:
+    """Refuse an arm that lies in one cluster, among the rows the estimator uses."""
+    if table.clusters is not None:
+        everyone = compared is None or isinstance(analysis.estimator, AugmentedWeighting | TargetedLikelihood)
+        used = slice(None) if everyone or compared is None else compared.weight > 0
+        refuse_arm_in_one_cluster(table.treated[used], table.clusters[used], "cluster")
 
 
 def _balance(covariates: DesignColumns, treated: BoolArray, compared: Comparison) -> tuple[BalanceRow, ...]:
@@ -199,15 +215,16 @@ def _answer(table: Table, units: Units | None, compared: Comparison | None, anal
     match analysis.estimator:
         case AugmentedWeighting() | TargetedLikelihood():
             return two_models(table, analysis.estimator, analysis)
-        case Standardisation():
-            return standardised(table, analysis.estimator, analysis)
+        case Standardisation() as estimator:
+            return wider(table, None, analysis, lambda by: standardised(by, estimator, analysis))
     assert units is not None
     assert compared is not None
     if isinstance(analysis.estimator, Difference):
         if analysis.standard_error == "abadie_imbens":
             return _reused(table, units, compared, analysis)
-        return Answer(effect=_effect(table.outcome, table.treated, compared, table.clusters, analysis))
-    return g_computed(table, compared, analysis.estimator, analysis)
+        return wider(table, compared, analysis, lambda by: Answer(effect=_effect(by, compared, analysis)))
+    modelled = analysis.estimator
+    return wider(table, compared, analysis, lambda by: g_computed(by, compared, modelled, analysis))
 
 
 def _propensity(table: Table, analysis: FlatAnalysis) -> Propensity:
@@ -264,16 +281,16 @@ def _left_out(treated: BoolArray, compared: Comparison) -> bool:
     return bool((focal & (compared.weight == 0)).any())
 
 
-def _effect(
-    outcome: FloatArray, treated: BoolArray, compared: Comparison, clusters: IntArray | None, analysis: FlatAnalysis
-) -> LinearEffect | WeightedEffect:
+def _effect(table: Table, compared: Comparison, analysis: FlatAnalysis) -> LinearEffect | WeightedEffect:
     """The contrast with the standard error that is asked for."""
+    outcome, treated, clusters = table.outcome, table.treated, table.clusters
     row, level = compared.row, analysis.level
     if compared.weights is not None:
         if analysis.standard_error == "paired":
             raise DesignError("flat.paired_weights", "weighting has no pairs", fix="set standard_error to robust")
         if analysis.standard_error == "estimated_weights":
-            return weighted_difference(outcome, treated, compared.weights, clusters=clusters, level=level)
+            found = weighted_difference(outcome, treated, compared.weights, clusters=clusters, level=level)
+            return found if clusters is None else _uneven(found, treated, compared.weight, clusters)
         own = np.arange(outcome.size, dtype=np.int64)
         return weighted_ancova(
             outcome,
@@ -299,6 +316,20 @@ def _effect(
         weights=compared.row_weight,
         clusters=units_of_error(compared, clusters),
         level=level,
+    )
+
+
+def _uneven(found: WeightedEffect, treated: BoolArray, weights: FloatArray, clusters: IntArray) -> WeightedEffect:
+    """The same effect, its error by cluster corrected where an arm lies in few of them."""
+    plain = student("difference", found.value, found.std_error, found.df, level=found.level)
+    right = corrected(plain, found.influence * found.influence.size, treated, weights, clusters)
+    return replace(
+        found,
+        std_error=right.std_error,
+        df=right.df,
+        lower=right.lower,
+        upper=right.upper,
+        p_value=right.p_value,
     )
 
 

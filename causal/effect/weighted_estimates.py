@@ -7,7 +7,7 @@ conservative for propensity weights, not always for others, and never more preci
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class WeightedEffect:
         Whose effect it is, from the weights.
     accounts_for_estimation
         Whether the standard error knows that the weights were estimated.
+    influence
+        (n,) influence of each occasion, whose sum of squares (of totals by cluster) is the variance.
     """
 
     value: float
@@ -58,6 +60,7 @@ class WeightedEffect:
     estimand: str
     estimand_note: str
     accounts_for_estimation: bool
+    influence: FloatArray = field(compare=False, repr=False)
 
 
 def weighted_difference(
@@ -172,6 +175,7 @@ def _slope(
         estimand=weights.estimand,
         estimand_note=weights.estimand_note,
         accounts_for_estimation=account_for_estimation,
+        influence=influence,
     )
 
 

@@ -37,6 +37,8 @@ class DoublyRobust:
         Number of folds, 1 without cross-fitting, and (n,) the fold of each row or None.
     influence
         (n,) influence of each row on the effect, with mean 0.
+    weight
+        (n,) what the row stands for in its own arm, as a share of the arm.
     propensity_method
         How the model of all rows was estimated.
     notes
@@ -56,6 +58,7 @@ class DoublyRobust:
     folds: int
     fold: IntArray | None
     influence: FloatArray
+    weight: FloatArray
     propensity_method: str
     notes: tuple[str, ...]
 
@@ -91,6 +94,7 @@ def doubly_robust(
         folds=1 if nuisance.fold is None else int(nuisance.fold.max()) + 1,
         fold=nuisance.fold,
         influence=scaled[0] - scaled[1],
+        weight=sum((w / w.sum() for w in nuisance.weight), np.zeros(outcome.size)),
         propensity_method=nuisance.propensity_method,
         notes=nuisance.notes,
     )

@@ -15,10 +15,12 @@ from causal.design.groups import WorkedOut, build_groups, fit_occasions, work_ou
 from causal.design.propensity.fit import Propensity
 from causal.design.propensity.model import PropensityModel
 from causal.effect.adjustment import bends_of
+from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.aipw import aipw
+from causal.effect.doubly_robust.influence import clustered_error
 from causal.effect.doubly_robust.result import DoublyRobust as Estimate
 from causal.effect.doubly_robust.tmle import tmle
-from causal.effect.matched_estimates import refuse_arm_in_one_cluster
+from causal.effect.matched_estimates import contributing_clusters, refuse_arm_in_one_cluster
 from causal.effect.missing.chained import Imputed, clinician_means, impute
 from causal.effect.missing.within import Result, within
 from causal.effect.outcome_decomposition import composite_effect
@@ -27,12 +29,13 @@ from causal.effect.sample import cluster_codes, sample_of
 from causal.effect.secondary.dropout import CARRIED
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
+from causal.effect.uneven_clusters import corrected
 from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.numeric.keys import KeyArray, keys_of_names
 from causal.protocol.outcome import Composite
 from causal.protocol.secondary import DoublyRobust, ImputationWithin
-from causal.records import Cohort, Outcomes
+from causal.records import Cohort, Outcomes, codes
 
 IntArray = NDArray[np.int64]
 POPULATIONS = ("ATT", "ATC", "ATE")
@@ -115,6 +118,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     missing: list[str] = []
     notes: list[str] = [f"{SAME} {', '.join(same)}."] if same else []
     key = keys_of_names(every.cohort.occasions["ta_id"][rows], opened.study.seed)
+    patients = codes(every.cohort.occasions["person_id"][rows])
     for outcome, label, bounds in (
         (ended.astype(np.float64), f"ended by day {opened.window.day}", (0.0, 1.0)),
         (composite.pseudo_outcome, f"trust at day {opened.window.day}, an ending counted", opened.score_range),
@@ -127,16 +131,17 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
             found = _robust(
                 opened, declared, models, outcome, treated, covariates, names, clusters, key, bounds, estimand
             )
+            by, effect = _main(opened, found, treated, clusters, patients)
         except EstimationError as refusal:
             missing.append(f"{label}: {refusal.message}")
             continue
         lines.append(
             line_of(
-                found.effect,
+                effect,
                 label=label,
                 scale="risk difference" if share else "points",
                 counts=counts,
-                clustered_by=opened.study.estimator.cluster,
+                clustered_by=by,
             )
         )
         notes += [f"{label}: {note}." for note in found.notes]
@@ -220,6 +225,18 @@ def _models(
         separated=tuple(name for name in scores.separated if name in names),  # others do not differ in these rows
     )
     return Models(propensity=model, scores=of_rows, bends=bends)
+
+
+def _main(
+    opened: Opened, found: Estimate, treated: BoolArray, clusters: IntArray, patients: IntArray
+) -> tuple[str, Contrast]:
+    """The interval by clusters, corrected where an arm lies in few; with few in all, the patients' if it is wider."""
+    study, effect = opened.study.estimator, found.effect
+    by_cluster = corrected(effect, found.influence, treated, found.weight, clusters)
+    if contributing_clusters(clusters) >= study.minimum_clusters:
+        return study.cluster, by_cluster
+    by_patient = student(effect.label, effect.value, *clustered_error(found.influence, patients), level=effect.level)
+    return widest([("patient", by_patient), (study.cluster, by_cluster)])
 
 
 def _robust(

@@ -14,11 +14,13 @@ from causal.design.propensity.fit import fit_propensity
 from causal.effect.contrast import Contrast
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.doubly_robust.outcome_model import OutcomeModel
+from causal.effect.doubly_robust.result import DoublyRobust
 from causal.effect.doubly_robust.tmle import tmle
 from causal.effect.flat_order import in_canonical_order
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.effect.matched_estimates import LinearEffect
 from causal.effect.standardisation import g_computation
+from causal.effect.uneven_clusters import corrected
 from causal.errors import DesignError, EstimationError
 from causal.protocol import STUDY, FlatTableStudy
 from flows.flat_table import analyse, read_flat
@@ -344,7 +346,10 @@ def plain(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("estimand", ["ATT", "ATC", "ATE"])
 def test_two_models_follow_the_study(estimand: Any) -> None:
-    """AIPW and TMLE get the estimand, the clusters, the folds and the models that the file declares."""
+    """AIPW and TMLE get the estimand, the clusters, the folds and the models that the file declares.
+
+    Their errors by cluster are corrected for few and uneven clusters.
+    """
     frame, study = clustered()
     frame, key = in_canonical_order(frame, made(study))
     y, arm, x = plain(frame)
@@ -360,12 +365,16 @@ def test_two_models_follow_the_study(estimand: Any) -> None:
         "folds": 4,
         "truncate": 0.02,
     }
-    said = {"design": design, "cluster": "clinician", **ROBUST}
+    said = {"design": design, "cluster": "clinician", "minimum_clusters": 2, **ROBUST}
     found = run(frame, study, estimator={"method": "aipw"} | pooled, **said)
-    assert found.effect == aipw(y, arm, x, outcome_model=model, **common).effect
+
+    def by_cluster(plain: DoublyRobust) -> Contrast:
+        return corrected(plain.effect, plain.influence, arm, plain.weight, clusters)
+
+    assert found.effect == by_cluster(aipw(y, arm, x, outcome_model=model, **common))
     bounded = {"method": "tmle", "lower": -20, "upper": 30, "outcome_model": "linear"} | pooled
     targeted = run(frame, study, estimator=bounded, **said)
-    assert targeted.effect == tmle(y, arm, x, outcome_model=model, bounds=(-20, 30), **common).effect
+    assert targeted.effect == by_cluster(tmle(y, arm, x, outcome_model=model, bounds=(-20, 30), **common))
     assert (found.estimand, found.method) == (estimand, "augmented weighting, cross-fitted in 4 folds")
     assert (targeted.method, targeted.n_sets) == ("targeted likelihood, cross-fitted in 4 folds", None)
     assert found.means is not None
@@ -389,7 +398,7 @@ def test_standardisation_of_the_whole_table() -> None:
     frame, _ = in_canonical_order(frame, made(study))
     y, arm, x = plain(frame)
     logistic = {"method": "standardisation", "outcome_model": "logistic"}
-    found = run(frame, study, estimator=logistic, cluster="clinician", **ROBUST)
+    found = run(frame, study, estimator=logistic, cluster="clinician", minimum_clusters=2, **ROBUST)
     clusters = pd.factorize(frame["clinician"])[0]
     by_hand = g_computation(y.astype(float), arm, x, None, clusters, names=("age",), estimand="ATE", family="logistic")
     assert (found.effect, found.log_ratio) == (by_hand.effect, by_hand.log_ratio)
@@ -612,3 +621,42 @@ def test_a_level_of_few_rows_is_left_out_with_a_note(route: str) -> None:
     assert any("few rows" in note and "ward: category 3" in note for note in found.notes)
     assert not any("rare ward" in note for note in found.notes)
     assert refused(frame.assign(ward=many), study, **ROUTES[route]).code == "design.separation"
+
+
+WAYS: tuple[dict[str, Any], ...] = (
+    {"design": {"method": "greedy", "ratio": 1, "caliper": CALIPER}, **ROBUST},
+    {"design": WEIGHTING, **ROBUST},
+    {"design": WEIGHTING, "standard_error": "estimated_weights"},
+    {"design": WEIGHTING, "estimator": {"method": "g_computation"}, **ROBUST},
+    {"estimator": {"method": "standardisation"}, **ROBUST},
+    {"estimator": {"method": "aipw", "folds": 4}, **ROBUST},
+    {"estimator": {"method": "tmle", "folds": 4, "lower": -40, "upper": 60, "outcome_model": "linear"}, **ROBUST},
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("arm", [0, 1])
+def test_an_arm_in_one_cluster_is_refused_whatever_the_estimator(way: dict[str, Any], arm: int) -> None:
+    """All treated, or all others, in one cluster: no estimator of a flat table gives a number."""
+    frame, study = clustered()
+    _, treated, _ = plain(frame)
+    frame["clinician"] = frame["clinician"].where(treated != arm, frame["clinician"].iloc[0])
+    with pytest.raises(EstimationError, match=r"^\[estimation\.arm_in_one_cluster\]"):
+        run(frame, study, cluster="clinician", **way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_few_clusters_give_the_wider_interval(way: dict[str, Any]) -> None:
+    """Below the minimum the wider of both intervals, and a note that says which; the value is the same."""
+    frame, study = clustered()
+    by_cluster = run(frame, study, cluster="clinician", minimum_clusters=2, **way)
+    told = run(frame, study, cluster="clinician", minimum_clusters=1000, **way)
+    assert told.effect.value == by_cluster.effect.value
+    assert told.effect.upper - told.effect.lower >= by_cluster.effect.upper - by_cluster.effect.lower
+    assert "the wider is told" in told.notes[-1]
+    by = told.notes[-1].rsplit(" ", 1)[1]
+    assert (by == "cluster") == (told.effect == by_cluster.effect)
+    if way.get("estimator", {}).get("method") not in ("aipw", "tmle"):  # there clusters make the folds too
+        alone = run(frame, study, **way).effect
+        width = max(one.upper - one.lower for one in (alone, by_cluster.effect))
+        assert told.effect.upper - told.effect.lower == pytest.approx(width, rel=1e-12)
