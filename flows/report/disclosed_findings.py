@@ -138,7 +138,7 @@ def may_be_shown(line: Line, threshold: int) -> bool:
     >>> may_be_shown(line, 11)
     False
     """
-    free = line.df is None or line.df >= LEAST_DF or line.clustered_by in OF_STAFF
+    free = line.df is None or line.df >= LEAST_DF or not set(OF_STAFF).isdisjoint(line.clustered_by.split(" and "))
     return min(line.n_treated, line.n_comparison) >= threshold and free
 
 

@@ -222,5 +222,6 @@ def test_degrees_of_freedom_of_clinicians_hide_nothing() -> None:
         clustered_by="clinician",
     )
     assert may_be_shown(line, THRESHOLD)
+    assert may_be_shown(dataclasses.replace(line, clustered_by="matched set and clinician"), THRESHOLD)
     assert not may_be_shown(dataclasses.replace(line, clustered_by="matched set"), THRESHOLD)
     assert not may_be_shown(dataclasses.replace(line, n_treated=THRESHOLD - 1), THRESHOLD)
