@@ -233,6 +233,7 @@ def _settings(names: Sequence[str], found: Mapping[str, Sequence[Replicate]]) ->
 
 def _differs(setting: Setting) -> str:
     facts = ["the study matches on five facts"] if setting.few_facts else []
+    facts += [f"the study says `propensity: {{{key}: {value}}}`" for key, value in setting.propensity.items()]
     return ", ".join([*(f"`{switch}`" for switch in setting.switches), *facts]) or "nothing"
 
 

@@ -17,7 +17,7 @@ from causal.design.groups import build_groups
 from causal.effect.estimate import estimate_effects, primary_estimand, target_population
 from causal.effect.outcomes import apply_estimand, primary_window
 from causal.errors import DesignError, EstimationError
-from causal.protocol import OccasionStudy
+from causal.protocol import STUDY, OccasionStudy
 from causal.protocol.outcome import Rating
 from causal.records import Cohort, ComparisonGroups, Design, Effects, Estimate, NotEstimated, Outcomes
 from causal.simulation import SimulationParameters, TrueEffect, true_effect
@@ -136,9 +136,19 @@ def study_with_few_facts() -> OccasionStudy:
     )
 
 
+def with_propensity(study: OccasionStudy, changes: Mapping[str, str | int]) -> OccasionStudy:
+    """The study with another model of the propensity, read as from its file."""
+    plain = study.model_dump(mode="python")
+    changed = STUDY.validate_python(plain | {"propensity": plain["propensity"] | dict(changes)})
+    assert isinstance(changed, OccasionStudy)
+    return changed
+
+
 def run_replicate(setting: Setting, *, seed: int, judged: bool = False) -> Replicate:
     """Every estimand in one simulated world; `judged` says whether the study's gates are evaluated."""
     study = study_with_few_facts() if setting.few_facts else flagship()
+    if setting.propensity:
+        study = with_propensity(study, setting.propensity)
     made = record(setting.parameters, setting.patients, seed)
     return one_study(study, made, cohort_of(made, study), judged=judged)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 from causal.simulation import SimulationParameters
 
@@ -17,7 +18,8 @@ class Setting:
     `title` is what a table calls it; `promised` says whether the study promises to be right there. `few_facts`: the
     study matches on the six facts that matter most in this world, so that few cases can carry its model.
     `few_clinicians`: fewer than the study's minimum, so that the main interval is the wider of two and may cover more
-    often than it says. `refused`: the code with which every replicate must be refused; empty where it must not.
+    often than it says. `propensity`: what the study says of its propensity model instead. `refused`: the code with
+    which every replicate must be refused; empty where it must not.
     """
 
     title: str
@@ -26,13 +28,14 @@ class Setting:
     promised: bool = True
     few_facts: bool = False
     few_clinicians: bool = False
+    propensity: Mapping[str, str | int] = field(default_factory=dict)
     refused: str = ""
 
     @property
     def switches(self) -> tuple[str, ...]:
         """What differs from the simulator's defaults, as ``NAME=DOSE``."""
         default = SimulationParameters()
-        doses = {field.name: getattr(self.parameters, field.name) for field in fields(default)}
+        doses = {one.name: getattr(self.parameters, one.name) for one in fields(default)}
         return tuple(
             f"{name}={str(dose).lower() if isinstance(dose, bool) else dose}"
             for name, dose in doses.items()
@@ -110,6 +113,19 @@ SETTINGS: dict[str, Setting] = {
         parameters=SimulationParameters(null=True, warning_intercept=-3.0, **ONE_WARNS),  # type: ignore[arg-type]
         patients=12_000,
         refused="estimation.arm_in_one_cluster",
+    ),
+    "boosting": Setting(
+        title="Base, boosted propensities",
+        parameters=SimulationParameters(),
+        propensity={"model": "boosting", "seed": 1},
+    ),
+    "boosting_curved": Setting(
+        title="Curved in severity, boosted propensities",
+        parameters=SimulationParameters(positivity=0.4, curved_severity=(0.5, 0.4)),
+        propensity={"model": "boosting", "seed": 1},
+    ),
+    "elastic_net": Setting(
+        title="Base, elastic net", parameters=SimulationParameters(), propensity={"model": "elastic_net"}
     ),
     "mar": Setting(title="Silence by the last rating", parameters=SimulationParameters(mar=-1.2)),
     "mnar_06": Setting(

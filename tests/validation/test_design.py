@@ -26,7 +26,11 @@ STRAIGHT = dataclasses.replace(CURVED, statistic=4.0, p_value=0.4)
         ),
         (Curvature(linear=CURVED, unbent=("severity",), remaining=CURVED), Status.FAIL, "too few events"),
         (Curvature(linear=CURVED, remaining=CURVED), Status.FAIL, "joint test"),
-        (Curvature(linear=None, untested="trees find curves themselves"), Status.NOT_EVALUATED, "trees find curves"),
+        (
+            Curvature(linear=None, untested="a line tells the groups apart with certainty"),
+            Status.NOT_EVALUATED,
+            "a line tells",
+        ),
         (Curvature(linear=CURVED, bends=("phq9",)), Status.NOT_EVALUATED, "beside its bends"),
     ],
 )

@@ -177,25 +177,30 @@ def bent_where_needed(
     Notes
     -----
     A bend is added as long as the smaller arm keeps `BENDS_FROM` occasions for each parameter, however the test came
-    out for the single fact: choosing by single squares would add those that chance picked.
+    out for the single fact: choosing by single squares would add those that chance picked. Of boosting the logistic
+    part is tested and bent: trees that few events keep out find no curve.
     """
     fitted = fit(model)
-    if fitted.coefficients.size == 0:
-        return fitted, model, Curvature(linear=None, untested="trees find curves themselves")
-    test = _tested(fitted, model, covariates, treated, names, order, clusters, offset)
+    boosted = model.kind == "boosting"
+    if boosted and fitted.separated:
+        return fitted, model, Curvature(linear=None, untested="a line tells the groups apart with certainty")
+    regression = replace(model, kind="logistic", cross_fit=None) if boosted else model
+    line = fit(regression) if boosted else fitted
+    test = _tested(line, regression, covariates, treated, names, order, clusters, offset)
     if test is None:
         return fitted, model, Curvature(linear=None, untested="no tier-1 fact has values enough for a curve")
     if test.p_value >= smallest_p or not add:
         return fitted, model, Curvature(linear=test, remaining=test)
     able = [name for name in order if name not in model.splines and _bends(covariates, names, name)]
     events = min(int(treated.sum()), int((~treated).sum()))
-    room = max(int(events / BENDS_FROM) - len(fitted.names), 0)
+    room = max(int(events / BENDS_FROM) - len(line.names), 0)
     bends, unbent = tuple(able[:room]), tuple(able[room:])
     if not bends:
         return fitted, model, Curvature(linear=test, remaining=test, unbent=unbent)
-    bent = replace(model, bends=bends)
+    bent, regression = replace(model, bends=bends), replace(regression, bends=bends)
     refitted = fit(bent)
-    remaining = _tested(refitted, bent, covariates, treated, names, order, clusters, offset)
+    line = fit(regression) if boosted else refitted
+    remaining = _tested(line, regression, covariates, treated, names, order, clusters, offset)
     return refitted, bent, Curvature(linear=test, bends=bends, unbent=unbent, remaining=remaining)
 
 

@@ -83,10 +83,8 @@ cannot be cross-fitted. Fix: use mundlak
             raise _refused(
                 "an unseen cluster has no effect of its own: cluster_effects cannot be cross-fitted", fix="use mundlak"
             )
-        if self.kind == "boosting" and (self.splines or self.bends or self.interactions):
-            raise _refused(
-                "trees find curves and interactions themselves", fix="remove splines, bends and interactions"
-            )
+        if self.kind == "boosting" and (self.splines or self.interactions):
+            raise _refused("trees find curves and interactions themselves", fix="remove splines and interactions")
         if twice := set(self.splines) & set(self.bends):
             raise _refused(f"a spline bends already: {', '.join(sorted(twice))}", fix="remove them from bends")
 

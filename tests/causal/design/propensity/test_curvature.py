@@ -40,7 +40,7 @@ def searched(
 
 
 def _fit(x: FloatArray, treated: BoolArray, model: PropensityModel) -> Propensity:
-    return fit_propensity(x, treated, names=NAMES, model=model)
+    return fit_propensity(x, treated, names=NAMES, model=model, rng=np.random.default_rng(1))
 
 
 def test_it_is_the_score_test_of_statsmodels() -> None:
@@ -138,7 +138,7 @@ def test_bends_come_in_order_while_events_last() -> None:
 
 
 def test_what_is_declared_holds() -> None:
-    """A straight world keeps its model; bends may be forbidden; trees are not tested; a spline is not bent twice."""
+    """A straight world keeps its model; bends may be forbidden; a spline is not bent twice."""
     x, treated = world(2_000, curve=0.0, seed=6)
     fitted, model, found = searched(x, treated)
     assert model is LINE
@@ -152,3 +152,15 @@ def test_what_is_declared_holds() -> None:
     assert (bent.splines, bent.bends) == (("age",), ("score",))
     with pytest.raises(DesignError, match=r"design\.propensity_model"):
         PropensityModel(splines=("age",), bends=("age",))
+
+
+def test_the_logistic_part_of_boosting_is_tested_and_bent() -> None:
+    """Few events keep the trees out: the curve is found in the line beside them, and bent, as without them."""
+    x, treated = world(800, curve=0.6, seed=7, intercept=-3.0)
+    trees = PropensityModel(kind="boosting", trees=20)
+    fitted, model, found = searched(x, treated, model=trees)
+    plain, _, line = searched(x, treated)
+    assert found == line
+    assert (model.kind, model.bends) == ("boosting", line.bends)
+    assert found.bends
+    np.testing.assert_array_equal(fitted.logit, plain.logit)
