@@ -187,7 +187,7 @@ def equipoise_share(
     >>> equipoise_share(np.array([0.5, 0.9, 0.5, 0.1]), np.array([True, True, False, False]))
     (0.5, 0.5)
     """
-    preference = preference_score(probability, treated)
+    preference = settled(preference_score(probability, treated), SCORE)
     open_choice = (preference >= low) & (preference <= 1 - low)
     w = np.ones(treated.size) if weights is None else np.asarray(weights, dtype=np.float64)
     totals = [float(w[arm].sum()) for arm in (treated, ~treated)]

@@ -10,10 +10,12 @@ from causal.design.memory import MEMORY, require_memory
 from causal.design.weighting.terms import checked_arms
 from causal.design.weighting.weights import Nuisance, WeightEstimand, Weights
 from causal.errors import DesignError
+from causal.numeric.grid import SCORE, settled
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
+NOISE = 1e-9  # part of a weight within which it is at a quantile and not beyond
 SOLVED = 1e-6  # largest sum of a score over the sum of its sizes at a maximum of the likelihood
 
 
@@ -154,7 +156,7 @@ def truncated(
         if not truncate > 0:
             raise DesignError("design.truncate", f"the largest weight must be above 0, got {truncate:g}")
         low, high = 0.0, truncate
-    beyond = among & ((weight < low) | (weight > high))
+    beyond = among & ((weight < low * (1 - NOISE)) | (weight > high * (1 + NOISE)))
     return np.where(beyond, np.clip(weight, low, high), weight), beyond
 
 
@@ -165,8 +167,8 @@ def _kept(eta: FloatArray, arm: BoolArray, inside: BoolArray | None, trim: tuple
         low, high = trim
         if not 0 <= low < high <= 1:
             raise DesignError("design.trim", f"trimming bounds must rise within 0 and 1, got {low:g}, {high:g}")
-        probability = expit(eta)
-        kept = kept & (probability >= low) & (probability <= high)
+        probability = settled(expit(eta), SCORE)
+        kept = kept & (probability >= settled(low, SCORE)) & (probability <= settled(high, SCORE))
     for rows, code, who in ((arm, "design.no_treated", "treated"), (~arm, "design.no_comparison", "comparison")):
         if not (kept & rows).any():
             raise DesignError(code, f"zero {who} occasions lie within the bounds", fix="widen the bounds")

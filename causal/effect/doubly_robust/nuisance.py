@@ -18,6 +18,7 @@ from causal.effect.doubly_robust.outcome_model import OutcomeModel, predicted_me
 from causal.effect.variation import refuse_constant
 from causal.errors import EstimationError
 from causal.numeric.folds import arm_in_one_fold, drawn_folds, strata_of
+from causal.numeric.grid import SCORE, settled
 from causal.numeric.keys import KeyArray, keys_of_content
 
 FloatArray = NDArray[np.float64]
@@ -154,7 +155,7 @@ def _weights(
 ) -> tuple[tuple[FloatArray, FloatArray], BoolArray]:
     """Weights of both arms (n,) each, and whose score (n,) was moved: only where a weight would divide by it."""
     e, rest = expit(logit), expit(-logit)  # two, so that neither loses its digits near 1
-    low, high = e < truncate, rest < truncate
+    low, high = settled(e, SCORE) < truncate, settled(rest, SCORE) < truncate
     beyond = {"ATT": high, "ATC": low, "ATE": low | high}[estimand]
     if estimand != "ATT":
         e, rest = np.where(low, truncate, e), np.where(low, 1 - truncate, rest)

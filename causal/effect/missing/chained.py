@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from causal.effect.missing.posterior import draw_linear, draw_logistic
 from causal.errors import EstimationError
+from causal.numeric.grid import SCORE, settled
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -331,6 +332,7 @@ def nearest_donors(given: FloatArray, wanted: FloatArray, chance: FloatArray, k:
     >>> nearest_donors(np.array([0.0, 1.0, 5.0, 6.0]), np.array([5.2, 0.4]), np.array([0.0, 0.9]), 2).tolist()
     [2, 1]
     """
+    given, wanted = settled(given, SCORE), settled(wanted, SCORE)
     order = np.argsort(given, kind="stable")
     sorted_ = given[order]
     near = np.searchsorted(sorted_, wanted)[:, None] + np.arange(-k, k)

@@ -247,3 +247,11 @@ def test_effective_sample_size() -> None:
     assert effective_sample_size(np.array([100.0, 1.0, 1.0])) == pytest.approx(102**2 / 10002)
     with pytest.raises(DesignError, match="empty_arm"):
         effective_sample_size(np.zeros(3))
+
+
+def test_noise_decides_nobody_at_a_bound() -> None:
+    """One in ten of a group is treated: its probability is .1, which a bound of .1 keeps, whichever way it is off."""
+    treated = np.arange(40) % 10 == 0
+    exact = np.log(1 / 9) + 1e-15 * np.arange(-20, 20)
+    kept = propensity_weights(treated, logit=exact, estimand="ATT", trim=(0.1, 0.9)).weight > 0
+    assert kept.all()
