@@ -230,6 +230,7 @@ def _answer(table: Table, units: Units | None, compared: Comparison | None, anal
 def _propensity(table: Table, analysis: FlatAnalysis) -> Propensity:
     """The scores of the population, from a table in which the untreated may be fewer; refused where arms separate."""
     declared, offset = analysis.propensity, _offset(analysis)
+    judged = isinstance(analysis.estimator, AugmentedWeighting | TargetedLikelihood)  # there, by what its scores do
     fitted = fit_propensity(
         table.covariates,
         table.treated,
@@ -237,10 +238,11 @@ def _propensity(table: Table, analysis: FlatAnalysis) -> Propensity:
         model=engine_model(declared),
         clusters=table.clusters,
         key=table.key,
+        finite=judged,
         offset=None if offset == 0 else np.full(table.treated.size, offset),
         rng=None if declared.seed is None else np.random.default_rng(declared.seed),
     )
-    if fitted.separated:
+    if fitted.separated and not judged:
         raise separation(fitted.separated)
     if offset == 0:
         return fitted

@@ -1,4 +1,4 @@
-"""What must not change the answer from a flat table: order of rows and columns.
+"""What must not change the answer from a flat table: order of rows and columns, names of categories and clusters.
 
 Every method and estimator a study file can name, on a table full of ties: covariates in whole numbers, rows alike in
 all that a design may see but not in their outcomes, rows alike in everything.
@@ -125,6 +125,16 @@ def test_order_of_rows_and_columns(which: str, key: str | None) -> None:
     """Rows and columns in another order: every digit stays, whether rows have names or not."""
     asked, frame = study(ANALYSES[which], key), table()
     assert numbers(analyse_flat_table(shuffled(frame), asked)) == numbers(analyse_flat_table(frame, asked))
+
+
+@pytest.mark.parametrize("which", ANALYSES)
+def test_names_of_categories_and_clusters(which: str) -> None:
+    """Categories and sites under other names, in another order of the alphabet: every digit stays."""
+    asked, frame = study(ANALYSES[which]), table()
+    race = frame["race"].map({"a": "z", "b": "07", "c": "m"})
+    site = frame["site"].map(lambda number: f"s{97 * int(number) % 13}")
+    other = shuffled(frame).assign(race=race, site=site)
+    assert numbers(analyse_flat_table(other, asked)) == numbers(analyse_flat_table(frame, asked))
 
 
 def test_every_method_and_estimator_is_here() -> None:

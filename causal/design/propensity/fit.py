@@ -92,6 +92,7 @@ def fit_propensity(
     clusters: IntArray | None = None,
     key: KeyArray | None = None,
     fold: IntArray | None = None,
+    finite: bool = False,
     offset: FloatArray | None = None,
     rng: np.random.Generator | None = None,
 ) -> Propensity:
@@ -115,6 +116,9 @@ def fit_propensity(
     fold
         (n,) folds drawn already, from 0: each row is scored by a model of the others. None draws as many as
         ``model.cross_fit`` asks for.
+    finite
+        Whether Firth's likelihood stands in for a logistic model of separated arms, which is a refusal otherwise; the
+        caller judges `Propensity.separated`.
     offset
         (n,) added to the log odds: ``logit = offset + x'b``. Where comparisons were sampled with known fraction f,
         every row has the offset ``-log f``, which is positive: sampling raises the odds of treatment in the extract by
@@ -162,7 +166,7 @@ def fit_propensity(
     columns, column_names = model_columns(rows.x, labels, model, rows.clusters)
     if model.adds_terms:
         found = moments(columns, rows.treated)
-    whole = fitted_to(replace(rows, x=columns), found, column_names, model, seed)
+    whole = fitted_to(replace(rows, x=columns), found, column_names, model, seed, finite=finite)
     logit = whole.estimates.logit
     notes: tuple[str, ...] = ()
     if fold is None and model.cross_fit is not None:

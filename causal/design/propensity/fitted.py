@@ -83,10 +83,12 @@ def fitted_to(
     seed: int,
     *,
     inside_fold: bool = False,
+    finite: bool = False,
 ) -> Fitted:
     """One model of the rows; columns that do not vary or repeat earlier ones are left out by name.
 
-    Inside a fold separation is no finding about the whole: Firth's likelihood, always finite, takes over.
+    Inside a fold separation is no finding about the whole: Firth's likelihood, always finite, takes over. So it does in
+    the whole where the caller judges separation (`finite`).
 
     Raises
     ------
@@ -107,13 +109,13 @@ def fitted_to(
     unpenalised = None if separated else maximum_likelihood(regression)
     if unpenalised is not None:
         separated = separating_covariates(regression, unpenalised, used)
-    linear = _linear(rows, kept, regression, model, per_parameter, unpenalised, separated, inside_fold=inside_fold)
+    linear = _linear(rows, kept, regression, model, per_parameter, unpenalised, separated, finite=finite or inside_fold)
     return Fitted(
         names=used,
         aliased=tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
         separated=separated,
         events_per_parameter=per_parameter,
-        estimates=_boosted(rows, kept, linear, model, seed, certain=bool(separated) and not inside_fold)
+        estimates=_boosted(rows, kept, linear, model, seed, certain=bool(separated) and not (finite or inside_fold))
         if model.kind == "boosting"
         else linear,
     )
@@ -171,7 +173,7 @@ def _linear(
     unpenalised: Climb | None,
     separated: tuple[str, ...],
     *,
-    inside_fold: bool,
+    finite: bool,
 ) -> Estimates:
     """Estimates of a linear model on the scale of the columns as given."""
     penalty = None
@@ -181,7 +183,7 @@ def _linear(
         )
         method: Method = "elastic net"
         climbed, penalty = net.climbed, net.penalty
-    elif per_parameter < FIRTH_BELOW or ((inside_fold or model.kind == "boosting") and separated):
+    elif per_parameter < FIRTH_BELOW or ((finite or model.kind == "boosting") and separated):
         method, climbed = "Firth", penalised_likelihood(regression)
     elif unpenalised is None or separated:
         raise separation(separated)

@@ -20,6 +20,22 @@ def one_armed_levels(x: FloatArray, found: Moments) -> BoolArray:
     return np.asarray(found.apart & found.varies & ((x == low) | (x == high)).all(axis=0), dtype=np.bool_)
 
 
+def levels_of_one_arm(x: FloatArray, treated: BoolArray, found: Moments, *, arm: bool) -> BoolArray:
+    """Those of `one_armed_levels` one value of which has rows of this arm (true: treated) only, the other rows of both.
+
+    >>> from causal.design.propensity.columns import moments
+    >>> treated, level = np.array([True, True, False, False, False]), np.array([[0.0], [0], [0], [1], [1]])
+    >>> levels_of_one_arm(level, treated, moments(level, treated), arm=False).tolist()
+    [True]
+    """
+    held = np.zeros(x.shape[1], dtype=np.bool_)
+    for j in np.flatnonzero(one_armed_levels(x, found)):
+        high = x[:, j] == x[:, j].max()
+        one, other = (treated[rows] == arm for rows in (high, ~high))
+        held[j] = bool(one.all()) != bool(other.all()) and bool(one.any() and other.any())
+    return held
+
+
 def rare_levels(x: FloatArray, treated: BoolArray, found: Moments) -> BoolArray:
     """Those of `one_armed_levels` whose rows, all in one arm, are too few to say who may be treated.
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from causal.design.propensity.columns import moments
+from causal.design.propensity.columns import Moments, moments
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.model import PropensityModel
-from causal.design.propensity.rare import rare_levels
+from causal.design.propensity.rare import levels_of_one_arm, rare_levels
 from causal.effect.doubly_robust.influence import Estimand
 from causal.effect.doubly_robust.outcome_model import OutcomeModel, predicted_means
 from causal.effect.variation import refuse_constant
@@ -96,7 +96,9 @@ def fitted_nuisance(
     seed = 0 if rng is None else int(rng.integers(2**31))
     rare = np.zeros(x.shape[1], dtype=np.bool_)
     if scores is None:
-        rare = rare_levels(x, arm, moments(x, arm))
+        summary = moments(x, arm)
+        rare = rare_levels(x, arm, summary)
+        _refuse_apart(names, summary.apart & summary.varies & ~rare & ~_not_needed(x, arm, summary, estimand))
         scores = fit_propensity(
             x[:, ~rare],
             arm,
@@ -105,14 +107,11 @@ def fitted_nuisance(
             clusters=clusters,
             key=row_key,
             fold=fold,
+            finite=True,
             rng=rng,
         )
-    if scores.separated:
-        raise EstimationError(
-            "estimation.positivity",
-            f"covariates tell the arms apart, so that nobody stands for some: {', '.join(scores.separated)}",
-            fix="restrict the population to where both arms occur, or drop what is no confounder",
-        )
+    else:
+        _refuse_apart(scores.separated, np.ones(len(scores.separated), dtype=np.bool_))
     population = {"ATT": arm, "ATC": ~arm, "ATE": np.ones(arm.size, dtype=np.bool_)}[estimand]
     weight, beyond = _weights(scores.logit, arm, estimand, truncate)
     if (beyond & population).sum() > MOST_TRUNCATED * population.sum():
@@ -127,27 +126,56 @@ def fitted_nuisance(
     if outcome_terms is not None:
         columns = np.column_stack([x, outcome_terms])
         labels += tuple(f"term {j + 1}" for j in range(outcome_terms.shape[1]))
-    means = predicted_means(outcome_model, y, arm, columns, names=labels, arms=wanted, fold=fold, seed=seed)
-    too_rare = ", ".join(name for name, is_rare in zip(names, rare, strict=True) if is_rare)
-    notes = [f"left out of the model of treatment, determined by others: {', '.join(scores.aliased)}"] * bool(
-        scores.aliased
+    found = predicted_means(
+        outcome_model,
+        y,
+        arm,
+        columns,
+        names=labels,
+        arms=wanted,
+        fold=fold,
+        key=row_key,
+        clusters=clusters,
+        seed=seed,
     )
-    notes += [f"in one of the groups only, and in few rows: left out of the model of treatment: {too_rare}"] * bool(
-        too_rare
-    )
-    notes += scores.notes
+    too_rare = [name for name, is_rare in zip(names, rare, strict=True) if is_rare]
+    told = {
+        "left out of the model of treatment, determined by others": scores.aliased,
+        "in one of the groups only, and in few rows: left out of the model of treatment": too_rare,
+        "tells the groups apart in some rows, so that Firth's likelihood models treatment": scores.separated,
+    }
+    notes = [f"{why}: {', '.join(which)}" for why, which in told.items() if which]
+    notes += [*scores.notes, *found.notes]
     notes += [f"scores closer than {truncate:g} to 0 or 1 were moved there"] * bool(beyond.any())
     return Nuisance(
         estimand=estimand,
         population=population,
         weight=weight,
-        mean=(means.get(True), means.get(False)),
+        mean=(found.mean.get(True), found.mean.get(False)),
         truncate=truncate,
         n_truncated=int(beyond.sum()),
         fold=fold,
         propensity_method=scores.method,
         notes=tuple(notes),
     )
+
+
+def _not_needed(x: FloatArray, arm: BoolArray, summary: Moments, estimand: Estimand) -> BoolArray:
+    """Levels (p,) that only the other arm has: nobody of the population needs to be stood for there."""
+    if estimand == "ATE":
+        return np.zeros(x.shape[1], dtype=np.bool_)
+    return levels_of_one_arm(x, arm, summary, arm=estimand == "ATC")
+
+
+def _refuse_apart(names: Sequence[str], apart: BoolArray) -> None:
+    """Refuse covariates each of which tells the arms apart; those that do so together are judged by their scores."""
+    if apart.any():
+        raise EstimationError(
+            "estimation.positivity",
+            "covariates tell the arms apart, so that nobody stands for some: "
+            + ", ".join(name for name, is_apart in zip(names, apart, strict=True) if is_apart),
+            fix="restrict the population to where both arms occur, or drop what is no confounder",
+        )
 
 
 def _weights(

@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from causal.design.propensity.columns import independent_columns
+from causal.design.propensity.firth import firth_logistic
 from causal.effect.doubly_robust.logistic import logistic_regression
-from causal.errors import EstimationError
+from causal.effect.doubly_robust.outcome_trees import Trees, boosted_means
+from causal.errors import DesignError, EstimationError
+from causal.numeric.keys import KeyArray, keys_of_content
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Predictor = Callable[[FloatArray], FloatArray]
 
-SMALLEST_LEAF = 20  # rows
+PENALISED = "covariates tell the outcomes apart in some of the rows learned from: Firth's likelihood models them there"
 PENALTIES = np.logspace(
     -4, 2, 13
 )  # ridge penalties per row, on standardised columns, among which leave-one-out chooses
@@ -41,7 +44,7 @@ class OutcomeModel:
     penalty
         Ridge: strength per row; None lets leave-one-out prediction choose.
     trees, learning_rate, leaves
-        Boosting: rounds, step and leaves per tree.
+        Boosting: most rounds (how many, out-of-fold predictions choose), step and leaves per tree.
 
     Raises
     ------
@@ -56,9 +59,9 @@ class OutcomeModel:
     arms: Literal["separate", "pooled"] = "separate"
     interactions: tuple[str, ...] = ()
     penalty: float | None = None
-    trees: int = 100
-    learning_rate: float = 0.1
-    leaves: int = 8
+    trees: int = 400
+    learning_rate: float = 0.05
+    leaves: int = 6
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -73,6 +76,14 @@ class OutcomeModel:
 LINEAR = OutcomeModel()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predictions:
+    """Mean outcomes (n,) by arm (true for treated) that a model predicts, and what to know of it."""
+
+    mean: dict[bool, FloatArray]
+    notes: tuple[str, ...]
+
+
 def predicted_means(
     model: OutcomeModel,
     outcome: FloatArray,
@@ -82,8 +93,10 @@ def predicted_means(
     names: Sequence[str],
     arms: Sequence[bool],
     fold: IntArray | None = None,
+    key: KeyArray | None = None,
+    clusters: IntArray | None = None,
     seed: int = 0,
-) -> dict[bool, FloatArray]:
+) -> Predictions:
     """Mean outcome (n,) the model predicts for every row in each arm asked for.
 
     Parameters
@@ -94,13 +107,17 @@ def predicted_means(
         Arms wanted: true for treated.
     fold
         (n,) each row is predicted by a model of the other folds; None for one model of all rows.
+    key, clusters
+        (n,) keys of the rows (`causal.numeric.keys`; None: of what they hold) and codes or None: for the folds,
+        clusters whole, in which the number of trees is chosen.
     seed
         Of the trees.
 
     Raises
     ------
     EstimationError
-        ``estimation.too_few_rows`` (a regression with as many columns as rows), ``estimation.outcome_separated``,
+        ``estimation.too_few_rows`` (a regression with as many columns as rows), ``estimation.outcome_separated`` (all
+        outcomes of an arm agree),
         ``estimation.unknown_covariate``.
     """
     unknown = [name for name in model.interactions if name not in names]
@@ -109,19 +126,28 @@ def predicted_means(
             "estimation.unknown_covariate", f"the outcome model names {', '.join(unknown)}, which is no covariate"
         )
     with_treatment = [list(names).index(name) for name in model.interactions]
+    own = keys_of_content([treated, outcome], covariates) if key is None else key
     means = {arm: np.empty(outcome.size) for arm in arms}
     everyone = np.ones(outcome.size, dtype=np.bool_)
     splits = [(everyone, everyone)] if fold is None else [(fold != k, fold == k) for k in range(int(fold.max()) + 1)]
+    notes: dict[str, None] = {}
+
+    def learned(rows: BoolArray, x: FloatArray) -> Predictor:
+        held = None if clusters is None else clusters[rows]
+        found = _learned(model, x, outcome[rows], own[rows], held, seed)
+        notes.update(dict.fromkeys(found.notes))
+        return found.predict
+
     for seen, unseen in splits:
         if model.arms == "separate":
             for arm, mean in means.items():
                 rows = seen & (treated == arm)
-                mean[unseen] = _learned(model, covariates[rows], outcome[rows], seed)(covariates[unseen])
+                mean[unseen] = learned(rows, covariates[rows])(covariates[unseen])
         else:
-            predict = _learned(model, _pooled(covariates[seen], treated[seen], with_treatment), outcome[seen], seed)
+            predict = learned(seen, _pooled(covariates[seen], treated[seen], with_treatment))
             for arm, mean in means.items():
                 mean[unseen] = predict(_pooled(covariates[unseen], np.full(int(unseen.sum()), arm), with_treatment))
-    return means
+    return Predictions(mean=means, notes=tuple(notes))
 
 
 def _pooled(covariates: FloatArray, treated: BoolArray, with_treatment: Sequence[int]) -> FloatArray:
@@ -129,18 +155,29 @@ def _pooled(covariates: FloatArray, treated: BoolArray, with_treatment: Sequence
     return np.column_stack([treated, covariates, covariates[:, with_treatment] * treated[:, None]])
 
 
-def _learned(model: OutcomeModel, x: FloatArray, y: FloatArray, seed: int) -> Predictor:
-    """A model of some rows, as a function from columns (m, k) to predicted means (m,)."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Learned:
+    """A model of some rows: a function from columns (m, k) to predicted means (m,), and what to know of it."""
+
+    predict: Predictor
+    notes: tuple[str, ...] = ()
+
+
+def _learned(
+    model: OutcomeModel, x: FloatArray, y: FloatArray, key: KeyArray, clusters: IntArray | None, seed: int
+) -> Learned:
+    """A model of rows with columns x (n, k), outcome, keys and clusters (n,) or None."""
     match model.kind:
         case "linear" | "logistic":
             return _regression(x, y, logistic=model.kind == "logistic")
         case "ridge":
-            return _ridge(x, y, model.penalty)
+            return Learned(predict=_ridge(x, y, model.penalty))
         case "boosting":
-            return _boosted(x, y, model, seed)
+            grown = Trees(most=model.trees, learning_rate=model.learning_rate, leaves=model.leaves, seed=seed)
+            return Learned(predict=boosted_means(grown, x, y, key=key, clusters=clusters))
 
 
-def _regression(x: FloatArray, y: FloatArray, *, logistic: bool) -> Predictor:
+def _regression(x: FloatArray, y: FloatArray, *, logistic: bool) -> Learned:
     """Least squares or logistic regression; a column that does not vary or repeats earlier ones has no coefficient."""
     centre, scale = _standard(x)
     design = np.column_stack([np.ones(y.size), (x - centre) / scale])
@@ -152,8 +189,9 @@ def _regression(x: FloatArray, y: FloatArray, *, logistic: bool) -> Predictor:
             fix="use fewer covariates, kind ridge, one model of both arms, or fewer folds",
         )
     beta = np.zeros(kept.size)
+    notes: tuple[str, ...] = ()
     if logistic:
-        beta = logistic_regression(design, y)[0]
+        beta[kept], notes = _logistic(design[:, kept], y)
     else:
         beta[kept] = np.linalg.lstsq(design[:, kept], y, rcond=None)[0]
 
@@ -161,7 +199,25 @@ def _regression(x: FloatArray, y: FloatArray, *, logistic: bool) -> Predictor:
         eta = beta[0] + ((rows - centre) / scale) @ beta[1:]
         return np.asarray(expit(eta) if logistic else eta, dtype=np.float64)
 
-    return predict
+    return Learned(predict=predict, notes=notes)
+
+
+def _logistic(design: FloatArray, y: FloatArray) -> tuple[FloatArray, tuple[str, ...]]:
+    """Coefficients (k,) of independent columns (n, k): the likelihood's maximum, Firth's where there is none.
+
+    A level in which all outcomes agree has none, however rare it is. Refused where covariates tell all outcomes apart.
+    """
+    try:
+        return logistic_regression(design, y)[0], ()
+    except EstimationError as refusal:
+        separated = refusal
+    try:
+        beta = firth_logistic(design, y > 0) if np.isin(y, (0.0, 1.0)).all() else None
+    except DesignError:
+        beta = None
+    if beta is None or ((design @ beta > 0) == (y > 0)).all():
+        raise separated
+    return beta, (PENALISED,)
 
 
 def _ridge(x: FloatArray, y: FloatArray, penalty: float | None) -> Predictor:
@@ -172,29 +228,6 @@ def _ridge(x: FloatArray, y: FloatArray, penalty: float | None) -> Predictor:
     alphas = PENALTIES * y.size
     fitted = (RidgeCV(alphas=alphas) if penalty is None else Ridge(alpha=penalty * y.size)).fit(z, y)
     return lambda rows: np.asarray(fitted.predict((rows - centre) / scale), dtype=np.float64)
-
-
-def _boosted(x: FloatArray, y: FloatArray, model: OutcomeModel, seed: int) -> Predictor:
-    """Trees grown on one thread, so that no sum depends on their number."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
-
-    trees = HistGradientBoostingRegressor(
-        max_iter=model.trees,
-        learning_rate=model.learning_rate,
-        max_leaf_nodes=model.leaves,
-        min_samples_leaf=SMALLEST_LEAF,
-        early_stopping=False,
-        random_state=seed,
-    )
-    with threadpool_limits(limits=1):
-        trees.fit(x, y)
-
-    def predict(rows: FloatArray) -> FloatArray:
-        with threadpool_limits(limits=1):
-            return np.asarray(trees.predict(rows), dtype=np.float64)
-
-    return predict
 
 
 def _standard(x: FloatArray) -> tuple[FloatArray, FloatArray]:

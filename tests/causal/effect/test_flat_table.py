@@ -22,6 +22,7 @@ from causal.effect.matched_estimates import LinearEffect
 from causal.effect.standardisation import g_computation
 from causal.effect.uneven_clusters import corrected
 from causal.errors import DesignError, EstimationError
+from causal.numeric.grid import figures
 from causal.protocol import STUDY, FlatTableStudy
 from flows.flat_table import analyse, read_flat
 from flows.study_file.load import load_study
@@ -369,7 +370,7 @@ def test_two_models_follow_the_study(estimand: Any) -> None:
     found = run(frame, study, estimator={"method": "aipw"} | pooled, **said)
 
     def by_cluster(plain: DoublyRobust) -> Contrast:
-        return corrected(plain.effect, plain.influence, arm, plain.weight, clusters)
+        return figures(corrected(plain.effect, plain.influence, arm, plain.weight, clusters))
 
     assert found.effect == by_cluster(aipw(y, arm, x, outcome_model=model, **common))
     bounded = {"method": "tmle", "lower": -20, "upper": 30, "outcome_model": "linear"} | pooled
@@ -401,7 +402,7 @@ def test_standardisation_of_the_whole_table() -> None:
     found = run(frame, study, estimator=logistic, cluster="clinician", minimum_clusters=2, **ROBUST)
     clusters = pd.factorize(frame["clinician"])[0]
     by_hand = g_computation(y.astype(float), arm, x, None, clusters, names=("age",), estimand="ATE", family="logistic")
-    assert (found.effect, found.log_ratio) == (by_hand.effect, by_hand.log_ratio)
+    assert (found.effect, found.log_ratio) == figures((by_hand.effect, by_hand.log_ratio))
     assert (found.estimand, found.n_sets, found.balance) == ("ATE", None, ())
     treated = run(frame, study, estimator=logistic, design=WEIGHTING, **ROBUST)
     assert (treated.estimand, treated.effect.value != found.effect.value) == ("ATT", True)
@@ -411,7 +412,7 @@ def test_g_computation_after_matching_is_r_s() -> None:
     """LaLonde, 1:1 within a caliper: MatchIt and marginaleffects (R 4.2.2) find 1347.437885 by the same model."""
     design = {"method": "greedy", "ratio": 1, "caliper": CALIPER}
     found = analysed("lalonde", design=design, estimator={"method": "g_computation"}, **ROBUST)
-    assert (found.effect.value, found.n_sets) == (pytest.approx(1347.43788487814, rel=1e-9), 117)
+    assert (found.effect.value, found.n_sets) == (figures(1347.43788487814), 117)
     assert isinstance(found.effect, Contrast)
     assert found.method == "greedy 1:1, highest first, with a linear model of the outcome"
     assert found.balance
@@ -456,7 +457,7 @@ def test_strata_are_no_clusters_of_a_regression() -> None:
     """LaLonde in six strata: rows stand for themselves, and the effect is R's, 1723.859683."""
     strata = {"method": "subclassification", "subclasses": 6}
     found = analysed("lalonde", design=strata, estimator={"method": "g_computation"}, **ROBUST)
-    assert found.effect.value == pytest.approx(1723.85968346227, rel=1e-9)
+    assert found.effect.value == figures(1723.85968346227)
     assert found.effect.df > 50
 
 
@@ -509,9 +510,11 @@ def test_what_a_study_cannot_mean(analysis: dict[str, Any], said: str) -> None:
 def test_refusals_of_estimators_hold_no_category() -> None:
     """A doctor who saw treated people only is named by column, under every estimator that needs scores."""
     for method in ({"method": "aipw"}, {"method": "tmle", "lower": -50, "upper": 50}):
-        said = refused(*with_doctors(), estimator=method, **ROBUST)
-        assert said.code == "design.separation"
-        assert "Dr " not in str(said)
+        with pytest.raises(EstimationError) as apart:
+            run(*with_doctors(), estimator=method, **ROBUST)
+        assert apart.value.code == "estimation.positivity"
+        assert "doctor" in str(apart.value)
+        assert "Dr " not in str(apart.value)
     frame, study = with_doctors()
     with pytest.raises(EstimationError) as refusal:
         run(frame, study, estimator={"method": "standardisation"}, **ROBUST)

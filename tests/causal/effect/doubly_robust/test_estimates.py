@@ -14,7 +14,7 @@ from scipy.special import expit
 from causal.design.propensity.fit import fit_propensity
 from causal.design.propensity.model import PropensityModel
 from causal.effect.doubly_robust.aipw import aipw
-from causal.effect.doubly_robust.outcome_model import OutcomeModel, predicted_means
+from causal.effect.doubly_robust.outcome_model import OutcomeModel, Predictions, predicted_means
 from causal.effect.doubly_robust.result import DoublyRobust
 from causal.effect.doubly_robust.tmle import tmle
 from causal.effect.standardisation import g_computation
@@ -25,6 +25,7 @@ from causal.numeric.keys import keys_of_content
 NAMES = ("a", "b")
 ESTIMANDS = ("ATT", "ATC", "ATE")
 WIDE = (-20.0, 20.0)
+LINES = OutcomeModel()
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -90,9 +91,9 @@ def test_scores_alone_suffice(which: str, estimand: str, monkeypatch: pytest.Mon
     """With saturated scores even a constant for an outcome model gives the standardised difference exactly."""
     y, arm, x = stratified()
 
-    def constant(model: object, outcome: np.ndarray, *_: object, arms: list[bool], **__: object) -> dict[bool, Any]:
+    def constant(model: object, outcome: np.ndarray, *_: object, arms: list[bool], **__: object) -> Predictions:
         del model
-        return {a: np.full(outcome.size, 0.37) for a in arms}
+        return Predictions(mean={a: np.full(outcome.size, 0.37) for a in arms}, notes=())
 
     monkeypatch.setattr("causal.effect.doubly_robust.nuisance.predicted_means", constant)
     found = estimate(which, y, arm, x, names=("s",), estimand=estimand, folds=None, bounds=(0, 1))
@@ -275,7 +276,7 @@ def test_truncated_scores_by_hand() -> None:
     y, arm, x, _ = sample(n=3000)
     found = aipw(y, arm, x, names=NAMES, estimand="ATE", folds=None, truncate=0.15)
     e = np.clip(fit_propensity(x, arm, names=NAMES).probability, 0.15, 0.85)
-    m = predicted_means(OutcomeModel(), y, arm, x, names=NAMES, arms=[True, False])
+    m = predicted_means(OutcomeModel(), y, arm, x, names=NAMES, arms=[True, False]).mean
     summand = m[True] - m[False] + arm * (y - m[True]) / e - ~arm * (y - m[False]) / (1 - e)
     assert found.effect.value == pytest.approx(summand.mean(), rel=1e-10)
 
@@ -480,3 +481,61 @@ def test_recovery_with_clinicians(estimand: str) -> None:
 def test_recovery_in_many_samples(which: str, estimand: str) -> None:
     """Both estimators in 1,000 samples: coverage within 2.4 points of 95%."""
     recovered(which, estimand, 1000)
+
+
+@pytest.mark.parametrize("which", ["aipw", "tmle"])
+def test_rare_levels_refuse_nothing(which: str) -> None:
+    """Levels of three untreated rows, with one treated row, and two that separate together: estimated, and noted."""
+    y, arm, x, _ = sample(n=900)
+    bare, treated = np.flatnonzero(~arm), np.flatnonzero(arm)
+    levels = np.zeros((900, 4))
+    levels[bare[:3], 0] = 1
+    levels[np.r_[bare[3:30], treated[0]], 1] = 1
+    levels[np.r_[bare[30:45], treated[1]], 2] = 1
+    levels[np.r_[bare[45:60], treated[1]], 3] = 1
+    names = (*NAMES, "none", "one", "this", "that")
+    found = estimate(which, y, arm, np.column_stack([x, levels]), names=names, estimand="ATE", outcome_model=LINES)
+    without = estimate(which, y, arm, x, estimand="ATE", outcome_model=LINES)
+    assert abs(found.effect.value - without.effect.value) < found.effect.std_error
+    said = "\n".join(found.notes)
+    assert "in few rows: left out of the model of treatment: none" in said
+    assert any("some folds" in note and "one" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("estimand", "arm_of_level"), [("ATT", False), ("ATC", True)])
+def test_a_level_only_the_others_have_is_no_obstacle(estimand: str, arm_of_level: bool) -> None:
+    """Sixty rows of a level in the arm that stands for the population: estimated; for everyone: refused."""
+    y, arm, x, _ = sample(n=900)
+    level = np.zeros(900)
+    level[np.flatnonzero(arm == arm_of_level)[:60]] = 1
+    columns = np.column_stack([x, level])
+    found = estimate("aipw", y, arm, columns, names=(*NAMES, "level"), estimand=estimand)
+    assert "Firth" in "\n".join(found.notes)
+    with pytest.raises(EstimationError, match="level") as refusal:
+        estimate("aipw", y, arm, columns, names=(*NAMES, "level"), estimand="ATE")
+    assert refusal.value.code == "estimation.positivity"
+
+
+def test_order_of_rows_changes_no_fold() -> None:
+    """Cross-fitted on shuffled rows: the same folds, and the same effect to rounding."""
+    y, arm, x, clusters = sample()
+    order = np.random.default_rng(3).permutation(y.size)
+    for held in (None, clusters):
+        one = aipw(y, arm, x, names=NAMES, clusters=held)
+        other = aipw(y[order], arm[order], x[order], names=NAMES, clusters=None if held is None else held[order])
+        assert one.fold is not None
+        assert other.fold is not None
+        np.testing.assert_array_equal(other.fold, one.fold[order])
+        assert other.effect.value == pytest.approx(one.effect.value, rel=1e-9)
+
+
+def test_interleaved_pairs_in_an_even_number_of_folds() -> None:
+    """Treated and comparison rows in turn, two folds: over 60 samples no bias (a fold for each arm had .12 of it)."""
+    rng, errors = np.random.default_rng(5), []
+    for _ in range(60):
+        pair = np.repeat(rng.normal(size=100), 2)
+        arm = np.arange(200) % 2 == 0
+        x = pair + 0.3 * rng.normal(size=200)
+        y = pair + arm + 0.3 * rng.normal(size=200)
+        errors.append(aipw(y, arm, x[:, None], names=("x",), folds=2, estimand="ATE").effect.value - 1)
+    assert abs(np.mean(errors)) < 3.5 * np.std(errors) / np.sqrt(60)

@@ -60,7 +60,7 @@ def test_separate_arms_are_two_regressions() -> None:
     y, arm, x = sample()
     fold = np.arange(y.size) % 4
     design = np.column_stack([np.ones(y.size), x])
-    found = predicted_means(OutcomeModel(), y, arm, x, names=NAMES, arms=[True, False], fold=fold)
+    found = predicted_means(OutcomeModel(), y, arm, x, names=NAMES, arms=[True, False], fold=fold).mean
     for a in (True, False):
         for k in range(4):
             rows = (fold != k) & (arm == a)
@@ -72,7 +72,7 @@ def test_pooled_arms_are_one_regression() -> None:
     """Treatment, covariates and the products named; predictions with treatment set."""
     y, arm, x = sample()
     model = OutcomeModel(arms="pooled", interactions=("b",))
-    found = predicted_means(model, y, arm, x, names=NAMES, arms=[True, False])
+    found = predicted_means(model, y, arm, x, names=NAMES, arms=[True, False]).mean
 
     def columns(a: np.ndarray) -> np.ndarray:
         return np.column_stack([np.ones(y.size), a, x, a * x[:, 1]])
@@ -85,15 +85,15 @@ def test_pooled_arms_are_one_regression() -> None:
 def test_ridge_by_its_definition() -> None:
     """Penalty per row on standardised slopes, the intercept free; left to itself it chooses one of the thirteen."""
     y, arm, x = sample()
-    found = predicted_means(OutcomeModel(kind="ridge", penalty=0.3), y, arm, x, names=NAMES, arms=[False])[False]
+    found = predicted_means(OutcomeModel(kind="ridge", penalty=0.3), y, arm, x, names=NAMES, arms=[False]).mean[False]
     rows = ~arm
     centre, scale = x[rows].mean(axis=0), x[rows].std(axis=0)
     z = (x - centre) / scale
     inner = z[rows].T @ z[rows] + 0.3 * rows.sum() * np.eye(3)
     slopes = np.linalg.solve(inner, z[rows].T @ (y[rows] - y[rows].mean()))
     assert found == pytest.approx(y[rows].mean() + z @ slopes, rel=1e-8)
-    free = predicted_means(OutcomeModel(kind="ridge"), y, arm, x, names=NAMES, arms=[False])[False]
-    line = predicted_means(OutcomeModel(), y, arm, x, names=NAMES, arms=[False])[False]
+    free = predicted_means(OutcomeModel(kind="ridge"), y, arm, x, names=NAMES, arms=[False]).mean[False]
+    line = predicted_means(OutcomeModel(), y, arm, x, names=NAMES, arms=[False]).mean[False]
     assert free == pytest.approx(line, abs=0.3)
     assert (free != line).any()
 
@@ -104,9 +104,9 @@ def test_trees_find_bends() -> None:
     x, arm = rng.normal(size=(1000, 3)), rng.random(1000) < 0.5
     y = np.where(np.abs(x[:, 0]) > 1, 3.0, 0.0)
     model = OutcomeModel(kind="boosting", arms="pooled")
-    found = predicted_means(model, y, arm, x, names=NAMES, arms=[True])[True]
+    found = predicted_means(model, y, arm, x, names=NAMES, arms=[True]).mean[True]
     assert np.abs(found - y).mean() < 0.1
-    assert predicted_means(model, y, arm, 100 * x, names=NAMES, arms=[True])[True] == pytest.approx(found)
+    assert predicted_means(model, y, arm, 100 * x, names=NAMES, arms=[True]).mean[True] == pytest.approx(found)
 
 
 def test_a_column_without_variation_in_a_fold() -> None:
@@ -127,7 +127,7 @@ def test_a_column_without_variation_in_a_fold() -> None:
             arms=[False],
             fold=fold,
         )
-        assert found[False][:50] == pytest.approx(without[False][:50], rel=1e-9)
+        assert found.mean[False][:50] == pytest.approx(without.mean[False][:50], rel=1e-9)
 
 
 def test_as_many_columns_as_rows() -> None:
@@ -137,7 +137,9 @@ def test_as_many_columns_as_rows() -> None:
     with pytest.raises(EstimationError) as refusal:
         predicted_means(OutcomeModel(), y, few, x, names=NAMES, arms=[True])
     assert refusal.value.code == "estimation.too_few_rows"
-    assert np.isfinite(predicted_means(OutcomeModel(kind="ridge"), y, few, x, names=NAMES, arms=[True])[True]).all()
+    assert np.isfinite(
+        predicted_means(OutcomeModel(kind="ridge"), y, few, x, names=NAMES, arms=[True]).mean[True]
+    ).all()
 
 
 @pytest.mark.parametrize(
@@ -157,3 +159,34 @@ def test_models_nobody_can_mean(words: dict[str, Any]) -> None:
     with pytest.raises(EstimationError) as refusal:
         OutcomeModel(**words)
     assert refusal.value.code == "estimation.outcome_model"
+
+
+def test_trees_stop_where_nothing_is_left_to_learn() -> None:
+    """Of noise predictions stay near the mean; ten rows far off are learned all the same."""
+    rng = np.random.default_rng(6)
+    x, arm = rng.normal(size=(600, 3)), np.ones(600, dtype=bool)
+    model = OutcomeModel(kind="boosting")
+    noise = rng.normal(size=600)
+    flat = predicted_means(model, noise, arm, x, names=NAMES, arms=[True]).mean[True]
+    assert flat.std() < 0.5
+    cell = np.arange(600) < 10
+    found = predicted_means(
+        model, 0.1 * noise + 30 * cell, arm, np.column_stack([x[:, :2], cell]), names=NAMES, arms=[True]
+    ).mean[True]
+    assert found[cell].mean() == pytest.approx(30, abs=1)
+
+
+def test_a_level_in_which_all_outcomes_agree() -> None:
+    """Four rows with a flag have no event: Firth's likelihood predicts few events there, and a note says so."""
+    rng = np.random.default_rng(7)
+    x, arm = rng.normal(size=(300, 2)), np.ones(300, dtype=bool)
+    flag = (np.arange(300) < 4).astype(float)
+    y = ((rng.random(300) < 0.4) & (flag == 0)).astype(float)
+    model = OutcomeModel(kind="logistic")
+    columns = np.column_stack([x, flag])
+    found = predicted_means(model, y, arm, columns, names=NAMES, arms=[True])
+    assert "Firth's likelihood" in found.notes[0]
+    assert 0.01 < found.mean[True][:4].max() < 0.3
+    with pytest.raises(EstimationError) as refusal:
+        predicted_means(model, flag, arm, columns, names=NAMES, arms=[True])
+    assert refusal.value.code == "estimation.outcome_separated"
