@@ -107,7 +107,7 @@ def _realcause(path: Path) -> PublicTable:
     )
 
 
-def study(table: PublicTable, estimator: dict[str, Any], estimand: str) -> FlatTableStudy:
+def study(table: PublicTable, estimator: dict[str, Any], estimand: str, seed: int) -> FlatTableStudy:
     """What somebody would write for the table who leaves everything as it comes."""
     varying = [c for c in table.covariates if (table.frame[c] != table.frame[c].iloc[0]).any()]
     text = [c for c in varying if not pd.api.types.is_numeric_dtype(table.frame[c])]
@@ -124,6 +124,7 @@ def study(table: PublicTable, estimator: dict[str, Any], estimand: str) -> FlatT
                 "registered": "not registered",
             },
             "data": {"kind": "file", "path": "table.csv"},
+            "seed": seed,
             "columns": {
                 "treatment": "t",
                 "outcome": "y",
@@ -144,12 +145,17 @@ def study(table: PublicTable, estimator: dict[str, Any], estimand: str) -> FlatT
 def main() -> None:
     """One row for each family, analysis and estimand."""
     ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    ask.add_argument("folder", type=Path)
+    ask.add_argument("folder", type=Path, nargs="?", help="tables that you fetched; without it, how to get them")
     ask.add_argument("--every", type=int, default=1, help="every so many tables of a family")
     ask.add_argument("--only", default="", help="analyses whose name holds this")
     ask.add_argument("--family", default="", help="families whose name holds this")
     ask.add_argument("--effect", default="", help="ATT or ATE alone")
+    ask.add_argument("--folds", type=int, default=5, help="of cross-fitting")
+    ask.add_argument("--seed", type=int, default=20240601, help="of the study: another lot of folds")
     asked = ask.parse_args()
+    if asked.folder is None:
+        print(__doc__)
+        return
     errors: dict[tuple[str, str, str], list[tuple[float, float, bool]]] = defaultdict(list)
     refusals: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     met: Counter[str] = Counter()
@@ -167,7 +173,9 @@ def main() -> None:
                     continue
                 kind = (table.family, estimand, name)
                 try:
-                    effect = analyse_flat_table(table.frame, study(table, estimator, estimand)).effect
+                    effect = analyse_flat_table(
+                        table.frame, study(table, estimator | {"folds": asked.folds}, estimand, asked.seed)
+                    ).effect
                 except RapportError as refusal:
                     refusals[kind][refusal.code] += 1
                     print(f"{table.name}, {estimand}, {name}: {refusal}", file=sys.stderr)
