@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching.candidates import Edges, candidate_edges, distances, refuse_distances
-from causal.design.matching.optimal_graph import assignment, graph_choices
+from causal.design.matching.optimal_exchange import kept_apart
+from causal.design.matching.optimal_graph import graph_choices, listed_choices
 from causal.design.matching.optimal_line import line_choices
 from causal.design.matching.optimal_pricing import market
 from causal.design.matching.pairing import Pairing, nothing_matched
@@ -52,7 +53,8 @@ def match_optimal(
         Largest distance allowed, inclusive, before penalties; None for no limit.
     pairing
         Rules on pairs; all are honoured. With ``ratio > 1`` nobody may appear twice among the comparisons of a set
-        either; no efficient exact method keeps that rule, so it is refused when the optimum without it breaks it.
+        either. No efficient exact method keeps that rule: where the optimum found breaks it, comparisons are exchanged
+        at the same total (`optimal_exchange`); where that does not mend it, it is refused.
         Where comparisons of one code count as one (`Pairing.once`) both rules are kept exactly.
     memory
         Gigabytes allowed.
@@ -75,7 +77,8 @@ def match_optimal(
     optimum is unique but for ties between totals. On the line these go to the lowest comparisons in (score, row), or
     the lowest treated where not all can be matched, and sets keep the order of the score: of equal totals the one with
     the smallest largest distance. On the graph they go to the pairs that come first by (cost, row) as treated occasions
-    enter by row. Either is a function of values and order.
+    enter by (first coordinate, row). Exchanges go to the first set, by score or by row, that allows one. All are
+    functions of values and order.
 
     >>> score = np.array([0.0, 1.0, 0.9, 5.0])
     >>> sets = match_optimal(score, np.array([True, True, False, False]), pairing=Pairing())
@@ -100,23 +103,32 @@ def match_optimal(
 def _choices(steps: Counted, case: BoolArray, *, ratio: int, memory: float) -> tuple[IntArray, IntArray]:
     """Treated rows (n1,) and the rows of their comparisons (n1, ratio), -1 where none."""
     z, caliper, pairing = steps
-    if pairing.once is None and z.shape[1] == 1 and replace(pairing, person=None).only_exact:
-        cases, given = _on_the_line(z[:, 0], case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
-        if pairing.person is None or not _meets_itself(pairing.person, np.column_stack([cases, given])):
-            return cases, given  # the optimum without the rule on persons keeps it, so it is the optimum with it
     if pairing.once is not None:
         return _one_row_of_each(z, case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
+    cases, pool = np.flatnonzero(case), np.flatnonzero(~case)
+    if z.shape[1] == 1 and replace(pairing, person=None).only_exact:
+        ordered, given = _on_the_line(z[:, 0], case, ratio=ratio, caliper=caliper, pairing=pairing, memory=memory)
+        kept = _apart(steps, case, ordered, given)
+        if kept is not None:
+            return ordered, kept  # an optimum without the rule on persons that keeps it is an optimum with it
     pairs = market(z, case, caliper=caliper, pairing=pairing)
     chosen = graph_choices(pairs, ratio=ratio, memory=memory)
-    cases, pool = np.flatnonzero(case), np.flatnonzero(~case)
-    given = np.where(chosen >= 0, pool[chosen], -1)
-    if pairing.person is not None and ratio > 1 and _meets_itself(pairing.person, given):
+    kept = _apart(steps, case, cases, np.where(chosen >= 0, pool[chosen], -1))
+    if kept is None:
         raise DesignError(
             "design.rule_unsupported",
             "optimal 1:k matching put two occasions of one person into a set: it cannot keep that rule exactly",
             fix="match pairs (ratio 1), keep one comparison occasion of each person, or match greedily",
         )
-    return cases, given
+    return cases, kept
+
+
+def _apart(steps: Counted, case: BoolArray, cases: IntArray, given: IntArray) -> IntArray | None:
+    """The sets as they are where nobody stands in one twice, otherwise with equal exchanges; None if these fail."""
+    person = steps.pairing.person
+    if person is None or not _meets_itself(person, np.column_stack([cases, given])):
+        return given
+    return kept_apart(steps, case, cases, given)
 
 
 def _one_row_of_each(
@@ -139,7 +151,7 @@ def _one_row_of_each(
     listed = cheapest[np.lexsort((pair[cheapest], edges.cost[cheapest], who[cheapest]))]
     ends = np.r_[0, np.cumsum(np.bincount(who[listed], minlength=cases.size))]
     codes = code[edges.comparison[listed]].astype(np.int32)
-    given = assignment(Edges(ends, codes, edges.cost[listed]), ratio, first.size).given.reshape(cases.size, ratio)
+    given = listed_choices(Edges(ends, codes, edges.cost[listed]), ratio=ratio, n0=first.size)
     asked = np.arange(cases.size)[:, None] * first.size + given
     found = cheapest[np.minimum(np.searchsorted(pair[cheapest], asked), cheapest.size - 1)]
     return cases, np.where(given >= 0, pool[edges.comparison[found]], -1)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.matching import tree
-from causal.design.matching.candidates import Edges, distance, refuse_distances
+from causal.design.matching.candidates import Edges, Reach, distance, reach, refuse_distances
 from causal.design.matching.compiled import compiled
 from causal.design.matching.pairing import PairArrays, Pairing, admissible, reluctance
 from causal.design.matching.tree import Tree
@@ -25,27 +25,26 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-ROUNDING = 1e-12  # of the largest price: pairs that would improve the matching by less differ by rounding
 LEAF = 16  # comparisons in a box that is not divided further
 NEARBY = 256  # admissible comparisons a box as long as it is wide should hold, about
 
 
-class Assignment(NamedTuple):
-    """A matching and the dual prices that prove it optimal, in two levels: empty slots, then distance.
+class Prices(NamedTuple):
+    """What a pair costs beyond the prices of its ends tells whether it could improve a matching.
+
+    Levels come first: a pair whose ends' levels add up to 0 may be of use if its cost is less than the ends' prices,
+    one of a sum above 0 whatever it costs, one of a sum below 0 never.
 
     Attributes
     ----------
-    given
-        (n1 * ratio,) comparison in each treated occasion's slots, counted in row order; -1 where empty.
-    slot_level, slot_price
-        (n1 * ratio,) prices of the slots.
+    treated_level, treated_price
+        (n1,) of the treated occasions.
     level, price
-        (n0,) prices of the comparisons: (0, 0) where unused, at most that where used.
+        (n0,) of the comparisons.
     """
 
-    given: IntArray
-    slot_level: IntArray
-    slot_price: FloatArray
+    treated_level: IntArray
+    treated_price: FloatArray
     level: IntArray
     price: FloatArray
 
@@ -65,6 +64,8 @@ class Market(NamedTuple):
         (n1, c) values of the limited variables of the treated.
     widths
         (2, c) how far a comparison's may exceed a treated occasion's, and fall short of it.
+    near
+        The pool sorted, for sweeps.
     """
 
     tree: Tree
@@ -75,6 +76,7 @@ class Market(NamedTuple):
     caliper: float
     limited: FloatArray
     widths: FloatArray
+    near: Reach
 
 
 def market(coordinates: FloatArray, treated: BoolArray, *, caliper: float | None, pairing: Pairing) -> Market:
@@ -110,12 +112,13 @@ def market(coordinates: FloatArray, treated: BoolArray, *, caliper: float | None
         caliper=np.inf if caliper is None else float(caliper),
         limited=np.ascontiguousarray(limited[cases]),
         widths=widths,
+        near=reach(z, case, caliper=caliper, pairing=pairing),
     )
 
 
-def improving(pairs: Market, edges: Edges, best: Assignment, *, ratio: int, most: int) -> Edges:
+def improving(pairs: Market, edges: Edges, best: Prices, *, most: int) -> Edges:
     """Admissible pairs, not in `edges`, that might improve the matching; of each treated the `most` promising."""
-    return _improving_kernel()(pairs, edges, best, ratio, most)
+    return _improving_kernel()(pairs, edges, best, most)
 
 
 def _limits(case: BoolArray, pairing: Pairing) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -159,7 +162,7 @@ def _growing_kernel() -> Callable[..., Tree]:
 
 @cache
 def _improving_kernel() -> Callable[..., Edges]:
-    return compiled(_improving, _dearest, _dearest_slot, _gap, _listed, admissible, reluctance, distance)
+    return compiled(_improving, _dearest, box_gap, _listed, admissible, reluctance, distance)
 
 
 def _dearest(grown: Tree, level: IntArray, price: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -177,16 +180,7 @@ def _dearest(grown: Tree, level: IntArray, price: FloatArray) -> tuple[IntArray,
     return top_level, top
 
 
-def _dearest_slot(best: Assignment, i: int, ratio: int) -> tuple[int, float]:
-    """Highest price, level first, of treated i's slots."""
-    level, price = best.slot_level[i * ratio], best.slot_price[i * ratio]
-    for s in range(i * ratio + 1, (i + 1) * ratio):
-        if (best.slot_level[s], best.slot_price[s]) > (level, price):  # noqa: PLR1730 - numba has no max of pairs
-            level, price = best.slot_level[s], best.slot_price[s]
-    return level, price
-
-
-def _gap(pairs: Market, i: int, node: int) -> float:
+def box_gap(pairs: Market, i: int, node: int) -> float:
     """Smallest distance a comparison in the node may have to treated i; infinite where the limits exclude all.
 
     Rounding is monotone, so that no comparison in the box is computed to be nearer than this.
@@ -206,25 +200,24 @@ def _gap(pairs: Market, i: int, node: int) -> float:
 
 
 def _improving(  # noqa: PLR0912, PLR0915 - one search, compiled as a whole
-    pairs: Market, edges: Edges, best: Assignment, ratio: int, most: int
+    pairs: Market, edges: Edges, best: Prices, most: int
 ) -> Edges:
     n1 = pairs.root.size
     level_at, price_at = best.level[pairs.comparison], best.price[pairs.comparison]
     top_level, top = _dearest(pairs.tree, level_at, price_at)
-    rounding = ROUNDING * max(np.abs(best.slot_price).max(), np.abs(best.price).max())
     nodes, gaps = np.empty(256, dtype=np.int64), np.empty(256)
     indptr = np.zeros(n1 + 1, dtype=np.int64)
     comparison = np.empty(n1 * most, dtype=np.int32)
     cost = np.empty(n1 * most, dtype=np.float64)
     e = 0
     for i in range(n1):
-        level, price = _dearest_slot(best, i, ratio)
+        level, price = best.treated_level[i], best.treated_price[i]
         kept = [(0, 0.0, 0, 0.0)]  # heap, least promising first: minus (reduced level, reduced cost, comparison), cost
         kept.pop()
-        bar_level, bar = 0, -rounding  # to be undercut
+        bar_level, bar = 0, 0.0  # to be undercut: costs are whole numbers, so that prices are exact
         waiting = 0
         if pairs.root[i] >= 0:
-            nodes[0], gaps[0], waiting = pairs.root[i], _gap(pairs, i, pairs.root[i]), 1
+            nodes[0], gaps[0], waiting = pairs.root[i], box_gap(pairs, i, pairs.root[i]), 1
         while waiting > 0:
             waiting -= 1
             node, gap = nodes[waiting], gaps[waiting]
@@ -234,7 +227,7 @@ def _improving(  # noqa: PLR0912, PLR0915 - one search, compiled as a whole
                 continue
             child = pairs.tree.child[node]
             if child >= 0:
-                one, other = _gap(pairs, i, child), _gap(pairs, i, child + 1)
+                one, other = box_gap(pairs, i, child), box_gap(pairs, i, child + 1)
                 far = 0 if one > other else 1
                 nodes[waiting], gaps[waiting] = child + far, max(one, other)
                 nodes[waiting + 1], gaps[waiting + 1] = child + 1 - far, min(one, other)

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import Bounds as Box
+from scipy.optimize import LinearConstraint, milp
 
-from causal.design.matching import full_flow, full_graph, full_line
+from causal.design.matching import cheapest, full_line, links, listed, optimal_graph, optimal_pricing, reached
 from causal.design.matching.full import distance_to, match_full
 from causal.design.matching.full_graph import Bounds, cover_graph
 from causal.design.matching.full_line import cover_line
 from causal.design.matching.greedy import match_greedy
 from causal.design.matching.pairing import Pairing, admissible, reluctance
 from causal.design.matching.sets import MatchedSets
+from causal.design.matching.steps import in_steps
 from causal.errors import DesignError
 
 FREE = Bounds(fewest=1, most=np.inf, shared=np.inf)
@@ -160,6 +163,53 @@ def test_no_bounded_cover_is_cheaper(problem: Problem) -> None:
     check_against_all_covers(problem)
 
 
+@settings(max_examples=120, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), first=st.integers(1, 8))
+def test_bounded_cover_is_the_linear_programme(seed: int, first: int) -> None:
+    """Forty occasions under heavy competition: who is covered and the total are those of HiGHS, under any bounds."""
+    rng = np.random.default_rng(seed)
+    n = 40
+    treated = rng.permutation(n) < rng.choice([4, 10, 20, 30])
+    z = rng.integers(0, rng.choice([12, 400]), (n, rng.choice([1, 2]))) / 4 + 2.0 * treated[:, None]
+    rules = Pairing(
+        exact=rng.integers(0, 2, n) if rng.random() < 0.5 else None,
+        person=rng.integers(0, n, n),
+        prefer=rng.integers(0, 2, (n, 1)),
+        penalty=np.array([0.75]),
+    )
+    caliper, most, shared = (float(rng.choice(choice)) for choice in ([2.0, 50.0], [1, 2, 5, np.inf], [1, 2, np.inf]))
+    problem = Problem(
+        points=z, treated=treated, caliper=caliper, pairing=rules, fewest=1, most=most, shared=shared
+    )  # fmt: skip
+    edges = problem.edges()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimal_graph, "FIRST_CANDIDATES", first)
+        place, limited, counted = in_steps(z, caliper, rules)
+        bounds = Bounds(fewest=1, most=most, shared=shared)
+        case, comparison = cover_graph(place, treated, counted, caliper=limited, bounds=bounds, memory=1.0)
+    if not edges:
+        assert case.size == 0
+        return
+    cost_of = {(i, j): cost for i, j, cost in edges}
+    rows, columns, costs = (np.array(part) for part in zip(*edges, strict=True))
+    touches = ((np.arange(n)[:, None] == rows) | (np.arange(n)[:, None] == columns)).astype(float)
+    limit = np.minimum(np.where(treated, most, shared), n)
+    best = milp(
+        np.r_[costs, np.full(n, -(2.0**14))],
+        constraints=LinearConstraint(
+            np.block([[touches, np.zeros((n, n))], [-touches, np.eye(n)]]), ub=np.r_[limit, np.zeros(n)]
+        ),
+        integrality=np.ones(costs.size + n),
+        bounds=Box(0, 1),
+        options={"mip_rel_gap": 0},
+    )
+    chosen = best.x[: costs.size] > 0.5
+    assert np.unique(np.r_[case, comparison]).size == (touches[:, chosen].sum(axis=1) > 0).sum()
+    assert (np.bincount(np.r_[case, comparison], minlength=n) <= limit).all()
+    total = sum(cost_of[pair] for pair in zip(case.tolist(), comparison.tolist(), strict=True))
+    assert total == pytest.approx(costs[chosen].sum(), abs=1e-6)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_line_is_the_linear_programme(tied: bool) -> None:
     """On a score the linear-time cover costs what HiGHS finds for the edge cover polytope."""
@@ -214,9 +264,15 @@ def test_loops_say_the_same_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, kernel in (
         (full_line, "_compiled_partners", full_line._has_partner),
         (full_line, "_compiled_edges", full_line._edges),
-        (full_flow, "_compiled", full_flow._assign),
-        (full_graph, "_compiled_nearest", full_graph._nearest),
-        (full_graph, "_compiled_useful", full_graph._useful),
+        (links, "_linking_kernel", links._link_all),
+        (links, "_deficient_kernel", links._deficient),
+        (reached, "_sweeping", reached._sweep),
+        (reached, "_from_treated", reached._spread_from_treated),
+        (reached, "_from_comparisons", reached._spread_from_comparisons),
+        (listed, "_joining_kernel", listed._join),
+        (listed, "_parting_kernel", listed._part),
+        (cheapest, "_kernel", cheapest._link_cheapest),
+        (optimal_pricing, "_improving_kernel", optimal_pricing._improving),
     ):
         monkeypatch.setattr(module, name, lambda kernel=kernel: kernel)
     plain = (

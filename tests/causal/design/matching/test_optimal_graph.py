@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import Bounds, LinearConstraint, milp
 
-from causal.design.matching import optimal_graph, optimal_pricing
+from causal.design.matching import cheapest, links, listed, optimal_graph, optimal_pricing, reached
 from causal.design.matching.candidates import Edges, candidate_edges
-from causal.design.matching.optimal_graph import assignment, graph_choices
-from causal.design.matching.optimal_pricing import Assignment, market
+from causal.design.matching.optimal_graph import Solution, graph_choices, sets_of, solve
+from causal.design.matching.optimal_pricing import market
 from causal.design.matching.pairing import Pairing
 from causal.design.matching.steps import in_steps
 from causal.errors import DesignError
@@ -56,55 +57,70 @@ def worth(given: np.ndarray, cost: np.ndarray) -> tuple[int, int, float]:
     return int(has.sum()), int(has.any(axis=1).sum()), float(cost[np.nonzero(has)[0], given[has]].sum())
 
 
-def assert_certified(best: Assignment, cost: np.ndarray, ratio: int) -> None:
-    """Check complementary slackness: no reduced cost below 0, none above 0 where matched, nothing free has a price."""
-    cost = np.repeat(cost, ratio, axis=0)
-    slots = np.arange(len(cost))
-    level = -best.slot_level[:, None] - best.level
-    reduced = cost - best.slot_price[:, None] - best.price
-    linked = np.isfinite(cost)
-    assert (level[linked] >= 0).all()
-    assert (reduced[linked & (level == 0)] >= -1e-9).all()
-    used = best.given >= 0
-    assert (level[slots[used], best.given[used]] == 0).all()
-    np.testing.assert_allclose(reduced[slots[used], best.given[used]], 0, atol=1e-9)
-    free = np.setdiff1d(np.arange(cost.shape[1]), best.given)
-    assert (best.level[free] == 0).all()
-    assert (best.price[free] == 0).all()
-    assert ((best.level < 0) | (best.price <= 1e-9)).all()
-    empty_costs = np.where(slots % ratio == 0, 2, 1)
-    assert (best.slot_level <= empty_costs).all()
-    assert ((best.slot_level < empty_costs) | (best.slot_price <= 1e-9)).all()
-    assert (best.slot_level[~used] == empty_costs[~used]).all()
-    np.testing.assert_allclose(best.slot_price[~used], 0, atol=1e-9)
+def assert_certified(found: Solution, cost: np.ndarray) -> None:
+    """Check complementary slackness over all pairs of a zone: nobody's price could pay for another pair."""
+    prices, (case, comparison) = found.prices, found.links()
+    level = -prices.treated_level[:, None] - prices.level
+    reduced = cost - prices.treated_price[:, None] - prices.price
+    assert (level[np.isfinite(cost)] >= 0).all()
+    assert (reduced[np.isfinite(cost) & (level == 0)] >= -1e-9).all()
+    assert (level[case, comparison] == 0).all()
+    np.testing.assert_allclose(reduced[case, comparison], 0, atol=1e-9)
+    for arm, ends, price in (
+        (found.treated, case, prices.treated_price),
+        (found.comparison, comparison, prices.price),
+    ):
+        degree = np.bincount(ends, minlength=price.size)
+        assert (arm.degree == degree).all()
+        assert ((arm.fewest <= degree) & (degree <= arm.most)).all()
+        assert (price[(degree == arm.fewest) & (arm.fewest < arm.most)] >= -1e-9).all()
+        assert (price[(degree == arm.most) & (arm.fewest < arm.most)] <= 1e-9).all()
+        np.testing.assert_allclose(price[(degree > arm.fewest) & (degree < arm.most)], 0, atol=1e-9)
 
 
 @settings(deadline=None, max_examples=200)
-@given(problem=problems())
-def test_prices_prove_the_matching_optimal(problem: Problem) -> None:
-    """Linear programming duality: a matching with such prices cannot be improved, in counts or in cost."""
+@given(problem=problems(), first=st.integers(1, 16), leaf=st.integers(1, 16))
+def test_prices_prove_the_matching_optimal(problem: Problem, first: int, leaf: int) -> None:
+    """Linear programming duality, from any first candidates in boxes of any size: no admissible pair could improve."""
     z, treated, caliper, rules, ratio = problem
     edges = candidate_edges(z, treated, caliper=caliper, pairing=rules)
-    n0 = int((~treated).sum())
-    assert_certified(assignment(edges, ratio, n0), dense(edges, n0), ratio)
-
-
-@settings(deadline=None, max_examples=200)
-@given(problem=problems(), first=st.integers(1, 3), leaf=st.integers(1, 8))
-def test_few_candidates_are_enough(problem: Problem, first: int, leaf: int) -> None:
-    """Starting from one to three candidates each, in boxes of any size, pricing ends with the full list's worth."""
-    z, treated, caliper, rules, ratio = problem
-    edges = candidate_edges(z, treated, caliper=caliper, pairing=rules)
-    n0 = int((~treated).sum())
-    full = assignment(edges, ratio, n0).given.reshape(-1, ratio)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(optimal_pricing, "LEAF", leaf)
         patch.setattr(optimal_graph, "FIRST_CANDIDATES", first)
         pairs = market(z, treated, caliper=caliper, pairing=rules)
-        priced = graph_choices(pairs, ratio=ratio, memory=1.0)
-    ours, theirs = worth(priced, dense(edges, n0)), worth(full, dense(edges, n0))
+        assert_certified(solve(pairs, *sets_of(ratio), memory=1.0), dense(edges, int((~treated).sum())))
+
+
+@settings(deadline=None, max_examples=200)
+@given(problem=problems(most=24), first=st.integers(1, 3))
+def test_no_other_sets_cost_less(problem: Problem, first: int) -> None:
+    """Counts and total are those of a mixed integer programme that HiGHS solves, the counts first."""
+    z, treated, caliper, rules, ratio = problem
+    cost = dense(candidate_edges(z, treated, caliper=caliper, pairing=rules), int((~treated).sum()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimal_graph, "FIRST_CANDIDATES", first)
+        pairs = market(z, treated, caliper=caliper, pairing=rules)
+        ours = worth(graph_choices(pairs, ratio=ratio, memory=1.0), cost)
+    i, j = np.nonzero(np.isfinite(cost))
+    if i.size == 0:
+        assert ours == (0, 0, 0.0)
+        return
+    served = (np.arange(len(cost))[:, None] == i).astype(float)  # rows: treated; columns: pairs, then who is served
+    used = (np.arange(cost.shape[1])[:, None] == j).astype(float)
+    none = np.zeros((used.shape[0], len(cost)))
+    rows = np.block([[served, np.zeros((len(cost), len(cost)))], [used, none], [-served, np.eye(len(cost))]])
+    upper = np.r_[np.full(len(cost), ratio), np.ones(used.shape[0]), np.zeros(len(cost))]
+    best = milp(
+        np.r_[cost[i, j] - 2.0**14, np.full(len(cost), -(2.0**14))],
+        constraints=LinearConstraint(rows, ub=upper),
+        integrality=np.ones(rows.shape[1]),
+        bounds=Bounds(0, 1),
+        options={"mip_rel_gap": 0},
+    )
+    chosen = best.x[: i.size] > 0.5
+    theirs = (chosen.sum(), np.unique(i[chosen]).size, cost[i, j][chosen].sum())
     assert ours[:2] == theirs[:2]
-    assert ours[2] == pytest.approx(theirs[2], abs=1e-9)
+    assert ours[2] == pytest.approx(theirs[2], abs=1e-6)
 
 
 @settings(deadline=None, max_examples=100)
@@ -117,11 +133,28 @@ def test_counts_are_those_of_maximum_matchings(problem: Problem) -> None:
     z, treated, caliper, rules, ratio = problem
     edges = candidate_edges(z, treated, caliper=caliper, pairing=rules)
     cost = dense(edges, int((~treated).sum()))
-    given = assignment(edges, ratio, cost.shape[1]).given.reshape(-1, ratio)
+    given = graph_choices(market(z, treated, caliper=caliper, pairing=rules), ratio=ratio, memory=1.0)
     linked = np.isfinite(cost)
     one = maximum_bipartite_matching(csr_array(linked), perm_type="column")
     all_slots = maximum_bipartite_matching(csr_array(np.repeat(linked, ratio, axis=0)), perm_type="column")
     assert worth(given, cost)[:2] == ((all_slots >= 0).sum(), (one >= 0).sum())
+
+
+def test_heavy_competition_is_as_good_as_the_line() -> None:
+    """Treated occasions two SD apart from few comparisons: counts and total are those found along the line."""
+    from causal.design.matching.optimal_line import line_choices
+
+    rng = np.random.default_rng(8)
+    for ratio in (1, 2, 5):
+        treated = rng.random(3000) < 0.2
+        score = rng.normal(size=3000) + 2 * treated
+        cases, given = line_choices(score, np.zeros(3000, int), treated, ratio=ratio, caliper=0.1)
+        line = np.abs(score[given] - score[cases][:, None])[given >= 0]
+        ours = graph_choices(market(score, treated, caliper=0.1, pairing=Pairing()), ratio=ratio, memory=1.0)
+        apart = np.abs(score[~treated][ours] - score[treated][:, None])[ours >= 0]
+        assert apart.size == line.size
+        assert (ours >= 0).any(axis=1).sum() == (given >= 0).any(axis=1).sum()
+        assert apart.sum() == pytest.approx(line.sum(), rel=1e-12)
 
 
 def test_is_as_good_as_scipys_sparse_assignment() -> None:
@@ -147,9 +180,17 @@ def test_compiled_and_plain_loops_agree(problem: Problem) -> None:
     pairs = market(z, treated, caliper=caliper, pairing=rules)
     compiled = graph_choices(pairs, ratio=ratio, memory=1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optimal_graph, "_assigning_kernel", lambda: optimal_graph._assign)
-        patch.setattr(optimal_graph, "_joining_kernel", lambda: optimal_graph._join)
-        patch.setattr(optimal_pricing, "_improving_kernel", lambda: optimal_pricing._improving)
+        for module, name, loop in (
+            (links, "_linking_kernel", links._link_all),
+            (links, "_deficient_kernel", links._deficient),
+            (reached, "_sweeping", reached._sweep),
+            (reached, "_from_treated", reached._spread_from_treated),
+            (listed, "_joining_kernel", listed._join),
+            (listed, "_parting_kernel", listed._part),
+            (cheapest, "_kernel", cheapest._link_cheapest),
+            (optimal_pricing, "_improving_kernel", optimal_pricing._improving),
+        ):
+            patch.setattr(module, name, lambda loop=loop: loop)
         plain = graph_choices(pairs, ratio=ratio, memory=1.0)
     np.testing.assert_array_equal(compiled, plain)
 
