@@ -46,7 +46,7 @@ from threadpoolctl import threadpool_limits
 
 ENTROPY = 20240601
 JUDGED = 200
-"""In so many replicates of a setting the gates are judged as well; a full design costs twice the comparison alone."""
+"""In so many replicates of a setting the gates are judged as well; a full design costs three times the comparison."""
 KEPT = Path(__file__).resolve().parents[2] / "build" / "recovery"
 PRIMARY = {
     *("target_trial", "outcome", "estimands", "confounders", "propensity", "support", "matching", "weighting"),
@@ -67,9 +67,9 @@ def seeds(name: str, replicates: int) -> list[int]:
     return [int(child.generate_state(1, np.uint32)[0]) for child in children]
 
 
-def replicates_of(name: str, *, first: int, last: int, jobs: int) -> Iterator[Replicate]:
+def replicates_of(name: str, *, first: int, last: int, jobs: int, judged: int = JUDGED) -> Iterator[Replicate]:
     """Replicates `first` up to `last` of one setting, in seed order whatever the number of processes."""
-    todo = [(k < JUDGED, seed) for k, seed in enumerate(seeds(name, last))][first:]
+    todo = [(k < judged, seed) for k, seed in enumerate(seeds(name, last))][first:]
     run = partial(_one, SETTINGS[name])
     if jobs == 1:
         with threadpool_limits(limits=1):
@@ -86,15 +86,17 @@ def _one(setting: Setting, task: tuple[bool, int]) -> Replicate:
     return run_replicate(setting, seed=seed, judged=judged)
 
 
-def recover(name: str, *, replicates: int, jobs: int, kept: Path | None = None) -> list[Replicate]:
+def recover(
+    name: str, *, replicates: int, jobs: int, kept: Path | None = None, judged: int = JUDGED
+) -> list[Replicate]:
     """The first `replicates` replicates of one setting; those in the folder `kept` are read, new ones added to it."""
     if kept is None:
-        return list(replicates_of(name, first=0, last=replicates, jobs=jobs))
+        return list(replicates_of(name, first=0, last=replicates, jobs=jobs, judged=judged))
     file = kept_file(kept, name)
     found = read(file)[:replicates]
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as lines:
-        for replicate in replicates_of(name, first=len(found), last=replicates, jobs=jobs):
+        for replicate in replicates_of(name, first=len(found), last=replicates, jobs=jobs, judged=judged):
             found.append(replicate)
             lines.write(json.dumps(dataclasses.asdict(replicate)) + "\n")
             lines.flush()
@@ -163,6 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replicates", type=int, default=1000)
     parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--judged", type=int, default=JUDGED, help="replicates in which the gates are judged as well")
     parser.add_argument("--kept", type=Path, default=KEPT, help="folder of replicates made so far")
     parser.add_argument("--markdown", type=Path, help="write the page of all settings kept so far here")
     options = parser.parse_args(arguments)
@@ -170,7 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     refusals = []
     for name in options.settings:
         start = time.process_time()
-        found = recover(name, replicates=options.replicates, jobs=options.jobs, kept=options.kept)
+        found = recover(
+            name, replicates=options.replicates, jobs=options.jobs, kept=options.kept, judged=options.judged
+        )
         seconds = time.process_time() - start
         say(f"{name}: {len(found)} replicates, {seconds:.0f} s of this process\n")
         judged += [(name, p, demands) for p, demands in judge(name, found)]
