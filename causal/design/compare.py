@@ -61,6 +61,8 @@ class Units:
         (n,) codes by name of every key that rules may name (clinic, clinician, regime).
     pairing
         The rules that hold whatever the method: exact keys, calendar window, persons.
+    curves
+        (n, q) bends and splines of the propensity: what balances means balances theirs too. None without any.
     design_matrix
         (n, k) of the logistic model behind `logit`, its intercept included: lets weights say how they were estimated.
         None where it is not a logistic model or nobody will ask.
@@ -76,6 +78,7 @@ class Units:
     keys: Mapping[str, IntArray]
     pairing: Pairing
     spare: BoolArray | None = None
+    curves: FloatArray | None = None
     design_matrix: FloatArray | None = None
     memory: float = MEMORY
 
@@ -344,6 +347,10 @@ def _weights(method: AnyWeighting, units: Units, rows: IntArray) -> Weights:
     needed = np.ones(len(units.names), dtype=np.bool_) if units.spare is None else ~units.spare
     covariates = units.covariates[np.ix_(rows, np.flatnonzero(needed))]
     names = [name for name, counts in zip(units.names, needed, strict=True) if counts]
+    if units.curves is not None and not isinstance(method, PropensityWeighting):
+        curves = units.curves[rows][:, np.ptp(units.curves[rows], axis=0) > 0]
+        covariates = np.column_stack([covariates, curves])
+        names += [f"curve {k + 1}" for k in range(curves.shape[1])]
     wanted = units.design_matrix is not None
     match method:
         case PropensityWeighting():

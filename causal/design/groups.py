@@ -18,6 +18,7 @@ from causal.design.propensity.curvature import Curvature, bent_where_needed
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
 from causal.design.propensity.model import PropensityModel
+from causal.design.propensity.terms import model_columns
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
 from causal.numeric.grid import SCORE, settled
@@ -78,7 +79,7 @@ def work_out(cohort: Cohort, study: OccasionStudy) -> WorkedOut:
     propensity = of_population(fitted, study.propensity.sampling_fraction)
     exact = exact_codes(occasions, study.target_trial.assignment.exact)
     supported = _support(propensity, treated, exact, study)
-    compared = _compare(occasions, treated, matrix, propensity, exact, supported, study)
+    compared = _compare(occasions, treated, matrix, propensity, model, exact, supported, study)
     target = target_part(treated, propensity.probability, compared.estimand)
     return WorkedOut(
         treated=treated,
@@ -223,11 +224,21 @@ def _support(propensity: Propensity, treated: BoolArray, exact: IntArray, study:
     return supported
 
 
+def _curves(matrix: CovariateMatrix, model: PropensityModel) -> FloatArray | None:
+    """The columns (n, q) with which splines and bends add to the covariates of a propensity; None without any."""
+    if not (model.splines or model.bends):
+        return None
+    curved = PropensityModel(splines=model.splines, bends=model.bends, knots=model.knots)
+    columns = model_columns(matrix.in_models, matrix.names_in_models, curved, None)[0]
+    return columns[:, matrix.in_models.shape[1] :]
+
+
 def _compare(
     occasions: pd.DataFrame,
     treated: BoolArray,
     matrix: CovariateMatrix,
     propensity: Propensity,
+    model: PropensityModel,
     exact: IntArray,
     supported: BoolArray,
     study: OccasionStudy,
@@ -241,6 +252,7 @@ def _compare(
         names=matrix.names,
         tiers=matrix.tiers,
         spare=matrix.spare,
+        curves=_curves(matrix, model),
         logit=propensity.logit,
         keys={key: _key(occasions, key) for key in EXACT_KEYS},
         pairing=Pairing(

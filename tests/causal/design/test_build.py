@@ -16,6 +16,7 @@ from causal.design.covariates import covariate_matrix
 from causal.design.groups import build_groups, exact_codes, work_out
 from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
+from causal.design.propensity.splines import bend
 from causal.errors import DesignError
 from causal.numeric.grid import SCORE, settled
 from causal.protocol import STUDY, OccasionStudy
@@ -286,3 +287,22 @@ def test_groups_are_those_of_the_design(study: OccasionStudy, words: dict[str, A
     np.testing.assert_array_equal(groups.covariates, design.covariates)
     for name in ("covariate_names", "estimand", "estimand_label", "grouping", "unit_of_inference", "n_sets"):
         assert getattr(groups, name) == getattr(design, name)
+
+
+@pytest.mark.parametrize("method", ["entropy_balancing", "covariate_balancing"])
+def test_what_balances_means_balances_the_curves_of_the_propensity(study: OccasionStudy, method: str) -> None:
+    """A spline declared for the propensity has equal means in both weighted groups, which lines alone do not give."""
+    words = {"weighting": {"method": method}, "support": {"rule": "none"}}
+    curved = {"model": "logistic", "splines": ("severity",), "knots": 3}
+    left = {}
+    for name, propensity in (("line", {"model": "logistic", "bends": "none"}), ("curve", curved)):
+        changed_study = changed(study, **words, propensity=propensity)
+        worked = work_out(cohort_of(occasions()), changed_study)
+        term = bend(worked.matrix.in_models[:, worked.matrix.names_in_models.index("severity")])
+        assert term is not None
+        one, zero = (
+            np.average(term[arm], weights=worked.compared.weight[arm]) for arm in (worked.treated, ~worked.treated)
+        )
+        left[name] = abs(one - zero) / term.std()
+    assert left["curve"] < 1e-6
+    assert left["line"] > 1e-3
