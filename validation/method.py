@@ -96,9 +96,14 @@ def _settings(method: Method) -> Iterator[str]:
 
 
 def _model(propensity: PropensityModel) -> Iterator[str]:
-    if (propensity.model == "boosting") != (propensity.seed is not None):
-        yield "a seed belongs to model: boosting, and model: boosting needs one"
+    trees = propensity.model in ("boosting", "average")
+    if trees != (propensity.seed is not None):
+        yield (
+            f"a seed belongs to trees, and model: {propensity.model} needs one"
+            if trees
+            else "a seed belongs to model: boosting or model: average"
+        )
     if propensity.model == "boosting" and propensity.splines:
         yield "boosted trees bend by themselves: splines belong to the regressions"
-    if propensity.model == "boosting" and propensity.sampling_fraction is not None:
+    if trees and propensity.sampling_fraction is not None:
         yield "boosted trees cannot allow for a sample of the untreated: sampling_fraction belongs to the regressions"

@@ -149,7 +149,8 @@ def named_keys(method: AnyMatching | AnyWeighting) -> tuple[str, ...]:
 def engine_model(declared: DeclaredModel) -> PropensityModel:
     """The propensity model a study declares, in the engine's words."""
     return PropensityModel(
-        kind=declared.model,
+        kind="elastic_net" if declared.model == "ridge" else declared.model,
+        l1_ratio=0.0 if declared.model == "ridge" else 0.5,
         splines=declared.splines,
         knots=declared.knots,
         mundlak=declared.cluster_means is not None,

@@ -75,7 +75,13 @@ def propensity_sentence(model: PropensityModel, fitted: str, *, bends: Sequence[
         "Firth": "logistic regression (Firth's, for few events)",
         "elastic net": "logistic regression with an elastic-net penalty",
         "boosting": "logistic regression and boosted trees, weighed by how well they tell cases they never saw",
+        "average": (
+            "logistic regression, ridge regression and boosted trees, averaged by how well they tell cases they never "
+            "saw"
+        ),
     }[fitted]
+    if model.model == "ridge":
+        how = "logistic regression with a ridge penalty"
     parts = (
         f"splines in {', '.join(model.splines)}" if model.splines else "",
         f"one bend in {', '.join(COVARIATES[name].label for name in bends)}" if bends else "",

@@ -60,9 +60,10 @@ class DeclaredCovariate(Part):
 class PropensityModel(Part):
     """How the probability of treatment is modelled, given what was known before time zero."""
 
-    model: Literal["logistic", "elastic_net", "boosting"] = "logistic"
-    """Logistic regression (Firth's where events are few), the same with an elastic-net penalty, or together with
-    boosted trees as far as these help to tell cases they never saw."""
+    model: Literal["logistic", "ridge", "elastic_net", "boosting", "average"] = "logistic"
+    """Logistic regression (Firth's where events are few), the same with a ridge or an elastic-net penalty, the same
+    together with boosted trees as far as these help, or an average of logistic, ridge and trees by how well they tell
+    cases they never saw."""
     splines: tuple[ColumnName, ...] = ()
     """Covariates that enter as natural cubic splines."""
     knots: int = Field(default=4, ge=3, le=7)
@@ -74,7 +75,7 @@ class PropensityModel(Part):
     sampling_fraction: float | None = Field(default=None, gt=0, le=1)
     """Share of untreated occasions that was drawn into the extract, where only a sample was."""
     seed: int | None = Field(default=None, ge=0)
-    """Seed of the boosted trees; needed for `model: boosting` only."""
+    """Seed of the boosted trees; needed for `model: boosting` and `model: average` only."""
 
 
 class OccasionPropensity(PropensityModel):

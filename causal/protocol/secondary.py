@@ -135,6 +135,10 @@ class DoublyRobust(Part):
     """Augmented inverse probability weighting, or targeted maximum likelihood."""
     effect_in: Literal["design", "treated", "everyone"] = "design"
     """Whose effect: the population of the design, the treated, or everyone in whom either decision was open."""
+    outcome_model: Literal["linear", "ridge", "boosting", "average"] = "linear"
+    """Least squares with the bends of `estimator.bends` (logistic regression under tmle), the same with a ridge
+    penalty, boosted trees, or an average of the three by how well they tell outcomes they never saw. The choice is
+    modelled as `propensity` says."""
     folds: int = Field(default=5, ge=2, le=20)
     """Folds of whole clinicians."""
 

@@ -177,11 +177,11 @@ def bent_where_needed(
     Notes
     -----
     A bend is added as long as the smaller arm keeps `BENDS_FROM` occasions for each parameter, however the test came
-    out for the single fact: choosing by single squares would add those that chance picked. Of boosting the logistic
+    out for the single fact: choosing by single squares would add those that chance picked. Beside trees the logistic
     part is tested and bent: trees that few events keep out find no curve.
     """
     fitted = fit(model)
-    boosted = model.kind == "boosting"
+    boosted = model.draws
     if boosted and fitted.separated:
         return fitted, model, Curvature(linear=None, untested="a line tells the groups apart with certainty")
     regression = replace(model, kind="logistic", cross_fit=None) if boosted else model

@@ -208,7 +208,7 @@ def _checked(
         raise ValueError(f"treated holds {y.dtype}, not true and false")
     if x.ndim != 2 or x.shape != (y.size, len(names)):
         raise ValueError(f"covariates {x.shape} do not fit {y.size} occasions and {len(names)} names")
-    if model.kind == "boosting" and rng is None:
+    if model.draws and rng is None:
         raise ValueError("boosted trees draw: pass rng")
     by_row = {"clusters": clusters, "offset": offset, "key": key}
     for name, values in by_row.items():
@@ -221,7 +221,7 @@ def _checked(
     shift = np.empty(0) if offset is None else np.require(offset, dtype=np.float64, requirements=["C", "W"])
     if not np.isfinite(shift).all():
         raise DesignError("design.not_finite", "the offset holds missing or infinite values")
-    if shift.size and model.kind == "boosting":
+    if shift.size and model.draws:
         raise DesignError("design.rule_unsupported", "boosting takes no offset", fix="use kind logistic or elastic_net")
     return Rows(
         x=x,

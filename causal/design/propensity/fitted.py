@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causal.design.propensity.average import member_weights, members_of
 from causal.design.propensity.boosting import Boosted, boosted
-from causal.design.propensity.columns import Moments, kept_columns
+from causal.design.propensity.columns import Moments, kept_columns, moments
 from causal.design.propensity.elastic_net import elastic_net
 from causal.design.propensity.firth import penalised_likelihood
 from causal.design.propensity.logistic import Climb, maximum_likelihood
@@ -18,12 +19,13 @@ from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.separation import alone, separating_covariates, separation
 from causal.design.propensity.sums import Regression, log_odds
 from causal.errors import DesignError
+from causal.numeric.folds import tuning_folds
 from causal.numeric.keys import KeyArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-Method = Literal["maximum likelihood", "Firth", "elastic net", "boosting"]
+Method = Literal["maximum likelihood", "Firth", "elastic net", "boosting", "average"]
 
 FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
 REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
@@ -95,6 +97,8 @@ def fitted_to(
     DesignError
         As `fit_propensity`.
     """
+    if model.kind == "average":
+        return _averaged(rows, found, names, model, seed, inside_fold=inside_fold)
     kept = kept_columns(rows.x, found)
     used = tuple(name for name, keep in zip(names, kept, strict=True) if keep)
     per_parameter = min(int(rows.treated.sum()), int((~rows.treated).sum())) / max(len(used), 1)
@@ -119,6 +123,37 @@ def fitted_to(
         if model.kind == "boosting"
         else linear,
     )
+
+
+def _averaged(
+    rows: Rows, found: Moments, names: tuple[str, ...], model: PropensityModel, seed: int, *, inside_fold: bool
+) -> Fitted:
+    """The average of the members' log odds; what was found about the columns is the logistic member's."""
+    members = members_of(model)
+
+    def outside(member: PropensityModel, held_out: BoolArray) -> FloatArray:
+        seen = rows.take(~held_out)
+        there = fitted_to(seen, moments(seen.x, seen.treated), names, member, seed, inside_fold=True)
+        return there.estimates.score(rows.take(held_out))
+
+    fits = [fitted_to(rows, found, names, member, seed, inside_fold=inside_fold) for member in members]
+    fold = tuning_folds(rows.treated, rows.key, rows.clusters)
+    weights = member_weights(rows.treated, members, fold, outside)
+    taken = [(weight, one.estimates) for weight, one in zip(weights, fits, strict=True) if weight > 0]
+
+    def averaged(score: Callable[[Estimates], FloatArray]) -> FloatArray:
+        return np.asarray(sum(weight * score(one) for weight, one in taken), dtype=np.float64)
+
+    estimates = Estimates(
+        method="average",
+        coefficients=np.empty(0),
+        intercept=float("nan"),
+        covariance=None,
+        penalty=None,
+        logit=averaged(lambda one: one.logit),
+        score=lambda others: averaged(lambda one: one.score(others)),
+    )
+    return replace(fits[0], estimates=estimates)
 
 
 def _regression(rows: Rows, kept: BoolArray, centre: FloatArray, scale: FloatArray) -> Regression:

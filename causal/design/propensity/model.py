@@ -17,7 +17,8 @@ class PropensityModel:
     kind
         ``logistic``: maximum likelihood, or Firth's where events are few. ``elastic_net``: logistic with a penalty on
         the standardised slopes. ``boosting``: the logistic model and gradient-boosted trees together, each row's trees
-        grown without its cluster; where trees do not help out of fold, the logistic model alone.
+        grown without its cluster; where trees do not help out of fold, the logistic model alone. ``average``: logistic,
+        ridge and trees, weighed by the likelihood of rows outside the folds they were learned from.
     splines
         Covariates that enter as natural cubic splines, their linear term kept.
     bends
@@ -51,7 +52,7 @@ class PropensityModel:
 cannot be cross-fitted. Fix: use mundlak
     """
 
-    kind: Literal["logistic", "elastic_net", "boosting"] = "logistic"
+    kind: Literal["logistic", "elastic_net", "boosting", "average"] = "logistic"
     splines: tuple[str, ...] = ()
     bends: tuple[str, ...] = ()
     knots: int = 4
@@ -87,6 +88,11 @@ cannot be cross-fitted. Fix: use mundlak
             raise _refused("trees find curves and interactions themselves", fix="remove splines and interactions")
         if twice := set(self.splines) & set(self.bends):
             raise _refused(f"a spline bends already: {', '.join(sorted(twice))}", fix="remove them from bends")
+
+    @property
+    def draws(self) -> bool:
+        """Whether trees are grown, which needs a seed."""
+        return self.kind in ("boosting", "average")
 
     @property
     def adds_terms(self) -> bool:

@@ -91,7 +91,7 @@ def fitted_nuisance(
         fold = _both_arms(arm, scores.fold)
     else:
         fold = None if folds is None else _folds(y, arm, row_key, folds, clusters)
-    if rng is None and "boosting" in (outcome_model.kind, propensity_model.kind):
+    if rng is None and (outcome_model.draws or (scores is None and propensity_model.draws)):
         raise ValueError("boosted trees draw: pass rng")
     seed = 0 if rng is None else int(rng.integers(2**31))
     rare = np.zeros(x.shape[1], dtype=np.bool_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,9 @@ from causal.design.propensity.firth import firth_logistic
 from causal.effect.doubly_robust.logistic import logistic_regression
 from causal.effect.doubly_robust.outcome_trees import Trees, boosted_means
 from causal.errors import DesignError, EstimationError
+from causal.numeric.folds import TUNING_FOLDS, drawn_folds
 from causal.numeric.keys import KeyArray, keys_of_content
+from causal.numeric.stacking import average_weights
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -36,7 +38,8 @@ class OutcomeModel:
     ----------
     kind
         ``linear``: least squares. ``ridge``: least squares with a penalty on standardised slopes. ``logistic``: for
-        outcomes between 0 and 1. ``boosting``: gradient-boosted trees with squared loss.
+        outcomes between 0 and 1. ``boosting``: gradient-boosted trees with squared loss. ``average``: linear, ridge and
+        trees, weighed by their squared errors in rows outside the folds they were learned from.
     arms
         ``separate``: one model per arm, every slope its own. ``pooled``: one model with a term for treatment.
     interactions
@@ -55,7 +58,7 @@ class OutcomeModel:
     'separate'
     """
 
-    kind: Literal["linear", "ridge", "logistic", "boosting"] = "linear"
+    kind: Literal["linear", "ridge", "logistic", "boosting", "average"] = "linear"
     arms: Literal["separate", "pooled"] = "separate"
     interactions: tuple[str, ...] = ()
     penalty: float | None = None
@@ -65,12 +68,17 @@ class OutcomeModel:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        if self.interactions and (self.arms == "separate" or self.kind == "boosting"):
+        if self.interactions and (self.arms == "separate" or self.draws):
             raise _refused("interactions belong to one regression of both arms", fix="set arms to pooled, or drop them")
         if self.penalty is not None and (self.kind != "ridge" or not 0 < self.penalty < float("inf")):
             raise _refused("a penalty above 0 belongs to kind ridge")
         if self.trees < 1 or self.leaves < 2 or not 0 < self.learning_rate <= 1:
             raise _refused("boosting needs trees >= 1, leaves >= 2 and a learning_rate in (0, 1]")
+
+    @property
+    def draws(self) -> bool:
+        """Whether trees are grown, which needs a seed."""
+        return self.kind in ("boosting", "average")
 
 
 LINEAR = OutcomeModel()
@@ -109,7 +117,7 @@ def predicted_means(
         (n,) each row is predicted by a model of the other folds; None for one model of all rows.
     key, clusters
         (n,) keys of the rows (`causal.numeric.keys`; None: of what they hold) and codes or None: for the folds,
-        clusters whole, in which the number of trees is chosen.
+        clusters whole, in which the number of trees is chosen and models are weighed against each other.
     seed
         Of the trees.
 
@@ -175,6 +183,31 @@ def _learned(
         case "boosting":
             grown = Trees(most=model.trees, learning_rate=model.learning_rate, leaves=model.leaves, seed=seed)
             return Learned(predict=boosted_means(grown, x, y, key=key, clusters=clusters))
+        case "average":
+            return Learned(predict=_averaged(model, x, y, key, clusters, seed))
+
+
+def _averaged(
+    model: OutcomeModel, x: FloatArray, y: FloatArray, key: KeyArray, clusters: IntArray | None, seed: int
+) -> Predictor:
+    """Linear, ridge and trees, weighed by their squared errors in folds they did not learn from."""
+    members = [replace(model, kind="linear"), replace(model, kind="ridge"), replace(model, kind="boosting")]
+    groups = y.size if clusters is None else np.unique(clusters).size
+    folds = max(2, min(TUNING_FOLDS, groups))
+    fold = drawn_folds(key, folds, strata=np.zeros(y.size, dtype=np.int64), clusters=clusters)
+
+    def predictor(member: OutcomeModel, rows: BoolArray) -> Predictor:
+        held = None if clusters is None else clusters[rows]
+        return _learned(member, x[rows], y[rows], key[rows], held, seed).predict
+
+    outside = np.empty((y.size, len(members)))
+    for k in range(folds):
+        for j, member in enumerate(members):
+            outside[fold == k, j] = predictor(member, fold != k)(x[fold == k])
+    weights = average_weights(outside, lambda said: float(((y - said) ** 2).mean()))
+    everyone = np.ones(y.size, dtype=np.bool_)
+    taken = [(weight, predictor(one, everyone)) for weight, one in zip(weights, members, strict=True) if weight > 0]
+    return lambda rows: np.asarray(sum(weight * predict(rows) for weight, predict in taken), dtype=np.float64)
 
 
 def _regression(x: FloatArray, y: FloatArray, *, logistic: bool) -> Learned:

@@ -18,6 +18,7 @@ from causal.effect.adjustment import bends_of
 from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.doubly_robust.influence import clustered_error
+from causal.effect.doubly_robust.outcome_model import OutcomeModel
 from causal.effect.doubly_robust.result import DoublyRobust as Estimate
 from causal.effect.doubly_robust.tmle import tmle
 from causal.effect.matched_estimates import contributing_clusters, refuse_arm_in_one_cluster
@@ -40,6 +41,19 @@ from causal.records import Cohort, Outcomes, codes
 IntArray = NDArray[np.int64]
 POPULATIONS = ("ATT", "ATC", "ATE")
 SAME = "Left out of the model of the outcome, because these occasions do not differ in it:"
+CHOICES = {
+    "logistic": "logistic regression",
+    "elastic_net": "penalised regression",
+    "boosting": "logistic regression and boosted trees",
+    "average": "a cross-fitted average of logistic regression, ridge regression and boosted trees",
+}
+OUTCOMES = {
+    "linear": "least squares",
+    "logistic": "logistic regression",
+    "ridge": "ridge regression",
+    "boosting": "boosted trees",
+    "average": "a cross-fitted average of least squares, ridge regression and boosted trees",
+}
 MADE_AGAIN = (
     "The approved design is untouched: this one is made again with outcomes among the predictors, to see what the "
     "declared fills of missing covariates did."
@@ -166,6 +180,7 @@ class Models:
 
     propensity: PropensityModel
     scores: Propensity
+    outcome: OutcomeModel
     bends: dict[str, FloatArray]
 
     @property
@@ -177,11 +192,11 @@ class Models:
     def sentence(self) -> str:
         """Which models were used, for a reader."""
         chosen = self.propensity
-        how = {"logistic": "logistic regression", "elastic_net": "penalised regression", "boosting": "boosted trees"}
-        choice = how[chosen.kind]
+        choice = "ridge regression" if chosen.kind == "elastic_net" and chosen.l1_ratio == 0 else CHOICES[chosen.kind]
         choice += " with the design's curves" if chosen.splines or chosen.bends else ""
         choice += " and its cluster's mean of every fact" if chosen.mundlak else ""
-        outcome = "least squares" + (" with one bend in every number the study adjusts for" if self.bends else "")
+        outcome = OUTCOMES[self.outcome.kind]
+        outcome += " with one bend in every number the study adjusts for" if self.bends else ""
         return f"The choice was modelled by {choice}, the outcome by {outcome}."
 
 
@@ -224,7 +239,8 @@ def _models(
         fold=scores.fold[rows],
         separated=tuple(name for name in scores.separated if name in names),  # others do not differ in these rows
     )
-    return Models(propensity=model, scores=of_rows, bends=bends)
+    kind = "logistic" if declared.method == "tmle" and declared.outcome_model == "linear" else declared.outcome_model
+    return Models(propensity=model, scores=of_rows, outcome=OutcomeModel(kind=kind), bends=bends)
 
 
 def _main(
@@ -262,7 +278,9 @@ def _robust(
         clusters=clusters,
         key=key,
         scores=models.scores,
+        outcome_model=models.outcome,
         outcome_terms=models.outcome_terms,
+        rng=opened.rng("doubly_robust"),
         level=opened.study.estimator.level,
     )
 

@@ -190,3 +190,22 @@ def test_a_level_in_which_all_outcomes_agree() -> None:
     with pytest.raises(EstimationError) as refusal:
         predicted_means(model, flag, arm, columns, names=NAMES, arms=[True])
     assert refusal.value.code == "estimation.outcome_separated"
+
+
+def test_an_average_is_nearest_where_no_single_model_is_right() -> None:
+    """An outcome of a line and a step: the average errs no more than the better of line and trees, in any row order."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(1_200, 2))
+    truth = x[:, 0] + 1.0 * (np.abs(x[:, 1]) > 1)
+    y = truth + rng.normal(size=1_200)
+    arm = np.ones(1_200, dtype=bool)
+
+    def predicted(kind: str, rows: np.ndarray) -> np.ndarray:
+        model = OutcomeModel(kind=kind)  # type: ignore[arg-type]
+        return predicted_means(model, y[rows], arm, x[rows], names=["a", "b"], arms=[True]).mean[True]
+
+    everyone, order = np.arange(1_200), rng.permutation(1_200)
+    kinds = ("linear", "boosting", "average")
+    errors = {kind: float(np.mean((predicted(kind, everyone) - truth) ** 2)) for kind in kinds}
+    assert errors["average"] <= min(errors["linear"], errors["boosting"]) * 1.02
+    np.testing.assert_allclose(predicted("average", order), predicted("average", everyone)[order], rtol=1e-8)

@@ -141,6 +141,32 @@ def test_it_models_the_choice_as_the_study_declares(declaring: Change) -> None:
     assert straight.lines[1].value != plain.lines[1].value
 
 
+@pytest.mark.parametrize(
+    ("propensity", "outcome", "says"),
+    [
+        ({"model": "ridge"}, "ridge", "by ridge regression, the outcome by ridge regression with one bend"),
+        (
+            {"model": "average", "seed": 1},
+            "average",
+            "regression, ridge regression and boosted trees, the outcome by a cross-fitted average of least squares",
+        ),
+        ({"model": "boosting", "seed": 1}, "boosting", "logistic regression and boosted trees, the outcome by boosted"),
+    ],
+)
+def test_every_model_a_study_can_declare(
+    declaring: Change, propensity: dict[str, Any], outcome: str, says: str
+) -> None:
+    """Penalised, boosted and averaged models of choice and outcome run, are named, and are near the plain answer."""
+    plain = one(declaring(ROBUST)).lines[1]
+    found = one(declaring(ROBUST | {"outcome_model": outcome}, propensity=propensity))
+    assert says in found.method
+    assert found.not_evaluated == ()
+    assert found.lines[1].value != plain.value
+    assert plain.value is not None
+    assert plain.std_error is not None
+    assert found.lines[1].value == pytest.approx(plain.value, abs=1.5 * plain.std_error)
+
+
 def test_a_declaration_it_cannot_follow_is_refused(declaring: Change) -> None:
     """Means of clinics beside folds of clinicians, and an effect in everyone from a sample of the untreated."""
     means = one(declaring(ROBUST, propensity={"model": "logistic", "cluster_means": "clinic"}))
