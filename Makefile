@@ -52,6 +52,7 @@ test-two-kernels: setup ## The invariance tests under two kernels (the demo unde
 recovery: setup  ## Replicates with a known truth: bias, coverage, type I error; the pipeline, every family, the weights
 	$(BIN)/python tests/recovery/recover.py --replicates 1000 --jobs 2 --markdown docs/explanation/recovery.md
 	$(BIN)/python tests/recovery/secondary.py --replicates 1000
+	$(BIN)/python tests/recovery/curved.py --replicates 200
 	$(BIN)/python tests/recovery/families.py --replicates 200 --jobs 2
 	$(BIN)/python tests/recovery/weighting_se.py --jobs 2
 	$(BIN)/python tests/recovery/propensity_models.py --replicates 200 --jobs 2
