@@ -401,6 +401,10 @@ def _random_assignments(
     for rows, k in blocks:
         seen.append(rows[arm[rows]].astype(np.int32))
         for some in np.array_split(rows.astype(np.int32), max(1, draws * rows.size // CHUNK)):
-            first = rng.random((draws, *some.shape)).argpartition(k - 1, axis=2)[..., :k]
+            lots = rng.random((draws, *some.shape))
+            if k == 1:  # the smallest, without sorting
+                drawn.append(some[np.arange(some.shape[0]), lots.argmin(axis=2)])
+                continue
+            first = lots.argpartition(k - 1, axis=2)[..., :k]
             drawn.append(np.take_along_axis(some[None], first, axis=2).reshape(draws, -1))
     return np.vstack([np.concatenate(seen), np.column_stack(drawn)])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from causal.effect.missing.posterior import draw_linear, draw_logistic
 from causal.errors import EstimationError
-from causal.numeric.grid import SCORE, settled
+from causal.numeric.grid import SCORE, whole
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -28,6 +28,7 @@ BoolArray = NDArray[np.bool_]
 Kind = Literal["pmm", "norm", "logistic"]
 
 RIDGE = 1e-5  # of the diagonal, as in mice
+FARTHEST = 1e3  # standard deviations: predicted means beyond are told as that far
 MIXED = 1.2  # largest R-hat of chains that have mixed: they are short, and ratios near 1.1 are noise
 
 
@@ -67,6 +68,7 @@ class _Group:
     centre: FloatArray  # (p,)
     scale: FloatArray  # (p,)
     used: dict[int, IntArray] = field(default_factory=dict)  # the features that predict each column
+    modes: dict[int, FloatArray] = field(default_factory=dict)  # (M, k) of a logistic column's coefficients, last cycle
 
 
 def impute(
@@ -300,23 +302,32 @@ def _drawn(
 ) -> FloatArray:
     """New values (M, missing) of column j given all others."""
     used, y = group.used[j], group.data[seen, j]
-    x, target = group.features[:, seen[:, None], used], group.features[:, gaps[:, None], used]
+    x, target = group.features.take(seen, axis=1), group.features.take(gaps, axis=1)  # whole rows: copied in one piece
     if kind == "logistic":
-        beta = draw_logistic(x, y, rng)
-        chance = 1 / (1 + np.exp(-np.clip(_times(target, beta), -500, 500)))
+        mode = group.modes.setdefault(j, np.zeros((x.shape[0], used.size)))  # it hardly moves between cycles
+        beta = draw_logistic(x.take(used, axis=2), y, rng, mode=mode)
+        chance = 1 / (1 + np.exp(-np.clip(_times(target.take(used, axis=2), beta), -500, 500)))
         return (rng.random(chance.shape) < chance).astype(np.float64)
     z = (y - group.centre[j]) / group.scale[j]
     across = x.swapaxes(1, 2)
-    square = np.full(x.shape[0], z @ z)
-    found = draw_linear(np.matmul(across, x), np.matmul(across, z), square, seen.size, rng, ridge=RIDGE)
-    mean = _times(target, found.drawn)
+    gram, cross = np.matmul(across, x)[:, used[:, None], used], np.matmul(across, z)[:, used]
+    found = draw_linear(gram, cross, np.full(x.shape[0], z @ z), seen.size, rng, ridge=RIDGE)
+    mean = _times(target, _spread(found.drawn, used, x.shape[2]))
     if kind == "norm":
         noise = rng.standard_normal(mean.shape) * found.sigma[:, None]
         return np.asarray(group.centre[j] + group.scale[j] * (mean + noise), dtype=np.float64)
-    given, chance = _times(x, found.estimate), rng.random(mean.shape)
+    given, chance = _times(x, _spread(found.estimate, used, x.shape[2])), rng.random(mean.shape)
     again = rng.integers(seen.size, size=given.shape)  # the donors' own uncertainty
-    parts = zip(given, again, mean, chance, strict=True)
-    return np.stack([y[pick][nearest_donors(one[pick], wanted, u, donors)] for one, pick, wanted, u in parts])
+    begin = seen.size * np.arange(given.shape[0])[:, None]  # of each set, all in one line
+    chosen = nearest_donors(given.take(again + begin), mean, chance, donors)
+    return np.asarray(y.take(again.take(chosen + begin)), dtype=np.float64)
+
+
+def _spread(beta: FloatArray, used: IntArray, features: int) -> FloatArray:
+    """Coefficients (M, K) of all features from those (M, k) of the ones used, the others 0."""
+    every = np.zeros((beta.shape[0], features))
+    every[:, used] = beta
+    return every
 
 
 def nearest_donors(given: FloatArray, wanted: FloatArray, chance: FloatArray, k: int) -> IntArray:
@@ -325,22 +336,35 @@ def nearest_donors(given: FloatArray, wanted: FloatArray, chance: FloatArray, k:
     Parameters
     ----------
     given, wanted
-        (d,) and (r,) predicted means of donors and recipients, in standard deviations; d is k or more.
+        (M, d) and (M, r) predicted means of donors and recipients, in standard deviations; d is k or more. They are
+        told to a grid (`SCORE`), in whole steps of which donors at equal distance are equally near.
     chance
-        (r,) uniform random numbers that choose.
+        (M, r) uniform random numbers that choose.
 
-    >>> nearest_donors(np.array([0.0, 1.0, 5.0, 6.0]), np.array([5.2, 0.4]), np.array([0.0, 0.9]), 2).tolist()
-    [2, 1]
+    >>> given, wanted = np.array([[0.0, 1.0, 5.0, 6.0]]), np.array([[5.2, 0.4]])
+    >>> nearest_donors(given, wanted, np.array([[0.0, 0.9]]), 2).tolist()
+    [[2, 1]]
     """
-    given, wanted = settled(given, SCORE), settled(wanted, SCORE)
-    order = np.argsort(given, kind="stable")
-    sorted_ = given[order]
-    near = np.searchsorted(sorted_, wanted)[:, None] + np.arange(-k, k)
-    inside = (near >= 0) & (near < given.size)
-    distance = np.where(inside, np.abs(sorted_[np.clip(near, 0, given.size - 1)] - wanted[:, None]), np.inf)
-    reach = np.partition(distance, k - 1, axis=1)[:, k - 1] + 1e-10  # ties count, rounding aside
-    low, high = np.searchsorted(sorted_, wanted - reach), np.searchsorted(sorted_, wanted + reach, side="right")
-    return np.asarray(order[low + (chance * (high - low)).astype(np.int64)], dtype=np.int64)
+    donors, recipients = (
+        whole(np.clip(means, -FARTHEST, FARTHEST), SCORE).astype(np.int64) for means in (given, wanted)
+    )
+    m, d = donors.shape
+    ranked = np.sort(donors * d + np.arange(d), axis=1)  # by mean, ties by place: faster than a stable order
+    order, ranked = ranked % d, ranked // d
+    apart = 4 * int(FARTHEST * 10.0**-SCORE)  # between sets, which are searched in one piece
+    shift = apart * np.arange(m)[:, None]
+    line, places = (ranked + shift).ravel(), recipients + shift
+    near = np.searchsorted(line, places)[..., None] + np.arange(-k, k)
+    begin = d * np.arange(m)[:, None, None]
+    inside = (near >= begin) & (near < begin + d)
+    distance = np.where(inside, np.abs(line[np.clip(near, 0, line.size - 1)] - places[..., None]), apart)
+    reach = np.partition(distance, k - 1, axis=2)[..., k - 1]  # ties count
+    within = distance <= reach[..., None]
+    low, high = near[..., 0] + within.argmax(axis=2), near[..., -1] + 1 - within[..., ::-1].argmax(axis=2)
+    more = within[..., 0] | within[..., -1]  # ties may go on beyond the 2 k looked at
+    low[more] = np.searchsorted(line, places[more] - reach[more])
+    high[more] = np.searchsorted(line, places[more] + reach[more], side="right")
+    return np.asarray(order.take(low + (chance * (high - low)).astype(np.int64)), dtype=np.int64)
 
 
 def _times(x: FloatArray, beta: FloatArray) -> FloatArray:

@@ -73,7 +73,9 @@ def draw_linear(
     return LinearDraw(estimate=estimate, drawn=estimate + sigma[:, None] * noise, sigma=sigma)
 
 
-def draw_logistic(x: FloatArray, events: FloatArray, rng: np.random.Generator) -> FloatArray:
+def draw_logistic(
+    x: FloatArray, events: FloatArray, rng: np.random.Generator, *, mode: FloatArray | None = None
+) -> FloatArray:
     """Draw logistic coefficients (M, k) from the normal approximation of their posterior.
 
     Parameters
@@ -82,6 +84,8 @@ def draw_logistic(x: FloatArray, events: FloatArray, rng: np.random.Generator) -
         (M, n, k), the first column of ones, the others standardised.
     events
         (n,) 0 or 1, the same in all sets.
+    mode
+        (M, k) where the search for the mode begins, overwritten by where it ends; 0 where not given.
 
     Notes
     -----
@@ -91,7 +95,7 @@ def draw_logistic(x: FloatArray, events: FloatArray, rng: np.random.Generator) -
     m, _, k = x.shape
     prior = np.full(k, PRIOR_SD**-2)
     prior[0] = PRIOR_SD_INTERCEPT**-2
-    beta = np.zeros((m, k))
+    beta = np.zeros((m, k)) if mode is None else mode.copy()
     for _ in range(NEWTON_STEPS):
         probability = 1 / (1 + np.exp(-np.clip(np.matmul(x, beta[..., None])[..., 0], -500, 500)))
         score = np.matmul((events - probability)[:, None, :], x)[:, 0] - prior * beta
@@ -101,6 +105,8 @@ def draw_logistic(x: FloatArray, events: FloatArray, rng: np.random.Generator) -
         beta = beta + step * np.minimum(1.0, 5.0 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-300))
         if np.abs(step).max() < 1e-8:
             break
+    if mode is not None:
+        mode[:] = beta
     root = np.linalg.cholesky(information)
     noise = np.linalg.solve(root.swapaxes(1, 2), rng.standard_normal((m, k, 1)))[..., 0]
     return np.asarray(beta + noise, dtype=np.float64)

@@ -219,14 +219,26 @@ def test_nearest_donors_with_ties() -> None:
     """All donors as near as the k-th are eligible, in equal shares, wherever they stand."""
     given_ = np.array([2.0, 0.0, 2.0, 2.0, 9.0, 2.0])
     chances = (np.arange(400) + 0.5) / 400
-    found = nearest_donors(given_, np.full(400, 2.1), chances, 2)
+    found = nearest_donors(given_[None], np.full((1, 400), 2.1), chances[None], 2)[0]
     assert np.bincount(found, minlength=6).tolist() == [100, 0, 100, 100, 0, 100]
     brute = np.random.default_rng(21)
-    pool_, want = brute.normal(size=50), brute.normal(size=200)
-    picked = nearest_donors(pool_, want, brute.random(200), 5)
-    rank = (np.abs(pool_ - want[:, None]) < np.abs(pool_[picked] - want)[:, None]).sum(axis=1)
-    assert rank.max() == 4
-    assert rank.min() == 0
+    pool_, want = brute.normal(size=(3, 50)), brute.normal(size=(3, 200))
+    picked = nearest_donors(pool_, want, brute.random((3, 200)), 5)
+    for means, wanted, chosen in zip(pool_, want, picked, strict=True):
+        rank = (np.abs(means - wanted[:, None]) < np.abs(means[chosen] - wanted)[:, None]).sum(axis=1)
+        assert rank.max() == 4
+        assert rank.min() == 0
+
+
+def test_donors_of_sets_side_by_side_are_those_of_each() -> None:
+    """Sets searched in one piece give what each gives alone, with ties, and with means out of all proportion."""
+    rng = np.random.default_rng(23)
+    given_, want, chance = rng.integers(0, 6, (4, 30)) / 3, rng.normal(size=(4, 90)), rng.random((4, 90))
+    given_[2, :3], want[1, :2], want[2, :2] = [-1e9, 1e9, 1e300], [1e12, -1e12], [1e300, -1e300]
+    together = nearest_donors(given_, want, chance, 4)
+    for m in range(4):
+        alone = nearest_donors(given_[m : m + 1], want[m : m + 1], chance[m : m + 1], 4)
+        np.testing.assert_array_equal(together[m], alone[0])
 
 
 def test_means_of_others() -> None:
