@@ -55,7 +55,7 @@ recovery: setup  ## Replicates with a known truth: bias, coverage, type I error;
 	$(BIN)/python tests/recovery/curved.py --replicates 200
 	$(BIN)/python tests/recovery/families.py --replicates 200 --jobs 2
 	$(BIN)/python tests/recovery/weighting_se.py --jobs 2
-	$(BIN)/python tests/recovery/propensity_models.py --replicates 200 --jobs 2
+	$(BIN)/python tests/recovery/propensity_models.py --replicates 200 --jobs 2 --markdown docs/explanation/recovery-of-propensity-models.md
 
 examples: setup  ## LaLonde and NHEFS beside their published values
 	$(BIN)/rapport run configs/studies/examples/lalonde.yaml

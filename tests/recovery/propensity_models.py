@@ -24,6 +24,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "logistic, 5 folds": {"cross_fit": 5},
     "splines": {"splines": ("first",)},
     "elastic net": {"model": "elastic_net"},
+    "ridge": {"model": "ridge"},
     "boosting": {"model": "boosting", "seed": 1},
     "boosting, 5 folds": {"model": "boosting", "seed": 1, "cross_fit": 5},
+    "average": {"model": "average", "seed": 1},
 }
 """What each model changes in `propensity`; "first" is the first confounder of the study it stands in."""
 GREEDY = {"method": "greedy", "ratio": 1, "caliper": CALIPER}
@@ -162,37 +165,42 @@ def occasions_replicate(patients: int, seed: int) -> Answers:
     return found
 
 
-def table(found: Sequence[Answers], *, least_bias: float = 0.0) -> bool:
-    """Print a line per model and way of comparing; whether every demand is met."""
-    say(
-        f"{'model':<20}{'compared by':<20}{'runs':>6}{'refused':>9}{'naive':>9}{'bias':>9}{'MCSE':>8}{'coverage':>10}  "
-        "missed\n"
-    )
-    fine = True
+HEADER = ("model", "compared by", "runs", "refused", "naive bias", "bias", "MCSE", "coverage", "missed")
+WIDTHS = (19, 18, 5, 8, 11, 9, 8, 9, 0)
+
+
+def lines(found: Sequence[Answers], *, least_bias: float = 0.0) -> list[tuple[str, ...]]:
+    """One line per model and way of comparing, in the order of `HEADER`; "none" last where every demand is met."""
+    told = []
     for model, way in found[0]:
         answers = [one[model, way] for one in found]
         given = [answer for answer in answers if isinstance(answer, Answer)]
         codes = sorted({answer for answer in answers if isinstance(answer, str)})
+        missed = [f"refused: {', '.join(codes)}"] * bool(codes)
         if len(given) < 2:
-            say(f"{model:<20}{way:<20} refused: {', '.join(codes)}\n")
-            fine = False
+            told.append((model, way, str(len(given)), str(len(answers) - len(given)), "", "", "", "", *missed))
             continue
         off = np.array([answer.off for answer in given])
         naive, coverage = np.mean([answer.naive for answer in given]), np.mean([answer.holds for answer in given])
         mcse = off.std(ddof=1) / np.sqrt(off.size)
-        missed = []
         if abs(off.mean()) > max(least_bias, 0 if np.isnan(naive) else SHARE * abs(naive), 2 * mcse):
             missed.append("bias")
         if way != PLAIN and coverage < LEAST_COVERAGE - 2 * share_mcse(0.95, off.size):
             missed.append("coverage")
-        if codes:
-            missed.append(f"refused: {', '.join(codes)}")
-        fine = fine and not missed
-        say(
-            f"{model:<20}{way:<20}{off.size:>6}{len(answers) - len(given):>9}{naive:>9.3f}{off.mean():>+9.4f}"
-            f"{mcse:>8.4f}{coverage:>10.3f}  {', '.join(missed) or 'none'}\n"
-        )
-    return fine
+        figures = ("" if np.isnan(naive) else f"{naive:+.3f}", f"{off.mean():+.4f}", f"{mcse:.4f}", f"{coverage:.3f}")
+        counts = (str(off.size), str(len(answers) - len(given)))
+        told.append((model, way, *counts, *figures, "; ".join(missed) or "none"))
+    return told
+
+
+def page(tables: Sequence[tuple[str, Sequence[tuple[str, ...]]]]) -> str:
+    """Markdown of all tables."""
+    assert __doc__ is not None
+    parts = ["# Recovery by every model of the propensity\n", __doc__.split("\n", 2)[2]]
+    for title, told in tables:
+        rows = [HEADER, ("---",) * len(HEADER), *told]
+        parts.append(f"## {title}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows))
+    return "\n".join(parts)
 
 
 def _share(run: Any, todo: Sequence[int]) -> list[Answers]:
@@ -213,16 +221,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replicates", type=int, default=200)
     parser.add_argument("--large", type=int, default=40, help="replicates of the larger size")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--markdown", type=Path, help="write the tables here as a page too")
     options = parser.parse_args(arguments)
-    fine = True
+    tables = []
     for path, sizes, least in ((flat_replicate, ROWS, 0.0), (occasions_replicate, PATIENTS, 0.02)):
         for size, replicates in zip(sizes, (options.replicates, options.large), strict=True):
             start = time.perf_counter()
             found = replicated(partial(path, size), replicates, options.jobs)
-            what = "rows" if path is flat_replicate else "patients"
-            say(f"\n{replicates} replicates of {size} {what} in {time.perf_counter() - start:.0f} s\n")
-            fine = table(found, least_bias=least) and fine
-    return 0 if fine else 1
+            what = "a flat table of {:,} rows" if path is flat_replicate else "a study of occasions, {:,} patients"
+            told = lines(found, least_bias=least)
+            tables.append((f"{what.format(size).capitalize()}, {replicates} replicates", told))
+            say(f"\n{tables[-1][0]} in {time.perf_counter() - start:.0f} s\n")
+            for row in (HEADER, *told):
+                say(" ".join(f"{cell:<{width}}" for cell, width in zip(row, WIDTHS, strict=True)) + "\n")
+    if options.markdown:
+        options.markdown.write_text(page(tables), encoding="utf-8")
+    return 0 if all(row[-1] == "none" for _, told in tables for row in told) else 1
 
 
 if __name__ == "__main__":
