@@ -56,7 +56,7 @@ def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release
         return run("release", lambda: leave_standing(ws, standing))
     opened = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
     main = run("estimate", lambda: main_answer(ws, opened))
-    answer = dataclasses.replace(main, findings=run("other analyses", lambda: findings(opened)))
+    answer = dataclasses.replace(main, findings=run("other analyses", lambda: figures(findings(opened))))
     return run("release", lambda: release(ws, judged, approval, answer, digest, truth))
 
 

@@ -36,7 +36,6 @@ from causal.effect.secondary.repeated import marginal_model, mixed_model, repeat
 from causal.effect.secondary.resampling import cluster_bootstrap
 from causal.effect.secondary.within_clinics import clinic_fixed_effects
 from causal.errors import DesignError, EstimationError
-from causal.numeric.grid import figures
 from causal.protocol import OccasionStudy
 from causal.protocol import secondary as declarable
 from causal.protocol.outcome import Rating
@@ -83,7 +82,7 @@ UNADJUSTED = (
 def findings(opened: Opened) -> tuple[Finding, ...]:
     """One finding for each analysis the study declares, in its order; linear algebra runs on one thread."""
     with one_thread():
-        found = figures(tuple(evaluated(opened, declared) for declared in opened.study.secondary))
+        found = tuple(evaluated(opened, declared) for declared in opened.study.secondary)
     return in_family(found, opened.study)
 
 
