@@ -7,6 +7,7 @@ rows which follow one another in a file (a pair, a visit, a month) have no place
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -32,8 +33,16 @@ def keys_of_names(names: ArrayLike | pd.Series, seed: int = 0) -> KeyArray:
     >>> bool((one == other[::-1]).all()), bool((one == keys_of_names(["a", "b"], 1)).any())
     (True, False)
     """
-    hashed = b"".join(blake2b(str(name).encode(), digest_size=8).digest() for name in np.asarray(names, dtype=object))
-    return rekeyed(np.frombuffer(hashed, dtype="<u8").astype(np.uint64), seed)
+    return rekeyed(_hashed(tuple(map(str, np.asarray(names, dtype=object)))), seed)
+
+
+@lru_cache(maxsize=2)
+def _hashed(names: tuple[str, ...]) -> KeyArray:
+    """A hash (n,) of each name; kept, as designs made anew in imputed sets ask for the same names again."""
+    digests = b"".join(blake2b(name.encode(), digest_size=8).digest() for name in names)
+    hashed = np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+    hashed.flags.writeable = False
+    return hashed
 
 
 def keys_of_content(

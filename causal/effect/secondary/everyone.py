@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -297,14 +298,15 @@ def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
     imputed = _imputed(opened, every, names, declared.imputations)
     compared: list[tuple[int, int]] = []
     by_unit: list[Result] = []
+    level, sample = opened.study.estimator.level, opened.sample()
 
     def analyse(table: FloatArray) -> Result:
-        of_units, of_clusters, counts = _one_set(opened, every, names, table)
+        clustered, counts = _one_set(opened, every, names, table)
         compared.append(counts)
-        by_unit.append(of_units)
-        return of_clusters
+        if sample.few_clusters:
+            by_unit.append(clustered("units"))
+        return clustered("clusters")
 
-    level, sample = opened.study.estimator.level, opened.sample()
     pooled, by = within(imputed.sets, analyse, label="difference", level=level), sample.cluster_label
     if sample.few_clusters:
         of_units = within(np.array(by_unit), lambda one: (one[0], one[1], one[2]), label="difference", level=level)
@@ -355,8 +357,8 @@ def _imputed(opened: Opened, every: Everyone, names: list[str], imputations: int
 
 def _one_set(
     opened: Opened, every: Everyone, names: list[str], table: FloatArray
-) -> tuple[Result, Result, tuple[int, int]]:
-    """Design and primary difference in one imputed set, by unit and by cluster, and the occasions compared by arm."""
+) -> tuple[Callable[[Literal["units", "clusters"]], Result], tuple[int, int]]:
+    """Primary difference of the design of one imputed set, under either clustering; occasions compared by arm."""
     occasions = every.cohort.occasions.assign(**{name: table[:, k] for k, name in enumerate(names)})
     groups = build_groups(replace(every.cohort, occasions=occasions), opened.study)
     place = pd.Series(np.arange(len(occasions)), index=occasions["ta_id"]).loc[groups.members["ta_id"]].to_numpy()
@@ -365,13 +367,13 @@ def _one_set(
     rows = place[sample.kept]
     score = table[rows, -1]
 
-    def clustered(code: IntArray) -> Result:
+    def clustered(by: Literal["units", "clusters"]) -> Result:
         found = composite_effect(
             sample.treated,
             outcomes.ended[rows],
             score,
             ~np.isnan(score),
-            clusters=code,
+            clusters=sample.units if by == "units" else sample.clusters,
             weights=sample.weights,
             covariates=sample.covariates,
             names=sample.names,
@@ -380,4 +382,4 @@ def _one_set(
         ).composite
         return found.value, found.std_error, found.df
 
-    return clustered(sample.units), clustered(sample.clusters), counts_of(sample)
+    return clustered, counts_of(sample)
