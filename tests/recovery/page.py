@@ -234,6 +234,7 @@ def _settings(names: Sequence[str], found: Mapping[str, Sequence[Replicate]]) ->
 def _differs(setting: Setting) -> str:
     facts = ["the study matches on five facts"] if setting.few_facts else []
     facts += [f"the study says `propensity: {{{key}: {value}}}`" for key, value in setting.propensity.items()]
+    facts += [f"the same worlds as `{setting.worlds}`"] if setting.worlds else []
     return ", ".join([*(f"`{switch}`" for switch in setting.switches), *facts]) or "nothing"
 
 

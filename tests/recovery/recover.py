@@ -69,7 +69,7 @@ def seeds(name: str, replicates: int) -> list[int]:
 
 def replicates_of(name: str, *, first: int, last: int, jobs: int, judged: int = JUDGED) -> Iterator[Replicate]:
     """Replicates `first` up to `last` of one setting, in seed order whatever the number of processes."""
-    todo = [(k < judged, seed) for k, seed in enumerate(seeds(name, last))][first:]
+    todo = [(k < judged, seed) for k, seed in enumerate(seeds(SETTINGS[name].worlds or name, last))][first:]
     run = partial(_one, SETTINGS[name])
     if jobs == 1:
         with threadpool_limits(limits=1):

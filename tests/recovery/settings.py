@@ -18,8 +18,9 @@ class Setting:
     `title` is what a table calls it; `promised` says whether the study promises to be right there. `few_facts`: the
     study matches on the six facts that matter most in this world, so that few cases can carry its model.
     `few_clinicians`: fewer than the study's minimum, so that the main interval is the wider of two and may cover more
-    often than it says. `propensity`: what the study says of its propensity model instead. `refused`: the code with
-    which every replicate must be refused; empty where it must not.
+    often than it says. `propensity`: what the study says of its propensity model instead; `worlds`: the setting whose
+    very worlds (seeds) it is tried in, so that chance does not part them. `refused`: the code with which each of its
+    replicates must be refused; empty where none must.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Setting:
     few_facts: bool = False
     few_clinicians: bool = False
     propensity: Mapping[str, str | int] = field(default_factory=dict)
+    worlds: str = ""
     refused: str = ""
 
     @property
@@ -118,14 +120,19 @@ SETTINGS: dict[str, Setting] = {
         title="Base, boosted propensities",
         parameters=SimulationParameters(),
         propensity={"model": "boosting", "seed": 1},
+        worlds="base",
     ),
     "boosting_curved": Setting(
         title="Curved in severity, boosted propensities",
         parameters=SimulationParameters(positivity=0.4, curved_severity=(0.5, 0.4)),
         propensity={"model": "boosting", "seed": 1},
+        worlds="curved_severity",
     ),
     "elastic_net": Setting(
-        title="Base, elastic net", parameters=SimulationParameters(), propensity={"model": "elastic_net"}
+        title="Base, elastic net",
+        parameters=SimulationParameters(),
+        propensity={"model": "elastic_net"},
+        worlds="base",
     ),
     "mar": Setting(title="Silence by the last rating", parameters=SimulationParameters(mar=-1.2)),
     "mnar_06": Setting(
