@@ -27,6 +27,8 @@ class Fate(StrEnum):
     """It is balanced; others determine it exactly, so models that hold those hold it too."""
     CONSTANT = "constant"
     """Everyone eligible has the same value: there is nothing to adjust."""
+    PARTLY = "adjusted, but for levels that one group alone has, in few rows"
+    """It is balanced and in the models, but for some levels of a category."""
     TOO_RARE = "too rare"
     """So few have it, or lack it, that it would alone decide the choice: in no model."""
     NEVER_RECORDED = "never recorded"

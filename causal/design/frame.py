@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any
 
@@ -111,6 +111,21 @@ class DesignColumns:
             level=self.level[chosen],
             spare=self.spare[chosen],
         )
+
+    def sparing(self, treated: BoolArray) -> DesignColumns:
+        """The columns with another level spared where the most frequent one is of one arm (n,) only.
+
+        A level that tells the arms apart must be a column of the models, or nothing there sees it. Spared is the most
+        frequent level that both arms have; the most frequent of all where none has both.
+        """
+        spare = self.spare.copy()
+        for source in dict.fromkeys(compress(self.source, self.level > 0)):
+            own = [j for j, name in enumerate(self.source) if name == source and self.level[j] > 0]
+            both = [j for j in own if self.values[treated, j].any() and self.values[~treated, j].any()]
+            if both and spare[own].any():
+                spare[own] = False
+                spare[both[0]] = True
+        return replace(self, spare=spare)
 
     @property
     def in_models(self) -> FloatArray:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from causal.design.compare import Comparison, Units, compare, coordinates_of, engine_model, named_keys
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.balance import BalanceRow, balance_table
-from causal.design.fates import CovariateFate, fates_of_columns, refuse_constant
+from causal.design.diagnostics.clusters import cluster_spread
+from causal.design.fates import CovariateFate, Fate, fates_of_columns, refuse_constant
 from causal.design.frame import DesignColumns, design_columns, key_codes, numbers, treatment_of
 from causal.design.matching.pairing import Pairing
 from causal.design.propensity.columns import moments
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
-from causal.design.propensity.rare import rare_levels
+from causal.design.propensity.rare import rare_levels, rows_of_one_arm
 from causal.design.propensity.separation import separation
 from causal.design.propensity.terms import model_matrix
 from causal.effect.abadie_imbens import matched_with_replacement, matches_of
@@ -47,7 +48,7 @@ from causal.effect.matched_estimates import (
 )
 from causal.effect.uneven_clusters import corrected
 from causal.effect.weighted_estimates import WeightedEffect, weighted_difference
-from causal.errors import DesignError
+from causal.errors import DesignError, EstimationError
 from causal.numeric.grid import figures
 from causal.protocol.flat_table import (
     AugmentedWeighting,
@@ -59,12 +60,14 @@ from causal.protocol.flat_table import (
     Standardisation,
     TargetedLikelihood,
 )
-from causal.protocol.matching import AnyMatching, CovariateDistance, Greedy
+from causal.protocol.matching import AnyMatching, CoarsenedExact, CovariateDistance, Greedy
 from causal.protocol.weighting import PropensityWeighting
 from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+MOST_LOST = 0.10
+"""Share of the rows in levels left out of a covariate beyond which it would be adjusted for in name only."""
 BoolArray = NDArray[np.bool_]
 
 
@@ -129,16 +132,18 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     fates = fates_of_columns(covariates)
     refuse_constant(fates)
     treated = treatment_of(frame, columns.treatment)
-    usable, left_out = _without_rare(covariates, treated, analysis)
+    covariates = covariates.sparing(treated)
+    usable, left_out, fates = _without_rare(covariates, treated, analysis, fates)
+    seen = covariates if _compares_facts(analysis) else usable
     table = Table(
         outcome=numbers(frame, columns.outcome),
         treated=treated,
-        clusters=None if analysis.cluster is None else key_codes(frame, analysis.cluster),
+        clusters=_clusters(frame, analysis),
         key=key,
         covariates=usable.in_models,
         names=usable.names_in_models,
     )
-    units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, usable, analysis)
+    units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, seen, analysis)
     compared = None if units is None else compare(analysis.design, units)
     _refuse_confined(table, compared, analysis)
     answer = _answer(table, units, compared, analysis)
@@ -156,16 +161,45 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         else None,
         balance=() if compared is None else _balance(covariates, table.treated, compared),
         fates=fates,
-        notes=(*left_out, *answer.notes),
+        notes=(*left_out, *_of_persons(analysis), *answer.notes),
     )
 
 
+def _clusters(frame: pd.DataFrame, analysis: FlatAnalysis) -> IntArray | None:
+    """Codes (n,) of rows that may resemble each other: the cluster column's; rows of one person where there is none."""
+    name = analysis.cluster or (analysis.person if analysis.standard_error == "robust" else None)
+    return None if name is None else key_codes(frame, name)
+
+
+def _of_persons(analysis: FlatAnalysis) -> tuple[str, ...]:
+    """What to know where the standard error cannot see that rows share a person."""
+    if analysis.person is None or analysis.cluster is not None or analysis.standard_error == "robust":
+        return ()
+    return ("the standard error takes rows of one person for independent: robust would not",)
+
+
+def _compares_facts(analysis: FlatAnalysis) -> bool:
+    """Whether the design compares the covariates themselves: a level too rare for a model still tells rows apart."""
+    design = analysis.design
+    return isinstance(design, CoarsenedExact) or isinstance(getattr(design, "distance", None), CovariateDistance)
+
+
 def _refuse_confined(table: Table, compared: Comparison | None, analysis: FlatAnalysis) -> None:
-    """Refuse an arm that lies in one cluster, among the rows the estimator uses."""
-    if table.clusters is not None:
-        everyone = compared is None or isinstance(analysis.estimator, AugmentedWeighting | TargetedLikelihood)
-        used = slice(None) if everyone or compared is None else compared.weight > 0
-        refuse_arm_in_one_cluster(table.treated[used], table.clusters[used], "cluster")
+    """Refuse an arm that lies in one cluster, or mostly in one, among the rows the estimator uses."""
+    if table.clusters is None or analysis.cluster is None:
+        return
+    everyone = compared is None or isinstance(analysis.estimator, AugmentedWeighting | TargetedLikelihood)
+    weight = np.ones(table.treated.size) if everyone or compared is None else compared.weight
+    used = weight > 0
+    refuse_arm_in_one_cluster(table.treated[used], table.clusters[used], "cluster")
+    share = cluster_spread(table.treated, weight, table.clusters, level="clinician").largest
+    if share > analysis.maximum_cluster_share:
+        raise EstimationError(
+            "estimation.cluster_share",
+            "one cluster holds more of a group than the study allows: its own course may pass for an effect, and no "
+            "interval knows",
+            fix="more clusters behind the group, or a higher maximum_cluster_share under analysis",
+        )
 
 
 def _balance(covariates: DesignColumns, treated: BoolArray, compared: Comparison) -> tuple[BalanceRow, ...]:
@@ -177,20 +211,46 @@ def _balance(covariates: DesignColumns, treated: BoolArray, compared: Comparison
 
 
 def _without_rare(
-    covariates: DesignColumns, treated: BoolArray, analysis: FlatAnalysis
-) -> tuple[DesignColumns, tuple[str, ...]]:
-    """The columns without levels too rare to say who may be treated, and a note of them; they stay in the balance.
+    covariates: DesignColumns, treated: BoolArray, analysis: FlatAnalysis, fates: tuple[CovariateFate, ...]
+) -> tuple[DesignColumns, tuple[str, ...], tuple[CovariateFate, ...]]:
+    """The columns without levels too rare to say who may be treated, a note of them, and what became of covariates.
 
     The two models of AIPW and TMLE leave them out of the one of treatment themselves, and standardisation has none.
+
+    Raises
+    ------
+    DesignError
+        ``design.rare_levels``: the levels left out of one covariate hold more than a tenth of the rows. Each may be of
+        one arm by chance; so many are not, and the covariate would be adjusted for in name only.
     """
-    if isinstance(analysis.estimator, AugmentedWeighting | TargetedLikelihood | Standardisation):
-        return covariates, ()
+    if isinstance(analysis.estimator, Standardisation):
+        return covariates, (), fates
     rare = rare_levels(covariates.values, treated, moments(covariates.values, treated))
-    if not rare.any() or rare.all():
-        return covariates, ()
+    if not rare.any():
+        return covariates, (), fates
+    source = np.array(covariates.source, dtype=object)
+    for name in dict.fromkeys(source[rare]):
+        lost = [rows_of_one_arm(covariates.values[:, j], treated) for j in np.flatnonzero(rare & (source == name))]
+        if np.any(lost, axis=0).sum() > MOST_LOST * treated.size and not _compares_facts(analysis):
+            raise DesignError(
+                "design.rare_levels",
+                f"levels of '{name}' that one group alone has, each in few rows, hold more than {MOST_LOST:.0%} of the "
+                "rows: nothing can be adjusted for there",
+                fix="merge levels, match exactly on the column, or drop it if it is no confounder",
+            )
+    if isinstance(analysis.estimator, AugmentedWeighting | TargetedLikelihood) or rare.all():
+        return covariates, (), fates
     gone = ", ".join(name for name, is_rare in zip(covariates.plain, rare, strict=True) if is_rare)
-    note = f"in one of the groups only, and in few rows: left out of what makes the groups alike: {gone}"
-    return covariates.only(~rare), (note,)
+    where = "the model of treatment" if _compares_facts(analysis) else "what makes the groups alike"
+    partly = {name for name in source[rare] if (~rare & ~covariates.spare & (source == name)).any()}
+    told = tuple(
+        replace(one, fate=Fate.PARTLY if one.name in partly else Fate.TOO_RARE, determined_by=())
+        if one.name in set(source[rare])
+        else one
+        for one in fates
+    )
+    note = f"in one of the groups only, and in few rows: left out of {where}: {gone}"
+    return covariates.only(~rare), (note,), told
 
 
 def _units(frame: pd.DataFrame, table: Table, covariates: DesignColumns, analysis: FlatAnalysis) -> Units:
@@ -398,6 +458,8 @@ def _joint(frame: pd.DataFrame, names: tuple[str, ...]) -> IntArray | None:
 
 
 def _refuse_columns(frame: pd.DataFrame, columns: FlatColumns) -> None:
+    if not len(frame):
+        raise DesignError("flat.empty", "the table has a header and no row", fix="deliver its rows")
     named = () if columns.key is None else (columns.key,)
     wanted = (columns.treatment, columns.outcome, *columns.numeric, *columns.categorical, *named, *columns.keys)
     absent = [name for name in wanted if name not in frame.columns]

@@ -180,13 +180,16 @@ class FlatAnalysis(Part):
     """Column that names the person a row belongs to, where a person has several rows (periods, visits).
 
     Nobody is matched to their own rows, and nobody is a comparison in more sets than `most_uses` of the design allows,
-    one without replacement. For greedy, optimal and cardinality matching."""
+    one without replacement. For greedy, optimal and cardinality matching. Without a `cluster`, robust errors are
+    those of persons."""
     cluster: ColumnName | None = None
     """Column whose rows may resemble each other: the unit of cluster-robust errors, cluster means and cross-fitting. A
     table in which all of an arm lie in one cluster is refused."""
     minimum_clusters: int = Field(default=30, ge=2)
     """Fewer contributing clusters than this, and of the intervals by cluster and by row (by matched set) the wider is
     told."""
+    maximum_cluster_share: float = Field(default=0.5, gt=0, le=1)
+    """Largest share of an arm that one cluster may hold; beyond it no interval is honest, and the table is refused."""
     standard_error: Literal["paired", "robust", "estimated_weights", "abadie_imbens"]
     """From the differences within pairs; robust; robust and aware that the weights were estimated; or for matching with
     replacement, where a row may stand in several sets."""

@@ -56,3 +56,15 @@ def rare_levels(x: FloatArray, treated: BoolArray, found: Moments) -> BoolArray:
             share = treated.mean() if treated[rows].all() else (~treated).mean() if not treated[rows].any() else 0.0
             rare[j] |= share > 0 and (rows.sum() < FEW or share ** int(rows.sum()) >= BY_CHANCE)
     return rare
+
+
+def rows_of_one_arm(x: FloatArray, treated: BoolArray) -> BoolArray:
+    """Rows (n,) with a value of a two-valued column x (n,) that one arm alone has; the fewer where both values are so.
+
+    >>> arm, level = np.array([True, True, False, False]), np.array([0.0, 1, 0, 0])
+    >>> rows_of_one_arm(level, arm).tolist()
+    [False, True, False, False]
+    """
+    sides = [x == value for value in (x.min(), x.max())]
+    alone = [rows for rows in sides if treated[rows].all() or not treated[rows].any()]
+    return min(alone, key=lambda rows: int(rows.sum()), default=np.zeros(x.size, dtype=np.bool_))

@@ -663,3 +663,95 @@ def test_few_clusters_give_the_wider_interval(way: dict[str, Any]) -> None:
         alone = run(frame, study, **way).effect
         width = max(one.upper - one.lower for one in (alone, by_cluster.effect))
         assert told.effect.upper - told.effect.lower == pytest.approx(width, rel=1e-12)
+
+
+def rare_rows(category: list[str], treated: list[int], outcome: list[float]) -> pd.DataFrame:
+    """A table of one category besides 112 ordinary rows of two levels, both of which both arms have."""
+    rng = np.random.default_rng(7)
+    s, w = rng.choice(["a", "b"], 112), np.arange(112) % 2
+    y = (s == "b") + rng.normal(size=112)
+    return pd.DataFrame({"s": [*s, *category], "w": [*w, *treated], "y": [*y, *outcome]})
+
+
+def of_category(frame: pd.DataFrame, **analysis: Any) -> FlatResult:
+    """What a study that adjusts for the category alone finds."""
+    return analyse_flat_table(frame, study_of({"treatment": "w", "outcome": "y", "categorical": ("s",)}, analysis))
+
+
+def study_of(columns: dict[str, Any], analysis: dict[str, Any]) -> FlatTableStudy:
+    """The example study with other columns and another analysis."""
+    plain = load_study(EXAMPLES / "lalonde.yaml").study.model_dump(mode="python")
+    plain |= {"columns": columns, "analysis": {"standard_error": "robust"} | analysis, "published": ()}
+    made = STUDY.validate_python(plain)
+    assert isinstance(made, FlatTableStudy)
+    return made
+
+
+def test_two_rare_levels_are_no_stratum() -> None:
+    """Four treated of one level and four untreated of another are unlike: strata are as without them."""
+    rare = rare_rows(["t"] * 4 + ["c"] * 4, [1] * 4 + [0] * 4, [100.0] * 4 + [0.0] * 4)
+    design = {"method": "coarsened_exact", "covariates": ("s",)}
+    found, without = of_category(rare, design=design), of_category(rare.iloc[:112], design=design)
+    assert found.n_sets == without.n_sets == 2
+    assert found.effect.value == pytest.approx(without.effect.value, rel=1e-8)
+
+
+@pytest.mark.parametrize("rows", [40, 200])
+def test_a_level_of_one_arm_is_seen_though_it_is_the_most_frequent(rows: int) -> None:
+    """The level that models would leave out is another one then, and nobody stands for its rows."""
+    frame = rare_rows(["big"] * rows, [0] * rows, [20.0] * rows)
+    with pytest.raises(EstimationError) as caught:
+        of_category(frame, estimator={"method": "aipw"})
+    assert caught.value.code == "estimation.positivity"
+    with pytest.raises(DesignError) as apart:
+        of_category(frame, design={"method": "propensity", "estimand": "ATE"})
+    assert (apart.value.code, "category 3" in str(apart.value)) == ("design.separation", True)
+
+
+def test_a_covariate_of_rare_levels_only_is_not_adjusted_for_in_name() -> None:
+    """Sixty levels of four rows, each of one arm: refused, though each by itself might be chance."""
+    level = np.repeat(np.arange(60), 4)
+    w, rng = level % 2, np.random.default_rng(3)
+    frame = pd.DataFrame({"s": [f"d{k}" for k in level], "w": w, "y": 2.0 * w + rng.normal(size=240)})
+    for analysis in ({"design": {"method": "propensity", "estimand": "ATE"}}, {"estimator": {"method": "aipw"}}):
+        with pytest.raises(DesignError) as caught:
+            of_category(frame, **analysis)
+        assert caught.value.code == "design.rare_levels"
+
+
+def test_what_was_adjusted_but_for_rare_levels_is_told_so() -> None:
+    """One level of three treated rows leaves the model; its column is not called adjusted without more."""
+    found = of_category(rare_rows(["t"] * 3, [1] * 3, [0.0] * 3), design={"method": "propensity", "estimand": "ATT"})
+    assert [one.said for one in found.fates] == ["adjusted, but for levels that one group alone has, in few rows"]
+
+
+def test_a_table_without_rows_is_refused() -> None:
+    """A header alone is no table, categories or not."""
+    with pytest.raises(DesignError) as caught:
+        of_category(rare_rows([], [], []).iloc[:0], design={"method": "propensity", "estimand": "ATE"})
+    assert caught.value.code == "flat.empty"
+
+
+def test_nearly_all_of_an_arm_in_one_cluster_is_refused() -> None:
+    """Moving one row out of the cluster that holds an arm makes no honest interval; a study may allow it."""
+    frame = rare_rows([], [], []).assign(c=np.arange(112) % 28)
+    frame.loc[frame["w"] == 1, "c"] = 1
+    frame.loc[frame.index[frame["w"] == 1][0], "c"] = 3
+    columns = {"treatment": "w", "outcome": "y", "categorical": ("s",), "keys": ("c",)}
+    ate = {"design": {"method": "propensity", "estimand": "ATE"}, "cluster": "c"}
+    with pytest.raises(EstimationError) as caught:
+        analyse_flat_table(frame, study_of(columns, ate))
+    assert caught.value.code == "estimation.cluster_share"
+    assert analyse_flat_table(frame, study_of(columns, ate | {"maximum_cluster_share": 1.0})).effect.std_error > 0
+
+
+def test_rows_of_one_person_are_no_independent_rows() -> None:
+    """With `person` and no cluster, robust errors are those of persons; a paired one says what it cannot see."""
+    frame = rare_rows([], [], []).assign(p=np.arange(112) // 2)
+    columns = {"treatment": "w", "outcome": "y", "categorical": ("s",), "keys": ("p",)}
+    greedy = {"design": {"method": "greedy", "ratio": 1, "caliper": None}, "person": "p"}
+    by_person = analyse_flat_table(frame, study_of(columns, greedy))
+    told = analyse_flat_table(frame, study_of(columns, greedy | {"cluster": "p"}))
+    assert by_person.effect.std_error == told.effect.std_error
+    paired = analyse_flat_table(frame, study_of(columns, greedy | {"standard_error": "paired"}))
+    assert any("rows of one person for independent" in note for note in paired.notes)
