@@ -53,7 +53,7 @@ class FlatColumns(Part):
     """Which column is what in a table with one row per unit.
 
     Columns in `categorical` become indicators of every level: each counts in balance, tolerances and distances, and
-    models do without the most frequent one. Those in `squared` enter with their square.
+    models do without the most frequent one that both arms have. Those in `squared` enter with their square.
     """
 
     treatment: ColumnName
