@@ -121,7 +121,7 @@ def sample_of(
     units = table.iloc[order]
     columns = tuple(dict.fromkeys([*names_of("covariates", covariates), *keys]))
     treated = treatment_of(units, names_of("treatment", (treatment,))[0])
-    found = _covariates(units, covariates, columns)
+    found = _covariates(units, covariates, columns).sparing(treated)
     return Sample(
         keys=index[order],
         place=place,
