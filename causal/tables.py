@@ -280,6 +280,9 @@ PROTECTIVE_ACTIONS = Table(
     orders=(Order(earlier="ts", later="ts", via=ForeignKey(column="ta_id", table="threat_assessments")),),
 )
 
+SET_ASIDE = f"{PROTECTIVE_ACTIONS.name}_set_aside"
+"""Optional table of the action rows that validation set aside: the same columns as protective_actions."""
+
 MEASURES = Table(
     name="measures",
     grain="one completed questionnaire",

@@ -54,8 +54,14 @@ def write_design(design: Design, folder: Path) -> None:
     _write_json(folder / "design.json", {"digest": design.digest, "design": facts})
 
 
-def read_design(folder: Path) -> Design:
-    """The design written by `write_design`; raises `DesignError` when the files no longer give the stated digest."""
+def read_design(folder: Path, digest: str | None = None) -> Design:
+    """The design written by `write_design`.
+
+    Raises
+    ------
+    DesignError
+        ``design.altered`` when the files no longer give the digest they state, or another than `digest`.
+    """
     stored = _read_json(folder / "design.json")
     facts: dict[str, Any] = stored["design"]
     facts["attrition"] = tuple(AttritionStep(**row) for row in facts["attrition"])
@@ -71,7 +77,7 @@ def read_design(folder: Path) -> Design:
         covariates=np.load(folder / "covariates.npy", allow_pickle=False),
         **facts,
     )
-    if design.digest != stored["digest"]:
+    if design.digest != stored["digest"] or (digest is not None and design.digest != digest):
         raise DesignError(
             "design.altered",
             "the stored design does not give its own digest",

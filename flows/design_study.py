@@ -6,32 +6,30 @@ import dataclasses
 import datetime
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from causal.cohort.build import build_cohort
 from causal.cohort.needs import tables_needed
-from causal.cohort.occasions import SET_ASIDE
-from causal.design.build import build_design
-from causal.effect.identification import Identification, identify
 from causal.errors import DesignError, ExtractError, StudyFileError
-from causal.records import Cohort, Design
-from causal.tables import PROTECTIVE_ACTIONS
+from causal.tables import PROTECTIVE_ACTIONS, SET_ASIDE
 from flows.code_version import code_version
 from flows.connectors.extract import ExtractFiles, read_extract
 from flows.connectors.manifest import changed
-from flows.design_files import read_cohort, read_design, write_cohort, write_design
 from flows.engine import attach, engine, keep
 from flows.published_designs import IDENTITY, identity_json
 from flows.runner import Runner
 from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact
 from flows.workspace import Workspace, tables_digest
 from validation.approval import DesignIdentity
-from validation.dates import judge_as_of
-from validation.design import judge_adjustment, judge_design
-from validation.extract import judge_extract
+from validation.delivery import judge_as_of
 from validation.protocol import judge_protocol
-from validation.verdict import Status, Verdict, failed
+from validation.verdict import Verdict, failed, read_verdict
+
+if TYPE_CHECKING:
+    from causal.records import Cohort, Design
 
 QUALITY_PAGE = "quality.html"
 ACTIONS = PROTECTIVE_ACTIONS.name
@@ -64,17 +62,35 @@ class CleanExtract:
             raise changed("a cleaned table of the extract")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JudgedDesign:
-    """A published design: what the approval is asked for."""
+    """A published design: what the approval is asked for.
 
-    design: Design
+    Attributes
+    ----------
+    kept
+        Private folder of the design's rows, read when something asks for them.
+    built
+        Digest of that design, as it was judged.
+    identified
+        What adjusting achieves if the diagram is right, in a sentence or two.
+    """
+
+    kept: Path
+    built: str
     extract: CleanExtract
     verdicts: tuple[Verdict, ...]
-    identification: Identification
+    identified: str
     digest: str
     folder: Path
     report_sha256: str
+
+    @cached_property
+    def design(self) -> Design:
+        """The design itself; raises `DesignError` ``design.altered`` when it is not the one that was judged."""
+        from flows.design_files import read_design
+
+        return read_design(self.kept, self.built)
 
     def identity(self, ws: Workspace) -> DesignIdentity:
         """What an approval of this design must name."""
@@ -135,7 +151,7 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
         with ws.store.publishing(folder) as staging:
             _judge_and_clean(ws, delivered, staging)
     facts = json.loads((folder / "judgement.json").read_text(encoding="utf-8"))
-    judged = (Verdict(**(verdict | {"status": Status(verdict["status"])})) for verdict in facts["verdicts"])
+    judged = (read_verdict(verdict) for verdict in facts["verdicts"])
     clean = CleanExtract(
         key=key,
         as_of=delivered.as_of,
@@ -166,6 +182,7 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
 
 def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> None:
     from flows.report.disclosed import quality_page
+    from validation.extract import judge_extract
 
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
         tables = attach(connection, delivered.files)
@@ -205,6 +222,9 @@ def cohort(ws: Workspace, extract: CleanExtract) -> str:
     if intact(folder):
         ws.say("build cohort", "unchanged, skipped")
         return key
+    from causal.cohort.build import build_cohort
+    from flows.design_files import write_cohort
+
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
         tables = attach(connection, extract.files)
         built = build_cohort(
@@ -222,6 +242,8 @@ def cohort(ws: Workspace, extract: CleanExtract) -> str:
 
 def read_kept_cohort(ws: Workspace, key: str) -> Cohort:
     """The cohort kept under `key`."""
+    from flows.design_files import read_cohort
+
     return read_cohort(ws.store.stage_folder("cohort", key))
 
 
@@ -232,6 +254,9 @@ def design(ws: Workspace, cohort_key: str) -> str:
     if intact(folder):
         ws.say("build design", "unchanged, skipped")
         return key
+    from causal.design.build import build_design
+    from flows.design_files import write_design
+
     built = build_design(read_kept_cohort(ws, cohort_key), ws.study)
     with ws.store.publishing(folder) as staging:
         write_design(built, staging)
@@ -242,15 +267,58 @@ def publish_design(
     ws: Workspace, extract: CleanExtract, design_key: str, protocol: tuple[Verdict, ...]
 ) -> JudgedDesign:
     """Judge the design against the study's gates and publish the dossier the board reads before approving."""
+    judged = _judged(ws, extract, ws.store.stage_folder("design", design_key), protocol)
+    problems = [verdict.code for verdict in failed(judged.verdicts)]
+    if intact(judged.folder):
+        ws.say("judge design", f"unchanged: design {judged.digest[:SHORT]}")
+        return dataclasses.replace(judged, report_sha256=file_sha256(judged.folder / "report.html"))
     from flows.report.disclosed import design_dossier
     from flows.report.render import render
 
-    private = ws.store.stage_folder("design", design_key)
-    built = read_design(private)
+    pages = render(design_dossier(ws, judged))
+    judged = dataclasses.replace(judged, report_sha256=hashlib.sha256(pages["report.html"]).hexdigest())
+    with ws.store.publishing(judged.folder) as staging:
+        for name, content in pages.items():
+            (staging / name).write_bytes(content)
+        (staging / QUALITY_PAGE).write_bytes(extract.quality.read_bytes())
+        (staging / IDENTITY).write_bytes(identity_json(judged.identity(ws), problems))
+    ws.store.append("design", design=judged.digest, extract=extract.digest, failed=problems)
+    ws.say("judge design", f"design {judged.digest[:SHORT]}: {len(problems)} failed checks")
+    return judged
+
+
+def _judged(ws: Workspace, extract: CleanExtract, kept: Path, protocol: tuple[Verdict, ...]) -> JudgedDesign:
+    """The design kept under `kept` with every verdict on it, worked out once for the same verdicts before it."""
+    before = (*protocol, *extract.verdicts)
+    folder = ws.store.stage_folder("judge", ws.key(kept.name, digest_of([dataclasses.asdict(one) for one in before])))
+    if not intact(folder):
+        facts = _judge(ws, extract, kept, before)
+        with ws.store.publishing(folder) as staging:
+            (staging / "judgement.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+    facts = json.loads((folder / "judgement.json").read_text(encoding="utf-8"))
+    return JudgedDesign(
+        kept=kept,
+        built=facts["built"],
+        extract=extract,
+        verdicts=(*before, *(read_verdict(one) for one in facts["verdicts"])),
+        identified=facts["identified"],
+        digest=facts["digest"],
+        folder=ws.store.root / "designs" / facts["digest"][:SHORT],
+        report_sha256="",
+    )
+
+
+def _judge(ws: Workspace, extract: CleanExtract, kept: Path, before: Sequence[Verdict]) -> dict[str, Any]:
+    """Verdicts on the design and its adjustment, what it identifies, and the digest that an approval signs."""
+    from causal.effect.identification import identify
+    from flows.design_files import read_design
+    from validation.design import judge_adjustment, judge_design
+
+    built = read_design(kept)
     found = identify(ws.study.dag, (*ws.study.confounders.tier1, *ws.study.confounders.tier2), built.fates)
     if not found.sufficient and not found.not_held:
         raise DesignError("identification.open_path", found.sentence)
-    verdicts = (*protocol, *extract.verdicts, *judge_design(built, ws.study.gates), judge_adjustment(found))
+    verdicts = (*judge_design(built, ws.study.gates), judge_adjustment(found))
     digest = digest_of(
         built.digest,
         extract.digest,
@@ -259,29 +327,11 @@ def publish_design(
         ws.protocol_digest,
         tables_digest(),
         ws.study.governance.small_cells.threshold,
-        [(verdict.code, verdict.status, verdict.measured, verdict.limit) for verdict in verdicts],
+        [(verdict.code, verdict.status, verdict.measured, verdict.limit) for verdict in (*before, *verdicts)],
     )
-    folder = ws.store.root / "designs" / digest[:SHORT]
-    judged = JudgedDesign(
-        design=built,
-        extract=extract,
-        verdicts=verdicts,
-        identification=found,
-        digest=digest,
-        folder=folder,
-        report_sha256="",
-    )
-    problems = [verdict.code for verdict in failed(verdicts)]
-    if intact(folder):
-        ws.say("judge design", f"unchanged: design {digest[:SHORT]}")
-        return dataclasses.replace(judged, report_sha256=file_sha256(folder / "report.html"))
-    pages = render(design_dossier(ws, judged))
-    judged = dataclasses.replace(judged, report_sha256=hashlib.sha256(pages["report.html"]).hexdigest())
-    with ws.store.publishing(folder) as staging:
-        for name, content in pages.items():
-            (staging / name).write_bytes(content)
-        (staging / QUALITY_PAGE).write_bytes(extract.quality.read_bytes())
-        (staging / IDENTITY).write_bytes(identity_json(judged.identity(ws), problems))
-    ws.store.append("design", design=digest, extract=extract.digest, failed=problems)
-    ws.say("judge design", f"design {digest[:SHORT]}: {len(problems)} failed checks")
-    return judged
+    return {
+        "built": built.digest,
+        "digest": digest,
+        "identified": found.sentence,
+        "verdicts": [dataclasses.asdict(verdict) for verdict in verdicts],
+    }

@@ -32,14 +32,6 @@ STRAYS = 1_000
 """One in so many rows may be dated anywhere: the end of the record is where the others end."""
 
 
-def judge_as_of(as_of: datetime.date, today: datetime.date) -> Verdict:
-    """An extract cannot have been taken on a day that has not been; one day is left for clinics east of the machine."""
-    late = max(0, (as_of - today).days)
-    return at_most(
-        "extract.as_of_future", late, 1, "days from today to the date on which the extract says it was taken"
-    )
-
-
 def judge_dates(
     tables: Mapping[str, ir.Table], *, as_of: datetime.date, impossible: float, lag_days: int
 ) -> Iterator[Verdict]:

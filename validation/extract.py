@@ -39,6 +39,7 @@ from validation.codes import (
     judge_zones,
 )
 from validation.dates import judge_dates
+from validation.delivery import NEEDED_TABLES
 from validation.forms import item_columns
 from validation.frames import column_frames, frames
 from validation.grain import at_their_grain, coarsened, judge_grain, measure_grain
@@ -63,11 +64,6 @@ from validation.verdict import Verdict, at_least, at_most, not_evaluated
 USUAL = Gates()
 END_REASONS_LIMIT = 0.20
 """Largest share of ended relationships without a reason; past it, intercurrent events cannot be told apart."""
-
-NEEDED_TABLES = frozenset(
-    {"patients", "clinics", "clinicians", "encounters", "threat_assessments", "measures", "episodes"}
-)
-"""Tables without which there is nothing to study: 0 rows is a failure, although every expectation holds on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from causal.design.compare import keeps_once, named_keys
 from causal.protocol import FlatTableStudy
 from causal.protocol.flat_table import FlatAnalysis
-from causal.protocol.matching import AnyMatching, Cardinality, CoarsenedExact, FineBalance, Greedy, Optimal, PairRules
+from causal.protocol.matching import (
+    AnyMatching,
+    Cardinality,
+    CoarsenedExact,
+    FineBalance,
+    Greedy,
+    Optimal,
+    PairRules,
+    keeps_once,
+    named_keys,
+)
 from causal.protocol.weighting import EntropyBalancing, PropensityWeighting
 from validation.method import judge_method
 from validation.verdict import Verdict

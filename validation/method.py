@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from causal.design.compare import named_keys
 from causal.protocol.design import PropensityModel
 from causal.protocol.matching import (
     AnyMatching,
@@ -15,6 +14,7 @@ from causal.protocol.matching import (
     Greedy,
     Optimal,
     PairRules,
+    named_keys,
 )
 from causal.protocol.weighting import AnyWeighting, EntropyBalancing, PropensityWeighting
 from validation.verdict import Verdict, at_most

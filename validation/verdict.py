@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Status(StrEnum):
@@ -53,3 +54,12 @@ def not_evaluated(code: str, reason: str) -> Verdict:
 def failed(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     """The verdicts that are FAIL, in order."""
     return tuple(verdict for verdict in verdicts if verdict.status is Status.FAIL)
+
+
+def read_verdict(facts: dict[str, Any]) -> Verdict:
+    """The verdict that `dataclasses.asdict` turned into `facts`.
+
+    >>> read_verdict({"code": "a.b", "status": "PASS", "sentence": "it holds", "measured": None, "limit": None}).status
+    <Status.PASS: 'PASS'>
+    """
+    return Verdict(**(facts | {"status": Status(facts["status"])}))

@@ -12,13 +12,11 @@ import ibis.expr.types as ir
 
 from causal.cohort.clock import before, elapsed, last_moment, on_the_clock_of, placed, zones
 from causal.protocol import OccasionStudy
-from causal.tables import ACTIONS
+from causal.tables import ACTIONS, SET_ASIDE
 
 HOLDS = ("hold_vol", "hold_invol")
 PLACED = ("time_zero", "day_zero", "zero_first", "zero_last", "zone")
 """Time zero and the columns of `placed`."""
-SET_ASIDE = "protective_actions_set_aside"
-"""Optional table of the action rows that validation set aside: the same columns as protective_actions."""
 
 
 def assessments(tables: dict[str, ir.Table]) -> ir.Table:

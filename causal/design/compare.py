@@ -131,21 +131,6 @@ def compare(method: AnyMatching | AnyWeighting, units: Units, *, among: BoolArra
     return _from_weights(_weights(method, units, rows), rows, units.treated.size)
 
 
-def keeps_once(method: AnyMatching | AnyWeighting) -> bool:
-    """Whether a declared method can see to it that nobody stands in two sets as a comparison (`Pairing.once`)."""
-    return isinstance(method, Greedy | Optimal | Cardinality)
-
-
-def named_keys(method: AnyMatching | AnyWeighting) -> tuple[str, ...]:
-    """The keys a declared method names: those in which occasions differ, had better agree, or are balanced."""
-    names: list[str] = []
-    if isinstance(method, PairRules):
-        names += [*method.differ, *(preference.key for preference in method.prefer)]
-    if isinstance(method, FineBalance):
-        names += method.balance
-    return tuple(names)
-
-
 def engine_model(declared: DeclaredModel) -> PropensityModel:
     """The propensity model a study declares, in the engine's words."""
     return PropensityModel(

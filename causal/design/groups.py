@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import EXACT_KEYS
-from causal.design.compare import Comparison, Units, compare, engine_model, keeps_once
+from causal.design.compare import Comparison, Units, compare, engine_model
 from causal.design.covariates import CovariateMatrix, covariate_matrix, without_rare
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.overlap import common_support
@@ -24,7 +24,7 @@ from causal.errors import DesignError
 from causal.numeric.grid import SCORE, settled
 from causal.numeric.keys import keys_of_names
 from causal.protocol import OccasionStudy
-from causal.protocol.matching import AnyMatching
+from causal.protocol.matching import AnyMatching, keeps_once
 from causal.protocol.weighting import AnyWeighting
 from causal.records import Cohort, ComparisonGroups, codes
 from causal.threads import one_thread

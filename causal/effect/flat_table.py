@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.design.compare import Comparison, Units, compare, coordinates_of, engine_model, named_keys
+from causal.design.compare import Comparison, Units, compare, coordinates_of, engine_model
 from causal.design.describe import estimand_label
 from causal.design.diagnostics.balance import BalanceRow, balance_table
 from causal.design.diagnostics.clusters import cluster_spread
@@ -60,7 +60,7 @@ from causal.protocol.flat_table import (
     Standardisation,
     TargetedLikelihood,
 )
-from causal.protocol.matching import AnyMatching, CoarsenedExact, CovariateDistance, Greedy
+from causal.protocol.matching import AnyMatching, CoarsenedExact, CovariateDistance, Greedy, named_keys
 from causal.protocol.weighting import PropensityWeighting
 from causal.threads import one_thread
 

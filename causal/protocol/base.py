@@ -28,7 +28,7 @@ class Part(BaseModel):
     """A frozen part of a protocol: unknown keys are refused, nothing is converted silently, no number is infinite."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, defer_build=True, allow_inf_nan=False
     )
 
 

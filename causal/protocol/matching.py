@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from causal.protocol.base import ColumnName, Part
+from causal.protocol.weighting import AnyWeighting
 
 
 class Caliper(Part):
@@ -198,3 +199,18 @@ Matching = Annotated[AnyMatching, Field(discriminator="method")]
 
 OF_ONE_RATIO = ("greedy", "optimal", "fine_balance", "cardinality")
 """Methods after which every treated occasion has as many comparisons, but for those that are lacking."""
+
+
+def keeps_once(method: AnyMatching | AnyWeighting) -> bool:
+    """Whether a declared method can see to it that nobody stands in two sets as a comparison (`Pairing.once`)."""
+    return isinstance(method, Greedy | Optimal | Cardinality)
+
+
+def named_keys(method: AnyMatching | AnyWeighting) -> tuple[str, ...]:
+    """The keys a declared method names: those in which occasions differ, had better agree, or are balanced."""
+    names: list[str] = []
+    if isinstance(method, PairRules):
+        names += [*method.differ, *(preference.key for preference in method.prefer)]
+    if isinstance(method, FineBalance):
+        names += method.balance
+    return tuple(names)

@@ -31,7 +31,7 @@ from flows.connectors.manifest import (
     find_delivery,
 )
 from flows.connectors.parquet import ParquetFacts, convert_parquet, scan_parquet
-from validation.extract import NEEDED_TABLES
+from validation.delivery import NEEDED_TABLES
 
 if TYPE_CHECKING:
     import duckdb

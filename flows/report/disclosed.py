@@ -216,7 +216,7 @@ def _dossier(
             *(_unanswered(line.name, line.not_evaluated) for line in _without_number(results)),
             *answered,
         ),
-        identification=(judged.identification.sentence,),
+        identification=(judged.identified,),
         results=results,
         unanswered=unanswered,
         findings=findings,

@@ -19,16 +19,18 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from causal.errors import ExtractError
+import flows.answer  # noqa: F401 (patched where it opens outcomes)
+from causal.errors import DesignError, ExtractError
 from causal.protocol import OccasionStudy
 from causal.simulation import SimulationParameters
+from flows.design_files import read_design, write_design
 from flows.design_study import design_study
 from flows.estimate_effect import estimate_effect
 from flows.runner import direct
 from flows.settings import Site
 from flows.simulate_extract import simulate_extract
 from flows.simulate_study import approve_as_simulated_board
-from flows.store import SYNTHETIC, Store
+from flows.store import SYNTHETIC, Store, write_manifest
 from flows.study_file.load import load_instruments, load_study
 from flows.workspace import Workspace
 
@@ -189,10 +191,10 @@ def test_a_design_rests_on_what_was_hashed(
 ) -> None:
     """Swapped between hashing and reading, and perhaps put back after it: refused, and nothing of it is kept."""
     place = copied(stores[file_format], tmp_path, designed=False)
-    reading = {"validate": "judge_extract", "cohort": "build_cohort"}[stage]
+    reading = {"validate": "validation.extract.judge_extract", "cohort": "causal.cohort.build.build_cohort"}[stage]
     around(
         monkeypatch,
-        f"flows.design_study.{reading}",
+        reading,
         before=place.swap,
         after=place.put_back if back else None,
     )
@@ -209,10 +211,27 @@ def test_outcomes_rest_on_what_was_hashed(
     """Swapped while outcomes are opened: no release, and the look is on record."""
     place = copied(stores[file_format], tmp_path, designed=True)
     judged = design_study(place.ws, direct)
-    around(monkeypatch, "flows.estimate_effect.attach", before=place.swap)
+    around(monkeypatch, "flows.answer.attach", before=place.swap)
     if back:
-        around(monkeypatch, "flows.estimate_effect.prospective_ratings", before=place.put_back)
+        around(monkeypatch, "flows.answer.prospective_ratings", before=place.put_back)
     with pytest.raises(ExtractError, match=r"\[extract\.changed\].*changed while it was read"):
         estimate_effect(place.ws, judged, direct)
     assert not place.ws.store.releases()
     assert place.ws.store.entries()[-1]["event"] == "outcomes opened"
+
+
+def test_outcomes_are_opened_for_the_design_that_was_judged(stores: dict[str, Path], tmp_path: Path) -> None:
+    """Another design under a judged one's key, whole by its own account: refused before the first row is read."""
+    place = copied(stores["parquet"], tmp_path, designed=True)
+    judged = design_study(place.ws, direct)
+    other = read_design(judged.kept)
+    other = dataclasses.replace(other, members=other.members[other.members["set_id"] != other.members["set_id"].min()])
+    other = dataclasses.replace(other, covariates=other.covariates[: len(other.members)])
+    (judged.kept / "manifest.json").unlink()
+    write_design(other, judged.kept)
+    write_manifest(judged.kept)
+    looks = len(place.ws.store.entries())
+    with pytest.raises(DesignError, match=r"\[design\.altered\]"):
+        estimate_effect(place.ws, design_study(place.ws, direct), direct)
+    assert not place.ws.store.releases()
+    assert len(place.ws.store.entries()) == looks

@@ -95,10 +95,15 @@ def test_a_run_ends_in_a_release_with_its_truth(released: Path) -> None:
 
 
 def test_running_again_does_no_work_twice_and_says_so(released: Path) -> None:
-    """The second run skips every stage that did not change and publishes nothing."""
+    """The second run skips every stage that did not change, publishes nothing, and loads nothing for what it skips."""
     before = {path: path.stat().st_mtime_ns for path in released.rglob("*") if path.is_file()}
-    ran = run_synthetic(released, "--direct")
+    ran = run_synthetic(released, "--direct", PYTHONPROFILEIMPORTTIME="1")
     assert ran.code == 0, ran.err
+    imported = {line.split("|")[-1].strip() for line in ran.err.splitlines() if line.startswith("import time:")}
+    assert "causal.protocol.study" in imported
+    assert imported.isdisjoint(
+        {"dowhy", "great_expectations", "sklearn", "scipy.stats", "ibis", "matplotlib", "prefect"}
+    )
     for stage in ("simulate", "validate extract", "build cohort", "build design", "judge design", "release"):
         assert any(line.startswith(stage) and "unchanged" in line for line in ran.err.splitlines()), (stage, ran.err)
     after = {path: path.stat().st_mtime_ns for path in released.rglob("*") if path.is_file()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ascii_tables import expect, occasions, table, world
 
-from causal.cohort.occasions import SET_ASIDE
+from causal.tables import SET_ASIDE
 
 FIVE_PEOPLE = """
     person_id

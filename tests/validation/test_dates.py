@@ -8,7 +8,7 @@ import pytest
 
 from tests.flows.connectors.small_extract import AS_OF, Rows, encounter, patient, small_extract
 from tests.validation.judging import judged, some, verdict
-from validation.dates import judge_as_of
+from validation.delivery import judge_as_of
 from validation.extract import ExtractJudgement
 from validation.verdict import Status
 
