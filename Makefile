@@ -59,6 +59,7 @@ recovery: setup  ## Replicates with a known truth: bias, coverage, type I error;
 
 examples: setup  ## LaLonde and NHEFS beside their published values
 	$(BIN)/rapport run configs/studies/examples/lalonde.yaml
+	$(BIN)/rapport run configs/studies/examples/lalonde_psid.yaml
 	$(BIN)/rapport run configs/studies/examples/nhefs.yaml
 	$(BIN)/rapport run configs/studies/examples/nhefs_standardisation.yaml
 	$(BIN)/rapport run configs/studies/examples/nhefs_doubly_robust.yaml

@@ -23,6 +23,7 @@ from causal import errors
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
 from causal.protocol import Instrument
 from causal.protocol.design import Gates
+from causal.protocol.flat_gates import FlatGates
 from causal.simulation import SimulationParameters
 from causal.tables import EARLIEST_DATE, ITEM_COLUMNS, TABLES, Column, Rule, Table
 from flows.cli import app
@@ -364,7 +365,7 @@ def _instrument_part(key: Instrument) -> str:
 
 # Verdicts and refusals
 
-CODE = re.compile(r"(extract|protocol|design|approval|disclosure)(\.[a-z0-9_…]+)+")
+CODE = re.compile(r"(extract|protocol|design|approval|disclosure|flat)(\.[a-z0-9_…]+)+")
 GATE_OF = {"design.balance_tier1": "smd_tier1", "design.balance_tier2": "smd_tier2"}
 """Checks whose sentence is made in a helper: the gate that says the same."""
 
@@ -385,14 +386,16 @@ def verdicts_page() -> str:
         "## Checks",
         table(("Code", "Words", "Given in"), ((f"`{code}`", *rest) for code, rest in sorted(checks.items()))),
         "## Gates of a design",
-        table(("Key of `gates`", "Default", "Limit"), _gate_rows()),
+        table(("Key of `gates`", "Default", "Limit"), _gate_rows(Gates)),
+        "## Limits of a flat table",
+        table(("Key of `gates`", "Default", "Limit"), _gate_rows(FlatGates)),
         "## Refusals",
         table(("Code", "Words", "Raised in"), ((f"`{code}`", *rest) for code, rest in sorted(refusals.items()))),
     )
 
 
-def _gate_rows() -> Iterator[tuple[str, str, str]]:
-    for name, field in Gates.model_fields.items():
+def _gate_rows(gates: type[Gates | FlatGates]) -> Iterator[tuple[str, str, str]]:
+    for name, field in gates.model_fields.items():
         yield f"`{name}`", f"`{field.default}`", sentence(field.description)
 
 
@@ -434,7 +437,7 @@ def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
 
 def _checks() -> dict[str, tuple[str, str]]:
     """Find words and place by code: codes stand first in a call or a tuple of `validation`, words stand last."""
-    gates = {name: limit for name, _, limit in _gate_rows()}
+    gates = {name: limit for name, _, limit in _gate_rows(Gates)}
     found: dict[str, tuple[str, str]] = {}
     for place, function in _functions("validation"):
         for node in ast.walk(function):

@@ -331,6 +331,9 @@ def run(
     switch: Annotated[list[str] | None, typer.Option(help="Hard-mode switch of --synthetic, NAME=DOSE.")] = None,
     site: SiteFile = None,
     results: Results = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="One flat table: exit code 1 where a check of its answer failed.")
+    ] = False,
     without_prefect: Direct = False,
     as_json: Json = False,
 ) -> None:
@@ -345,9 +348,13 @@ def run(
 
         text, value = analyse(loaded.study, study)
         console.answer(text, value)
-        if not all(line["agrees"] for line in value["published"]):
+        if not all(line["agrees"] for line in value["published"]) or (strict and value["failed"]):
             raise typer.Exit(1)
         return
+    if strict:
+        raise RapportError(
+            "command.strict", "--strict is for one flat table: checks of other studies stop them by themselves"
+        )
     if synthetic is None:
         estimate(study, extract, truth, site, results, without_prefect, as_json)
         return

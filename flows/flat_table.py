@@ -7,12 +7,14 @@ from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causal.effect.flat_diagnostics import column_of_row
+from causal.effect.flat_placebo import placebo_effects
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.errors import ExtractError, StudyFileError
-from causal.protocol.flat_table import FlatColumns, FlatTableStudy, PackageData
-from flows.connectors.flat_csv import read_flat_csv
+from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
+from validation.flat_result import judge_flat_result
 from validation.protocol import judge_protocol
-from validation.verdict import failed
+from validation.verdict import Verdict, failed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ def read_flat(study: FlatTableStudy, study_file: Path) -> pd.DataFrame:
     """The table a study names: out of an installed package, or a file beside the study file."""
     if isinstance(study.data, PackageData):
         return _from_package(study.data)
-    return _from_file(study_file.parent.resolve() / study.data.path, study.columns)
+    return _from_file(study_file.parent.resolve() / study.data.path, study.data, study)
 
 
 def _from_package(data: PackageData) -> pd.DataFrame:
@@ -44,22 +46,28 @@ def _from_package(data: PackageData) -> pd.DataFrame:
     return loaded
 
 
-def _from_file(path: Path, columns: FlatColumns) -> pd.DataFrame:
-    import pandas as pd
+def _from_file(path: Path, data: FileData, study: FlatTableStudy) -> pd.DataFrame:
+    from flows.connectors.flat_cells import roles_of
 
     if path.resolve() != path.absolute() or not path.is_file():
         raise ExtractError(
             "flat.file", f"{path.name} is not a plain file below the study file's folder", fix="links are not followed"
         )
     if path.suffix == ".parquet":
-        return pd.read_parquet(path)
+        from flows.connectors.flat_parquet import read_flat_parquet
+
+        return read_flat_parquet(path, data, roles_of(study))
     if path.suffix != ".csv":
         raise ExtractError("flat.format", f"{path.name} is neither .csv nor .parquet")
-    return read_flat_csv(path, numbers={columns.treatment, columns.outcome, *columns.numeric})
+    from flows.connectors.flat_csv import read_flat_csv
+
+    return read_flat_csv(path, data, roles_of(study))
 
 
 def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any]]:
     """The answer as text for people and as a value for machines; says whether each published value was reproduced.
+
+    The first line is the study's title, or, where a check of the answer failed, that it is not to be trusted.
 
     Raises
     ------
@@ -69,11 +77,15 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
     if problems := failed(judge_protocol(study, {})):
         said = "; ".join(f"{problem.code}: {problem.sentence}" for problem in problems)
         raise StudyFileError(problems[0].code, f"the protocol does not hold together: {said}")
-    result = analyse_flat_table(read_flat(study, study_file), study)
+    frame = read_flat(study, study_file)
+    result = analyse_flat_table(frame, study)
+    placebos = placebo_effects(frame, study)
+    verdicts = judge_flat_result(result, placebos, gates=study.gates, known=study.known_effect)
     effect = result.effect
     width = effect.upper - effect.lower
     got = {"estimate": effect.value, "lower": effect.lower, "upper": effect.upper, "sets": result.n_sets}
     lines = [
+        *_warning(verdicts),
         study.study.title,
         f"  {result.estimand}, {result.method}, {result.n_rows} rows",
         f"  estimate {_number(effect.value, width)}, {effect.level:.0%} interval {_number(effect.lower, width)} to "
@@ -101,7 +113,29 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         *(f"    {line['name']}: {_told(line)}" for line in _covariates(result)),
     ]
     lines += [f"  note: {note}" for note in result.notes]
-    return "\n".join(lines), _as_value(study, result, published)
+    lines += ["  checks of the answer:", *(f"    {_checked(verdict)}" for verdict in verdicts)]
+    return "\n".join(lines), _as_value(study, result, published, verdicts)
+
+
+def _warning(verdicts: tuple[Verdict, ...]) -> list[str]:
+    """The first line of an answer that failed a check; nothing for others."""
+    bad = [verdict.code for verdict in failed(verdicts)]
+    told = f"DO NOT TRUST THIS ESTIMATE: {len(bad)} of {len(verdicts)} checks failed: {', '.join(bad)}"
+    return [told] if bad else []
+
+
+def _checked(verdict: Verdict) -> str:
+    """One check with its figure beside its limit.
+
+    >>> from validation.verdict import at_most
+    >>> _checked(at_most("flat.balance", 1.0263, 0.1, "largest difference"))
+    'FAIL            1.03, limit  0.1  flat.balance: largest difference'
+    """
+    figures = " " * 19
+    if verdict.measured is not None and verdict.limit is not None:
+        measured = f"{verdict.measured:.3g}" if abs(verdict.measured) < 1000 else f"{verdict.measured:.0f}"
+        figures = f"{measured:>7}, limit {verdict.limit:4.3g}"
+    return f"{verdict.status:<13}{figures}  {verdict.code}: {verdict.sentence}"
 
 
 def _covariates(result: FlatResult) -> list[dict[str, Any]]:
@@ -111,7 +145,7 @@ def _covariates(result: FlatResult) -> list[dict[str, Any]]:
     """
     lines = []
     for one in result.fates:
-        own = [row for row in result.balance if row.name.removesuffix(" squared").split(": ")[0] == one.name]
+        own = [row for row in result.balance if column_of_row(row) == one.name]
         smd = {
             "smd_before": max((abs(row.smd_before) for row in own), default=None),
             "smd_after": max((abs(row.smd_after) for row in own), default=None),
@@ -148,7 +182,9 @@ def _beside(result: FlatResult) -> list[str]:
     return lines
 
 
-def _as_value(study: FlatTableStudy, result: FlatResult, published: list[dict[str, Any]]) -> dict[str, Any]:
+def _as_value(
+    study: FlatTableStudy, result: FlatResult, published: list[dict[str, Any]], verdicts: tuple[Verdict, ...]
+) -> dict[str, Any]:
     return {
         "study": study.study.id,
         "estimand": result.estimand,
@@ -163,4 +199,15 @@ def _as_value(study: FlatTableStudy, result: FlatResult, published: list[dict[st
         "covariates": _covariates(result),
         "notes": list(result.notes),
         "published": published,
+        "failed": [verdict.code for verdict in failed(verdicts)],
+        "verdicts": [
+            {
+                "code": verdict.code,
+                "status": verdict.status,
+                "measured": verdict.measured,
+                "limit": verdict.limit,
+                "sentence": verdict.sentence,
+            }
+            for verdict in verdicts
+        ],
     }

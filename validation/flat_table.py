@@ -27,6 +27,7 @@ def judge_flat_table(study: FlatTableStudy) -> Iterator[Verdict]:
     """Whether columns, method and standard error of a flat table go together."""
     columns = study.columns
     yield _columns(study)
+    yield _placebos(study)
     yield _standard_error(study)
     yield from judge_method(
         study.analysis.design,
@@ -80,6 +81,32 @@ def _standard_error(study: FlatTableStudy) -> Verdict:
         case "robust":
             pass
     return holds("protocol.standard_error", problem, "the standard error goes with the way groups are made comparable")
+
+
+def _placebos(study: FlatTableStudy) -> Verdict:
+    """A placebo outcome may be a numeric covariate, which its own analysis does without; nothing else may name it."""
+    columns, analysis = study.columns, study.analysis
+    placebos = [placebo.column for placebo in study.placebo_outcomes]
+    distance = getattr(analysis.design, "distance", None)
+    listed_by = {
+        *(columns.treatment, columns.outcome, *columns.categorical, *columns.keys, *analysis.exact),
+        *(columns.key or "", analysis.cluster or "", analysis.person or ""),
+        *(*_measured(analysis), *named_keys(analysis.design)),
+        *getattr(distance, "covariates", ()),
+        *getattr(analysis.design, "covariates", ()),
+        *(getattr(analysis.estimator, "interactions", None) or ()),
+    }
+    problems = []
+    if twice := sorted({name for name in placebos if placebos.count(name) > 1}):
+        problems.append(f"a placebo outcome is named twice: {listed(twice)}")
+    if busy := sorted(set(placebos) & listed_by):
+        problems.append(
+            f"a placebo outcome has another part to play, without which its analysis would not be the same: "
+            f"{listed(busy)}"
+        )
+    if placebos and {*columns.numeric, *columns.categorical} <= set(placebos):
+        problems.append("without the placebo outcomes no covariate is left to adjust for")
+    return holds("protocol.placebo_outcomes", "; ".join(problems), "every placebo outcome is that and nothing else")
 
 
 def _columns(study: FlatTableStudy) -> Verdict:

@@ -17,22 +17,67 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 FEW = 11
+LARGEST = 1e50
+"""Numbers beyond it are no measurement, and products of four of them would leave what a computer can hold."""
 DATED = frozenset({"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period"})
 """What pandas calls columns of dates, times and durations."""
 
 
-def treatment_of(frame: pd.DataFrame, name: str) -> BoolArray:
-    """Arm (n,) from a column of 0 and 1.
+def treatment_of(frame: pd.DataFrame, name: str, *, treated_value: str | bool | int | None = None) -> BoolArray:
+    """Arm (n,) from a column of 0 and 1, or of two values one of which means treated.
 
     Raises
     ------
     DesignError
-        ``flat.treatment`` and those of `numbers`.
+        ``flat.treatment`` (other values, or not two of them), ``flat.treated_value`` (no row has it), and those of
+        `numbers`.
+
+    >>> treatment_of(pd.DataFrame({"told": ["yes", "No ", "YES"]}), "told", treated_value="yes").tolist()
+    [True, False, True]
     """
+    if treated_value is not None:
+        return _arm_of_text(column_of(frame, name), name, treated_value)
     values = numbers(frame, name)
-    if not np.isin(values, (0.0, 1.0)).all():
-        raise DesignError("flat.treatment", f"treatment '{name}' holds values other than 0 and 1")
+    if others := int((~np.isin(values, (0.0, 1.0))).sum()):
+        raise DesignError(
+            "flat.treatment",
+            f"treatment '{name}' holds values other than 0 and 1 in {_some(others)} rows",
+            fix="write 0 and 1, or say under columns.treated_value which of two values means treated",
+        )
     return np.equal(values, 1.0)
+
+
+def _arm_of_text(column: pd.Series, name: str, treated_value: str | bool | int) -> BoolArray:
+    """Arm (n,): values compared as they are said, without capitals or blanks around them."""
+    _refuse_dates(column, name)
+    if column.isna().any():
+        raise missing(name, int(column.isna().sum()))
+    said = np.array([_said(value) for value in column], dtype=object)
+    held, wanted = set(said), _said(treated_value)
+    if len(held) > 2:
+        raise DesignError(
+            "flat.treatment",
+            f"treatment '{name}' holds {len(held)} different values, expected 2",
+            fix="one value for treated, one for all others; leave other rows out of the table",
+        )
+    if wanted not in held:
+        raise DesignError(
+            "flat.treated_value",
+            f"no row of treatment '{name}' holds the declared treated_value",
+            fix="say it as the table does; quote a number that is text, such as '01'",
+        )
+    return np.asarray(said == wanted, dtype=np.bool_)
+
+
+def _said(value: object) -> str:
+    """A value as people say it: true for what a table writes TRUE, 1 for 1.0.
+
+    >>> _said(True), _said(" Yes"), _said(2.0)
+    ('true', 'yes', '2')
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip().casefold()
 
 
 def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
@@ -41,7 +86,7 @@ def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
     Raises
     ------
     DesignError
-        ``flat.no_column``, ``flat.not_numeric``, ``flat.missing``.
+        ``flat.no_column``, ``flat.not_numeric``, ``flat.missing``, ``flat.too_large``, ``flat.too_small``.
 
     >>> numbers(pd.DataFrame({"age": [30, 40]}), "age").tolist()
     [30.0, 40.0]
@@ -53,8 +98,20 @@ def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
             "flat.not_numeric", f"column '{name}' is declared a number and holds text", fix="declare it categorical"
         )
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    if not np.isfinite(values).all():
-        raise missing(name, int((~np.isfinite(values)).sum()))
+    if np.isnan(values).any():
+        raise missing(name, int(np.isnan(values).sum()))
+    if large := int((np.abs(values) > LARGEST).sum()):
+        raise DesignError(
+            "flat.too_large",
+            f"column '{name}' holds numbers beyond {LARGEST:g}, which no measurement is, in {_some(large)} rows",
+            fix="mend them, or deliver the column in another unit",
+        )
+    if 0 < np.abs(values).max(initial=0.0) < 1 / LARGEST:
+        raise DesignError(
+            "flat.too_small",
+            f"column '{name}' holds no number above {1 / LARGEST:g}, whose squares a computer takes for 0",
+            fix="deliver the column in another unit",
+        )
     return values
 
 
@@ -224,11 +281,17 @@ def _levels(frame: pd.DataFrame, name: str) -> tuple[IntArray, list[Any]]:
     return np.asarray(codes, dtype=np.int64), list(levels)
 
 
-def missing(name: str, count: int) -> DesignError:
+def missing(
+    name: str, count: int, *, fix: str = "a flat table has no missing-data plan: deliver complete rows"
+) -> DesignError:
     """The refusal of a column with gaps; a small count is not told."""
-    few = f"fewer than {FEW}" if count < FEW else str(count)
     return DesignError(
         "flat.missing",
-        f"column '{name}' is missing in {few} rows",
-        fix="a flat table has no missing-data plan: deliver complete rows",
+        f"column '{name}' is missing in {_some(count)} rows",
+        fix=fix,
     )
+
+
+def _some(count: int) -> str:
+    """A count of rows; a small one is not told."""
+    return f"fewer than {FEW}" if count < FEW else str(count)

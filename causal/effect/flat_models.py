@@ -40,12 +40,16 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What an estimator gives: the effect, the log ratio of risks, the two means, and what to know of them."""
+    """What an estimator gives: the effect, the log ratio of risks, the two means, and what to know of them.
+
+    `weight` (n,) is what it used where that is not the comparison's.
+    """
 
     effect: LinearEffect | WeightedEffect | Contrast
     log_ratio: Contrast | None = None
     means: tuple[MarginalMean, MarginalMean] | None = None
     notes: tuple[str, ...] = ()
+    weight: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -172,7 +176,8 @@ def two_models(table: Table, estimator: AugmentedWeighting | TargetedLikelihood,
         level=analysis.level,
     )
     effect, notes = _main(table, found, analysis)
-    return Answer(effect=effect, means=(found.mean_treated, found.mean_comparison), notes=(*found.notes, *notes))
+    means = (found.mean_treated, found.mean_comparison)
+    return Answer(effect=effect, means=means, notes=(*found.notes, *notes), weight=found.weight)
 
 
 def _main(table: Table, found: DoublyRobust, analysis: FlatAnalysis) -> tuple[Contrast, tuple[str, ...]]:

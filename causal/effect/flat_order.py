@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.design.frame import column_of, missing, numbers
+from causal.design.frame import column_of, missing, numbers, treatment_of
 from causal.errors import DesignError
 from causal.numeric.keys import KeyArray, keys_of_content, keys_of_names
 from causal.protocol.flat_table import FlatTableStudy
@@ -35,7 +35,8 @@ def in_canonical_order(frame: pd.DataFrame, study: FlatTableStudy) -> tuple[pd.D
         order = _by_name(frame, columns.key)
         names = column_of(frame, columns.key).iloc[order]
         return frame.iloc[order].reset_index(drop=True), keys_of_names(names, study.seed)
-    apart = [numbers(frame, name) for name in (columns.treatment, columns.outcome)]
+    treated = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
+    apart = [treated.astype(np.float64), numbers(frame, columns.outcome)]
     alike = [numbers(frame, name) for name in columns.numeric]
     named = [*columns.categorical, *columns.keys, *analysis.exact]
     named += [name for name in (analysis.cluster, analysis.person) if name]

@@ -21,6 +21,7 @@ from causal.design.frame import DesignColumns, design_columns, key_codes, number
 from causal.design.matching.pairing import Pairing
 from causal.design.propensity.columns import moments
 from causal.design.propensity.fit import Propensity, fit_propensity
+from causal.design.propensity.fitted import FIRTH_BELOW
 from causal.design.propensity.logistic import expit
 from causal.design.propensity.rare import rare_levels, rows_of_one_arm
 from causal.design.propensity.separation import separation
@@ -28,6 +29,7 @@ from causal.design.propensity.terms import model_matrix
 from causal.effect.abadie_imbens import matched_with_replacement, matches_of
 from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.influence import MarginalMean
+from causal.effect.flat_diagnostics import FlatDiagnostics, diagnostics_of
 from causal.effect.flat_models import (
     Answer,
     Table,
@@ -40,6 +42,7 @@ from causal.effect.flat_models import (
     wider,
 )
 from causal.effect.flat_order import in_canonical_order
+from causal.effect.flat_response import with_outcomes
 from causal.effect.matched_estimates import (
     LinearEffect,
     paired_difference,
@@ -93,6 +96,8 @@ class FlatResult:
         What became of every declared covariate.
     notes
         What a reader should know of the estimate.
+    diagnostics
+        What the estimate rests on.
     """
 
     effect: LinearEffect | WeightedEffect | Contrast
@@ -105,6 +110,7 @@ class FlatResult:
     balance: tuple[BalanceRow, ...]
     fates: tuple[CovariateFate, ...]
     notes: tuple[str, ...]
+    diagnostics: FlatDiagnostics
 
 
 def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
@@ -125,13 +131,14 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
 def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     columns, analysis = study.columns, study.analysis
     _refuse_columns(frame, columns)
+    frame, response = with_outcomes(frame, study)
     frame, key = in_canonical_order(frame, study)
     covariates = design_columns(
         frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
     )
     fates = fates_of_columns(covariates)
     refuse_constant(fates)
-    treated = treatment_of(frame, columns.treatment)
+    treated = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
     covariates = covariates.sparing(treated)
     usable, left_out, fates = _without_rare(covariates, treated, analysis, fates)
     seen = covariates if _compares_facts(analysis) else usable
@@ -143,10 +150,12 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         covariates=usable.in_models,
         names=usable.names_in_models,
     )
-    units = None if isinstance(analysis.estimator, Standardisation) else _units(frame, table, seen, analysis)
+    propensity = None if isinstance(analysis.estimator, Standardisation) else _propensity(table, analysis)
+    units = None if propensity is None else _units(frame, table, seen, propensity, analysis)
     compared = None if units is None else compare(analysis.design, units)
     _refuse_confined(table, compared, analysis)
     answer = _answer(table, units, compared, analysis)
+    balance = _balance(covariates, table.treated, compared)
     return FlatResult(
         effect=answer.effect,
         log_ratio=answer.log_ratio,
@@ -159,10 +168,27 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
         n_sets=int(np.unique(compared.set_id).size)
         if compared is not None and isinstance(analysis.design, AnyMatching)
         else None,
-        balance=() if compared is None else _balance(covariates, table.treated, compared),
+        balance=() if compared is None else balance,
         fates=fates,
-        notes=(*left_out, *_of_persons(analysis), *answer.notes),
+        notes=(*left_out, *_of_persons(analysis), *_penalised(propensity), *answer.notes),
+        diagnostics=diagnostics_of(
+            table.treated,
+            compared,
+            balance,
+            weight=answer.weight,
+            logit=None if units is None else units.logit,
+            clusters=table.clusters,
+            response=response,
+        ),
     )
+
+
+def _penalised(propensity: Propensity | None) -> tuple[str, ...]:
+    """What to know where rows are few for the model of treatment."""
+    if propensity is None or propensity.method != "Firth" or propensity.events_per_parameter >= FIRTH_BELOW:
+        return ()
+    few = f"fewer than {FIRTH_BELOW:g} rows of the smaller group for each column of the model of treatment"
+    return (f"{few}: it is fitted by Firth's penalised likelihood",)
 
 
 def _clusters(frame: pd.DataFrame, analysis: FlatAnalysis) -> IntArray | None:
@@ -202,12 +228,13 @@ def _refuse_confined(table: Table, compared: Comparison | None, analysis: FlatAn
         )
 
 
-def _balance(covariates: DesignColumns, treated: BoolArray, compared: Comparison) -> tuple[BalanceRow, ...]:
-    """Every number and every level of every category, before and after."""
+def _balance(covariates: DesignColumns, treated: BoolArray, compared: Comparison | None) -> tuple[BalanceRow, ...]:
+    """Every number and every level of every category, before and after; both the same without a comparison."""
     shown = covariates.shown
     names = [covariates.names[j] for j in shown]
-    values, weight = covariates.values[:, shown], compared.weight
-    return balance_table(values, names, [1] * len(names), treated, weight, estimand=compared.estimand)
+    values, weight = covariates.values[:, shown], np.ones(treated.size) if compared is None else compared.weight
+    estimand = "ATE" if compared is None else compared.estimand
+    return balance_table(values, names, [1] * len(names), treated, weight, estimand=estimand)
 
 
 def _without_rare(
@@ -253,9 +280,10 @@ def _without_rare(
     return covariates.only(~rare), (note,), told
 
 
-def _units(frame: pd.DataFrame, table: Table, covariates: DesignColumns, analysis: FlatAnalysis) -> Units:
+def _units(
+    frame: pd.DataFrame, table: Table, covariates: DesignColumns, propensity: Propensity, analysis: FlatAnalysis
+) -> Units:
     """The rows as the design may see them."""
-    propensity = _propensity(table, analysis)
     person = None if analysis.person is None else key_codes(frame, analysis.person)
     return Units(
         treated=table.treated,

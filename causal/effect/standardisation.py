@@ -147,7 +147,10 @@ def g_computation(
     model = _fitted(y, arm, x, products, w, share, family)
     by_one, by_zero = model.gradient
     at_hand: Kind = "CR0" if covariates_sampled else kind
-    fit = _contrast(model, by_one - by_zero, own, at_hand)
+    try:
+        fit = _contrast(model, by_one - by_zero, own, at_hand)
+    except EstimationError as refusal:
+        raise _of_one_arm(refusal, x[w > 0], arm[w > 0], names) from None
     beta = np.nan_to_num(fit.coefficients)  # aliased columns have none
     predicted = model.predicted(beta)
     one, zero = (float(share @ mean) for mean in predicted)
@@ -176,6 +179,20 @@ def g_computation(
         n_clusters=int(np.unique(own[used]).size),
         aliased=tuple(terms[j] for j in fit.aliased),
         covariates_sampled=covariates_sampled,
+    )
+
+
+def _of_one_arm(refusal: EstimationError, x: FloatArray, arm: BoolArray, names: Sequence[str]) -> EstimationError:
+    """The refusal, with the covariates that vary in one arm (n,) only where that is why nothing can be told."""
+    alike = [np.ptp(x[rows], axis=0) == 0 for rows in (arm, ~arm)]
+    only = [name for name, one, other in zip(names, *alike, strict=True) if one != other]
+    if refusal.code != "estimation.not_estimable" or not only:
+        return refusal
+    return EstimationError(
+        refusal.code,
+        f"only one of the groups varies in {', '.join(only)}: nothing says what would have become of part of it in the "
+        "other",
+        fix="leave such rows out, merge levels, or do without an interaction of treatment with the covariate",
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from causal.protocol.base import ColumnName, Part, Sentence
 from causal.protocol.design import PropensityModel
+from causal.protocol.flat_gates import FlatGates, KnownEffect, PlaceboOutcome
 from causal.protocol.header import StudyHeader
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import AnyWeighting, PropensityWeighting
@@ -47,6 +48,19 @@ class FileData(Part):
         Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.(csv|parquet)$", max_length=200),
     ]
     """Path below the study file's folder; no part of it may begin with a full stop."""
+    delimiter: Literal["comma", "semicolon", "tab", "vertical_bar"] = "comma"
+    """What parts the values of a line of a CSV file."""
+    decimal: Literal["point", "comma"] = "point"
+    """What parts the whole of a number from its fraction in a CSV file."""
+    missing: tuple[Annotated[str, Field(min_length=1, max_length=20)] | int, ...] = ()
+    """What stands for a missing value, beside an empty cell, in every column the study reads: NA, -99. Text that is not
+    named here is text, and in a column of numbers it is refused."""
+
+    @model_validator(mode="after")
+    def _parquet_has_no_delimiter(self) -> Self:
+        if self.path.endswith(".parquet") and (self.delimiter, self.decimal) != ("comma", "point"):
+            raise ValueError("delimiter and decimal are for CSV files: a Parquet file has neither")
+        return self
 
 
 class FlatColumns(Part):
@@ -57,7 +71,10 @@ class FlatColumns(Part):
     """
 
     treatment: ColumnName
-    """Column of the treatment: 0 or 1."""
+    """Column of the treatment: 0 or 1, or two values of which `treated_value` says one."""
+    treated_value: Annotated[str, Field(min_length=1, max_length=60)] | bool | int | None = None
+    """The value of the treatment that means treated (yes, True, 2); the column must hold exactly one other. Capitals
+    and blanks around it do not count."""
     outcome: ColumnName
     """Column of the outcome: a number."""
     numeric: tuple[ColumnName, ...] = ()
@@ -195,6 +212,9 @@ class FlatAnalysis(Part):
     replacement, where a row may stand in several sets."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence level of the interval."""
+    missing_outcome: Literal["refuse", "leave_out"] = "refuse"
+    """What becomes of rows without an outcome: the table is refused, or they are left out, the answer is of the others,
+    and `gates.minimum_response` and `gates.maximum_response_difference` judge who they are."""
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -250,6 +270,12 @@ class FlatTableStudy(Part):
     """Seed of the lots by which folds are drawn and, without a column of names, ties are broken."""
     published: tuple[PublishedValue, ...] = ()
     """Numbers this analysis should reproduce."""
+    placebo_outcomes: tuple[PlaceboOutcome, ...] = ()
+    """Outcomes the treatment cannot have changed; an effect found there speaks against the answer."""
+    known_effect: KnownEffect | None = None
+    """What an experiment found; an answer far from it is not to be trusted."""
+    gates: FlatGates = FlatGates()
+    """Limits the answer must keep."""
 
     @model_validator(mode="after")
     def _the_earliest_has_a_name(self) -> Self:

@@ -33,10 +33,12 @@ LINE_BYTES = 1_000_000
 MAXIMUM_COLUMNS = 500
 _NEWLINE, _RETURN, _QUOTE = b"\n", b"\r", b'"'
 _CONTROL = bytes(code for code in (*range(32), 127) if code not in b"\r\n")
+COMMA = b","
 _CONTROL_C1 = re.compile(rb"\xc2[\x80-\x9f]")
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UTF8_MARK = b"\xef\xbb\xbf"
-_OTHER_DELIMITERS = {b";": "semicolon", b"\t": "tab", b"|": "vertical bar"}
+DELIMITERS = {COMMA: "comma", b";": "semicolon", b"\t": "tab", b"|": "vertical bar"}
+"""What may part values, and its name; extracts have commas."""
 _OTHER_FORMATS = (
     (
         TIME_ZONE,
@@ -77,8 +79,10 @@ class CsvFacts:
     final_newline: bool
 
 
-def scan_csv(stream: BinaryIO, name: str) -> CsvFacts:
+def scan_csv(stream: BinaryIO, name: str, *, delimiter: bytes = COMMA) -> CsvFacts:
     """Look once at every byte of a file; memory is bounded by a block and the longest allowed line.
+
+    `delimiter` is one of `DELIMITERS`.
 
     Raises
     ------
@@ -92,7 +96,7 @@ def scan_csv(stream: BinaryIO, name: str) -> CsvFacts:
     while chunk := stream.read(BLOCK_BYTES):
         digest.update(chunk)
         if size == 0:
-            _check_start(chunk, name)
+            _check_start(chunk, name, delimiter)
             mark = chunk.startswith(_UTF8_MARK)
             chunk, size = (chunk[3:], 3) if mark else (chunk, 0)
         size += len(chunk)
@@ -102,13 +106,13 @@ def scan_csv(stream: BinaryIO, name: str) -> CsvFacts:
             _refuse_line(rest, lines + 1, name)
         if end:
             header = header or rest[:end].split(_NEWLINE, 1)[0]
-            returns += _check_block(rest[:end], lines, name)
+            returns += _check_block(rest[:end], lines, name, delimiter)
             lines += rest.count(_NEWLINE, 0, end)
             rest = rest[end:]
     final_newline = not rest
     if rest:
         header = header or rest
-        returns += _check_block(rest + _NEWLINE, lines, name)
+        returns += _check_block(rest + _NEWLINE, lines, name, delimiter)
         lines += 1
     if lines == 0:
         raise ExtractError("extract.no_header", f"{name} is empty", fix="deliver at least the line of column names")
@@ -117,7 +121,7 @@ def scan_csv(stream: BinaryIO, name: str) -> CsvFacts:
         raise ExtractError("extract.line_ends", message, fix="write every line with the same line end")
     return CsvFacts(
         name=name,
-        header=_header(header, name),
+        header=_header(header, name, delimiter),
         rows=lines - 1,
         size=size,
         sha256=digest.hexdigest(),
@@ -246,7 +250,7 @@ def _some(count: int) -> str:
     return str(count) if count < 1000 else "1000 or more"
 
 
-def _check_start(chunk: bytes, name: str) -> None:
+def _check_start(chunk: bytes, name: str, delimiter: bytes) -> None:
     encoding = _BYTE_ORDER_MARKS.get(chunk[:2])
     if encoding is None and chunk[:200].count(0) > len(chunk[:200]) // 4:
         encoding = "UTF-16"
@@ -256,13 +260,13 @@ def _check_start(chunk: bytes, name: str) -> None:
         message = f"{name} ends its lines with CR alone"
         raise ExtractError("extract.line_ends", message, fix="end lines with LF or CR LF")
     first = re.split(rb"[\r\n]", chunk[:LINE_BYTES], maxsplit=1)[0]
-    for delimiter, word in _OTHER_DELIMITERS.items():
-        if delimiter in first and b"," not in first:
-            message = f"{name} seems to be separated by {word}, expected comma"
-            raise ExtractError("extract.delimiter", message, fix="write it with commas (and decimals with a point)")
+    others = [word for other, word in DELIMITERS.items() if other in first]
+    if others and delimiter not in first:
+        message = f"{name} seems to be separated by {others[0]}, expected {DELIMITERS[delimiter]}"
+        raise ExtractError("extract.delimiter", message, fix="write it with commas (and decimals with a point)")
 
 
-def _check_block(block: bytes, before: int, name: str) -> int:
+def _check_block(block: bytes, before: int, name: str, delimiter: bytes) -> int:
     """Check whole lines; gives how many of them end in CR LF. `before` is the number of lines before the block."""
     ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == _NEWLINE[0])
     lengths = np.diff(ends, prepend=-1)
@@ -281,9 +285,9 @@ def _check_block(block: bytes, before: int, name: str) -> int:
         at = re.search(rb"\r(?!\n)", block)
         line = before + block.count(_NEWLINE, 0, at.start() if at else 0) + 1
         raise _control_character(line, name)
-    _check_controls(block, before, name)
+    _check_controls(block, before, name, _CONTROL.replace(delimiter, b""))
     if _QUOTE in block:
-        _check_quotes(block, ends, before, name)
+        _check_quotes(block, ends, before, name, delimiter)
     return returns
 
 
@@ -304,10 +308,10 @@ def _likely_encoding(block: bytes) -> str:
     return "a mixture of UTF-8 and another encoding"
 
 
-def _check_controls(block: bytes, before: int, name: str) -> None:
+def _check_controls(block: bytes, before: int, name: str, control: bytes) -> None:
     found = [_CONTROL_C1.search(block)] if not block.isascii() else []
-    if len(block.translate(None, _CONTROL)) < len(block):  # much faster than a pattern, and nearly always the end of it
-        found.append(re.search(b"[" + re.escape(_CONTROL) + b"]", block))
+    if len(block.translate(None, control)) < len(block):  # much faster than a pattern, and nearly always the end of it
+        found.append(re.search(b"[" + re.escape(control) + b"]", block))
     places = [match.start() for match in found if match]
     if places:
         raise _control_character(before + block.count(_NEWLINE, 0, min(places)) + 1, name)
@@ -320,8 +324,8 @@ def _control_character(line: int, name: str) -> ExtractError:
     )
 
 
-def _check_quotes(block: bytes, ends: NDArray[np.intp], before: int, name: str) -> None:
-    """Each quoted value opens after a comma or line start and closes before a comma or line end, on its own line."""
+def _check_quotes(block: bytes, ends: NDArray[np.intp], before: int, name: str, delimiter: bytes) -> None:
+    """Each quoted value opens after a delimiter or line start and closes before one or a line end, on its own line."""
     octets = np.frombuffer(block, dtype=np.uint8)
     at = np.flatnonzero(octets == _QUOTE[0])
     line_of = np.searchsorted(ends, at)
@@ -334,7 +338,7 @@ def _check_quotes(block: bytes, ends: NDArray[np.intp], before: int, name: str) 
         )
     previous = np.where(at == 0, _NEWLINE[0], octets[at - 1])
     following = octets[np.minimum(at + 1, len(octets) - 1)]
-    fine = np.isin(previous, list(b',\n"')) | np.isin(following, list(b',\n\r"'))
+    fine = np.isin(previous, list(delimiter + b'\n"')) | np.isin(following, list(delimiter + b'\n\r"'))
     if not fine.all():
         line = before + int(line_of[(~fine).argmax()]) + 1
         message = f"{name} has a quote in the middle of a value, on line {line}"
@@ -350,10 +354,10 @@ def _refuse_line(block: bytes, line: int, name: str) -> None:
     raise ExtractError("extract.line_too_long", message, fix="an extract holds codes and numbers, not documents")
 
 
-def _header(line: bytes, name: str) -> tuple[str, ...]:
+def _header(line: bytes, name: str, delimiter: bytes) -> tuple[str, ...]:
     text = line.removesuffix(_RETURN).decode("utf-8")
     try:
-        names = tuple(next(csv.reader([text], strict=True)))
+        names = tuple(next(csv.reader([text], strict=True, delimiter=delimiter.decode())))
     except (csv.Error, StopIteration):
         raise ExtractError(
             "extract.header", f"the header of {name} is not CSV", fix="quote column names properly"

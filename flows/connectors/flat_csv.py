@@ -1,103 +1,98 @@
-"""One flat table out of a CSV file: every cell is text until the study declares its column a number."""
+"""One flat table out of a CSV file, by the strict reader of extracts: nothing is guessed, and refusals have lines."""
 
 from __future__ import annotations
 
 import csv
-import re
-from collections import Counter
-from collections.abc import Collection
-from math import inf, nan
+from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 
 from causal.errors import ExtractError
+from causal.protocol.flat_table import FileData
+from flows.connectors.csv import DELIMITERS, CsvFacts, scan_csv
+from flows.connectors.flat_cells import Role, Spelling, typed_columns
+from flows.connectors.flat_header import places_of, unnamed
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-NOT_RECORDED = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"})
-"""What stands for a missing number."""
-TRUTH = {"TRUE": 1.0, "True": 1.0, "true": 1.0, "FALSE": 0.0, "False": 0.0, "false": 0.0}
+_BYTE = {word: byte for byte, word in DELIMITERS.items()}
+_BYTE["vertical_bar"] = _BYTE["vertical bar"]
 
 
-def read_flat_csv(path: Path, *, numbers: Collection[str]) -> pd.DataFrame:
-    """The table of a plain UTF-8 file with commas and one line of names.
-
-    Parameters
-    ----------
-    numbers
-        Columns read as numbers (whole where each cell is one, or true and false). Every other cell is text as it
-        stands, so that ``07``, ``7`` and ``NA`` are three categories wherever in the file they stand; only an empty
-        one is missing.
+def read_flat_csv(path: Path, data: FileData, roles: Mapping[str, Role]) -> pd.DataFrame:
+    """The declared columns of a UTF-8 file with one line of names, typed by their roles.
 
     Raises
     ------
     ExtractError
-        ``flat.unreadable``: not UTF-8, no header, a row with more or fewer cells than the header, a quote not closed.
-        ``flat.cut``: no line break at the end. ``flat.duplicate_column``.
+        Those of `scan_csv` (encoding, line ends, blank lines, control characters, quotes), of `places_of` (the header)
+        and of `typed_cells` (numbers that are none). ``flat.delimiter``, ``flat.cut`` (no line break at the end),
+        ``flat.ragged`` (lines with more or fewer values than the header), ``flat.unnamed_column``,
+        ``flat.unreadable``.
     """
-    header, rows = _cells(path)
-    repeated = sorted(name for name, times in Counter(header).items() if times > 1)
-    if repeated:
-        raise ExtractError(
-            "flat.duplicate_column",
-            f"{path.name} has more than one column named {', '.join(map(repr, repeated))}",
-            fix="give every column its own name",
-        )
-    columns = {name: [row[j] for row in rows] for j, name in enumerate(header)}
-    return pd.DataFrame({name: _numbers(cells) if name in numbers else _text(cells) for name, cells in columns.items()})
+    delimiter = _BYTE[data.delimiter]
+    with path.open("rb") as stream:
+        facts = _scanned(stream, path.name, delimiter)
+        if not facts.final_newline:
+            raise ExtractError(
+                "flat.cut",
+                f"{path.name} does not end in a line break: its last cell may have been cut",
+                fix="export it again, or end the last line",
+            )
+        places = places_of(facts.header, roles, path.name)
+        rows = _rows(stream, facts, delimiter)
+    _refuse_unnamed(facts, rows)
+    cells = {name: [row[place] for row in rows] for name, place in places.items()}
+    spelling = Spelling(
+        table=path.name, place="line", first=2, decimal=data.decimal, missing=frozenset(map(str, data.missing))
+    )
+    return typed_columns(cells, roles, spelling)
 
 
-def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The names and the rows, each with as many cells as there are names."""
+def _scanned(stream: BinaryIO, name: str, delimiter: bytes) -> CsvFacts:
     try:
-        with path.open("rb") as stream:
-            stream.seek(0, 2)
-            size = stream.tell()
-            stream.seek(max(size - 1, 0))
-            ended = stream.read(1) == b"\n"
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = [row for row in csv.reader(lines, strict=True) if row]
-    except (csv.Error, UnicodeDecodeError):
-        raise _unreadable(path, "is not a plain UTF-8 CSV file") from None
-    if not rows:
-        raise _unreadable(path, "is empty")
-    if not ended:
+        return scan_csv(stream, name, delimiter=delimiter)
+    except ExtractError as refusal:
+        if refusal.code != "extract.delimiter":
+            raise
         raise ExtractError(
-            "flat.cut",
-            f"{path.name} does not end in a line break: its last cell may have been cut",
-            fix="export it again, or end the last line",
+            "flat.delimiter", refusal.message, fix="declare its delimiter under data, or write the file again"
+        ) from None
+
+
+def _rows(stream: BinaryIO, facts: CsvFacts, delimiter: bytes) -> list[list[str]]:
+    """The lines after the header, each with as many values as there are names. A value holds no line break."""
+    stream.seek(0)
+    text = TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    lines = csv.reader(text, strict=True, delimiter=delimiter.decode())
+    try:
+        rows = list(lines)[1:]
+    except csv.Error:
+        raise ExtractError(
+            "flat.unreadable",
+            f"line {lines.line_num} of {facts.name} is not CSV",
+            fix="quote whole values, double the quotes inside them, and leave documents out",
+        ) from None
+    finally:
+        text.detach()
+    width = len(facts.header)
+    if odd := [line for line, row in enumerate(rows, start=2) if len(row) != width]:
+        raise ExtractError(
+            "flat.ragged",
+            f"{facts.name} names {width} columns, and {len(odd)} of {len(rows)} lines have another number of values, "
+            f"first line {odd[0]} with {len(rows[odd[0] - 2])}",
+            fix="quote a value that holds the delimiter, end no line with one, and give the names of rows a name",
         )
-    header = rows.pop(0)
-    odd = [number for number, row in enumerate(rows, start=1) if len(row) != len(header)]
-    if odd:
-        raise _unreadable(
-            path,
-            f"names {len(header)} columns, and {len(odd)} of {len(rows)} rows have another number of cells, the first "
-            f"of them row {odd[0]} with {len(rows[odd[0] - 1])}",
+    return rows
+
+
+def _refuse_unnamed(facts: CsvFacts, rows: list[list[str]]) -> None:
+    """Refuse a column without a name that holds something: the header may have shifted."""
+    held = [place + 1 for place in unnamed(facts.header) if any(row[place].strip() for row in rows)]
+    if held:
+        raise ExtractError(
+            "flat.unnamed_column",
+            f"columns of {facts.name} hold values and have no name: {', '.join(map(str, held))}",
+            fix="give every column a name; see whether the names have shifted",
         )
-    return header, rows
-
-
-def _unreadable(path: Path, why: str) -> ExtractError:
-    return ExtractError("flat.unreadable", f"{path.name} {why}", fix="export it again, as many cells in every line")
-
-
-def _text(cells: list[str]) -> pd.Series:
-    return pd.Series([None if cell == "" else cell for cell in cells], dtype="str")
-
-
-def _numbers(cells: list[str]) -> pd.Series:
-    """Numbers; the text itself where a cell is none, for the refusal that names the column."""
-    known: dict[str, float] = {}
-    for cell in set(cells):
-        plain = cell.strip()
-        if plain in NOT_RECORDED:
-            known[cell] = nan
-        elif plain in TRUTH:
-            known[cell] = TRUTH[plain]
-        elif NUMBER.fullmatch(plain) and abs(float(plain)) < inf:
-            known[cell] = float(plain)
-        else:
-            return _text(cells)
-    truths = {cell.strip() in TRUTH for cell in known if cell.strip() not in NOT_RECORDED}
-    return _text(cells) if len(truths) > 1 else pd.Series([known[cell] for cell in cells], dtype="float64")

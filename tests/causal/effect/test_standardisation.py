@@ -264,7 +264,7 @@ def test_a_population_nobody_in_an_arm_resembles(family: Any) -> None:
     y, arm, x, clusters = sample(events=family == "logistic")
     arm = arm & (x[:, 1] == 0)
     g_computation(y, arm, x, None, clusters, names=NAMES, family=family)  # nobody treated has b = 1: fine
-    with pytest.raises(EstimationError, match="cannot be told apart") as refusal:
+    with pytest.raises(EstimationError, match="only one of the groups varies in b:") as refusal:
         g_computation(y, arm, x, None, clusters, names=NAMES, family=family, estimand="ATE")
     assert refusal.value.code == "estimation.not_estimable"
 

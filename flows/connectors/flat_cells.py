@@ -1,0 +1,148 @@
+"""What the cells of a flat table mean: text, until the study declares their column a number or the treatment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import nan
+from typing import Literal
+
+import pandas as pd
+
+from causal.design.frame import LARGEST
+from causal.errors import ExtractError
+from causal.protocol.flat_table import FlatTableStudy
+
+_POINT = re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
+_COMMA = re.compile(_POINT.pattern.replace(r"\.", ","))
+_TRUTH = {"true": 1.0, "false": 0.0}
+_MARKS = frozenset(
+    {"na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "unknown", ".", "-", "--", "?", "\\n"}
+)
+"""What people write where nothing is known, in lower case. A mark is no number, and means "missing" once declared."""
+
+
+class Role(StrEnum):
+    """How the cells of a column are read."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    """A category, a key or a name: as it stands, without blanks around it."""
+    ARM = "arm"
+    """The treatment where the study says which value means treated: text, compared by `treatment_of`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How a table writes what it holds.
+
+    Attributes
+    ----------
+    table, place
+        The file's name, and what counts its rows: ``line`` of a CSV file, ``row`` of another.
+    first
+        The number of the first row's line.
+    decimal
+        What parts a number's whole part from its fraction.
+    missing
+        What stands for a missing value beside an empty cell.
+    """
+
+    table: str
+    place: Literal["line", "row"]
+    first: int
+    decimal: Literal["point", "comma"] = "point"
+    missing: frozenset[str] = frozenset()
+
+    @property
+    def missing_numbers(self) -> frozenset[float]:
+        """Declared marks that are numbers: -99 is missing where the table writes -99.0."""
+        return frozenset(float(mark) for mark in self.missing if _POINT.fullmatch(mark))
+
+
+def roles_of(study: FlatTableStudy) -> dict[str, Role]:
+    """The role of every column the study reads, in the order they are declared."""
+    columns, analysis = study.columns, study.analysis
+    roles = {columns.treatment: Role.NUMBER if columns.treated_value is None else Role.ARM}
+    placebos = (placebo.column for placebo in study.placebo_outcomes)
+    roles |= dict.fromkeys((columns.outcome, *columns.numeric, *placebos), Role.NUMBER)
+    texts = (columns.key, *columns.categorical, *columns.keys, *analysis.exact, analysis.cluster, analysis.person)
+    return roles | {name: Role.TEXT for name in texts if name is not None and name not in roles}
+
+
+def typed_columns(cells: Mapping[str, Sequence[str]], roles: Mapping[str, Role], spelling: Spelling) -> pd.DataFrame:
+    """The columns of text (n,) each, typed by their roles; see `typed_cells`."""
+    return pd.DataFrame({name: typed_cells(cells[name], name, role, spelling) for name, role in roles.items()})
+
+
+def typed_cells(cells: Sequence[str], name: str, role: Role, spelling: Spelling) -> pd.Series:
+    """One column (n,) of text cells as its role has it. Blanks around a cell do not count; an empty one is missing.
+
+    Raises
+    ------
+    ExtractError
+        A column declared a number has cells that are none: ``flat.decimal_comma``, ``flat.missing_mark``,
+        ``flat.too_large`` or ``flat.not_numeric``, with their count and the first line, never a value.
+
+    >>> said = Spelling(table="t.csv", place="line", first=2, missing=frozenset({"NA"}))
+    >>> typed_cells(["07", " 7 ", "", "NA", "None"], "site", Role.TEXT, said).tolist()
+    ['07', '7', nan, nan, 'None']
+    >>> typed_cells(["1", "2.50", "", "NA"], "age", Role.NUMBER, said).tolist()
+    [1.0, 2.5, nan, nan]
+    """
+    trimmed = [cell.strip() for cell in cells]
+    gone = spelling.missing | {""}
+    if role is not Role.NUMBER:
+        return pd.Series([None if cell in gone else cell for cell in trimmed], dtype="str", name=name)
+    known = {cell: _number(cell, spelling) for cell in set(trimmed)}
+    if {cell.lower() for cell in known if cell not in gone} <= _TRUTH.keys():
+        known = {cell: _TRUTH.get(cell.lower(), nan) for cell in known}
+    elif unread := {cell for cell, value in known.items() if value is None}:
+        raise _refusal(trimmed, name, unread, spelling)
+    numbers = [known[cell] for cell in trimmed]
+    if large := [row for row, value in enumerate(numbers) if value is not None and abs(value) > LARGEST]:
+        raise ExtractError(
+            "flat.too_large",
+            f"column '{name}' of {spelling.table} has {_places(large, len(cells), spelling)} beyond {LARGEST:g}, "
+            "which no measurement is",
+            fix="mend the number, or deliver the column in another unit",
+        )
+    return pd.Series(numbers, dtype="float64", name=name)
+
+
+def _number(cell: str, spelling: Spelling) -> float | None:
+    """The number a trimmed cell says; NaN where it says missing, None where it says neither."""
+    if cell == "" or cell in spelling.missing:
+        return nan
+    if not (_COMMA if spelling.decimal == "comma" else _POINT).fullmatch(cell):
+        return None
+    value = float(cell.replace(",", "."))
+    return nan if value in spelling.missing_numbers else value
+
+
+def _refusal(trimmed: Sequence[str], name: str, unread: set[str], spelling: Spelling) -> ExtractError:
+    """Why a column declared a number is none, by what its unread cells look like."""
+    rows = [row for row, cell in enumerate(trimmed) if cell in unread]
+    other = _POINT if spelling.decimal == "comma" else _COMMA
+    code, what, fix = "flat.not_numeric", "that are no plain numbers", "mend them, or declare the column categorical"
+    if all(other.fullmatch(cell) for cell in unread):
+        code = "flat.decimal_comma"
+        declared, meant = ("comma", "point") if spelling.decimal == "comma" else ("point", "comma")
+        what = f"with a decimal {meant}"
+        fix = f"write decimals with a {declared}, or declare decimal: {meant} under data"
+    elif all(cell.lower() in _MARKS for cell in unread):
+        code, what = "flat.missing_mark", "with a mark for a missing value"
+        fix = "name the mark under data.missing, or leave such cells empty"
+    return ExtractError(
+        code,
+        f"column '{name}' of {spelling.table} is declared a number and has "
+        f"{_places(rows, len(trimmed), spelling)} {what}",
+        fix=fix,
+    )
+
+
+def _places(rows: Sequence[int], total: int, spelling: Spelling) -> str:
+    """How many cells, and where the first of them is."""
+    return f"{len(rows)} of {total} cells (first {spelling.place} {rows[0] + spelling.first})"

@@ -1,0 +1,224 @@
+"""A flat table from its study file to a printed answer: what the file declares is what is read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from causal.errors import DesignError, ExtractError, RapportError
+from causal.protocol import FlatTableStudy
+from flows import cli
+from flows.flat_table import analyse, read_flat
+from flows.study_file.load import load_study
+from validation.protocol import judge_protocol
+from validation.verdict import failed
+
+STUDY = """\
+schema_version: rapport-study/1
+kind: flat_table
+study:
+  id: my_table
+  title: A table
+  question: What is asked of it?
+  why_no_trial: Nobody may decide it by lot.
+  registered: not registered
+data: {kind: file, path: t.csv%(data)s}
+columns:
+  treatment: told
+  outcome: score
+  numeric: [age]
+  categorical: [site]%(columns)s
+analysis:
+  design: {method: propensity, estimand: ATE}
+  standard_error: robust
+"""
+
+
+def rows(arm: tuple[str, str] = ("0", "1"), *, delimiter: str = ",", decimal: str = ".", unit: float = 1.0) -> str:
+    """Sixty rows: told is one of two values, and age tells little of it."""
+    rng = np.random.default_rng(4)
+    age, told = rng.integers(20, 60, 60), rng.integers(0, 2, 60)
+    score = (age / 10 + told + rng.normal(size=60)).round(3) * unit
+    lines = [
+        delimiter.join((arm[told[i]], f"{score[i]!s}".replace(".", decimal), str(age[i]), ("NA", "None")[i % 2]))
+        for i in range(60)
+    ]
+    return "\n".join([delimiter.join(("told", "score", "age", "site")), *lines, ""])
+
+
+def found(folder: Path, table: str, *, data: str = "", columns: str = "") -> float:
+    """The estimate of the study of this table."""
+    (folder / "t.csv").write_text(table)
+    path = folder / "study.yaml"
+    path.write_text(STUDY % {"data": data, "columns": columns})
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    estimate: float = analyse(study, path)[1]["estimate"]
+    return estimate
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        (("no", "yes"), "yes"),
+        (("No", " Yes "), "yes"),
+        (("False", "True"), "True"),
+        (("F", "T"), "T"),
+        (("2", "1"), "1"),
+        (("02", "01"), "'01'"),
+        (("nicht", "ja"), "JA"),
+    ],
+)
+def test_the_treated_value_is_as_people_write_it(tmp_path: Path, arm: tuple[str, str], said: str) -> None:
+    """Yes, True, 1 of 1 and 2: the answer is that of 0 and 1, whatever YAML takes the bare word for."""
+    plain = found(tmp_path, rows())
+    assert found(tmp_path, rows(arm), columns=f"\n  treated_value: {said}") == plain
+
+
+def test_true_and_false_need_no_declaration(tmp_path: Path) -> None:
+    """A column of TRUE and FALSE alone says which is which."""
+    assert found(tmp_path, rows(("FALSE", "TRUE"))) == found(tmp_path, rows())
+
+
+@pytest.mark.parametrize(
+    ("table", "said", "code"),
+    [
+        (rows(("no", "yes")), "", "flat.not_numeric"),
+        (rows(("1", "2")), "", "flat.treatment"),
+        (rows(("no", "yes")), "\n  treated_value: ja", "flat.treated_value"),
+        (rows(("no", "yes")).replace("no", "perhaps", 1), "\n  treated_value: yes", "flat.treatment"),
+        (rows(("no", "yes")).replace("no", "", 1), "\n  treated_value: yes", "flat.missing"),
+    ],
+)
+def test_a_treatment_that_is_not_two_values_is_refused(tmp_path: Path, table: str, said: str, code: str) -> None:
+    """Undeclared words, 1 and 2, a third value, a gap: told by column, never by value."""
+    with pytest.raises(RapportError) as refusal:
+        found(tmp_path, table, columns=said)
+    assert refusal.value.code == code
+    assert "'told'" in str(refusal.value)
+    assert "perhaps" not in str(refusal.value)
+
+
+def test_delimiter_and_decimal_are_declared(tmp_path: Path) -> None:
+    """A table as a German Excel writes it is the same table."""
+    other = rows(delimiter=";", decimal=",")
+    assert found(tmp_path, other, data=", delimiter: semicolon, decimal: comma") == found(tmp_path, rows())
+    with pytest.raises(ExtractError, match=r"^\[flat\.delimiter\]"):
+        found(tmp_path, other)
+
+
+def test_large_numbers_work_and_what_no_computer_can_square_is_refused(tmp_path: Path) -> None:
+    """In a unit 1e45 times smaller the answer is the same but for the unit; 1e300 and 1e-300 are one plain line."""
+    assert found(tmp_path, rows(unit=1e45)) == pytest.approx(found(tmp_path, rows()) * 1e45, rel=1e-9)
+    for unit, code in ((1e300, "flat.too_large"), (1e-300, "flat.too_small")):
+        with pytest.raises(RapportError) as refusal:
+            found(tmp_path, rows(unit=unit))
+        assert (refusal.value.code, "'score'" in str(refusal.value)) == (code, True)
+
+
+def test_a_declared_missing_mark_is_missing(tmp_path: Path) -> None:
+    """NA is a level until it is declared; then the column has gaps, which are refused by name."""
+    assert found(tmp_path, rows())
+    with pytest.raises(DesignError, match="'site' is missing in 30 rows"):
+        found(tmp_path, rows(), data=", missing: [NA]")
+
+
+def test_only_declared_columns_are_read(tmp_path: Path) -> None:
+    """What the study does not name is not looked at."""
+    (tmp_path / "t.csv").write_text(rows().replace("\n", ",1e999\n").replace("site,1e999", "site,note"))
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY % {"data": "", "columns": ""})
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    assert list(read_flat(study, path).columns) == ["told", "score", "age", "site"]
+
+
+PSID = Path(__file__).parents[2] / "configs" / "studies" / "examples" / "lalonde_psid.yaml"
+
+
+def exit_code(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Exit code of the command with these words."""
+    monkeypatch.setattr(sys, "argv", ["rapport", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+def test_a_failed_check_speaks_first_and_in_the_exit_code_when_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """LaLonde's men beside a survey: earnings before the programme still differ; no clean result is printed."""
+    assert exit_code(monkeypatch, "run", str(PSID)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("DO NOT TRUST THIS ESTIMATE: 4 of 11 checks failed: ")
+    assert "flat.placebo.re75" in lines[0]
+    assert any(line.strip().startswith("FAIL") and "flat.weight_share.comparison" in line for line in lines)
+    assert exit_code(monkeypatch, "run", str(PSID), "--strict", "--json") == 1
+    value = json.loads(capsys.readouterr().out)
+    verdicts = {verdict["code"]: verdict for verdict in value["verdicts"]}
+    assert [code for code, verdict in verdicts.items() if verdict["status"] == "FAIL"] == value["failed"]
+    assert "flat.placebo.re75" in value["failed"]
+    assert verdicts["flat.weight_share.comparison"]["measured"] == pytest.approx(0.0585, abs=1e-4)
+    assert verdicts["flat.known_effect"]["status"] == "PASS"  # near the trial by chance, and not to be trusted for it
+
+
+def test_strict_is_for_flat_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An option that would do nothing is refused."""
+    study = PSID.parents[1] / "duty_to_warn.yaml"
+    assert exit_code(monkeypatch, "run", str(study), "--strict") == 1
+    assert "command.strict" in capsys.readouterr().err
+
+
+def test_a_clean_answer_begins_with_its_title(tmp_path: Path) -> None:
+    """Nothing failed: no warning, and every check with its figure all the same."""
+    (tmp_path / "t.csv").write_text(rows())
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY % {"data": "", "columns": ""} + "gates: {smd: 0.3, maximum_weight_share: 0.2}\n")
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    text, value = analyse(study, path)
+    assert text.splitlines()[0] == "A table"
+    assert value["failed"] == []
+    assert "PASS" in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "\nplacebo_outcomes: [{column: site, because: Before.}]",
+        "\nplacebo_outcomes: [{column: score, because: Before.}]",
+        "\nplacebo_outcomes: [{column: old, because: Before.}, {column: old, because: Before.}]",
+        "\n  exact: [age]\nplacebo_outcomes: [{column: age, because: Before.}]",
+        "\n  propensity: {splines: [age]}\nplacebo_outcomes: [{column: age, because: Before.}]",
+    ],
+)
+def test_a_placebo_outcome_has_no_other_part(tmp_path: Path, change: str) -> None:
+    """A category, the outcome, one named twice, a key, a splined covariate: the analysis would not be the same."""
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY.rstrip() % {"data": "", "columns": ""} + change + "\n")
+    bad = [verdict.code for verdict in failed(judge_protocol(load_study(path).study, {}))]
+    assert bad[0] == "protocol.placebo_outcomes"
+
+
+def test_a_placebo_outcome_is_read_and_analysed_without_itself(tmp_path: Path) -> None:
+    """A covariate may be one: in its own analysis it is not adjusted for, or nothing could be found there."""
+    rng = np.random.default_rng(2)
+    hidden = rng.normal(size=400)
+    told = (rng.random(400) < 1 / (1 + np.exp(-hidden))).astype(int)
+    before, age = hidden + 0.3 * rng.normal(size=400), rng.integers(20, 60, 400)
+    lines = [f"{told[i]},{hidden[i] + told[i]:.4f},{age[i]},{'ab'[i % 2]},{before[i]:.4f}" for i in range(400)]
+    (tmp_path / "t.csv").write_text("\n".join(["told,score,age,site,before", *lines, ""]))
+    path = tmp_path / "study.yaml"
+    placebo = "placebo_outcomes: [{column: before, because: It was measured before.}]\n"
+    for columns in ("", "\n  numeric: [age, before]"):
+        text = STUDY.replace("\n  numeric: [age]", columns) if columns else STUDY
+        path.write_text(text % {"data": "", "columns": ""} + placebo)
+        study = load_study(path).study
+        assert isinstance(study, FlatTableStudy)
+        value = analyse(study, path)[1]
+        verdict = next(one for one in value["verdicts"] if one["code"] == "flat.placebo.before")
+        assert (verdict["status"], verdict["measured"] < 1e-6) == ("FAIL", True)
