@@ -76,7 +76,7 @@ class Site(Part):
     """Who may approve a design. With nobody listed, outcomes stay closed."""
 
 
-_SITE: TypeAdapter[Site] = TypeAdapter(Site)
+SITE: TypeAdapter[Site] = TypeAdapter(Site)
 
 
 def load_site(path: Path | str | None = None) -> Site:
@@ -87,4 +87,4 @@ def load_site(path: Path | str | None = None) -> Site:
     StudyFileError
         ``site.unreadable`` or ``site.invalid``, every problem on a line of its own.
     """
-    return Site(results=Path("results")) if path is None else typed_file(Path(path), _SITE, what="site")
+    return Site(results=Path("results")) if path is None else typed_file(Path(path), SITE, what="site")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
+from causal.spelling import nearest
 from validation.verdict import Status, Verdict
 
 
@@ -32,5 +32,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("severty", ["age", "severity"])
     ' (did you mean severity?)'
     """
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
+    near = nearest(name, known)
+    return f" (did you mean {near}?)" if near else ""

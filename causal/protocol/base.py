@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
 STUDY_ID_PATTERN = r"^[a-z][a-z0-9_-]{2,40}$"
 COLUMN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]{0,63}$"
+DAY_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A plain lower-case word: letters, digits, underscore."""
@@ -30,6 +32,26 @@ class Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, defer_build=True, allow_inf_nan=False
     )
+
+
+class PlacedError(ValueError):
+    """Something wrong at a place inside the part that is judged: keys, and list positions from 0, that lead there."""
+
+    def __init__(self, text: str, *where: str | int) -> None:
+        self.where = where
+        super().__init__(text)
+
+
+def is_day(text: str) -> bool:
+    """Whether `text` is a day of the calendar, written YYYY-MM-DD.
+
+    >>> is_day("2024-02-29"), is_day("2023-02-29"), is_day("20240229")
+    (True, False, False)
+    """
+    try:
+        return re.fullmatch(DAY_PATTERN, text) is not None and date.fromisoformat(text) is not None
+    except ValueError:
+        return False
 
 
 def is_name(text: str) -> bool:

@@ -6,12 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from causal.protocol.base import ColumnName, Part, Sentence
+from causal.protocol.base import ColumnName, Part, PlacedError, Sentence
 from causal.protocol.design import PropensityModel
 from causal.protocol.flat_gates import FlatGates, KnownEffect, PlaceboOutcome
 from causal.protocol.header import StudyHeader
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import AnyWeighting, PropensityWeighting
+from causal.spelling import nearest
 
 
 class PublishedValue(Part):
@@ -287,6 +288,12 @@ class FlatTableStudy(Part):
     def _interactions_are_covariates(self) -> Self:
         known = {*self.columns.numeric, *self.columns.categorical}
         named = getattr(self.analysis.estimator, "interactions", None) or ()
-        if unknown := sorted(set(named) - known):
-            raise ValueError(f"interactions of the estimator that are no covariates: {', '.join(unknown)}")
+        for position, name in enumerate(named):
+            if name not in known:
+                near = nearest(name, known)
+                raise PlacedError(
+                    f"got {name!r}, which is no covariate of columns.numeric or columns.categorical"
+                    + (f"; did you mean {near!r}?" if near else ""),
+                    *("analysis", "estimator", "interactions", position),
+                )
         return self

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from difflib import get_close_matches
 
 from causal.errors import StudyFileError
 from causal.simulation.parameters import SimulationParameters
+from causal.spelling import nearest
 
 
 def parameters_with(switches: Sequence[str]) -> SimulationParameters:
@@ -34,8 +34,8 @@ def parameters_with(switches: Sequence[str]) -> SimulationParameters:
         if not equals:
             raise _refused(f"{switch!r} has no dose", "write NAME=DOSE")
         if name not in defaults:
-            near = get_close_matches(name, defaults, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else "use a name of SimulationParameters"
+            near = nearest(name, defaults)
+            fix = f"did you mean {near!r}?" if near else "use a name of SimulationParameters"
             raise _refused(f"no simulation parameter is called {name!r}", fix)
         if name in doses:
             raise _refused(f"{name!r} is given twice", "give it once")

@@ -13,13 +13,14 @@ from pydantic import TypeAdapter
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
 from causal.errors import StudyFileError
 from causal.protocol import STUDY, AnyStudy, Instrument
-from causal.tables import INSTRUMENTS
+from causal.spelling import nearest
+from causal.tables import ACTIONS, INSTRUMENTS
 from flows.study_file.plain_words import did_you_mean
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
 from flows.study_file.small_file import shown, shown_path
 from flows.study_file.typed_file import typed_file
 
-_INSTRUMENT: TypeAdapter[Instrument] = TypeAdapter(Instrument)
+INSTRUMENT: TypeAdapter[Instrument] = TypeAdapter(Instrument)
 
 _COVARIATES_NAMED: tuple[tuple[str | None, ...], ...] = (
     ("confounders", "tier1", None),
@@ -29,6 +30,8 @@ _COVARIATES_NAMED: tuple[tuple[str | None, ...], ...] = (
     ("effect_modifiers", None, "name"),
 )
 _EXACT_KEYS_NAMED: tuple[tuple[str | None, ...], ...] = (("target_trial", "assignment", "exact", None),)
+_ACTIONS_NAMED: tuple[tuple[str | None, ...], ...] = (("target_trial", "strategies", "treated", "actions", None),)
+_ESTIMANDS_NAMED: tuple[tuple[str | None, ...], ...] = (("secondary", None, "estimand"),)
 _INSTRUMENTS_NAMED: tuple[tuple[str | None, ...], ...] = (
     ("outcome", "instrument"),
     ("secondary_outcomes", None, "instrument"),
@@ -67,7 +70,7 @@ def load_study(path: Path | str, *, instruments: Collection[str] | None = None) 
     """
     path = Path(path)
     study = typed_file(
-        path, STUDY, what="study", more_problems=lambda document: list(_unknown_names(document, instruments))
+        path, STUDY, what="study", more_problems=lambda document: further_problems(document, instruments)
     )
     return LoadedStudy(study=study, path=path, digest=study_digest(study))
 
@@ -93,7 +96,7 @@ def load_instruments(folder: Path | str) -> dict[str, Instrument]:
     refusals: list[StudyFileError] = []
     for path in sorted(folder.glob("*.yaml")):
         try:
-            key = typed_file(path, _INSTRUMENT, what="instrument")
+            key = typed_file(path, INSTRUMENT, what="instrument")
             if key.id != path.stem:
                 raise StudyFileError(
                     "instrument.invalid",
@@ -107,13 +110,49 @@ def load_instruments(folder: Path | str) -> dict[str, Instrument]:
     return keys
 
 
+def further_problems(document: Document, instruments: Collection[str] | None = None) -> list[Problem]:
+    """What the vocabulary alone does not see in a study: names that do not exist, and items that stand twice."""
+    return [*_unknown_names(document, instruments), *_repeated(document)]
+
+
+def _repeated(document: Document) -> Iterator[Problem]:
+    """Names, sentences and blocks that stand in one list a second time: one of the two was meant to be another."""
+    for where, items in _lists(document.value):
+        first: dict[str, int] = {}
+        for position, item in enumerate(items):
+            if not isinstance(item, str | dict) or not item:
+                continue
+            earlier = first.setdefault(item if isinstance(item, str) else json.dumps(item, sort_keys=True), position)
+            if earlier < position:
+                what = repr(shown(item)) if isinstance(item, str) else "this block"
+                line = document.places[*where, earlier].line
+                sentence = (
+                    f"{what} stands in this list twice, first on line {line}; remove one, or write what was meant"
+                )
+                yield Problem(place=document.places[*where, position], where=(*where, position), text=sentence)
+
+
+def _lists(value: Plain, where: Where = ()) -> Iterator[tuple[Where, list[Plain]]]:
+    """Every list in `value`, with its place."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _lists(item, (*where, key))
+    elif isinstance(value, list):
+        yield where, value
+        for position, item in enumerate(value):
+            yield from _lists(item, (*where, position))
+
+
 def _unknown_names(document: Document, instruments: Collection[str] | None) -> Iterator[Problem]:
-    """Covariates, exact keys and instruments that are named and do not exist."""
+    """Covariates, exact keys, actions, estimands and instruments that are named and do not exist."""
     declared = {text for _, text in _texts(document.value, ("covariates", None, "name"))}
-    kinds = [
-        ("covariate", _COVARIATES_NAMED, {*COVARIATES, *declared}),
-        ("exact key", _EXACT_KEYS_NAMED, {*EXACT_KEYS, *declared}),
-    ]
+    estimands = {text for _, text in _texts(document.value, ("estimands", None, "id"))}
+    kinds = [("action", _ACTIONS_NAMED, set(ACTIONS))]
+    if _declarations_stand(document.value, "covariates", "name"):
+        kinds.append(("covariate", _COVARIATES_NAMED, {*COVARIATES, *declared}))
+        kinds.append(("exact key", _EXACT_KEYS_NAMED, {*EXACT_KEYS, *declared}))
+    if estimands and _declarations_stand(document.value, "estimands", "id"):
+        kinds.append(("estimand", _ESTIMANDS_NAMED, estimands))
     if instruments is not None:
         kinds.append(("instrument", _INSTRUMENTS_NAMED, set(instruments)))
     for kind, patterns, known in kinds:
@@ -125,6 +164,16 @@ def _unknown_names(document: Document, instruments: Collection[str] | None) -> I
                     end = near or f"; known are {', '.join(sorted(known))}"
                     sentence = f"unknown {kind} {shown(text)!r}{end}"
                     yield Problem(place=document.places[where], where=where, text=sentence)
+
+
+def _declarations_stand(study: Plain, key: str, named_by: str) -> bool:
+    """Whether what a study declares itself can be read: else one slip there would be told once for every use."""
+    if not isinstance(study, dict):
+        return False
+    if key not in study:
+        return not any(nearest(name, [key]) for name in study)
+    items = study[key]
+    return isinstance(items, list) and all(isinstance(i, dict) and isinstance(i.get(named_by), str) for i in items)
 
 
 def _texts(value: Plain, pattern: tuple[str | None, ...], where: Where = ()) -> Iterator[tuple[Where, str]]:

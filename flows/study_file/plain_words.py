@@ -7,23 +7,25 @@ Schema of the place where it stands: "got 0, expected an integer from 1 to 4".
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from causal.protocol.base import COLUMN_PATTERN, NAME_PATTERN, STUDY_ID_PATTERN
+from causal.protocol.base import COLUMN_PATTERN, DAY_PATTERN, NAME_PATTERN, STUDY_ID_PATTERN, PlacedError
+from causal.spelling import nearest
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
 from flows.study_file.small_file import shown
 
 Schema = dict[str, Any]
 
+KEY = "[key]"
+"""How pydantic says that a key itself, not what it holds, is wrong."""
 PATTERNS: dict[str, str] = {
     NAME_PATTERN: "a lower-case word of letters, digits and underscores",
     COLUMN_PATTERN: "the name of a column: letters, digits, underscores, full stops",
     STUDY_ID_PATTERN: "a short name of 3 to 41 lower-case letters, digits, underscores and hyphens",
-    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}|not registered)$": "a date written 2026-01-31, or: not registered",
+    f"^({DAY_PATTERN}|not registered)$": "a date written 2026-01-31, or: not registered",
     r"^[a-z][a-z0-9_]* -> [a-z][a-z0-9_]*$": "an arrow written: cause -> effect",
     r"^E[0-9]{1,2}$": "E1, E2, …",
     r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)?$": "the name of a data set, such as MatchIt/lalonde",
@@ -35,9 +37,9 @@ PATTERNS: dict[str, str] = {
 """Every pattern of the vocabulary, in words."""
 
 
-def problems_in(error: ValidationError, document: Document, schema: Schema) -> list[Problem]:
-    """One problem for each thing pydantic found wrong in `document`, in the words of `schema`."""
-    details, tags = error.errors(include_url=False, include_input=False), _tags(schema)
+def problems_in(error: ValidationError, document: Document, schema: Schema, tags: frozenset[str]) -> list[Problem]:
+    """One problem for each thing pydantic found wrong in `document`, in the words of `schema` with `tags_in` it."""
+    details = error.errors(include_url=False, include_input=False)
     found = [_problem(detail, document, schema, tags) for detail in details if not _follows(detail, document, tags)]
     # A misspelt key is one mistake, not an unknown key and a missing one.
     meant = {(*problem.where[:-1], near) for problem, near in found if near is not None}
@@ -50,8 +52,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("calliper", ["caliper", "ratio"])
     "; did you mean 'caliper'?"
     """
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def path_words(where: Where) -> str:
@@ -117,15 +119,15 @@ def got(value: Plain, written: str | None) -> str:
             return shown(written if written is not None else _plain(value))
 
 
-def _tags(schema: Any) -> frozenset[str]:
+def tags_in(schema: Any) -> frozenset[str]:
     """Every key by which a block anywhere in the vocabulary says which of several it is."""
     if isinstance(schema, list):
-        return frozenset().union(*map(_tags, schema))
+        return frozenset().union(*map(tags_in, schema))
     if not isinstance(schema, dict):
         return frozenset()
     own = schema.get("discriminator")
     name = own.get("propertyName") if isinstance(own, dict) else None
-    return frozenset([name] if isinstance(name, str) else []).union(*map(_tags, schema.values()))
+    return frozenset([name] if isinstance(name, str) else []).union(*map(tags_in, schema.values()))
 
 
 def _problem(
@@ -136,9 +138,14 @@ def _problem(
     node = _at(root, where, document.value)
     near: str | None = None
     match detail["type"]:
+        case _ if detail["loc"][-1:] == (KEY,):
+            where = where[:-1] if where[-1:] == (KEY,) else where
+            place = document.keys[where]
+            text = f"a key here is {PATTERNS.get(detail.get('ctx', {}).get('pattern', ''), 'another kind of name')}"
         case "extra_forbidden":
             place = document.keys[where]
-            text, near = _unknown_key(where, _at(root, where[:-1], document.value))
+            parent = _follow(where[:-1], document.value, tags)[1]
+            text, near = _unknown_key(where, _at(root, where[:-1], document.value), parent)
         case "missing":
             place = document.places[where[:-1]]
             text = f"this key is missing; expected {expected(node, root)}"
@@ -146,8 +153,8 @@ def _problem(
             where = (*where, node["discriminator"]["propertyName"])
             place = document.places[where[:-1]]
             text = f"this key is missing; expected one of: {', '.join(node['discriminator']['mapping'])}"
-            if meant := get_close_matches(str(where[-1]), list(value), n=1, cutoff=0.6):
-                text += f"; is it spelt {shown(meant[0])!r}?"
+            if meant := nearest(str(where[-1]), value):
+                text += f"; is it spelt {shown(meant)!r}?"
         case "union_tag_invalid" if isinstance(value, dict):
             where = (*where, node["discriminator"]["propertyName"])
             place = document.places[where]
@@ -155,8 +162,11 @@ def _problem(
             text = f"got {got(chosen, document.unquoted.get(where))}, expected one of: {', '.join(kinds)}"
             text += did_you_mean(str(chosen), kinds)
         case "value_error":
+            error = detail.get("ctx", {}).get("error")
+            within = (*where, *error.where) if isinstance(error, PlacedError) else where
+            where = within if within in document.places else where
             place = document.places[where]
-            text = str(detail.get("ctx", {}).get("error", detail["msg"]))
+            text = str(error or detail["msg"])
         case _:
             place = document.places[where]
             text = _not_as_expected(value, document.unquoted.get(where), node, root)
@@ -171,11 +181,13 @@ def _follows(detail: ErrorDetails, document: Document, tags: frozenset[str]) -> 
     return isinstance(value, list) and len(value) >= detail["ctx"]["min_length"]
 
 
-def _unknown_key(where: Where, parent: Schema) -> tuple[str, str | None]:
+def _unknown_key(where: Where, parent: Schema, block: Plain) -> tuple[str, str | None]:
     key, allowed = str(where[-1]), list(parent.get("properties", {}))
-    near = get_close_matches(key, allowed, n=1, cutoff=0.6)
+    there = block if isinstance(block, dict) else {}
+    # A key that is there already is not the one that was meant, unless no other is near.
+    near = nearest(key, [name for name in allowed if name not in there]) or nearest(key, allowed)
     if near:
-        return f"unknown key {shown(key)!r}; did you mean {near[0]!r}?", near[0]
+        return f"unknown key {shown(key)!r}; did you mean {near!r}?", near
     return f"unknown key {shown(key)!r}; the keys here are {', '.join(allowed)}", None
 
 
@@ -224,7 +236,8 @@ def _at(root: Schema, where: Where, value: Plain) -> Schema:
             node = node.get("items", {})
             value = value[step] if isinstance(value, list) else None
         else:
-            node = node.get("properties", {}).get(step) or node.get("additionalProperties") or {}
+            named = [node.get("properties", {}).get(step), *node.get("patternProperties", {}).values()]
+            node = next(filter(None, [*named, node.get("additionalProperties")]), {})
             value = value.get(step) if isinstance(value, dict) else None
         node = _member(node, value, root)
     return node

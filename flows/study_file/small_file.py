@@ -7,6 +7,8 @@ import re
 import stat
 from pathlib import Path
 
+from causal.spelling import nearest
+
 MAX_BYTES = 256 * 1024
 """A study file is some 10 KB. Above this, parsing alone would take longer than a refusal may."""
 SHOWN = 80
@@ -64,7 +66,7 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError:
         if path.is_symlink():
             raise UnreadableFileError("it is a symbolic link; name the file itself") from None
-        raise UnreadableFileError("there is no such file") from None
+        raise UnreadableFileError(f"there is no such file{_sibling(path)}") from None
     except OSError as error:
         if path.is_symlink():
             raise UnreadableFileError("it is a symbolic link; name the file itself") from None
@@ -79,6 +81,15 @@ def _content(path: Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise UnreadableFileError(f"it is larger than {MAX_BYTES // 1024} KB, far more than a person writes")
     return content
+
+
+def _sibling(path: Path) -> str:
+    """End a sentence with the file of the same folder that was probably meant, or not at all."""
+    try:
+        near = nearest(path.stem, [other.stem for other in path.parent.glob(f"*{path.suffix}")])
+    except OSError:
+        return ""
+    return f"; did you mean {shown(near + path.suffix)!r}?" if near else ""
 
 
 def _decoded(content: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from causal.errors import StudyFileError
-from flows.study_file.plain_words import path_words, problems_in
+from flows.study_file.plain_words import path_words, problems_in, tags_in
 from flows.study_file.plain_yaml import Document, Problem, plain_yaml
 from flows.study_file.small_file import UnreadableFileError, shown_path, small_text
 
@@ -48,7 +48,17 @@ def typed_file(
         text = small_text(path)
     except UnreadableFileError as error:
         raise StudyFileError(f"{what}.unreadable", f"{shown_path(path)}: {error}") from None
-    document = plain_yaml(text)
+    read = judged(plain_yaml(text), adapter, more_problems)
+    value, problems = read
+    if problems or value is None:
+        raise StudyFileError(f"{what}.invalid", _message(shown_path(path), problems))
+    return value
+
+
+def judged(
+    document: Document, adapter: TypeAdapter[T], more_problems: Callable[[Document], Iterable[Problem]] | None = None
+) -> tuple[T | None, list[Problem]]:
+    """The typed value that `document` says, where it says one, and every problem of it; see `typed_file`."""
     problems = list(document.problems)
     value: T | None = None
     if document.value is not None or not problems:
@@ -57,10 +67,8 @@ def typed_file(
             # JSON, because strict mode takes a JSON array for a tuple but refuses a Python list.
             value = adapter.validate_json(json.dumps(document.value, allow_nan=False))
         except ValidationError as error:
-            problems += _not_yet_named(problems_in(error, document, _schema(adapter)), problems)
-    if problems or value is None:
-        raise StudyFileError(f"{what}.invalid", _message(shown_path(path), problems))
-    return value
+            problems += _not_yet_named(problems_in(error, document, *_vocabulary(adapter)), problems)
+    return value, problems
 
 
 def _not_yet_named(found: Iterable[Problem], known: list[Problem]) -> list[Problem]:
@@ -70,8 +78,10 @@ def _not_yet_named(found: Iterable[Problem], known: list[Problem]) -> list[Probl
 
 
 @cache
-def _schema(adapter: TypeAdapter[Any]) -> dict[str, Any]:
-    return adapter.json_schema()
+def _vocabulary(adapter: TypeAdapter[Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """The JSON Schema of what a file may say, and the keys by which its blocks say which of several they are."""
+    schema = adapter.json_schema()
+    return schema, tags_in(schema)
 
 
 def _message(name: str, problems: list[Problem]) -> str:

@@ -20,7 +20,7 @@ from causal.errors import DesignError, StudyFileError
 from causal.protocol import OccasionStudy
 from causal.protocol.design import Dag
 from flows.study_file import load_instruments, load_study, study_json_schema
-from flows.study_file.plain_words import _tags
+from flows.study_file.plain_words import tags_in
 from validation.protocol import judge_protocol
 from validation.verdict import failed
 
@@ -432,7 +432,7 @@ def test_42_every_block_that_names_its_kind_is_known_by_its_key() -> None:
     """Each key by which a block says which of several it is, anywhere in the vocabulary, is one places are found by."""
     schema = study_json_schema()
     named = set(re.findall(r'"propertyName": "([a-z_]+)"', json.dumps(schema)))
-    assert named == _tags(schema) >= {"analysis", "rule", "strategy", "method", "kind"}
+    assert named == tags_in(schema) >= {"analysis", "rule", "strategy", "method", "kind"}
 
 
 def test_a_refusal_is_one_message_with_a_code(tmp_path: Path) -> None:

@@ -496,7 +496,7 @@ def test_an_interaction_with_a_category_is_one_with_all_its_indicators() -> None
         ({"estimator": {"method": "tmle", "lower": 1, "upper": 1}, **ROBUST}, "lower must be below upper"),
         (
             {"estimator": {"method": "standardisation", "interactions": ("agee",)}, **ROBUST},
-            "interactions of the estimator that are no covariates: agee",
+            "got 'agee', which is no covariate of columns.numeric or columns.categorical; did you mean 'age'?",
         ),
     ],
 )
