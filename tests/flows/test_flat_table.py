@@ -191,7 +191,7 @@ def test_a_clean_answer_begins_with_its_title(tmp_path: Path) -> None:
     [
         "\nplacebo_outcomes: [{column: site, because: Before.}]",
         "\nplacebo_outcomes: [{column: score, because: Before.}]",
-        "\nplacebo_outcomes: [{column: old, because: Before.}, {column: old, because: Before.}]",
+        "\nplacebo_outcomes: [{column: old, because: Before.}, {column: old, because: Then.}]",
         "\n  exact: [age]\nplacebo_outcomes: [{column: age, because: Before.}]",
         "\n  propensity: {splines: [age]}\nplacebo_outcomes: [{column: age, because: Before.}]",
     ],
