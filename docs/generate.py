@@ -376,7 +376,8 @@ def verdicts_page() -> str:
     intro = (
         "A check gives PASS, FAIL or NOT EVALUATED, with the figure, the limit and a sentence. A failed check of the "
         "protocol or the extract stops the run. A failed check of the design keeps outcomes closed unless the approval "
-        "names its code (`rapport approve --accept CODE`). A refusal stops the command with exit code 1. `…` stands "
+        "names its code (`rapport approve --accept CODE`). A failed check of a flat table's answer speaks in its first "
+        "line. A refusal stops the command with exit code 1. `…` stands "
         "for what is filled in; where there are several wordings, the longest is shown."
     )
     return page(
