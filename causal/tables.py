@@ -114,6 +114,7 @@ ITEM_COLUMNS: tuple[str, ...] = tuple(f"itm_{i:02d}" for i in range(1, 37))
 
 ACTIONS = ("warn_victim", "warn_police", "hold_vol", "hold_invol", "intensify", "med_change", "family_contact")
 END_REASONS = ("pt_initiated", "clin_initiated", "transfer", "completed", "lost", "death", "incarcerated")
+ENDED_BY_PATIENT = ("pt_initiated", "lost")
 REGIMES = ("mandatory", "permissive", "none")
 INSTRUMENTS = (
     *("wai_sr", "wai_36", "wai_s", "haq_ii", "gcq_s", "arm_5", "miti", "phq9", "gad7"),

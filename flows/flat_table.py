@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import asdict
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from causal.effect.flat_placebo import placebo_effects
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.errors import ExtractError, StudyFileError
 from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
+from flows.report.decided import decided
 from validation.flat_result import judge_flat_result
 from validation.protocol import judge_protocol
 from validation.verdict import Verdict, failed
@@ -197,6 +199,7 @@ def _as_value(
         "ratio": None if result.log_ratio is None else exp(result.log_ratio.value),
         "sets": result.n_sets,
         "covariates": _covariates(result),
+        "decided": [asdict(group) for group in decided(study, {})],
         "notes": list(result.notes),
         "published": published,
         "failed": [verdict.code for verdict in failed(verdicts)],

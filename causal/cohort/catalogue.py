@@ -170,5 +170,11 @@ CODE_LISTS: dict[str, tuple[str, ...]] = {
 }
 """ICD-10 blocks of the diagnosis covariates; every code below a block belongs to it."""
 
+CODE_LIST_SOURCES: dict[str, str] = {
+    "sud": "ICD-10, 2019: WHO ICD-10 chapter V block F10-F19",
+    "psychosis": "ICD-10, 2019: WHO ICD-10 chapter V block F20-F29",
+}
+"""System, version and source of each list, as `configs/codelists` has them."""
+
 NEAREST_LAGS = ("alliance_lag1", "alliance_lag2", "alliance_lag3")
 """Covariates that may stand in for one another when one is missing, nearest first."""

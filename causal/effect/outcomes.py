@@ -34,11 +34,11 @@ from causal.protocol.outcome import (
     course_can_be_censored,
 )
 from causal.records import Outcomes
+from causal.tables import ENDED_BY_PATIENT
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-ENDED_BY_PATIENT = ("pt_initiated", "lost")
 FACT_COLUMNS = ("ta_id", "end_reason", "ended_after_days", "died_after_days", "window_score", "last_score")
 LATER_COLUMNS = ("treated_later_after_days", "inpatient_in_window")
 """Facts that only some strategies ask for."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import Name, Part
+from causal.protocol.base import Name, Part, Says
 
 
 class Estimator(Part):
@@ -17,14 +17,42 @@ class Estimator(Part):
     which lies in one cluster is not estimated.
     """
 
-    primary: Literal["weighted_ancova"]
+    primary: Annotated[
+        Literal["weighted_ancova"],
+        Says(
+            name="The model",
+            choices={
+                "weighted_ancova": "regression of the outcome on the strategy and the facts below, with the weights of "
+                "the comparison (weighted ANCOVA)"
+            },
+        ),
+    ]
     """Regression of the outcome on the strategy and `adjust_for`, weighted by the matched sets."""
-    adjust_for: tuple[Name, ...]
+    adjust_for: Annotated[tuple[Name, ...], Says(name="Facts that also enter the regression of the outcome")]
     """Confounders that also enter the outcome regression, to mop up what matching left."""
-    bends: Literal["each_number", "none"] = "each_number"
+    bends: Annotated[
+        Literal["each_number", "none"],
+        Says(
+            name="How their numbers enter",
+            choices={
+                "each_number": "as a line with one bend each (restricted cubic, 3 knots) wherever an outcome is "
+                "adjusted",
+                "none": "as straight lines",
+            },
+        ),
+    ] = "each_number"
     """Every number in `adjust_for` as a line with one bend (restricted cubic, 3 knots) wherever it adjusts an outcome,
     or as a line."""
-    standard_error: Literal["CR2"]
+    standard_error: Annotated[
+        Literal["CR2"],
+        Says(
+            name="Standard errors",
+            choices={
+                "CR2": "robust to likeness within clusters (CR2, Bell and McCaffrey), with Satterthwaite's degrees of "
+                "freedom"
+            },
+        ),
+    ]
     """Bell and McCaffrey's cluster-robust variance with Satterthwaite degrees of freedom."""
     cluster: Literal["clinician", "clinic"]
     """Whose occasions may resemble each other."""
@@ -40,14 +68,32 @@ class CovariateRule(Part):
 
     covariate: Name
     """The covariate that can be missing."""
-    fill: Literal["median", "nearest_lag"]
+    fill: Annotated[
+        Literal["median", "nearest_lag"],
+        Says(
+            choices={
+                "median": "the median of the recorded values",
+                "nearest_lag": "the nearest other rating of the same measure",
+            }
+        ),
+    ]
     """The median of the recorded values, or the nearest other lag of the same measure."""
 
 
 class MissingData(Part):
     """Plan for missing ratings and covariates."""
 
-    outcome: Literal["inverse_probability_of_response", "available_case"]
+    outcome: Annotated[
+        Literal["inverse_probability_of_response", "available_case"],
+        Says(
+            name="Where a rating is missing",
+            choices={
+                "inverse_probability_of_response": "those who answered are weighted by how unlikely they were to "
+                "answer, given the group and the facts adjusted for",
+                "available_case": "those of the same group who answered stand in",
+            },
+        ),
+    ]
     """Missing ratings: weight those who answered by how unlikely they were to answer, or use those who answered."""
     covariates: tuple[CovariateRule, ...] = ()
     """One rule for each confounder that can be missing."""
@@ -56,7 +102,7 @@ class MissingData(Part):
 class Sensitivity(Part):
     """Analyses that ask how wrong the answer could be; those this version cannot run are printed as not evaluated."""
 
-    planned: tuple[Name, ...] = ()
+    planned: Annotated[tuple[Name, ...], Says(name="Analyses planned of how wrong the answer could be")] = ()
     """Names of the analyses."""
 
 

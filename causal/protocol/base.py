@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated
 
@@ -13,16 +15,34 @@ STUDY_ID_PATTERN = r"^[a-z][a-z0-9_-]{2,40}$"
 COLUMN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]{0,63}$"
 DAY_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # annotations are hashed, dictionaries cannot be
+class Says:
+    """How a key is said to a board, where the first sentence under it would not be plain; part of its annotation.
+
+    `name` is what it is called, `unit` that of its number, `choices` what its values mean, `nothing` what null means
+    and `empty` an empty list. A `verbatim` text stays as it is; a `column` does where no label is known of it.
+    """
+
+    name: str = ""
+    unit: str = ""
+    choices: Mapping[str | int | float, str] = field(default_factory=dict)
+    nothing: str = ""
+    empty: str = ""
+    verbatim: bool = False
+    column: bool = False
+
+
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A plain lower-case word: letters, digits, underscore."""
 
-ColumnName = Annotated[str, StringConstraints(pattern=COLUMN_PATTERN)]
+ColumnName = Annotated[str, StringConstraints(pattern=COLUMN_PATTERN), Says(column=True)]
 """The name of a column in somebody else's table: letters of either case, digits, underscore, full stop."""
 
-Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000), Says(verbatim=True)]
 """Text for people. It is printed literally, never interpreted."""
 
-Days = Annotated[int, Field(ge=0, le=3650)]
+Days = Annotated[int, Field(ge=0, le=3650), Says(unit="days")]
 """Whole days."""
 
 
@@ -32,6 +52,23 @@ class Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, defer_build=True, allow_inf_nan=False
     )
+
+
+WHOSE_EFFECT = Says(
+    name="Whose effect",
+    choices={
+        "ATT": "that of the treated (ATT)",
+        "ATC": "that of the untreated (ATC)",
+        "ATE": "that of everyone (ATE)",
+        "ATO": "that of those who could have gone either way (ATO)",
+        "ATM": "that of those a one-to-one match keeps (ATM)",
+    },
+)
+SPREAD = Says(
+    name="Caliper: in standard deviations of",
+    choices={"pooled_within": "both groups, pooled within group", "whole": "everyone together"},
+    nothing="none: in the fact's own unit",
+)
 
 
 class PlacedError(ValueError):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import ColumnName, Days, Name, Part, Sentence
+from causal.protocol.base import ColumnName, Days, Name, Part, Says, Sentence
 
 
 class Dag(Part):
@@ -60,7 +60,20 @@ class DeclaredCovariate(Part):
 class PropensityModel(Part):
     """How the probability of treatment is modelled, given what was known before time zero."""
 
-    model: Literal["logistic", "ridge", "elastic_net", "boosting", "average"] = "logistic"
+    model: Annotated[
+        Literal["logistic", "ridge", "elastic_net", "boosting", "average"],
+        Says(
+            name="Model of the probability of treatment",
+            choices={
+                "logistic": "logistic regression (Firth's where events are few)",
+                "ridge": "logistic regression with a ridge penalty",
+                "elastic_net": "logistic regression with an elastic-net penalty",
+                "boosting": "logistic regression together with boosted trees, as far as these help",
+                "average": "an average of logistic regression, ridge and boosted trees, weighed by how well each tells "
+                "cases it never saw",
+            },
+        ),
+    ] = "logistic"
     """Logistic regression (Firth's where events are few), the same with a ridge or an elastic-net penalty, the same
     together with boosted trees as far as these help, or an average of logistic, ridge and trees by how well they tell
     cases they never saw."""
@@ -68,20 +81,41 @@ class PropensityModel(Part):
     """Covariates that enter as natural cubic splines."""
     knots: int = Field(default=4, ge=3, le=7)
     """Knots of each spline."""
-    cluster_means: Literal["clinic", "clinician"] | None = None
+    cluster_means: Annotated[
+        Literal["clinic", "clinician"] | None,
+        Says(name="Means of each fact in the clinic or clinician enter too (Mundlak terms)", nothing="no"),
+    ] = None
     """Add each covariate's mean in the clinic or clinician (Mundlak terms); in a flat table, in the cluster column."""
-    cross_fit: int | None = Field(default=None, ge=2, le=20)
+    cross_fit: Annotated[
+        int | None,
+        Says(name="Folds, so that each occasion is scored by a model that never saw its cluster", nothing="none"),
+    ] = Field(default=None, ge=2, le=20)
     """Folds of whole clusters; each occasion is scored by a model that never saw its cluster."""
-    sampling_fraction: float | None = Field(default=None, gt=0, le=1)
+    sampling_fraction: Annotated[float | None, Says(nothing="no sample: everyone is there")] = Field(
+        default=None, gt=0, le=1
+    )
     """Share of untreated occasions that was drawn into the extract, where only a sample was."""
-    seed: int | None = Field(default=None, ge=0)
+    seed: Annotated[int | None, Says(name="Seed of the boosted trees", nothing="none is needed")] = Field(
+        default=None, ge=0
+    )
     """Seed of the boosted trees; needed for `model: boosting` and `model: average` only."""
 
 
 class OccasionPropensity(PropensityModel):
     """The same for studies of occasions, whose covariates have tiers and whose curves are tested."""
 
-    bends: Literal["where_needed", "none"] = "where_needed"
+    bends: Annotated[
+        Literal["where_needed", "none"],
+        Says(
+            name="How numbers of tier 1 enter that model",
+            choices={
+                "where_needed": "as lines; where the joint test of their squares finds curves, with one bend each "
+                "(restricted cubic, 3 knots), in their declared order, while the smaller group keeps 4 occasions a "
+                "parameter",
+                "none": "as lines",
+            },
+        ),
+    ] = "where_needed"
     """Whether tier-1 numbers may get a bend each (restricted cubic, 3 knots) where the joint test of their squares
     finds curves (`gates.curvature`): in their declared order, while the smaller group keeps 4 occasions a parameter."""
 
@@ -89,9 +123,21 @@ class OccasionPropensity(PropensityModel):
 class Support(Part):
     """Common support inside each exact stratum; treated occasions above `probability_max` (near-certain) leave."""
 
-    rule: Literal["stratum_common", "none"]
+    rule: Annotated[
+        Literal["stratum_common", "none"],
+        Says(
+            name="Where both strategies were really possible",
+            choices={
+                "stratum_common": "in the range of probability that both groups share, inside each exact stratum",
+                "none": "everywhere: everyone is kept",
+            },
+        ),
+    ]
     """Keep the range of propensity that both groups share in the stratum, or keep everyone."""
-    probability_max: float = Field(default=0.95, gt=0, le=1)
+    probability_max: Annotated[
+        float,
+        Says(name="Estimated probability above which nearly every clinician would have treated: such cases leave"),
+    ] = Field(default=0.95, gt=0, le=1)
     """Above this estimated probability nearly every clinician would have treated; no fair comparison exists."""
 
 
@@ -100,15 +146,21 @@ class Planning(Part):
 
     rating_sd: float = Field(default=0.70, gt=0)
     """Standard deviation of a rating, in points."""
-    rating_r2: float = Field(default=0.50, ge=0, lt=1)
+    rating_r2: Annotated[float, Says(name="Share of a rating's variance that the adjustment explains")] = Field(
+        default=0.50, ge=0, lt=1
+    )
     """Share of its variance that the adjustment explains."""
     rating_missing_treated: float = Field(default=0.35, ge=0, lt=1)
     """Share of treated occasions without a rating at the day, endings included."""
-    rating_missing_comparison: float = Field(default=0.25, ge=0, lt=1)
+    rating_missing_comparison: Annotated[
+        float, Says(name="Share of comparison occasions without a rating at the day, endings included")
+    ] = Field(default=0.25, ge=0, lt=1)
     """The same among comparison occasions."""
     composite_sd: float = Field(default=1.24, gt=0)
     """Standard deviation of the composite, in points."""
-    composite_r2: float = Field(default=0.10, ge=0, lt=1)
+    composite_r2: Annotated[float, Says(name="Share of the composite's variance that the adjustment explains")] = Field(
+        default=0.10, ge=0, lt=1
+    )
     """Share of its variance that the adjustment explains."""
     composite_missing: float = Field(default=0.10, ge=0, lt=1)
     """Share of occasions without a composite."""
@@ -127,7 +179,9 @@ class Gates(Part):
     """Largest standardised mean difference of a tier-2 covariate after matching."""
     minimum_sets: int = Field(default=20, ge=2)
     """Fewest matched sets."""
-    minimum_clusters_per_arm: int = Field(default=2, ge=2)
+    minimum_clusters_per_arm: Annotated[
+        int, Says(name="Fewest clusters behind either group; a group that lies in one is never estimated")
+    ] = Field(default=2, ge=2)
     """Fewest clusters (`estimator.cluster`) behind either group; a group that lies in one is never estimated, whatever
     an approval accepts."""
     maximum_cluster_share: float = Field(default=0.50, gt=0, le=1)
@@ -136,7 +190,9 @@ class Gates(Part):
     to 25."""
     maximum_unmatched: float = Field(default=0.30, ge=0, le=1)
     """Largest share of treated occasions left without a match."""
-    curvature: float = Field(default=0.01, ge=0, lt=1)
+    curvature: Annotated[
+        float, Says(name="Smallest chance of as much curve in tier-1 numbers without any (joint test of their squares)")
+    ] = Field(default=0.01, ge=0, lt=1)
     """Smallest p-value of the joint test of the squares of tier-1 numbers in the propensity: below it, curves are left
     that the model does not follow."""
     ended_in_grace: float = Field(default=0.02, ge=0, le=1)
@@ -146,7 +202,9 @@ class Gates(Part):
     minimum_response: float = Field(default=0.50, ge=0, le=1)
     """Smallest share of those still in treatment whose rating counts, in either group, at each day; judged once
     outcomes are open. Where fewer than half answer the silent outweigh those heard: causal words about ratings stop."""
-    maximum_response_difference: float = Field(default=0.20, ge=0, le=1)
+    maximum_response_difference: Annotated[
+        float, Says(name="Largest difference between the groups in the share of ratings that count, judged likewise")
+    ] = Field(default=0.20, ge=0, le=1)
     """Largest difference between the groups in that share, judged likewise. If the log odds of silence rise by 1.2 for
     each point of trust lost, a difference of .20 alone moves the difference in trust by .10 points (.05 where the
     covariates explain half of it), and one of .70, 10% against 80%, by .39."""
@@ -156,14 +214,14 @@ class Gates(Part):
     """Largest share of rows, clinics or clinicians whose code matches nothing that is declared."""
     impossible_dates: float = Field(default=0.01, ge=0, le=1)
     """Largest share of people on whose record something happened after their death or before their birth."""
-    record_lag_days: int = Field(default=31, ge=0, le=3650)
+    record_lag_days: Annotated[int, Says(unit="days")] = Field(default=31, ge=0, le=3650)
     """Most days from the last contacts and forms on record to the date of the extract."""
 
 
 class Negative(Part):
     """A negative control: an outcome the exposure cannot move, or an exposure that cannot move the outcome."""
 
-    name: Name
+    name: Annotated[Name, Says(name="control")]
     """Name of the control."""
     because: Sentence
     """Why no effect is possible."""

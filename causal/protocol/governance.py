@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import Name, Part, Sentence
+from causal.protocol.base import Name, Part, Says, Sentence
 
 
 class SmallCells(Part):
@@ -29,7 +29,7 @@ class Governance(Part):
     """Whether one exists."""
     small_cells: SmallCells = SmallCells()
     """The rule for small counts."""
-    forbidden_columns: tuple[Name, ...] = ("note_text", "session_note")
+    forbidden_columns: Annotated[tuple[Name, ...], Says(verbatim=True)] = ("note_text", "session_note")
     """Columns that must not be in the extract at all."""
 
 

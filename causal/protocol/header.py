@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from causal.protocol.base import DAY_PATTERN, STUDY_ID_PATTERN, Part, Sentence, is_day
+from causal.protocol.base import DAY_PATTERN, STUDY_ID_PATTERN, Part, Says, Sentence, is_day
 
 NOT_REGISTERED = "not registered"
 
@@ -21,7 +21,7 @@ def _registered(text: str) -> str:
 class StudyHeader(Part):
     """What is asked, and why it cannot be asked of a trial."""
 
-    id: Annotated[str, Field(pattern=STUDY_ID_PATTERN)]
+    id: Annotated[str, Field(pattern=STUDY_ID_PATTERN), Says(verbatim=True)]
     """Short name of the study; names its folder of results."""
     title: Sentence
     """Title of the report."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from causal.protocol.base import Name, Part, Sentence
+from causal.protocol.base import Name, Part, Says, Sentence
 
 ItemNumber = Annotated[int, Field(ge=1, le=36)]
 Loinc = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,7}-[0-9]$")]
@@ -38,13 +38,23 @@ class Licence(Part):
 class Verified(Part):
     """How far the key has been checked against its source."""
 
-    status: Literal["primary_source", "secondary_source", "recall"]
+    status: Annotated[
+        Literal["primary_source", "secondary_source", "recall"],
+        Says(
+            name="How far the key was checked",
+            choices={
+                "primary_source": "read in the authors' own publication",
+                "secondary_source": "read in somebody else's publication",
+                "recall": "written from memory",
+            },
+        ),
+    ]
     """Read in the authors' own publication, in somebody else's, or written from memory."""
     source: Sentence
     """Where it was read."""
-    by: Sentence | None = None
+    by: Annotated[Sentence | None, Says(nothing="nobody is named")] = None
     """Who compared it with the source."""
-    checked_on: datetime.date | None = None
+    checked_on: Annotated[datetime.date | None, Says(name="When it was compared", nothing="not said")] = None
     """When."""
 
 
@@ -62,15 +72,20 @@ class Namesake(Part):
 class Instrument(Part):
     """One instrument's scoring key: range, missing codes, reversed items, subscales, how many must be answered."""
 
-    id: Name
+    id: Annotated[Name, Says(name="Scoring key", verbatim=True)]
     """Short name, the same as the file's."""
     version: Name
     """Which form: the patient's, the therapist's."""
-    rater: Literal["patient", "clinician", "observer", "caregiver"] | None = None
+    rater: Annotated[
+        Literal["patient", "clinician", "observer", "caregiver"] | None, Says(nothing="not said, so not judged")
+    ] = None
     """Who answers this form; forms answered by somebody else are reported. Not judged where it is not said."""
-    recall_period: Sentence | None = None
+    recall_period: Annotated[Sentence | None, Says(nothing="not said")] = None
     """The time the questions ask about."""
-    loinc: tuple[Loinc, ...] | None = None
+    loinc: Annotated[
+        tuple[Loinc, ...] | None,
+        Says(name="LOINC codes it may carry on record", nothing="not said, so not judged", empty="it has none"),
+    ] = None
     """LOINC codes a record of it may carry; a record with any other code is another questionnaire. An empty list says
     that it has none; nothing is judged where the list is left out."""
     namesake: Namesake | None = None
@@ -81,15 +96,25 @@ class Instrument(Part):
     """Lowest response."""
     high: int
     """Highest response."""
-    reverse: tuple[ItemNumber, ...] = ()
+    reverse: Annotated[tuple[ItemNumber, ...], Says(name="Items scored backwards")] = ()
     """Items scored backwards: response r becomes low + high - r."""
     missing_codes: tuple[int, ...] = ()
     """Responses that mean "no answer"; mapped before anything is reversed."""
-    subscales: dict[Name, Subscale] = Field(default_factory=dict)
+    subscales: Annotated[dict[Name, Subscale], Says(name="Subscales")] = Field(default_factory=dict)
     """Subscales by name."""
-    minimum_answered: int = Field(ge=1)
+    minimum_answered: Annotated[int, Says(name="Fewest items answered for a score")] = Field(ge=1)
     """Fewer answered items than this, and the total is missing; where there is no total, every subscale is."""
-    total: Literal["mean", "sum", "none"]
+    total: Annotated[
+        Literal["mean", "sum", "none"],
+        Says(
+            name="The total",
+            choices={
+                "mean": "on the scale of one item (mean)",
+                "sum": "on the scale of all items together (sum)",
+                "none": "none: each subscale is a mean of its items",
+            },
+        ),
+    ]
     """Whether the total is on the scale of one item, or of all items together; or that the subscales, each a mean of
     its items, have no total."""
     licence: Licence

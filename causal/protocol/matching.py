@@ -6,18 +6,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import ColumnName, Part
+from causal.protocol.base import SPREAD, WHOSE_EFFECT, ColumnName, Part, Says
 from causal.protocol.weighting import AnyWeighting
 
 
 class Caliper(Part):
     """Largest distance allowed between matched occasions: `width` times the named standard deviation."""
 
-    scale: Literal["logit", "probability"]
+    scale: Annotated[
+        Literal["logit", "probability"],
+        Says(
+            name="Caliper: distance on",
+            choices={
+                "logit": "the log odds of the estimated probability",
+                "probability": "the estimated probability itself",
+            },
+        ),
+    ]
     """Distance is measured on the log odds of the estimated propensity, or on the probability itself."""
-    sd: Literal["pooled_within", "whole"]
+    sd: Annotated[Literal["pooled_within", "whole"], SPREAD]
     """Standard deviation of both groups pooled within group, or of everyone together."""
-    width: float = Field(gt=0, le=10)
+    width: Annotated[float, Says(name="Caliper: how many of them apart two occasions may lie")] = Field(gt=0, le=10)
     """How many of those standard deviations apart two occasions may lie."""
 
 
@@ -28,9 +37,11 @@ class CovariateCaliper(Part):
     """The covariate."""
     width: float = Field(gt=0)
     """The limit: in standard deviations when `sd` names one, in the covariate's own unit otherwise."""
-    sd: Literal["pooled_within", "whole"] | None = None
+    sd: Annotated[Literal["pooled_within", "whole"] | None, Says(name="in standard deviations of"), SPREAD] = None
     """Standard deviation of both groups pooled within group, or of everyone together; null for the covariate's unit."""
-    side: Literal["within", "beyond"] = "within"
+    side: Annotated[
+        Literal["within", "beyond"], Says(choices={"within": "at most so far apart", "beyond": "at least so far apart"})
+    ] = "within"
     """At most that far apart, or at least that far apart (forbidden closeness)."""
 
 
@@ -55,20 +66,20 @@ class CovariateDistance(Part):
 
     kind: Literal["mahalanobis", "rank_mahalanobis"]
     """On the values, or on their ranks (outliers and rare yes-or-no covariates then do not dominate)."""
-    covariates: tuple[ColumnName, ...] = ()
+    covariates: Annotated[tuple[ColumnName, ...], Says(empty="all tier-1 confounders")] = ()
     """The covariates; all tier-1 confounders where none is named."""
 
 
 Distance = Annotated[ScoreDistance | CovariateDistance, Field(discriminator="kind")]
 """How unlike two occasions are."""
 
-SetsEstimand = Literal["ATT", "ATC", "ATE"]
+SetsEstimand = Annotated[Literal["ATT", "ATC", "ATE"], WHOSE_EFFECT]
 
 
 class PairRules(Part):
     """Rules on who may stand in a set with whom, beside the exact keys and the calendar window."""
 
-    caliper: Caliper | None
+    caliper: Annotated[Caliper | None, Says(name="Largest distance allowed on the propensity", nothing="any")]
     """Largest distance allowed on the propensity; null allows any."""
     calipers: tuple[CovariateCaliper, ...] = ()
     """Further limits, covariate by covariate."""
@@ -85,15 +96,30 @@ class Greedy(PairRules):
     """Nearest neighbours, one treated occasion after the other."""
     ratio: int = Field(ge=1, le=4)
     """Most comparison occasions per treated occasion."""
-    order: Literal["highest", "lowest", "closest", "earliest", "random"] = "highest"
+    order: Annotated[
+        Literal["highest", "lowest", "closest", "earliest", "random"],
+        Says(
+            name="Who chooses first",
+            choices={
+                "highest": "the highest estimated probability",
+                "lowest": "the lowest estimated probability",
+                "closest": "the closest pair",
+                "earliest": "the earliest",
+                "random": "by lot",
+            },
+        ),
+    ] = "highest"
     """Who chooses first: highest or lowest propensity, the closest pair, the earliest row, or by lot (`seed`)."""
-    seed: int | None = Field(default=None, ge=0)
+    seed: Annotated[int | None, Says(name="Seed of the lot", nothing="none is needed")] = Field(default=None, ge=0)
     """Seed of the lot; needed for `order: random` only."""
     distance: Distance = ScoreDistance(kind="score")
     """What nearest means."""
     replacement: bool = False
     """Whether a comparison occasion may be used in several sets."""
-    most_uses: int | None = Field(default=None, ge=1)
+    most_uses: Annotated[
+        int | None,
+        Says(name="How often a comparison occasion may be used, with replacement", nothing="any number of times"),
+    ] = Field(default=None, ge=1)
     """How often a comparison occasion may be used with replacement; null for any number of times."""
 
 
@@ -115,9 +141,13 @@ class Full(PairRules):
     """Optimal full matching."""
     estimand: SetsEstimand = "ATT"
     """Effect in the treated, in the untreated, or in everyone matched."""
-    most_comparisons: int | None = Field(default=None, ge=1)
+    most_comparisons: Annotated[int | None, Says(name="Most comparison occasions in a set", nothing="any number")] = (
+        Field(default=None, ge=1)
+    )
     """Most comparison occasions in a set; null for any number."""
-    most_treated: int | None = Field(default=None, ge=1)
+    most_treated: Annotated[
+        int | None, Says(name="Most treated occasions that share one comparison occasion", nothing="any number")
+    ] = Field(default=None, ge=1)
     """Most treated occasions that share one comparison occasion; null for any number."""
     distance: Distance = ScoreDistance(kind="score")
     """What distance means."""
@@ -130,7 +160,7 @@ class GeneralisedFull(Part):
     """Generalised full matching."""
     estimand: SetsEstimand = "ATT"
     """Effect in the treated, in the untreated, or in everyone matched."""
-    caliper: Caliper | None
+    caliper: Annotated[Caliper | None, Says(name="Largest distance allowed on the propensity", nothing="any")]
     """Largest distance allowed on the propensity; null allows any."""
 
 
@@ -174,9 +204,11 @@ class CoarsenedExact(Part):
     """Coarsened exact matching."""
     estimand: SetsEstimand = "ATT"
     """Effect in the treated, in the untreated, or in everyone matched."""
-    covariates: tuple[ColumnName, ...] = ()
+    covariates: Annotated[
+        tuple[ColumnName, ...], Says(name="Facts to be alike in", empty="all tier-1 confounders")
+    ] = ()
     """The covariates to be alike in; all tier-1 confounders where none is named."""
-    bins: tuple[Bins, ...] = ()
+    bins: Annotated[tuple[Bins, ...], Says(name="Numbers of bins", empty="as Sturges' rule has it")] = ()
     """Numbers of bins; Sturges' rule for covariates not named."""
 
 

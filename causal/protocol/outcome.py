@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import Days, Name, Part, Sentence
+from causal.protocol.base import Days, Name, Part, Says, Sentence
 
 
 class Window(Part):
-    """The rating nearest `day`, at most `half_width` days away; ties go to the earlier; never before time zero."""
+    """The rating nearest day `day`, at most `half_width` days away; ties go to the earlier; never before time zero."""
 
     day: Days
     """Target day, counted from time zero."""
@@ -23,19 +23,34 @@ class Rating(Part):
 
     kind: Literal["rating"]
     """The kind of outcome."""
-    instrument: Name
+    instrument: Annotated[Name, Says(name="Questionnaire, by the name of its scoring key", verbatim=True)]
     """Key in `configs/instruments`."""
     version: Name
     """Which form of the instrument."""
     rater: Literal["patient", "clinician", "observer", "caregiver"]
     """Who answers it."""
-    dyad: Literal["index_clinician", "any_clinician"]
+    dyad: Annotated[
+        Literal["index_clinician", "any_clinician"],
+        Says(
+            name="Which relationship is rated",
+            choices={
+                "index_clinician": "only that with the clinician of time zero",
+                "any_clinician": "that with any clinician",
+            },
+        ),
+    ]
     """Whether only the relationship with the clinician of time zero is rated."""
-    scale: Literal["item_mean", "sum"]
+    scale: Annotated[
+        Literal["item_mean", "sum"],
+        Says(
+            name="In what points",
+            choices={"item_mean": "those of one item (the mean of the items)", "sum": "those of all items together"},
+        ),
+    ]
     """Points of one item, or of all items together."""
     windows: tuple[Window, ...] = Field(min_length=1)
     """When it is rated."""
-    primary_day: Days
+    primary_day: Annotated[Days, Says(name="The day that answers the question; the others are secondary")]
     """The window that answers the question; the others are secondary."""
     subscales: tuple[Name, ...] = ()
     """Subscales also analysed."""
@@ -50,7 +65,13 @@ class DaysCovered(Part):
     """Days of fills counted."""
     drug_classes: tuple[Name, ...] = Field(min_length=1)
     """Code lists of the medicines."""
-    inpatient: Literal["credit", "remove"]
+    inpatient: Annotated[
+        Literal["credit", "remove"],
+        Says(
+            name="Days in hospital",
+            choices={"credit": "count as covered", "remove": "are removed from the days counted"},
+        ),
+    ]
     """Whether days in hospital count as covered, or are removed from the days counted."""
     thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.8,)
     """Proportions at which a person also counts as adherent."""

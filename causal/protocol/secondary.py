@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import Part, Sentence
+from causal.protocol.base import Part, Says, Sentence
 
 EstimandId = Annotated[str, Field(pattern=r"^E[0-9]{1,2}$")]
 Covariance = Literal[
@@ -20,6 +20,8 @@ Covariance = Literal[
     "compound_symmetry_heterogeneous",
 ]
 Draws = Annotated[int, Field(ge=199, le=20_000)]
+Day = Annotated[int, Field(ge=1, le=3650), Says(unit="days")]
+LIKELIHOOD = Says(choices={"REML": "restricted maximum likelihood (REML)", "ML": "maximum likelihood (ML)"})
 
 
 class OtherDays(Part):
@@ -45,9 +47,18 @@ class RepeatedOutcomes(Part):
     """The estimand it answers."""
     covariance: Covariance = "unstructured"
     """How the ratings of one patient vary together."""
-    likelihood: Literal["REML", "ML"] = "REML"
+    likelihood: Annotated[Literal["REML", "ML"], LIKELIHOOD] = "REML"
     """Restricted or full maximum likelihood."""
-    degrees_of_freedom: Literal["kenward_roger", "satterthwaite", "cluster_robust"] = "cluster_robust"
+    degrees_of_freedom: Annotated[
+        Literal["kenward_roger", "satterthwaite", "cluster_robust"],
+        Says(
+            choices={
+                "kenward_roger": "the model's (Kenward-Roger)",
+                "satterthwaite": "the model's (Satterthwaite)",
+                "cluster_robust": "of standard errors that hold if the covariance is wrong (CR2)",
+            }
+        ),
+    ] = "cluster_robust"
     """Of the model (Kenward-Roger, Satterthwaite), or of standard errors that hold if the model's covariance is wrong
     and clinicians or sets are alike within (CR2)."""
 
@@ -59,9 +70,11 @@ class MixedModel(Part):
     """Name of the analysis."""
     estimand: EstimandId
     """The estimand it answers."""
-    random: Literal["intercept", "intercept_and_slope"] = "intercept"
+    random: Annotated[Literal["intercept", "intercept_and_slope"], Says(name="what varies between patients")] = (
+        "intercept"
+    )
     """What varies between patients."""
-    likelihood: Literal["REML", "ML"] = "REML"
+    likelihood: Annotated[Literal["REML", "ML"], LIKELIHOOD] = "REML"
     """Restricted or full maximum likelihood."""
 
 
@@ -72,7 +85,17 @@ class MarginalModel(Part):
     """Name of the analysis."""
     estimand: EstimandId
     """The estimand it answers."""
-    correction: Literal["mancl_derouen", "kauermann_carroll", "fay_graubard"] = "mancl_derouen"
+    correction: Annotated[
+        Literal["mancl_derouen", "kauermann_carroll", "fay_graubard"],
+        Says(
+            name="correction for few clusters",
+            choices={
+                "mancl_derouen": "Mancl and DeRouen's",
+                "kauermann_carroll": "Kauermann and Carroll's",
+                "fay_graubard": "Fay and Graubard's",
+            },
+        ),
+    ] = "mancl_derouen"
     """Correction of the sandwich for few clusters."""
 
 
@@ -92,9 +115,20 @@ class StratumBounds(Part):
     """Name of the analysis."""
     estimand: EstimandId
     """The estimand it answers."""
-    monotone: Literal["treated_leaves_more", "comparison_leaves_more", "none"] = "none"
+    monotone: Annotated[
+        Literal["treated_leaves_more", "comparison_leaves_more", "none"],
+        Says(
+            name="assumed",
+            choices={
+                "treated_leaves_more": "nobody stays under the treated strategy who would leave under the comparison's",
+                "comparison_leaves_more": "nobody stays under the comparison's strategy who would leave under the "
+                "treated one",
+                "none": "nothing",
+            },
+        ),
+    ] = "none"
     """Under which strategy nobody stays who would have left under the other; `none` assumes nothing."""
-    draws: Draws = 500
+    draws: Annotated[Draws, Says(name="bootstrap draws of whole clusters")] = 500
     """Bootstrap draws of whole clusters."""
 
 
@@ -103,9 +137,9 @@ class TerminationCourse(Part):
 
     analysis: Literal["termination_course"]
     """Name of the analysis."""
-    days: tuple[Annotated[int, Field(ge=1, le=3650)], ...] = Field(min_length=1, max_length=6)
+    days: tuple[Day, ...] = Field(min_length=1, max_length=6)
     """Days at which the incidence is told, rising; few, because what lies between two days tells single patients."""
-    horizon_days: Annotated[int, Field(ge=1, le=3650)]
+    horizon_days: Day
     """Last day of follow-up counted."""
 
 
@@ -131,11 +165,41 @@ class DoublyRobust(Part):
 
     analysis: Literal["doubly_robust"]
     """Name of the analysis."""
-    method: Literal["aipw", "tmle"] = "aipw"
+    method: Annotated[
+        Literal["aipw", "tmle"],
+        Says(
+            choices={
+                "aipw": "augmented inverse probability weighting (AIPW)",
+                "tmle": "targeted maximum likelihood (TMLE)",
+            }
+        ),
+    ] = "aipw"
     """Augmented inverse probability weighting, or targeted maximum likelihood."""
-    effect_in: Literal["design", "treated", "everyone"] = "design"
+    effect_in: Annotated[
+        Literal["design", "treated", "everyone"],
+        Says(
+            name="whose effect",
+            choices={
+                "design": "that of the population of the comparison",
+                "treated": "that of the treated",
+                "everyone": "that of everyone in whom either decision was open",
+            },
+        ),
+    ] = "design"
     """Whose effect: the population of the design, the treated, or everyone in whom either decision was open."""
-    outcome_model: Literal["linear", "ridge", "boosting", "average"] = "linear"
+    outcome_model: Annotated[
+        Literal["linear", "ridge", "boosting", "average"],
+        Says(
+            name="model of the outcome",
+            choices={
+                "linear": "least squares (under TMLE, logistic regression)",
+                "ridge": "the same as least squares with a ridge penalty",
+                "boosting": "boosted trees",
+                "average": "an average of least squares, ridge and boosted trees, by how well each tells outcomes it "
+                "never saw",
+            },
+        ),
+    ] = "linear"
     """Least squares with the bends of `estimator.bends` (logistic regression under tmle), the same with a ridge
     penalty, boosted trees, or an average of the three by how well they tell outcomes they never saw. The choice is
     modelled as `propensity` says."""
@@ -197,13 +261,21 @@ class ReliableChange(Part):
 
     analysis: Literal["reliable_change"]
     """Name of the analysis."""
-    sd: float = Field(gt=0)
+    sd: Annotated[float, Says(name="standard deviation of the rating, in points")] = Field(gt=0)
     """Standard deviation of the rating in the reference sample, in points."""
     reliability: float = Field(ge=0, lt=1)
     """Reliability of the rating in that sample."""
-    basis: Literal["test_retest", "alpha"]
+    basis: Annotated[
+        Literal["test_retest", "alpha"],
+        Says(
+            choices={
+                "test_retest": "ratings of the same people twice",
+                "alpha": "how items agree (alpha: it overstates precision)",
+            }
+        ),
+    ]
     """From ratings of the same people twice, or from how items agree (alpha: it overstates precision)."""
-    reference: Sentence
+    reference: Annotated[Sentence, Says(name="from")]
     """The sample both numbers are from."""
 
 
@@ -214,11 +286,11 @@ class DropoutStory(Part):
     """Name of the analysis."""
     imputations: int = Field(default=20, ge=5, le=200)
     """Imputed sets."""
-    delta_lowest: float = -1.5
+    delta_lowest: Annotated[float, Says(name="lowest shift of imputed ratings, in points")] = -1.5
     """Lowest shift of imputed ratings, in points."""
-    delta_highest: float = 0.5
+    delta_highest: Annotated[float, Says(name="highest shift")] = 0.5
     """Highest shift of imputed ratings, in points."""
-    delta_step: float = Field(default=0.1, gt=0)
+    delta_step: Annotated[float, Says(name="in steps of")] = Field(default=0.1, gt=0)
     """Step of the grid of shifts."""
 
 
@@ -287,5 +359,8 @@ def opens_everyone(secondary: Sequence[Secondary], *, weighted: bool) -> bool:
 class Multiplicity(Part):
     """A family of tests in which Holm's correction keeps the chance of any false finding at 1 - `level`."""
 
-    holm: tuple[Literal["other_days", "subscales"], ...] = Field(min_length=1)
+    holm: Annotated[
+        tuple[Literal["other_days", "subscales"], ...],
+        Says(name="Tests guarded together against chance findings (Holm's correction); all else is estimation"),
+    ] = Field(min_length=1)
     """Analyses whose p-values form the family. Everything outside it is estimation, told without a p-value."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from causal.protocol.analysis import Estimator, MetaAnalysis, MissingData, Sensitivity
-from causal.protocol.base import Name, Part, Sentence
+from causal.protocol.base import Name, Part, Says, Sentence
 from causal.protocol.cohort import CohortDesign, CohortEstimator, CohortMissing, CohortTrial, Level
 from causal.protocol.design import (
     Confounders,
@@ -31,7 +31,7 @@ from causal.protocol.weighting import Weighting
 
 
 class OccasionStudy(Part):
-    """A study whose rows are decision points in people's records: the flagship and its kin."""
+    """A study whose rows are decision points in people's records."""
 
     model_config = ConfigDict(title="Study of occasions")
 
@@ -59,9 +59,9 @@ class OccasionStudy(Part):
     """Where both strategies were really possible."""
     propensity: OccasionPropensity = OccasionPropensity()
     """How the probability of treatment is modelled."""
-    matching: Matching | None = None
+    matching: Annotated[Matching | None, Says(name="Matched sets", nothing="none: the groups are weighted")] = None
     """Who is compared with whom. A study declares either this or `weighting`."""
-    weighting: Weighting | None = None
+    weighting: Annotated[Weighting | None, Says(name="Weights of the groups", nothing="none: they are matched")] = None
     """With what weights the groups are compared."""
     estimator: Estimator
     """How the number is computed."""
@@ -69,9 +69,11 @@ class OccasionStudy(Part):
     """What is done about what nobody recorded."""
     secondary: tuple[Secondary, ...] = ()
     """Analyses set in advance beside the primary one."""
-    multiplicity: Multiplicity | None = None
+    multiplicity: Annotated[Multiplicity | None, Says(nothing="none: all is estimation")] = None
     """The family of secondary tests among which chance findings are guarded against."""
-    seed: int = Field(default=20240601, ge=0)
+    seed: Annotated[int, Says(name="Seed: every random draw comes from it, by the name of the analysis that draws")] = (
+        Field(default=20240601, ge=0)
+    )
     """Every random draw comes from it, by the name of the analysis that draws."""
     sensitivity: Sensitivity = Sensitivity()
     """How wrong the answer could be."""
@@ -91,7 +93,9 @@ class OccasionStudy(Part):
     """Variables on the path from exposure to outcome; never adjusted for."""
     effect_modifiers: tuple[EffectModifier, ...] = ()
     """Variables across whose values the effect is compared."""
-    alliance: Alliance | None = None
+    alliance: Annotated[Alliance | None, Says(name="What part the alliance plays", nothing="the outcome says it")] = (
+        None
+    )
     """What part the alliance plays, where the outcome does not say it."""
     non_inferiority_margin: float | None = Field(default=None, gt=0)
     """Largest worsening, in outcome units, that would still be accepted."""

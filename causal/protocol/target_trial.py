@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from causal.protocol.base import Days, Name, Part, Sentence
+from causal.protocol.base import WHOSE_EFFECT, Days, Name, Part, Says, Sentence
 
 
 class MinimumAge(Part):
-    """The person is at least `years` old at time zero (age from year of birth: the youngest possible age counts)."""
+    """The person is at least `years` years old at time zero (by year of birth: the youngest possible age counts)."""
 
     rule: Literal["minimum_age"]
     """Name of the rule."""
@@ -23,7 +23,7 @@ class MinimumAge(Part):
 
 
 class PriorContacts(Part):
-    """At least so many completed contacts with the index clinician in the days before time zero."""
+    """At least `at_least` completed contacts with the index clinician in the `within_days` days before time zero."""
 
     rule: Literal["prior_contacts"]
     """Name of the rule."""
@@ -34,7 +34,7 @@ class PriorContacts(Part):
 
 
 class PriorRating(Part):
-    """At least so many usable outcome ratings of the index dyad in the days before time zero."""
+    """At least `at_least` usable outcome rating(s) of the index dyad in the `within_days` days before time zero."""
 
     rule: Literal["prior_rating"]
     """Name of the rule."""
@@ -124,9 +124,11 @@ class TreatedStrategy(Part):
     """What the board calls it."""
     short: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
     """The same in a few words that fit into a sentence: "after a warning"."""
-    actions: tuple[Name, ...] = Field(min_length=1)
+    actions: Annotated[tuple[Name, ...], Says(name="Actions on record, any of which is that strategy")] = Field(
+        min_length=1
+    )
     """Codes of protective_actions.action, any of which is the strategy."""
-    grace_hours: int = Field(ge=1, le=24 * 30)
+    grace_hours: Annotated[int, Says(unit="hours")] = Field(ge=1, le=24 * 30)
     """Hours after time zero within which the action counts as the strategy."""
 
 
@@ -137,7 +139,13 @@ class ComparisonStrategy(Part):
     """What the board calls it."""
     short: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
     """The same in a few words that fit into a sentence: "without a warning"."""
-    pool: Literal["assessed_not_treated"]
+    pool: Annotated[
+        Literal["assessed_not_treated"],
+        Says(
+            name="Where comparison occasions come from",
+            choices={"assessed_not_treated": "assessments of the same kind without the treated strategy"},
+        ),
+    ]
     """Where comparison occasions come from: assessments of the same kind without the treated strategy."""
 
 
@@ -171,9 +179,18 @@ class FollowUp(Part):
 class Contrast(Part):
     """Which population the effect speaks of, and whose strategies are compared."""
 
-    estimand: Literal["ATT", "ATC", "ATE", "ATO", "ATM"]
+    estimand: Annotated[Literal["ATT", "ATC", "ATE", "ATO", "ATM"], WHOSE_EFFECT]
     """Effect in the treated, the untreated, everyone, those who could have gone either way, or those a match keeps."""
-    analogue: Literal["intention_to_treat", "per_protocol"]
+    analogue: Annotated[
+        Literal["intention_to_treat", "per_protocol"],
+        Says(
+            name="Compared by",
+            choices={
+                "intention_to_treat": "the strategy begun (intention to treat)",
+                "per_protocol": "the strategy kept (per protocol)",
+            },
+        ),
+    ]
     """By the strategy begun, or by the strategy kept."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from causal.protocol.base import Part
+from causal.protocol.base import WHOSE_EFFECT, Part, Says
 
 
 class Quantiles(Part):
@@ -32,15 +32,15 @@ class PropensityWeighting(Part):
 
     method: Literal["propensity"]
     """Inverse probability of treatment and its kin."""
-    estimand: Literal["ATT", "ATC", "ATE", "ATO", "ATM"]
+    estimand: Annotated[Literal["ATT", "ATC", "ATE", "ATO", "ATM"], WHOSE_EFFECT]
     """Effect in the treated, the untreated, everyone, those who could have gone either way, or those a 1:1 match keeps.
 
     ATO: overlap weights; ATM: matching weights."""
-    stabilised: bool = False
+    stabilised: Annotated[bool, Says(name="Each weight multiplied by the overall share of its group")] = False
     """Multiply each weight by the overall share of the group it stands in."""
-    truncate: Quantiles | None = None
+    truncate: Annotated[Quantiles | None, Says(name="Weights beyond these quantiles are set to them")] = None
     """Set weights beyond these quantiles to them; the estimand is then no longer exactly the one declared."""
-    trim: Bounds | None = None
+    trim: Annotated[Bounds | None, Says(name="Occasions beyond these probabilities leave")] = None
     """Leave out occasions with an estimated probability beyond these; the effect is then about the others."""
 
 
@@ -49,7 +49,7 @@ class EntropyBalancing(Part):
 
     method: Literal["entropy_balancing"]
     """Entropy balancing."""
-    estimand: Literal["ATT", "ATC", "ATE", "ATO"] = "ATT"
+    estimand: Annotated[Literal["ATT", "ATC", "ATE", "ATO"], WHOSE_EFFECT] = "ATT"
     """Effect in the treated, in the untreated, in everyone, or in those who could have gone either way."""
     moments: Literal[1, 2, 3] = 1
     """How many moments of each covariate agree: means, variances, skewness."""
@@ -62,7 +62,7 @@ class CovariateBalancing(Part):
 
     method: Literal["covariate_balancing"]
     """The covariate-balancing propensity score."""
-    estimand: Literal["ATT", "ATC", "ATE"] = "ATT"
+    estimand: Annotated[Literal["ATT", "ATC", "ATE"], WHOSE_EFFECT] = "ATT"
     """Effect in the treated, in the untreated, or in everyone."""
 
 

@@ -25,6 +25,7 @@ from causal.protocol.outcome import Rating
 from causal.records import AttritionStep, Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
+from flows.report.decided import decided, worked_out
 from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_line, planned_lines
 from flows.report.disclosed_response import endings_are_told, few_rated, response_verdicts
 from flows.report.disclosed_results import endings_told, fact_label, results_of, truth_lines
@@ -197,6 +198,7 @@ def _dossier(
         scale=_scale(ws),
         estimand_sentence=design.estimand_sentence,
         estimands=estimand_lines(study),
+        worked_out=worked_out(study),
         planned=planned_lines(study),
         opened_for=opened_for(study),
         method_sentence=design.method_sentence,
@@ -217,6 +219,7 @@ def _dossier(
             *answered,
         ),
         identification=(judged.identified,),
+        decided=decided(study, ws.instruments),
         results=results,
         unanswered=unanswered,
         findings=findings,

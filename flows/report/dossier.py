@@ -12,6 +12,8 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from causal.protocol.in_words import Line
+
 Count = int | None
 """A disclosed count; None where it is withheld."""
 
@@ -218,6 +220,14 @@ class FindingLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedGroup:
+    """What was decided in advance under one heading: every key of the study's file there, with its value in words."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EstimandLine:
     """One question put precisely: what is done about each event between time zero and the rating (ICH E9(R1))."""
 
@@ -327,6 +337,8 @@ class Dossier:
     """Lowest and highest answer to an item of the trust scale."""
     estimand_sentence: str
     estimands: tuple[EstimandLine, ...] = ()
+    worked_out: str = ""
+    """How the main answer comes about: the model, what it adjusts for, missing ratings, intervals."""
     planned: tuple[tuple[str, str], ...] = ()
     """Analyses set in advance beside the primary one: (name, what it is)."""
     opened_for: str = "the occasions compared here"
@@ -346,6 +358,8 @@ class Dossier:
     verdicts: tuple[VerdictLine, ...]
     identification: tuple[str, ...]
     """Sentences about the causal diagram and the adjustment set actually used."""
+    decided: tuple[DecidedGroup, ...] = ()
+    """Every decision of the study's file, defaults included, and the scoring keys and code lists it rests on."""
     results: Results | None
     unanswered: str = ""
     """Why the main question was not evaluated once outcomes were open; empty otherwise."""

@@ -103,6 +103,7 @@ def found_section(dossier: Dossier, results: Results) -> Section:
         blocks=(
             *([] if results.causal_wording else [association_warning(dossier)]),
             *response_warning(dossier),
+            *worked_out(dossier),
             _effects_figure([(endings, ended), (rating, trust)], groups),
             *_effect_blocks(ended, endings, ended_sentence(results, groups)),
             *_effect_blocks(trust, rating, trust_sentence(results, groups, dossier.scale)),
@@ -112,6 +113,11 @@ def found_section(dossier: Dossier, results: Results) -> Section:
             *_death_blocks(results),
         ),
     )
+
+
+def worked_out(dossier: Dossier) -> tuple[Paragraph, ...]:
+    """How the main answer comes about, for those who sign and for those who read it."""
+    return (Paragraph(lead="How the answer is worked out.", text=dossier.worked_out),) if dossier.worked_out else ()
 
 
 def _effects_figure(pair: list[tuple[str, EffectLine | UnansweredLine]], groups: Groups) -> Figure:

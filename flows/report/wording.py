@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.report.decided import decided_section
 from flows.report.document import (
     Block,
     Bullets,
@@ -24,6 +25,7 @@ from flows.report.findings import (
     others_section,
     response_warning,
     truth_section,
+    worked_out,
 )
 from flows.report.numbers import capitalised, count, counted
 from flows.report.sentences import (
@@ -73,6 +75,7 @@ def document(dossier: Dossier) -> Document:
                 _cannot_say(dossier),
                 _judgements(dossier),
                 _diagram(dossier),
+                *([decided_section(dossier)] if dossier.decided else []),
                 _data(dossier),
                 _provenance(dossier),
             )
@@ -202,6 +205,7 @@ def _question(dossier: Dossier) -> Section:
                 lead="What was to be estimated." if described else "What is estimated.",
                 text=stop(capitalised(dossier.estimand_sentence)),
             ),
+            *worked_out(dossier),
             *([table] if dossier.emulation else []),
             *([estimand_table(dossier.estimands)] if dossier.estimands else []),
             *([planned_table(dossier.planned)] if dossier.planned else []),

@@ -43,8 +43,7 @@ def problems_in(error: ValidationError, document: Document, schema: Schema, tags
     found = [_problem(detail, document, schema, tags) for detail in details if not _follows(detail, document, tags)]
     # A misspelt key is one mistake, not an unknown key and a missing one.
     meant = {(*problem.where[:-1], near) for problem, near in found if near is not None}
-    told = (p for p, _ in found if not (p.where in meant and p.text.startswith("this key")))
-    return list(dict.fromkeys(told))  # what may be text, a number or null is wrong three times, and said once
+    return [problem for problem, _ in found if not (problem.where in meant and problem.text.startswith("this key"))]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

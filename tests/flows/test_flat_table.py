@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causal.errors import DesignError, ExtractError, RapportError, StudyFileError
+from causal.errors import DesignError, ExtractError, RapportError
 from causal.protocol import FlatTableStudy
 from flows import cli
 from flows.flat_table import analyse, read_flat
@@ -77,14 +77,6 @@ def test_the_treated_value_is_as_people_write_it(tmp_path: Path, arm: tuple[str,
     """Yes, True, 1 of 1 and 2: the answer is that of 0 and 1, whatever YAML takes the bare word for."""
     plain = found(tmp_path, rows())
     assert found(tmp_path, rows(arm), columns=f"\n  treated_value: {said}") == plain
-
-
-def test_a_treated_value_that_is_none_is_one_problem(tmp_path: Path) -> None:
-    """What may be text, true or a whole number, and is neither, is said once."""
-    with pytest.raises(StudyFileError) as refusal:
-        found(tmp_path, rows(), columns="\n  treated_value: 1.5")
-    assert "1 problem\n" in refusal.value.message
-    assert refusal.value.message.count("columns.treated_value") == 1
 
 
 def test_true_and_false_need_no_declaration(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.effect.contrast import Contrast
-from causal.effect.outcomes import ENDED_BY_PATIENT
 from causal.effect.principal_strata import StratumBounds, always_stayer_bounds
 from causal.effect.secondary.finding import Finding, Line, line_of, ratio_line
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
@@ -21,6 +20,7 @@ from causal.errors import EstimationError
 from causal.protocol.outcome import PrincipalStratum
 from causal.protocol.secondary import StratumBounds as DeclaredBounds
 from causal.protocol.secondary import TerminationCourse, WinOdds
+from causal.tables import ENDED_BY_PATIENT
 
 IntArray = NDArray[np.int64]
 CENSORED, BY_PATIENT, OTHERWISE, DEATH = 0, 1, 2, 3

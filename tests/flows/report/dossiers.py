@@ -9,9 +9,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from causal.protocol.in_words import Line
 from flows.report.dossier import (
     ApprovalLine,
     BalanceLine,
+    DecidedGroup,
     Decomposition,
     Dossier,
     EffectLine,
@@ -219,6 +221,16 @@ DOSSIER = Dossier(
         "A warning and later trust share these recorded causes: severity, earlier trust, depression and substance use.",
         "Adjusting for them closes every path the diagram holds open, except those through what was not recorded.",
         "The diagram names one thing nobody recorded: each clinician's own threshold for warning.",
+    ),
+    worked_out="Each difference comes from one regression of the outcome on the choice.",
+    decided=(
+        DecidedGroup(
+            title="Chance",
+            lines=(
+                Line(key="seed", name="Seed", value="20240601", usual=True),
+                Line(key="propensity.cross_fit", name="Folds of whole clusters", value="none", usual=False),
+            ),
+        ),
     ),
     results=RESULTS,
     truth=(

@@ -25,6 +25,7 @@ ORDER = [
     "cannot-say",
     "judgements",
     "diagram",
+    "decided",
     "data",
     "provenance",
 ]
@@ -67,6 +68,8 @@ def test_every_part_the_board_must_see_is_there() -> None:
         DOSSIER.why_no_trial,
         DOSSIER.estimand_sentence,
         DOSSIER.method_sentence,
+        DOSSIER.worked_out,
+        *(text for group in DOSSIER.decided for line in group.lines for text in (line.name, line.value)),
         DOSSIER.instrument_note,
         DOSSIER.regime_note,
         *DOSSIER.limitations,

@@ -245,7 +245,7 @@ def judged_of(world: World, design: Design) -> Any:
         design=design,
         extract=extract,
         verdicts=(*extract.verdicts, *judge_design(design, study().gates)),
-        identification=SimpleNamespace(sentence="The diagram."),
+        identified="The diagram.",
         digest="d" * 64,
     )
 
