@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from causal.errors import ApprovalError
 from causal.protocol.approval import Approval, Decision
+from flows.machine import mend_of
 from flows.store import SHORT, Store
 from validation.approval import SIMULATED_BOARD_SEED, DesignIdentity, signed_bytes
 
@@ -32,9 +33,12 @@ def create_key(path: Path) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    except OSError as error:
+        there = path.is_file()
         raise ApprovalError(
-            "approval.key_exists", f"there is already a key at {path}", fix="name another file with --key"
+            "approval.key_exists" if there else "approval.key_unwritable",
+            f"there is already a file at {path}" if there else f"no key can be made at {path}",
+            fix="name another file with --key" if there else f"{mend_of(error)}, with --key",
         ) from None
     with os.fdopen(handle, "wb") as stream:
         stream.write(pem)

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it: `rapport --help` must answe
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from causal.errors import RapportError, StudyFileError
+from flows.shown import shown_path
 
 if TYPE_CHECKING:
     from causal.protocol import Instrument
@@ -70,7 +72,11 @@ class Console:
     def line(self, text: str) -> None:
         """One line for people."""
         if not self.as_json:
-            typer.echo(text, err=True)
+            self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """One line that machines log as well: on standard error, whatever the answer's form."""
+        typer.echo(text, err=True)
 
     def answer(self, text: str, value: dict[str, Any]) -> None:
         """The command's answer: text for people, `value` for machines."""
@@ -95,7 +101,12 @@ def _workspace(
     loaded = load_study(study, instruments=instruments or None)
     if not isinstance(loaded.study, OccasionStudy):
         raise StudyFileError("study.kind", f"{study.name} is a study of another kind; this command needs occasions")
+    if truth is not None and not truth.is_file():
+        raise RapportError(
+            "command.truth", f"{shown_path(truth)} is not a file", fix="name the truth.parquet after --truth"
+        )
     settings = load_site(site or _beside(study, "sites/local.yaml"))
+    _check_folder(results or settings.results)
     return Workspace(
         study=loaded.study,
         protocol_digest=loaded.digest,
@@ -122,6 +133,16 @@ def _instruments(study: Path) -> dict[str, Instrument]:
     return load_instruments(folder) if folder else {}
 
 
+def _check_folder(results: Path) -> None:
+    """Refuse results in what is there and is no folder."""
+    if results.exists() and not results.is_dir():
+        raise RapportError(
+            "store.unwritable",
+            f"the results folder {shown_path(results)} is a file",
+            fix="name a folder with --results or in the site file",
+        )
+
+
 def _needs_extract(extract: Path | None) -> Path:
     if extract is None:
         raise RapportError("command.extract", "this command needs an extract", fix="add --extract FOLDER")
@@ -136,7 +157,9 @@ def _run(ws: Workspace, name: str, body: Callable[[Runner], T], console: Console
     with ws.store.locked():
         if without_prefect:
             return body(console.timed(direct))
-        return through_prefect(name, lambda run: body(console.timed(run)), home=ws.store.root.parent / ".prefect")
+        return through_prefect(
+            name, lambda run: body(console.timed(run)), home=ws.store.root.parent / ".prefect", tell=console.tell
+        )
 
 
 @app.command()
@@ -185,6 +208,12 @@ def check(
     instruments = _instruments(study)
     loaded = load_study(study, instruments=instruments or None)
     verdicts = judge_protocol(loaded.study, instruments)
+    if site is not None:
+        from flows.settings import load_site
+
+        load_site(site)
+    if extract is not None and not isinstance(loaded.study, OccasionStudy):
+        raise StudyFileError("study.kind", f"{study.name} is a study of another kind, which reads no extract")
     if extract is not None and isinstance(loaded.study, OccasionStudy) and not failed(verdicts):
         from flows.design_study import read, validate
         from flows.runner import direct
@@ -255,6 +284,7 @@ def approve(
     """Sign a design, so that its outcomes may be opened; or make the key to sign with (--init)."""
     from flows.approvals import create_key, decide, file_approval, fingerprint, read_key, sign
     from flows.published_designs import find_design
+    from validation.approval import check_can_sign
 
     console = Console(as_json=as_json)
     if init:
@@ -279,6 +309,14 @@ def approve(
         raise RapportError("command.approve", f"an approval needs {', '.join(missing)}")
     ws = _workspace(study, None, site, results, console)
     identity, bad = find_design(ws.store, design_digest or "")
+    check_can_sign(
+        approver=approver,
+        role=role,
+        expires=expires,
+        accepted=accept or (),
+        failures=bad,
+        today=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    )
     decision = decide(
         identity, approver=approver, role=role, expires=expires, accepted_failures=tuple(accept or ()), simulated=False
     )
@@ -416,7 +454,8 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
     lines = [f"study {ws.study.study.id} under {ws.store.root}"]
     lines += [
         f"design {d.digest[:16]}: {'approved' if d.approved else 'not approved'}, "
-        f"failed checks: {', '.join(d.failed) or 'none'}"
+        + ("damaged: its files are not those that were published" if d.damaged else "")
+        + (f"failed checks: {', '.join(d.failed) or 'none'}" if not d.damaged else "")
         for d in designs
     ]
     lines += [f"release {name}" for name in releases]
@@ -425,7 +464,10 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
         "\n".join(lines),
         {
             "study": ws.study.study.id,
-            "designs": [{"digest": d.digest, "approved": d.approved, "failed": list(d.failed)} for d in designs],
+            "designs": [
+                {"digest": d.digest, "approved": d.approved, "failed": list(d.failed), "damaged": d.damaged}
+                for d in designs
+            ],
             "releases": releases,
             "outcomes_opened": opened,
             "ledger_entries": len(entries),
@@ -434,17 +476,38 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
 
 
 @app.command()
+def mend(study: Study, site: SiteFile = None, results: Results = None, as_json: Json = False) -> None:
+    """Set a ledger's cut last line aside, as an interrupted write leaves it, so that the ledger can go on."""
+    console = Console(as_json=as_json)
+    ws = _workspace(study, None, site, results, console)
+    with ws.store.locked():
+        aside = ws.store.mend_ledger()
+        entries = ws.store.entries()
+    console.answer(
+        f"the cut line is kept in {aside}\nledger: {len(entries)} entries, chain intact",
+        {"study": ws.study.study.id, "cut_line": str(aside), "ledger_entries": len(entries)},
+    )
+
+
+@app.command()
 def schema(
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
 ) -> None:
     """The JSON Schema of study files, for editors."""
-    from flows.study_file import study_json_schema
+    from flows.machine import mend_of
+    from flows.study_file import schema_text, write_schema
 
-    text = json.dumps(study_json_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     if out is None:
-        typer.echo(text, nl=False)
-    else:
-        out.write_text(text, encoding="utf-8")
+        typer.echo(schema_text(), nl=False)
+        return
+    try:
+        write_schema(out)
+    except OSError as error:
+        raise RapportError(
+            "command.out",
+            f"{shown_path(out)} cannot be written: {os.strerror(error.errno or 0).lower()}",
+            fix=mend_of(error),
+        ) from None
 
 
 def main() -> None:
@@ -455,6 +518,9 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()  # or a full disk, or a reader that left, would be met where nobody tells it
+    except BrokenPipeError:  # nobody reads on, so nobody is told
+        code = _quiet(1)
     except RapportError as refusal:
         typer.echo(f"refused: {refusal}", err=True)
         code = 1
@@ -467,13 +533,32 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("RAPPORT_DEBUG") == "1":
             raise
-        typer.echo(
-            f"internal error ({type(error).__name__}): this is our fault, not the study's. "
-            "Earlier results are untouched. RAPPORT_DEBUG=1 shows where it happened.",
-            err=True,
-        )
-        code = 2
+        code = _told(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _quiet(code: int) -> int:
+    """`code`, with what standard output could not take thrown away: Python would try it again on its way out."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _told(error: Exception) -> int:
+    """Tell what escaped every refusal, in one line, and give the exit code: 1 is the machine's doing, 2 is ours."""
+    from flows.machine import machine_fault
+
+    if fault := machine_fault(error):
+        typer.echo(f"refused: {fault}", err=True)
+        return _quiet(1)
+    typer.echo(
+        f"internal error ({type(error).__name__}): this is our fault, not the study's. "
+        "Earlier results are untouched. RAPPORT_DEBUG=1 shows where it happened.",
+        err=True,
+    )
+    return 2
 
 
 if __name__ == "__main__":

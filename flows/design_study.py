@@ -21,6 +21,7 @@ from flows.connectors.manifest import changed
 from flows.engine import attach, engine, keep
 from flows.published_designs import IDENTITY, identity_json
 from flows.runner import Runner
+from flows.set_aside import unfit
 from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact
 from flows.workspace import Workspace, tables_digest
 from validation.approval import DesignIdentity
@@ -174,7 +175,8 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
     if problems:
         raise ExtractError(
             problems[0].code,
-            "the extract is not fit to use: " + "; ".join(problem.sentence for problem in problems),
+            "the extract is not fit to use: "
+            + unfit(problems, clean.set_aside, clean.rows, ws.study.governance.small_cells.threshold),
             fix=f"see the data-quality page in {clean.quality}",
         )
     return clean

@@ -5,21 +5,27 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from causal.errors import ExtractError
 from causal.protocol.approval import Approval
 from flows.approvals import find_approval, simulated_public_key
 from flows.code_version import code_version
 from flows.design_study import QUALITY_PAGE, JudgedDesign
 from flows.runner import Runner
+from flows.shown import shown_path
 from flows.store import MANIFEST, SHORT, digest_of, file_sha256, intact
 from flows.workspace import Workspace
 from validation.approval import check_can_open_outcomes, judge_approval
 
 if TYPE_CHECKING:
     from flows.answer import Answer
+
+NAME_THE_TRUTH = "name the truth.parquet that 'rapport simulate' wrote beside this extract"
 
 __all__ = ["Release", "estimate_effect"]
 
@@ -35,17 +41,43 @@ class Release:
 def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release:
     """Check the approval, open outcomes, estimate, release; a release that already stands is not made again."""
     approval = run("check approval", lambda: open_approval(ws, judged))
-    truth = ws.truth.read_bytes() if ws.truth else None  # hashed and read as one
+    truth = read_truth(ws.truth) if ws.truth else None  # hashed and read as one
     digest = release_digest(judged, approval, truth)
     standing = published(ws, digest)
     if standing:
         return run("release", lambda: leave_standing(ws, standing))
     from flows.answer import main_answer, open_outcomes, other_analyses
 
+    if truth is not None:
+        check_truth(truth, judged.design.members["ta_id"])
     opened = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
     main = run("estimate", lambda: main_answer(ws, opened))
     answer = dataclasses.replace(main, findings=run("other analyses", lambda: other_analyses(opened)))
     return run("release", lambda: release(ws, judged, approval, answer, digest, truth))
+
+
+def read_truth(path: Path) -> bytes:
+    """The bytes of the truth file at `path`; raises `ExtractError` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ExtractError(
+            "truth.unreadable", f"{shown_path(path)}: {os.strerror(error.errno or 0).lower()}", fix=NAME_THE_TRUTH
+        ) from None
+
+
+def check_truth(content: bytes, occasions: Iterable[str]) -> None:
+    """Raise `ExtractError`, before any outcome is opened, unless `content` is the truth of these occasions."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        known = set(pq.read_table(pa.BufferReader(content), columns=["ta_id"]).column("ta_id").to_pylist())
+    except (pa.ArrowException, OSError, KeyError):
+        known = set()
+    if not known.issuperset(occasions):
+        what = "is the truth of another extract" if known else "is no truth file"
+        raise ExtractError("truth.another", f"the file given with --truth {what}", fix=NAME_THE_TRUTH)
 
 
 def leave_standing(ws: Workspace, folder: Path) -> Release:

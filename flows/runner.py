@@ -6,6 +6,7 @@ patient's value is ever a parameter, a result or part of a message in its databa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -33,11 +34,12 @@ def direct(name: str, stage: Callable[[], T]) -> T:  # noqa: ARG001 (a Runner ta
     return stage()
 
 
-def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path) -> T:
+def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path, tell: Callable[[str], None]) -> T:
     """Run `body` as a Prefect flow called `name`, each of its stages as a task.
 
     Without a configured server Prefect starts its own for the duration of the run, on this machine, with its database
-    under `home`.
+    under `home`. A server that is away, at the start, in the middle or at the end, costs history and no result: stages
+    go on without it, none is run twice, and `tell` is given one line.
     """
     from flows.quiet import hush
 
@@ -48,6 +50,7 @@ def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path) -> T:
 
     outcome: dict[str, T] = {}
     refusals: list[BaseException] = []
+    away: list[str] = []
 
     def as_task(stage_name: str, stage: Callable[[], S]) -> S:
         results: list[S] = []
@@ -60,15 +63,40 @@ def through_prefect(name: str, body: Callable[[Runner], T], *, home: Path) -> T:
                 code = error.code if isinstance(error, RapportError) else type(error).__name__
                 raise StageFailed(f"stage '{stage_name}' stopped: {code}") from None
 
-        task(name=stage_name, cache_policy=NO_CACHE, persist_result=False, log_prints=False)(run_stage)()
+        if not away:
+            try:
+                task(name=stage_name, cache_policy=NO_CACHE, persist_result=False, log_prints=False)(run_stage)()
+            except Exception as error:  # noqa: BLE001 (Prefect's own, of whatever kind, unless the stage stopped)
+                if refusals:
+                    raise StageFailed(f"stage '{stage_name}' stopped") from None
+                away.append(type(error).__name__)
+        if not results:
+            run_stage()
         return results[0]
 
     def run_flow() -> None:
-        outcome["value"] = body(as_task)
+        try:
+            outcome["value"] = body(as_task)
+        except Exception as error:  # noqa: BLE001 (raised again below)
+            if not refusals:
+                refusals.append(error)
+            raise StageFailed(f"flow '{name}' stopped") from None
 
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             flow(name=name, persist_result=False, log_prints=False, validate_parameters=False)(run_flow)()
-    except StageFailed:
-        raise refusals[0] from None
-    return outcome["value"]
+    except Exception as error:  # noqa: BLE001 (the same)
+        if refusals:
+            raise refusals[0] from None
+        away.append(type(error).__name__)
+    if away:
+        tell(
+            f"Prefect keeps no history of this run: its server, {_server()}, cannot be used ({away[0]}). The run "
+            "goes on without it; the result is the same"
+        )
+    return outcome["value"] if "value" in outcome else body(direct)
+
+
+def _server() -> str:
+    """Which server was asked; an address can hold a password, so it is not repeated."""
+    return "named by PREFECT_API_URL" if os.environ.get("PREFECT_API_URL") else "started for this run"

@@ -31,6 +31,8 @@ from causal import tables
 from causal.errors import ExtractError
 from causal.simulation import AS_OF, SimulationParameters, simulate_chunks
 from causal.tables import Kind, Table
+from flows.machine import mend_of
+from flows.shown import shown_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,10 +85,17 @@ def simulate_extract(
     if file_format not in get_args(FileFormat):
         raise ExtractError("extract.format", f"unknown file format {file_format!r}", fix="use 'parquet' or 'csv'")
     _check_free(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
     staging = out.parent / f".{out.name}.staging-{uuid.uuid4().hex}"
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir()
+    except OSError as error:
+        raise ExtractError(
+            "extract.unwritable",
+            f"no extract can be written to {shown_path(out)}: {os.strerror(error.errno or 0).lower()}",
+            fix=mend_of(error),
+        ) from None
+    try:
         manifest = _write(staging, parameters, patients, seed, file_format)
         _publish(staging, out)
     finally:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import itertools
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -26,21 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from causal.errors import RapportError
+from flows.ledger import Fact, append_entry, canonical_json, read_ledger, set_cut_line_aside
+from flows.machine import mend_of
 
 MANIFEST = "manifest.json"
 SYNTHETIC = "synthetic"
 """Folder under private/ with the records that this store simulated itself."""
 SHORT = 16
 """Characters of a digest used in folder names."""
-
-
-def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces: the bytes that are hashed and signed.
-
-    >>> canonical_json({"b": 1, "a": [2.0]})
-    b'{"a":[2.0],"b":1}'
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def digest_of(*parts: Any) -> str:
@@ -72,7 +65,7 @@ class Store:
             raise RapportError(
                 "store.unwritable",
                 f"cannot write results under {self.root}: {error.strerror}",
-                fix="give a results folder that this account may write",
+                fix=f"{mend_of(error)}, with --results or in the site file",
             ) from None
 
     @contextmanager
@@ -133,44 +126,25 @@ class Store:
             raise RapportError(
                 "store.write_failed",
                 f"could not publish {folder.name}: {error.strerror}",
-                fix="what stands there is damaged: move it away and keep it"
-                if standing
-                else "free space and run again",
+                fix="what stands there is damaged: move it away and keep it" if standing else mend_of(error),
             ) from None
 
-    def append(self, event: str, **facts: str | float | bool | list[str] | None) -> None:
-        """Add one entry to the ledger: sequence number, previous entry's hash, time, event and digests or counts."""
-        last = self.entries()[-1] if self.ledger.exists() and self.entries() else None
-        entry: dict[str, Any] = {
-            "seq": (last["seq"] + 1) if last else 1,
-            "previous": hashlib.sha256(canonical_json(last)).hexdigest() if last else "",
-            "time": _now(),
-            "event": event,
-            **facts,
-        }
-        with self.ledger.open("ab") as stream:
-            stream.write(canonical_json(entry) + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+    def append(self, event: str, **facts: Fact) -> None:
+        """Add one entry to the ledger; see `append_entry`."""
+        append_entry(self.ledger, event, facts)
 
     def entries(self) -> list[dict[str, Any]]:
-        """The ledger's entries, oldest first; raises when the chain of hashes is broken."""
-        if not self.ledger.exists():
-            return []
-        entries = [json.loads(line) for line in self.ledger.read_bytes().splitlines()]
-        for before, after in itertools.pairwise(entries):
-            if after["previous"] != hashlib.sha256(canonical_json(before)).hexdigest():
-                raise RapportError(
-                    "ledger.broken",
-                    f"{self.ledger}: entry {after['seq']} does not follow from the one before it",
-                    fix="the ledger was edited; restore it from a copy",
-                )
-        return entries
+        """The ledger's entries, oldest first; raises when its last line is cut or its chain of hashes is broken."""
+        return read_ledger(self.ledger)
+
+    def mend_ledger(self) -> Path:
+        """Set a cut last line of the ledger aside, and note that; gives the file that holds it."""
+        return set_cut_line_aside(self.ledger)
 
     def releases(self) -> list[Path]:
         """Published releases, oldest first."""
         folder = self.root / "releases"
-        found = [path for path in folder.glob("*-*") if path.is_dir() and not path.name.startswith(".")]
+        found = [path for path in folder.glob("*-*") if path.is_dir() and re.match(r"\d+-", path.name)]
         return sorted(found, key=lambda path: int(path.name.split("-")[0]))
 
 
@@ -194,11 +168,12 @@ def intact(folder: Path) -> bool:
         return False
     try:
         listing: Mapping[str, Mapping[str, Any]] = json.loads(manifest.read_bytes())
-    except ValueError:
+        return all(
+            (folder / name).is_file() and file_sha256(folder / name) == facts["sha256"]
+            for name, facts in listing.items()
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):  # a manifest that is none
         return False
-    return all(
-        (folder / name).is_file() and file_sha256(folder / name) == facts["sha256"] for name, facts in listing.items()
-    )
 
 
 def _sync(path: Path) -> None:

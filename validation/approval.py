@@ -9,11 +9,18 @@ from dataclasses import dataclass
 
 from causal.errors import ApprovalError
 from causal.protocol.approval import Approval, Decision
+from causal.protocol.base import is_day
+from causal.spelling import nearest
+from causal.tables import LATEST_DATE
 from validation.verdict import Status, Verdict, failed
 
 SIMULATED_BOARD_SEED = b"rapport: the simulated board"
 """Seed of the simulated board's key. Anyone can sign as the simulated board, which is why only a
 rehearsal on records the run itself simulated accepts it."""
+
+
+LONGEST_NAME = 200
+"""Characters of an approver's name or role, as for those the site file lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +90,42 @@ def judge_approval(
         Verdict(code=code, status=Status.PASS if holds else Status.FAIL, sentence="holds" if holds else problem)
         for code, holds, problem in checks
     )
+
+
+def check_can_sign(
+    *, approver: str, role: str, expires: str, accepted: Collection[str], failures: Collection[str], today: str
+) -> None:
+    """Raise `ApprovalError` unless a decision in these words can be meant: judged before it is signed and filed.
+
+    Parameters
+    ----------
+    accepted, failures
+        Codes of failed checks that are accepted, and those of the design.
+    today
+        ISO date.
+    """
+    for name, text in (("approver", approver), ("role", role)):
+        if len(text) > LONGEST_NAME or not text.isprintable() or not text.strip():
+            raise ApprovalError(
+                "approval.name",
+                f"the {name} is not text of 1 to {LONGEST_NAME} printable characters",
+                fix=f"write it out after --{name}, as the report shall print it",
+            )
+    if not is_day(expires) or not today <= expires <= LATEST_DATE:
+        raise ApprovalError(
+            "approval.expires",
+            f"an approval cannot hold until {expires[:40]!r}; expected a day from {today} to {LATEST_DATE}",
+            fix="write the last day on which it holds as YYYY-MM-DD after --expires",
+        )
+    for code in accepted:
+        if code not in failures:
+            near = nearest(code, failures)
+            raise ApprovalError(
+                "approval.accepts",
+                f"{code[:80]!r} is no failed check of this design"
+                + (f"; did you mean {near!r}?" if near else f"; failed are {', '.join(sorted(failures)) or 'none'}"),
+                fix="name after --accept only what failed",
+            )
 
 
 def check_can_open_outcomes(verdicts: Collection[Verdict]) -> None:

@@ -22,7 +22,9 @@ from pydantic import Field, ValidationError
 
 from causal.errors import ExtractError
 from causal.protocol.base import Part
+from causal.spelling import nearest
 from causal.tables import EARLIEST_DATE, LATEST_DATE, TABLES
+from flows.shown import shown_path
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_SCHEMA = "rapport-extract/1"
@@ -87,8 +89,10 @@ def find_delivery(folder: SourceFolder, *, as_of: datetime.date | None = None) -
     the manifest nor the call.
     """
     if not folder.folder.is_dir():
-        message = "the extract folder is not there, or is not a folder"
-        raise ExtractError("extract.no_folder", message, fix="check the path of the extract")
+        what = "is not a folder" if folder.folder.exists() else "is not there"
+        raise ExtractError(
+            "extract.no_folder", f"the extract {shown_path(folder.folder)} {what}", fix=_path(folder.folder)
+        )
     present = tuple(_present(folder.folder))
     if MANIFEST_NAME in present:
         return _from_manifest(folder, present, as_of)
@@ -96,7 +100,9 @@ def find_delivery(folder: SourceFolder, *, as_of: datetime.date | None = None) -
         raise ExtractError(
             "extract.as_of",
             f"the extract has no {MANIFEST_NAME}, so the date it was taken is unknown",
-            fix="deliver a manifest, or give the date of the extract",
+            fix=_path(folder.folder / "extract")
+            if (folder.folder / "extract" / MANIFEST_NAME).is_file()
+            else "deliver a manifest, or give the date of the extract",
         )
     return Delivery(
         as_of=_checked_date(as_of),
@@ -105,6 +111,14 @@ def find_delivery(folder: SourceFolder, *, as_of: datetime.date | None = None) -
         manifest_sha256=None,
         unlisted=0,
     )
+
+
+def _path(meant: Path) -> str:
+    """How to mend the path of an extract, with the folder that was probably meant."""
+    if meant.is_dir():
+        return f"did you mean {shown_path(meant)}?"
+    near = nearest(meant.name, [other.name for other in meant.parent.iterdir()]) if meant.parent.is_dir() else None
+    return f"did you mean {shown_path(meant.with_name(near))}?" if near else "check the path after --extract"
 
 
 class SourceFolder:

@@ -15,9 +15,9 @@ from causal.errors import StudyFileError
 from causal.protocol import STUDY, AnyStudy, Instrument
 from causal.spelling import nearest
 from causal.tables import ACTIONS, INSTRUMENTS
+from flows.shown import shown, shown_path
 from flows.study_file.plain_words import did_you_mean
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
-from flows.study_file.small_file import shown, shown_path
 from flows.study_file.typed_file import typed_file
 
 INSTRUMENT: TypeAdapter[Instrument] = TypeAdapter(Instrument)

@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 
 from causal.protocol.base import COLUMN_PATTERN, DAY_PATTERN, NAME_PATTERN, STUDY_ID_PATTERN, PlacedError
 from causal.spelling import nearest
+from flows.shown import shown
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
-from flows.study_file.small_file import shown
 
 Schema = dict[str, Any]
 

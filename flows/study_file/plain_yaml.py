@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.study_file.small_file import INVISIBLE, shown
+from flows.shown import shown
+from flows.study_file.small_file import INVISIBLE
 
 MAX_DEPTH = 32
 MAX_EVENTS = 5_000

@@ -8,11 +8,10 @@ import stat
 from pathlib import Path
 
 from causal.spelling import nearest
+from flows.shown import shown
 
 MAX_BYTES = 256 * 1024
 """A study file is some 10 KB. Above this, parsing alone would take longer than a refusal may."""
-SHOWN = 80
-SHOWN_PATH = 1000
 
 INVISIBLE = re.compile(
     "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]|\r(?!\n)"
@@ -22,28 +21,6 @@ INVISIBLE = re.compile(
 
 class UnreadableFileError(Exception):
     """The path is not a file that may be read; the message is a clause with "it" for the file."""
-
-
-def shown(text: str) -> str:
-    """`text` as it may be printed on one line: unprintable characters become "?", at most 80 remain.
-
-    >>> shown("red" + chr(27) + "[31m")
-    'red?[31m'
-    >>> len(shown("x" * 500))
-    80
-    """
-    clean = "".join(char if char.isprintable() else "?" for char in re.sub(r"\s+", " ", text.strip()))
-    return clean if len(clean) <= SHOWN else clean[: SHOWN - 1] + "…"
-
-
-def shown_path(path: Path) -> str:
-    """`path` as it may be printed on one line: unprintable characters become "?"; a long one keeps its end.
-
-    >>> shown_path(Path("a" * 1500 + "/study.yaml"))[-11:]
-    '/study.yaml'
-    """
-    clean = "".join(char if char.isprintable() else "?" for char in str(path))
-    return clean if len(clean) <= SHOWN_PATH else "…" + clean[-(SHOWN_PATH - 1) :]
 
 
 def small_text(path: Path) -> str:

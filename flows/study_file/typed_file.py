@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from causal.errors import StudyFileError
+from flows.shown import shown_path
 from flows.study_file.plain_words import path_words, problems_in, tags_in
 from flows.study_file.plain_yaml import Document, Problem, plain_yaml
-from flows.study_file.small_file import UnreadableFileError, shown_path, small_text
+from flows.study_file.small_file import UnreadableFileError, small_text
 
 T = TypeVar("T")
 MOST_PROBLEMS = 50

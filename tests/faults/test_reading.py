@@ -520,13 +520,17 @@ def test_rows_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
 def test_no_folder_no_date_no_choice(tmp_path: Path) -> None:
     """What cannot be found, dated or told apart is refused."""
     assert refusal(tmp_path / "nowhere") == (
-        "[extract.no_folder] the extract folder is not there, or is not a folder. Fix: check the path of the extract"
+        f"[extract.no_folder] the extract {tmp_path}/nowhere is not there. Fix: check the path after --extract"
     )
     folder = write_files(tmp_path / "extract", PLAIN, manifest=False)
+    assert refusal(tmp_path / "extrcat").endswith(f"is not there. Fix: did you mean {folder}?")
+    assert refusal(folder / "clinics.csv").split(". Fix")[0].endswith("clinics.csv is not a folder")
     assert refusal(folder) == (
         "[extract.as_of] the extract has no manifest.json, so the date it was taken is unknown."
         " Fix: deliver a manifest, or give the date of the extract"
     )
+    write_files(tmp_path / "delivery" / "extract", PLAIN)
+    assert refusal(tmp_path / "delivery").endswith(f" Fix: did you mean {tmp_path}/delivery/extract?")
     pq.write_table(arrow_table("clinics", small_extract()["clinics"]), folder / "clinics.parquet")
     assert refusal(folder, as_of=AS_OF) == (
         "[extract.format] delivered in more than one way: clinics. Fix: deliver each table once, as CSV or as Parquet"

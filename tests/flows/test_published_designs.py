@@ -66,3 +66,17 @@ def test_an_altered_design_is_not_signed(store: Store, what: str) -> None:
     write_manifest(folder)
     with pytest.raises(ApprovalError, match=r"^\[approval\.design_altered\]"):
         find_design(store, DIGEST[:16])
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"identity"'])
+def test_a_damaged_design_is_listed_as_damaged(store: Store, content: bytes) -> None:
+    """`rapport status` tells of it, and of the others, rather than stopping."""
+    (store.root / "designs" / DIGEST[:16] / IDENTITY).write_bytes(content)
+    (design,) = list_designs(store)
+    assert (design.digest, design.damaged, design.failed) == (DIGEST[:16], True, ())
+
+
+def test_a_digest_that_ends_otherwise_is_another_design(store: Store) -> None:
+    """All of what was typed has to agree, not only the characters that name the folder."""
+    with pytest.raises(ApprovalError, match=r"^\[approval\.which_design\]"):
+        find_design(store, DIGEST[:16] + "ff")

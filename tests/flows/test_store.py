@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from causal.errors import RapportError
-from flows.store import MANIFEST, Store, canonical_json, digest_of, intact
+from flows.ledger import canonical_json
+from flows.store import MANIFEST, Store, digest_of, intact
 
 
 @pytest.fixture
@@ -154,3 +156,35 @@ def test_digests_do_not_depend_on_key_order() -> None:
     """Canonical JSON sorts keys, so the same facts have the same digest."""
     assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     assert canonical_json({"b": 1.5, "a": None}) == b'{"a":null,"b":1.5}'
+
+
+def test_a_disk_that_fills_publishes_nothing_and_keeps_what_stands(store: Store) -> None:
+    """No room half-way through a publication: it is absent, what was published is whole, and the next one works."""
+    before = publish(store, "1-abc", "hello")
+
+    def fill() -> None:
+        with store.publishing(store.root / "releases" / "2-def") as staging:
+            (staging / "page.html").write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device", str(staging / "report.pdf"))
+
+    with pytest.raises(OSError, match="space"):
+        fill()
+    assert [path.name for path in store.releases()] == ["1-abc"]
+    assert intact(before)
+    assert not list(store.root.glob("**/.staging-*"))
+    assert intact(publish(store, "2-def", "after freeing"))
+
+
+def test_a_folder_that_is_no_release_is_passed_over(store: Store) -> None:
+    """What somebody put beside the releases is not one."""
+    publish(store, "1-abc", "hello")
+    (store.root / "releases" / "old-copy").mkdir()
+    assert [path.name for path in store.releases()] == ["1-abc"]
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"page.html": 3}', '{"page.html": {}}', "not JSON"])
+def test_a_manifest_that_is_none_is_damage(store: Store, content: str) -> None:
+    """Whatever stands in place of the manifest, the folder is not intact, and nothing crashes."""
+    folder = publish(store, "1-abc", "hello")
+    (folder / MANIFEST).write_text(content)
+    assert not intact(folder)

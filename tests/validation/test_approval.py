@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from causal.errors import ApprovalError
 from causal.protocol.approval import Approval
 from flows.approvals import create_key, decide, public_half, read_key, sign, simulated_key, simulated_public_key
-from validation.approval import DesignIdentity, check_can_open_outcomes, judge_approval
+from validation.approval import DesignIdentity, check_can_open_outcomes, check_can_sign, judge_approval
 from validation.verdict import Status, Verdict, failed
 
 IDENTITY = DesignIdentity(
@@ -149,3 +150,27 @@ def test_a_key_is_private_and_never_overwritten(key_file: Path) -> None:
     assert key_file.stat().st_mode & 0o077 == 0
     with pytest.raises(ApprovalError, match=r"approval\.key_exists"):
         create_key(key_file)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ({"expires": "2024-13-45"}, "approval.expires", "expected a day from 2026-01-15 to 2099-12-31"),
+        ({"expires": "soon"}, "approval.expires", "'soon'"),
+        ({"expires": "2026-1-31"}, "approval.expires", "YYYY-MM-DD"),
+        ({"expires": "2025-12-31"}, "approval.expires", "expected a day from 2026-01-15"),
+        ({"expires": "9999-12-31"}, "approval.expires", "to 2099-12-31"),
+        ({"approver": "A" * 3000}, "approval.name", "1 to 200 printable characters"),
+        ({"role": " "}, "approval.name", "the role"),
+        ({"accepted": ["design.unmatchd"]}, "approval.accepts", "did you mean 'design.unmatched'?"),
+        ({"accepted": ["zzz"]}, "approval.accepts", "failed are design.unmatched"),
+    ],
+)
+def test_what_cannot_be_meant_is_not_signed(words: dict[str, Any], code: str, said: str) -> None:
+    """An expiry that is no day, past or beyond every calendar; names nobody prints; failures that do not exist."""
+    usual = {"approver": "Board", "role": "ethics board", "expires": "2026-12-31", "accepted": ["design.unmatched"]}
+    check_can_sign(**usual, failures=["design.unmatched"], today=TODAY)
+    with pytest.raises(ApprovalError) as refused:
+        check_can_sign(**(usual | words), failures=["design.unmatched"], today=TODAY)
+    assert refused.value.code == code
+    assert said in str(refused.value)
