@@ -270,6 +270,33 @@ def test_a_sample_of_the_untreated_does_not_move_equipoise(study: OccasionStudy)
     assert "20% of the unwarned were drawn" in sampled.method_sentence
 
 
+def with_limit(study: OccasionStudy, most: float, **propensity: Any) -> OccasionStudy:
+    """The study with another limit on how certain a warning may have been."""
+    support = study.support.model_copy(update={"probability_max": most})
+    return study.model_copy(update={"support": support, "propensity": OccasionPropensity(**propensity)})
+
+
+def test_a_sample_of_the_untreated_moves_scores_and_support(study: OccasionStudy) -> None:
+    """In the population there are five untreated for each in the extract: odds are a fifth, and fewer are certain."""
+    cohort = cohort_of(occasions())
+    plain, sampled = (work_out(cohort, with_limit(study, 0.5, sampling_fraction=f)) for f in (None, 0.2))
+    assert sampled.fitted.logit == pytest.approx(plain.fitted.logit, abs=1e-8)
+    assert sampled.propensity.logit == pytest.approx(plain.propensity.logit + np.log(0.2), abs=1e-8)
+    assert sampled.propensity.probability == pytest.approx(1 / (1 + np.exp(-sampled.propensity.logit)))
+    assert not (plain.supported & ~sampled.supported).any()
+    assert (sampled.supported & ~plain.supported).sum() > 20
+
+
+@pytest.mark.parametrize("limit", [0.3, 0.5])
+def test_nearly_certain_warnings_leave_past_the_declared_limit(study: OccasionStudy, limit: float) -> None:
+    """`support.probability_max` decides who leaves among the treated, wherever it stands."""
+    cohort = cohort_of(occasions())
+    free, strict = (work_out(cohort, with_limit(study, most)) for most in (1.0, limit))
+    past = free.treated & (free.propensity.probability > limit)
+    assert (past & free.supported).sum() > 5
+    assert not (past & strict.supported).any()
+
+
 @pytest.mark.parametrize(
     "words",
     [
