@@ -104,12 +104,12 @@ class ComparisonGroups:
     @property
     def n_treated(self) -> int:
         """Treated occasions in the comparison."""
-        return int(self.members.loc[self.members["treated"], "ta_id"].nunique())
+        return int(self.members["ta_id"][self.members["treated"]].nunique())
 
     @property
     def n_comparison(self) -> int:
         """Comparison occasions in the comparison, each counted once however often it is used."""
-        return int(self.members.loc[~self.members["treated"], "ta_id"].nunique())
+        return int(self.members["ta_id"][~self.members["treated"]].nunique())
 
     @property
     def unit_of_inference(self) -> Literal["matched set", "patient"]:

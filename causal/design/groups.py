@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from causal.design.propensity.terms import model_columns
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
 from causal.numeric.grid import SCORE, settled
-from causal.numeric.keys import keys_of_names
+from causal.numeric.keys import KeyArray, keys_of_names
 from causal.protocol import OccasionStudy
 from causal.protocol.matching import AnyMatching, keeps_once
 from causal.protocol.weighting import AnyWeighting
@@ -70,16 +71,55 @@ class WorkedOut:
     lost: float
 
 
-def work_out(cohort: Cohort, study: OccasionStudy) -> WorkedOut:
-    """The comparison with everything that led to it; raises as `build_groups`."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bearings:
+    """Where each of n occasions stands, in codes: all that a comparison takes from a cohort besides arm and covariates.
+
+    Attributes
+    ----------
+    keys
+        (n,) codes of each key occasions can be made to agree on.
+    person, cluster
+        (n,) codes of the patient, and of whoever the propensity has means and folds of.
+    day
+        (n,) day of time zero, whole and part.
+    key
+        (n,) keys by which folds are drawn.
+    """
+
+    keys: Mapping[str, IntArray]
+    person: IntArray
+    cluster: IntArray
+    day: FloatArray
+    key: KeyArray
+
+
+def bearings_of(occasions: pd.DataFrame, study: OccasionStudy) -> Bearings:
+    """The bearings of a cohort's occasions. Imputed covariates change none of them: imputed sets share one."""
+    keys = {key: _key(occasions, key) for key in EXACT_KEYS}
+    return Bearings(
+        keys=keys,
+        person=codes(occasions["person_id"]),
+        cluster=keys[{"clinic": "clinic_id"}.get(study.propensity.cluster_means or "", "clinician_id")],
+        day=occasions["time_zero"].to_numpy().astype("datetime64[s]").astype(np.int64) / 86400,
+        key=keys_of_names(occasions["ta_id"], study.seed),
+    )
+
+
+def work_out(cohort: Cohort, study: OccasionStudy, bearings: Bearings | None = None) -> WorkedOut:
+    """The comparison with everything that led to it; raises as `build_groups`.
+
+    `bearings` are those of the cohort where they are known already.
+    """
     occasions = cohort.occasions
+    known = bearings_of(occasions, study) if bearings is None else bearings
     treated = occasions["treated"].to_numpy(dtype=np.bool_)
     matrix = without_rare(covariate_matrix(occasions, study), treated)
-    fitted, model, curvature = _propensity(occasions, treated, matrix, study)
+    fitted, model, curvature = _propensity(known, treated, matrix, study)
     propensity = of_population(fitted, study.propensity.sampling_fraction)
-    exact = exact_codes(occasions, study.target_trial.assignment.exact)
+    exact = _combined(_checked(study.target_trial.assignment.exact), known.keys, treated.size)
     supported = _support(propensity, treated, exact, study)
-    compared = _compare(occasions, treated, matrix, propensity, model, exact, supported, study)
+    compared = _compare(known, treated, matrix, propensity, model, exact, supported, study)
     target = target_part(treated, propensity.probability, compared.estimand)
     return WorkedOut(
         treated=treated,
@@ -123,34 +163,42 @@ def chosen_method(study: OccasionStudy) -> AnyMatching | AnyWeighting:
 
 def exact_codes(occasions: pd.DataFrame, keys: tuple[str, ...]) -> IntArray:
     """One integer (n,) per combination of the exact keys, in order of first appearance."""
-    combined = np.zeros(len(occasions), dtype=np.int64)
+    return _combined(keys, {key: _key(occasions, key) for key in _checked(keys)}, len(occasions))
+
+
+def _combined(keys: tuple[str, ...], found: Mapping[str, IntArray], n: int) -> IntArray:
+    combined = np.zeros(n, dtype=np.int64)
     for key in keys:
-        values = _key(occasions, key)  # what is not recorded is a value of its own and agrees with itself only
+        values = found[key]  # what is not recorded is a value of its own and agrees with itself only
         combined = combined * (int(values.max()) + 1) + values
     return combined
 
 
+def _checked(keys: tuple[str, ...]) -> tuple[str, ...]:
+    for key in keys:
+        if key not in EXACT_KEYS:
+            raise DesignError("design.exact_key", f"'{key}' is not a key to match on; known: {', '.join(EXACT_KEYS)}")
+    return keys
+
+
 def _key(occasions: pd.DataFrame, key: str) -> IntArray:
-    if key not in EXACT_KEYS:
-        raise DesignError("design.exact_key", f"'{key}' is not a key to match on; known: {', '.join(EXACT_KEYS)}")
     return codes(occasions[key])
 
 
 def _propensity(
-    occasions: pd.DataFrame, treated: BoolArray, matrix: CovariateMatrix, study: OccasionStudy
+    known: Bearings, treated: BoolArray, matrix: CovariateMatrix, study: OccasionStudy
 ) -> tuple[Propensity, PropensityModel, Curvature]:
     declared = study.propensity
-    clusters = codes(occasions[{"clinic": "clinic_id"}.get(declared.cluster_means or "", "clinician_id")])
     return bent_where_needed(
         matrix.in_models,
         treated,
         names=matrix.names_in_models,
         order=[name for name, tier in zip(matrix.names, matrix.tiers, strict=True) if tier == 1],
         model=engine_model(declared),
-        fit=lambda model: fit_occasions(occasions, treated, matrix, study, model, clusters),
+        fit=lambda model: _fitted(known.key, treated, matrix, study, model, known.cluster),
         smallest_p=study.gates.curvature,
         add=declared.bends == "where_needed",
-        clusters=clusters,
+        clusters=known.cluster,
         offset=_offset(treated, study),
     )
 
@@ -164,6 +212,17 @@ def fit_occasions(
     clusters: IntArray,
 ) -> Propensity:
     """The propensity of all eligible occasions under one model, its folds and means those of `clusters` (n,)."""
+    return _fitted(keys_of_names(occasions["ta_id"], study.seed), treated, matrix, study, model, clusters)
+
+
+def _fitted(
+    key: KeyArray,
+    treated: BoolArray,
+    matrix: CovariateMatrix,
+    study: OccasionStudy,
+    model: PropensityModel,
+    clusters: IntArray,
+) -> Propensity:
     seed = study.propensity.seed
     return fit_propensity(
         matrix.in_models,
@@ -171,7 +230,7 @@ def fit_occasions(
         names=matrix.names_in_models,
         model=model,
         clusters=clusters,
-        key=keys_of_names(occasions["ta_id"], study.seed),
+        key=key,
         offset=_offset(treated, study),
         rng=None if seed is None else np.random.default_rng(seed),
     )
@@ -234,7 +293,7 @@ def _curves(matrix: CovariateMatrix, model: PropensityModel) -> FloatArray | Non
 
 
 def _compare(
-    occasions: pd.DataFrame,
+    known: Bearings,
     treated: BoolArray,
     matrix: CovariateMatrix,
     propensity: Propensity,
@@ -244,8 +303,7 @@ def _compare(
     study: OccasionStudy,
 ) -> Comparison:
     """The comparison among the supported occasions, its rows counted among all of them."""
-    method, person = chosen_method(study), codes(occasions["person_id"])
-    day = occasions["time_zero"].to_numpy().astype("datetime64[s]").astype(np.int64) / 86400
+    method = chosen_method(study)
     units = Units(
         treated=treated,
         covariates=matrix.values,
@@ -254,13 +312,13 @@ def _compare(
         spare=matrix.spare,
         curves=_curves(matrix, model),
         logit=propensity.logit,
-        keys={key: _key(occasions, key) for key in EXACT_KEYS},
+        keys=known.keys,
         pairing=Pairing(
             exact=exact,
-            time=day,
+            time=known.day,
             window=float(study.target_trial.assignment.calendar_days),
-            person=person,
-            once=person if keeps_once(method) else None,
+            person=known.person,
+            once=known.person if keeps_once(method) else None,
         ),
     )
     return compare(method, units, among=supported)

@@ -11,24 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.effect.sandwich import (
+    Clustered,
+    Factored,
     Kind,
     WorkingModel,
-    clustered_covariance,
+    clustered,
+    covariance_of,
+    factored,
     least_squares,
-    sandwich,
     spread,
-    working_residuals,
 )
 from causal.errors import EstimationError
 
 __all__ = [
     "ClusterRobust",
+    "ClusteredDesign",
     "Kind",
     "TwoWayClusterRobust",
     "WorkingModel",
     "beyond_rounding",
     "cluster_robust",
     "cluster_robust_contrasts",
+    "clustered_design",
     "two_way",
 ]
 
@@ -164,24 +168,82 @@ def cluster_robust_contrasts(
     >>> [round(fit.coefficient, 6) for fit in fits]
     [1.5, 2.5]
     """
-    fit = least_squares(design, outcome, weights, contrasts)
-    code = np.asarray(clusters)[fit.rows]
-    inner, df, n_clusters = sandwich(fit, code, kind, working)
-    coefficients = spread(fit.coefficients, fit.kept)
-    covariance = spread(spread(inner, fit.kept).T, fit.kept)
-    return tuple(
-        ClusterRobust(
-            coefficient=float(c @ fit.coefficients),
-            std_error=float(np.sqrt(c @ inner @ c)),
-            df=float(one),
-            n_clusters=n_clusters,
-            n_rows=code.size,
-            coefficients=coefficients,
-            covariance=covariance,
-            aliased=fit.aliased,
+    return clustered_design(
+        design, weights=weights, clusters=clusters, contrasts=contrasts, kind=kind, working=working
+    ).fits(outcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClusteredDesign:
+    """A weighted design with a clustering and m contrasts, ready for as many outcomes as are wanted.
+
+    Attributes
+    ----------
+    factored, clusters
+        The design by QR, and what the clustering makes of it.
+    df
+        (m,) degrees of freedom, which no outcome changes.
+    """
+
+    factored: Factored
+    clusters: Clustered
+    df: FloatArray
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters with weight."""
+        return self.clusters.starts.size
+
+    @property
+    def aliased(self) -> tuple[int, ...]:
+        """Columns dropped because the ones before them determine them."""
+        return self.factored.aliased
+
+    def values(self, outcome: FloatArray) -> FloatArray:
+        """(m,) the contrasts of an outcome (n,) alone, without an error."""
+        return np.asarray(self.factored.contrasts @ least_squares(self.factored, outcome).coefficients)
+
+    def fits(self, outcome: FloatArray) -> tuple[ClusterRobust, ...]:
+        """The m contrasts of an outcome (n,), as by `cluster_robust`."""
+        fit, columns = least_squares(self.factored, outcome), self.factored
+        inner = covariance_of(columns, self.clusters, fit.residual)
+        coefficients = spread(fit.coefficients, columns.kept)
+        covariance = spread(spread(inner, columns.kept).T, columns.kept)
+        return tuple(
+            ClusterRobust(
+                coefficient=float(c @ fit.coefficients),
+                std_error=float(np.sqrt(c @ inner @ c)),
+                df=float(one),
+                n_clusters=self.n_clusters,
+                n_rows=columns.root.size,
+                coefficients=coefficients,
+                covariance=covariance,
+                aliased=columns.aliased,
+            )
+            for c, one in zip(columns.contrasts, self.df, strict=True)
         )
-        for c, one in zip(fit.contrasts, df, strict=True)
-    )
+
+
+def clustered_design(
+    design: FloatArray,
+    *,
+    weights: FloatArray | None = None,
+    clusters: IntArray,
+    contrasts: FloatArray,
+    kind: Kind = "CR2",
+    working: WorkingModel = "inverse_weights",
+) -> ClusteredDesign:
+    """All of `cluster_robust_contrasts` that needs no outcome, arguments and refusals as there.
+
+    >>> x = np.column_stack([np.ones(4), [1.0, 0, 1, 0]])
+    >>> ready = clustered_design(x, clusters=np.array([0, 0, 1, 1]), contrasts=np.array([[0.0, 1]]))
+    >>> [round(ready.fits(y)[0].std_error, 6) for y in (np.array([3.0, 1, 5, 2]), np.array([3.0, 1, 5, 4]))]
+    [0.5, 0.5]
+    """
+    x = np.asarray(design, dtype=np.float64)
+    columns = factored(x, np.ones(x.shape[0]) if weights is None else weights, contrasts)
+    found, df = clustered(columns, clusters, kind, working)
+    return ClusteredDesign(factored=columns, clusters=found, df=df)
 
 
 def two_way(
@@ -211,15 +273,17 @@ def two_way(
     >>> abs(fit.std_error - one.std_error) < 1e-12, fit.clipped
     (True, False)
     """
-    fit = least_squares(design, outcome, weights, np.asarray(contrast)[None])
-    one, two = np.asarray(first)[fit.rows], np.asarray(second)[fit.rows]
+    x = np.asarray(design, dtype=np.float64)
+    columns = factored(x, np.ones(x.shape[0]) if weights is None else weights, np.asarray(contrast)[None])
+    fit, one, two = least_squares(columns, outcome), np.asarray(first), np.asarray(second)
     both = np.unique(np.column_stack([one, two]), axis=0, return_inverse=True)[1].reshape(-1)
-    (v1, df1, g1), (v2, df2, g2) = (sandwich(fit, code, "CR2", working) for code in (one, two))
-    values, vectors = np.linalg.eigh(
-        v1 + v2 - clustered_covariance(fit, working_residuals(fit, working), both, "CR2")[0]
-    )
+    by_one, df1 = clustered(columns, one, "CR2", working)
+    by_two, df2 = clustered(columns, two, "CR2", working)
+    by_both, _ = clustered(columns, both, "CR2", working, inference=False)
+    v1, v2, v12 = (covariance_of(columns, code, fit.residual) for code in (by_one, by_two, by_both))
+    values, vectors = np.linalg.eigh(v1 + v2 - v12)
     clipped = bool(values[0] < -1e-12 * max(values[-1], 0.0))
-    c = fit.contrasts[0]
+    c = columns.contrasts[0]
     along = vectors.T @ c
     variance = float(along**2 @ np.maximum(values, 0.0))
     if not variance > 0:
@@ -232,9 +296,9 @@ def two_way(
         coefficient=float(c @ fit.coefficients),
         std_error=float(np.sqrt(variance)),
         df=float(min(df1[0], df2[0])),
-        n_clusters=(g1, g2),
+        n_clusters=(by_one.starts.size, by_two.starts.size),
         clipped=clipped,
-        aliased=fit.aliased,
+        aliased=columns.aliased,
     )
 
 

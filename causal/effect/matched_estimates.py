@@ -9,9 +9,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.effect.cluster_robust import Kind, WorkingModel, beyond_rounding, cluster_robust, two_way
+from causal.effect.cluster_robust import (
+    ClusteredDesign,
+    Kind,
+    WorkingModel,
+    beyond_rounding,
+    cluster_robust,
+    clustered_design,
+    two_way,
+)
 from causal.effect.contrast import Contrast, student, student_interval
-from causal.effect.sandwich import least_squares
 from causal.effect.variation import refuse_constant
 from causal.effect.widest import widest
 from causal.errors import EstimationError
@@ -212,44 +219,93 @@ def weighted_ancova(
     >>> round(effect.value, 6), effect.n_clusters
     (2.5, 2)
     """
-    arm = np.asarray(treated, dtype=np.bool_)
-    w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    counts = _counts(arm, w)
-    refuse_few_clusters(arm[w > 0], np.asarray(clusters)[w > 0])
-    design, labels = _design(arm, covariates, w, names, own_slopes_at)
-    fit = cluster_robust(
-        design,
-        outcome,
-        weights=w,
-        clusters=clusters,
-        contrast=_of_treatment(design),
+    return ancova(
+        treated,
+        covariates,
+        weights,
+        clusters,
+        names=names,
+        level=level,
         kind=kind,
         working=working,
-    )
-    refuse_constant(outcome, arm, w)
-    return _effect(
-        fit.coefficient,
-        beyond_rounding(fit.std_error, np.asarray(outcome, dtype=np.float64)[w > 0]),
-        fit.df,
-        level=level,
-        counts=counts,
-        n_clusters=fit.n_clusters,
-        aliased=tuple(labels[j] for j in fit.aliased),
-    )
+        own_slopes_at=own_slopes_at,
+    ).effect(outcome)
 
 
-def adjusted_difference(
-    outcome: FloatArray, treated: BoolArray, covariates: FloatArray | None, weights: FloatArray
-) -> float:
-    """The value of `weighted_ancova` alone: there also where an arm does not vary, and never an interval.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ancova:
+    """`weighted_ancova` before any outcome: everything that a second outcome of the same rows can use again.
 
-    >>> ended, arm = np.array([1.0, 0, 0, 0]), np.array([True, True, False, False])
-    >>> round(adjusted_difference(ended, arm, None, np.ones(4)), 9)
-    0.5
+    Attributes
+    ----------
+    treated, weights
+        (n,) arm, and weight of 0 or more.
+    design
+        The regression, clustered, with the treatment's coefficient as its contrast.
+    labels
+        Names of its columns.
+    level
+        Of the intervals.
     """
-    design, _ = _design(np.asarray(treated, dtype=np.bool_), covariates, weights, None, None)
-    fit = least_squares(design, outcome, weights, _of_treatment(design)[None])
-    return float(fit.contrasts[0] @ fit.coefficients)
+
+    treated: BoolArray
+    weights: FloatArray
+    design: ClusteredDesign
+    labels: tuple[str, ...]
+    level: float
+
+    def effect(self, outcome: FloatArray) -> LinearEffect:
+        """The coefficient of treatment for a finite outcome (n,); refusals as those of `weighted_ancova`."""
+        fit = self.design.fits(outcome)[0]
+        refuse_constant(outcome, self.treated, self.weights)
+        return _effect(
+            fit.coefficient,
+            beyond_rounding(fit.std_error, np.asarray(outcome, dtype=np.float64)[self.weights > 0]),
+            fit.df,
+            level=self.level,
+            counts=_counts(self.treated, self.weights),
+            n_clusters=fit.n_clusters,
+            aliased=tuple(self.labels[j] for j in fit.aliased),
+        )
+
+    def difference(self, outcome: FloatArray) -> float:
+        """The value of `effect` alone: there also where an outcome does not vary in an arm, and never an interval.
+
+        >>> ended, arm = np.array([1.0, 0, 0, 0]), np.array([True, True, False, False])
+        >>> round(ancova(arm, None, None, np.array([0, 1, 0, 1])).difference(ended), 9)
+        0.5
+        """
+        return float(self.design.values(outcome)[0])
+
+
+def ancova(
+    treated: BoolArray,
+    covariates: FloatArray | None,
+    weights: FloatArray | None,
+    clusters: IntArray,
+    *,
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+    kind: Kind = "CR2",
+    working: WorkingModel = "inverse_weights",
+    own_slopes_at: Arm | None = None,
+) -> Ancova:
+    """All of `weighted_ancova` that needs no outcome, arguments as there.
+
+    Raises
+    ------
+    EstimationError
+        Those of `weighted_ancova` that no outcome decides.
+    """
+    arm = np.asarray(treated, dtype=np.bool_)
+    w = np.ones(arm.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    _counts(arm, w)
+    refuse_few_clusters(arm[w > 0], np.asarray(clusters)[w > 0])
+    design, labels = _design(arm, covariates, w, names, own_slopes_at)
+    ready = clustered_design(
+        design, weights=w, clusters=clusters, contrasts=_of_treatment(design)[None], kind=kind, working=working
+    )
+    return Ancova(treated=arm, weights=w, design=ready, labels=labels, level=level)
 
 
 def clustered_effect(

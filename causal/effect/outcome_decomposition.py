@@ -20,7 +20,7 @@ from causal.design.propensity.columns import independent_columns
 from causal.design.propensity.firth import firth_logistic
 from causal.design.propensity.fitted import BENDS_FROM, REFUSE_BELOW
 from causal.design.propensity.logistic import expit
-from causal.effect.matched_estimates import LinearEffect, adjusted_difference, weighted_ancova
+from causal.effect.matched_estimates import LinearEffect, ancova
 from causal.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -186,17 +186,15 @@ def composite_effect(
     rating_term = np.where(staying, rho * (ratings - midpoint), 0.0)
     pseudo_outcome = np.where(ended, floor, midpoint + rating_term)
 
-    def effect(outcome: FloatArray) -> LinearEffect:
-        return weighted_ancova(outcome, arm, covariates, w, clusters, names=names, level=level)
-
-    composite = effect(pseudo_outcome)
+    regression = ancova(arm, covariates, w, clusters, names=names, level=level)
+    composite = regression.effect(pseudo_outcome)
     share_ended, refused = ended.astype(np.float64), ""
     termination: LinearEffect | None = None
     try:
-        termination = effect(share_ended)
+        termination = regression.effect(share_ended)
     except EstimationError as refusal:
         refused = refusal.message
-    more_ended, of_ratings = (adjusted_difference(y, arm, covariates, w) for y in (share_ended, rating_term))
+    more_ended, of_ratings = (regression.difference(y) for y in (share_ended, rating_term))
     return CompositeEffect(
         composite=composite,
         termination=termination,

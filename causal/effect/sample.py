@@ -24,6 +24,7 @@ BoolArray = NDArray[np.bool_]
 Found = TypeVar("Found")
 
 CLUSTER_COLUMNS = {"clinician": "clinician_id", "clinic": "clinic_id"}
+SAMPLE_COLUMNS = ("set_id", "ta_id", "person_id", "treated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,15 +124,15 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
     """
     kept, weights = without_excluded(design, excluded)
     left = "set_id" if design.grouping == "matched set" else "ta_id"
-    members = design.members.loc[kept]
-    if members.loc[members["treated"], left].nunique() < study.minimum_n_inference:
+    members = design.members[[*SAMPLE_COLUMNS, CLUSTER_COLUMNS[study.estimator.cluster]]][kept]
+    if members[left][members["treated"]].nunique() < study.minimum_n_inference:
         raise EstimationError(
             "estimation.too_few_sets",
             f"fewer than {study.minimum_n_inference} {'matched sets' if left == 'set_id' else 'treated occasions'} are "
             "left, too few for an interval",
             fix="describe, do not estimate; or pool more sites",
         )
-    adjustment = adjustment_of(design, study)
+    adjustment, unit = adjustment_of(design, study), design.unit_of_inference
     sets, patients = codes(members["set_id"]), codes(members["person_id"])
     treated, clusters = members["treated"].to_numpy(dtype=np.bool_), cluster_codes(members, study.estimator.cluster)
     refuse_arm_in_one_cluster(treated[weights > 0], clusters[weights > 0], study.estimator.cluster)
@@ -142,11 +143,11 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
         occasions=codes(members["ta_id"]),
         sets=sets,
         patients=patients,
-        units=sets if design.unit_of_inference == "matched set" else patients,
+        units=sets if unit == "matched set" else patients,
         clusters=clusters,
         adjustment=replace(adjustment, values=adjustment.values[kept]),
         left_out=tuple(name for name in study.estimator.adjust_for if name not in design.covariate_names),
-        unit_label=design.unit_of_inference,
+        unit_label=unit,
         cluster_label=study.estimator.cluster,
         minimum_clusters=study.estimator.minimum_clusters,
     )

@@ -12,23 +12,18 @@ that no row is lost and no value is made up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.effect.missing.posterior import draw_linear, draw_logistic
+from causal.effect.missing.chains import Kind, chains, group_of
 from causal.errors import EstimationError
-from causal.numeric.grid import SCORE, whole
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-Kind = Literal["pmm", "norm", "logistic"]
 
-RIDGE = 1e-5  # of the diagonal, as in mice
-FARTHEST = 1e3  # standard deviations: predicted means beyond are told as that far
 MIXED = 1.2  # largest R-hat of chains that have mixed: they are short, and ratios near 1.1 are noise
 
 
@@ -53,22 +48,6 @@ class Imputed:
     filled: BoolArray
     r_hat: FloatArray
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Group:
-    """The rows imputed from models of their own: one arm, or all rows with the arm among the predictors."""
-
-    data: FloatArray  # (n, p)
-    missing: BoolArray  # (n, p) to be drawn
-    sets: FloatArray  # (M, n, p), completed in place
-    features: FloatArray  # (M, n, K): ones, standardised values, indicators of undefined cells, arm, arm times values
-    source: IntArray  # (K,) column each feature is made of; -1 for ones and arm
-    arm: FloatArray | None  # (n,) 0 or 1, when the arm is a predictor
-    centre: FloatArray  # (p,)
-    scale: FloatArray  # (p,)
-    used: dict[int, IntArray] = field(default_factory=dict)  # the features that predict each column
-    modes: dict[int, FloatArray] = field(default_factory=dict)  # (M, k) of a logistic column's coefficients, last cycle
 
 
 def impute(
@@ -151,8 +130,8 @@ def impute(
     for rows in parts:
         if missing[rows].any():
             predictor_arm = None if arm is None or by_arm else arm[rows].astype(np.float64)
-            group = _group(x[rows], missing[rows], predictor_arm, imputations, labels, rng)
-            trace = _chains(group, kinds, matrix, labels, donors=donors, iterations=iterations, rng=rng)
+            group = group_of(x[rows], missing[rows], predictor_arm, imputations, labels, rng)
+            trace = chains(group, kinds, matrix, labels, donors=donors, iterations=iterations, rng=rng)
             sets[:, rows] = group.sets
             r_hat = np.fmax(r_hat, _r_hat(trace))
     return Imputed(sets=sets, filled=missing, r_hat=r_hat, notes=_notes(r_hat, labels, np.isnan(x) & ~allowed))
@@ -198,178 +177,6 @@ def _canonical(x: FloatArray, allowed: BoolArray, arm: BoolArray | None) -> IntA
     """Order of the rows (n,) by their content."""
     keys = [*x.T, *allowed.T] if arm is None else [*x.T, *allowed.T, arm]
     return np.lexsort(keys[::-1])
-
-
-def _group(
-    x: FloatArray,
-    missing: BoolArray,
-    arm: FloatArray | None,
-    imputations: int,
-    names: Sequence[str],
-    rng: np.random.Generator,
-) -> _Group:
-    """Start of the chains: every missing cell holds a random observed value of its column."""
-    n, p = x.shape
-    undefined = np.isnan(x) & ~missing
-    sets = np.repeat(x[None], imputations, axis=0)
-    centre, scale = np.zeros(p), np.ones(p)
-    for j in range(p):
-        seen = x[~np.isnan(x[:, j]), j]
-        if seen.size:
-            centre[j], scale[j] = seen.mean(), seen.std() or 1.0
-        if missing[:, j].any():
-            if not seen.size:
-                raise EstimationError(
-                    "estimation.nothing_observed",
-                    f"no value of '{names[j]}' is observed in one of the groups imputed by themselves",
-                    fix="impute the arms together, or leave the column out",
-                )
-            sets[:, missing[:, j], j] = rng.choice(seen, size=(imputations, int(missing[:, j].sum())))
-    standard = np.where(undefined, 0.0, (sets - centre) / scale)
-    flags, first = np.unique(undefined, axis=1, return_index=True) if undefined.any() else (np.empty((n, 0)), [])
-    first = np.asarray(first, dtype=np.int64)
-    blocks = [np.ones((imputations, n, 1)), standard, np.broadcast_to(flags, (imputations, n, flags.shape[1]))]
-    source = np.r_[-1, np.arange(p), first]
-    if arm is not None:
-        blocks += [np.broadcast_to(arm[:, None], (imputations, n, 1)), standard * arm[:, None]]
-        source = np.r_[source, -1, np.arange(p)]
-    return _Group(
-        data=x,
-        missing=missing,
-        sets=sets,
-        features=np.concatenate(blocks, axis=2),
-        source=source.astype(np.int64),
-        arm=arm,
-        centre=centre,
-        scale=scale,
-    )
-
-
-def _chains(
-    group: _Group,
-    kinds: Sequence[Kind],
-    predictors: BoolArray,
-    names: Sequence[str],
-    *,
-    donors: int,
-    iterations: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Run the chains, completing ``group.sets``; means of the imputed values (iterations, M, p), NaN where none are."""
-    m, _, p = group.sets.shape
-    counts = group.missing.sum(axis=0)
-    columns = [int(j) for j in np.argsort(counts, kind="stable") if counts[j]]
-    seen = {j: np.flatnonzero(~np.isnan(group.data[:, j])) for j in columns}
-    gaps = {j: np.flatnonzero(group.missing[:, j]) for j in columns}
-    for j in columns:
-        group.used[j] = _usable(group, j, seen[j], predictors[j])
-        _require(seen[j].size, group.used[j].size, donors, names[j])
-    trace = np.full((iterations, m, p), np.nan)
-    for cycle in range(iterations):
-        for j in columns:
-            drawn = _drawn(group, j, kinds[j], seen[j], gaps[j], donors, rng)
-            group.sets[:, gaps[j], j] = drawn
-            standard = (drawn - group.centre[j]) / group.scale[j]
-            group.features[:, gaps[j], 1 + j] = standard
-            if group.arm is not None:
-                group.features[:, gaps[j], group.features.shape[2] - p + j] = standard * group.arm[gaps[j]]
-            trace[cycle, :, j] = standard.mean(axis=1)
-    return trace
-
-
-def _usable(group: _Group, j: int, seen: IntArray, predictors: BoolArray) -> IntArray:
-    """Features that predict column j: made of other columns, allowed, and not constant where j is observed."""
-    made_of = group.source
-    fits = (made_of < 0) | ((made_of != j) & predictors[made_of])
-    varying = (np.ptp(group.features[:, seen], axis=1) > 0).any(axis=0)
-    varying[0] = True
-    return np.flatnonzero(fits & varying)
-
-
-def _require(observed: int, features: int, donors: int, name: str) -> None:
-    """Refuse a model with fewer observed values than it needs."""
-    needed = max(features + 2, donors)
-    if observed < needed:
-        raise EstimationError(
-            "estimation.too_few_donors",
-            f"column '{name}' has fewer observed values in one group than the {needed} its imputation model needs",
-            fix="name fewer predictors, or impute the arms together",
-        )
-
-
-def _drawn(
-    group: _Group, j: int, kind: Kind, seen: IntArray, gaps: IntArray, donors: int, rng: np.random.Generator
-) -> FloatArray:
-    """New values (M, missing) of column j given all others."""
-    used, y = group.used[j], group.data[seen, j]
-    x, target = group.features.take(seen, axis=1), group.features.take(gaps, axis=1)  # whole rows: copied in one piece
-    if kind == "logistic":
-        mode = group.modes.setdefault(j, np.zeros((x.shape[0], used.size)))  # it hardly moves between cycles
-        beta = draw_logistic(x.take(used, axis=2), y, rng, mode=mode)
-        chance = 1 / (1 + np.exp(-np.clip(_times(target.take(used, axis=2), beta), -500, 500)))
-        return (rng.random(chance.shape) < chance).astype(np.float64)
-    z = (y - group.centre[j]) / group.scale[j]
-    across = x.swapaxes(1, 2)
-    gram, cross = np.matmul(across, x)[:, used[:, None], used], np.matmul(across, z)[:, used]
-    found = draw_linear(gram, cross, np.full(x.shape[0], z @ z), seen.size, rng, ridge=RIDGE)
-    mean = _times(target, _spread(found.drawn, used, x.shape[2]))
-    if kind == "norm":
-        noise = rng.standard_normal(mean.shape) * found.sigma[:, None]
-        return np.asarray(group.centre[j] + group.scale[j] * (mean + noise), dtype=np.float64)
-    given, chance = _times(x, _spread(found.estimate, used, x.shape[2])), rng.random(mean.shape)
-    again = rng.integers(seen.size, size=given.shape)  # the donors' own uncertainty
-    begin = seen.size * np.arange(given.shape[0])[:, None]  # of each set, all in one line
-    chosen = nearest_donors(given.take(again + begin), mean, chance, donors)
-    return np.asarray(y.take(again.take(chosen + begin)), dtype=np.float64)
-
-
-def _spread(beta: FloatArray, used: IntArray, features: int) -> FloatArray:
-    """Coefficients (M, K) of all features from those (M, k) of the ones used, the others 0."""
-    every = np.zeros((beta.shape[0], features))
-    every[:, used] = beta
-    return every
-
-
-def nearest_donors(given: FloatArray, wanted: FloatArray, chance: FloatArray, k: int) -> IntArray:
-    """Index of a donor for each recipient, drawn evenly from those no farther than the k-th nearest.
-
-    Parameters
-    ----------
-    given, wanted
-        (M, d) and (M, r) predicted means of donors and recipients, in standard deviations; d is k or more. They are
-        told to a grid (`SCORE`), in whole steps of which donors at equal distance are equally near.
-    chance
-        (M, r) uniform random numbers that choose.
-
-    >>> given, wanted = np.array([[0.0, 1.0, 5.0, 6.0]]), np.array([[5.2, 0.4]])
-    >>> nearest_donors(given, wanted, np.array([[0.0, 0.9]]), 2).tolist()
-    [[2, 1]]
-    """
-    donors, recipients = (
-        whole(np.clip(means, -FARTHEST, FARTHEST), SCORE).astype(np.int64) for means in (given, wanted)
-    )
-    m, d = donors.shape
-    ranked = np.sort(donors * d + np.arange(d), axis=1)  # by mean, ties by place: faster than a stable order
-    order, ranked = ranked % d, ranked // d
-    apart = 4 * int(FARTHEST * 10.0**-SCORE)  # between sets, which are searched in one piece
-    shift = apart * np.arange(m)[:, None]
-    line, places = (ranked + shift).ravel(), recipients + shift
-    near = np.searchsorted(line, places)[..., None] + np.arange(-k, k)
-    begin = d * np.arange(m)[:, None, None]
-    inside = (near >= begin) & (near < begin + d)
-    distance = np.where(inside, np.abs(line[np.clip(near, 0, line.size - 1)] - places[..., None]), apart)
-    reach = np.partition(distance, k - 1, axis=2)[..., k - 1]  # ties count
-    within = distance <= reach[..., None]
-    low, high = near[..., 0] + within.argmax(axis=2), near[..., -1] + 1 - within[..., ::-1].argmax(axis=2)
-    more = within[..., 0] | within[..., -1]  # ties may go on beyond the 2 k looked at
-    low[more] = np.searchsorted(line, places[more] - reach[more])
-    high[more] = np.searchsorted(line, places[more] + reach[more], side="right")
-    return np.asarray(order.take(low + (chance * (high - low)).astype(np.int64)), dtype=np.int64)
-
-
-def _times(x: FloatArray, beta: FloatArray) -> FloatArray:
-    """Linear predictors (M, r) of features (M, r, k) and coefficients (M, k)."""
-    return np.asarray(np.matmul(x, beta[..., None])[..., 0], dtype=np.float64)
 
 
 def _r_hat(trace: FloatArray) -> FloatArray:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.effect.missing.chained import Imputed, Kind, clinician_means, impute
+from causal.effect.missing.chained import Imputed, clinician_means, impute
+from causal.effect.missing.chains import Kind
 from causal.effect.missing.dropout_weights import dropout_weights
 from causal.effect.missing.reference_based import NormalDraws, normal_draws
 from causal.errors import EstimationError

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.effect.contrast import Contrast
-from causal.effect.missing.chained import Imputed, Kind
+from causal.effect.missing.chained import Imputed
+from causal.effect.missing.chains import Kind
 from causal.effect.missing.reference_based import INFORMATION_ANCHORED, Assumption, NormalDraws, reference_based
 from causal.effect.missing.rows import (
     DropoutRows,

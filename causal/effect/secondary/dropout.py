@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
 from causal.effect.cluster_robust import beyond_rounding
 from causal.effect.contrast import Contrast, student
-from causal.effect.matched_estimates import weighted_ancova
+from causal.effect.matched_estimates import Ancova, ancova
 from causal.effect.missing.story import DropoutStory as Story
 from causal.effect.missing.story import NotEvaluated, StoryRow
 from causal.effect.missing.story import dropout_story as story_of
@@ -45,16 +45,8 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
     primary = opened.windows.index(opened.window)
     shifts = grid(declared)
 
-    def analyse(clusters: IntArray, outcome: FloatArray, weights: FloatArray) -> Contrast:
-        found = weighted_ancova(
-            outcome,
-            sample.treated,
-            sample.covariates,
-            weights,
-            clusters,
-            names=sample.names,
-            level=opened.study.estimator.level,
-        )
+    def analyse(regression: Callable[[], Ancova], outcome: FloatArray, weights: FloatArray) -> Contrast:
+        found = regression().effect(outcome)
         error = beyond_rounding(found.std_error, outcome[weights > 0])
         return student("difference", found.value, error, found.df, level=found.level)
 
@@ -77,7 +69,22 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         deltas_treated=shifts,
         deltas_comparison=shifts,
     )
-    stories = sample.under_each(lambda code: told(analyse=partial(analyse, code), rng=opened.rng("dropout_story")))
+
+    def story(code: IntArray) -> Story:
+        regression = cache(  # of the one design, whose weights a story always gives
+            partial(
+                ancova,
+                sample.treated,
+                sample.covariates,
+                sample.weights,
+                code,
+                names=sample.names,
+                level=opened.study.estimator.level,
+            )
+        )
+        return told(analyse=partial(analyse, regression), rng=opened.rng("dropout_story"))
+
+    stories = sample.under_each(story)
     lines: list[Line] = []
     missing: list[str] = []
     for rows in zip(*(story.rows for _, story in stories), strict=True):
@@ -88,11 +95,11 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
             by, main = widest([(by, row.result) for (by, _), row in named if isinstance(row.result, Contrast)])
             label = label_of(rows[0])
             lines.append(line_of(main, label=label, scale="points", counts=counts_of(sample), clustered_by=by))
-    by, story = _main_tipping(stories)
-    if isinstance(story.tipping, NotEvaluated):
-        missing.append(f"{story.tipping.name}: {story.tipping.reason}")
+    by, main_story = _main_tipping(stories)
+    if isinstance(main_story.tipping, NotEvaluated):
+        missing.append(f"{main_story.tipping.name}: {main_story.tipping.reason}")
     else:
-        lines += [replace(line, clustered_by=by) for line in tipped(story.tipping, shifts)]
+        lines += [replace(line, clustered_by=by) for line in tipped(main_story.tipping, shifts)]
     return Finding(
         analysis="dropout_story",
         title="Had the missing ratings been different",
@@ -103,8 +110,8 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),
-        notes=(CARRIED, *notes_of(story)),
-        readings=tipping_reading(story.tipping),
+        notes=(CARRIED, *notes_of(main_story)),
+        readings=tipping_reading(main_story.tipping),
     )
 
 

@@ -8,11 +8,10 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import COVARIATES
-from causal.design.groups import WorkedOut, build_groups, fit_occasions, work_out
+from causal.design.groups import Bearings, WorkedOut, bearings_of, fit_occasions, groups_of, work_out
 from causal.design.propensity.fit import Propensity
 from causal.design.propensity.model import PropensityModel
 from causal.effect.adjustment import bends_of
@@ -299,9 +298,10 @@ def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
     compared: list[tuple[int, int]] = []
     by_unit: list[Result] = []
     level, sample = opened.study.estimator.level, opened.sample()
+    bearings = bearings_of(every.cohort.occasions, opened.study)
 
     def analyse(table: FloatArray) -> Result:
-        clustered, counts = _one_set(opened, every, names, table)
+        clustered, counts = _one_set(opened, every, bearings, names, table)
         compared.append(counts)
         if sample.few_clusters:
             by_unit.append(clustered("units"))
@@ -356,12 +356,13 @@ def _imputed(opened: Opened, every: Everyone, names: list[str], imputations: int
 
 
 def _one_set(
-    opened: Opened, every: Everyone, names: list[str], table: FloatArray
+    opened: Opened, every: Everyone, bearings: Bearings, names: list[str], table: FloatArray
 ) -> tuple[Callable[[Literal["units", "clusters"]], Result], tuple[int, int]]:
     """Primary difference of the design of one imputed set, under either clustering; occasions compared by arm."""
     occasions = every.cohort.occasions.assign(**{name: table[:, k] for k, name in enumerate(names)})
-    groups = build_groups(replace(every.cohort, occasions=occasions), opened.study)
-    place = pd.Series(np.arange(len(occasions)), index=occasions["ta_id"]).loc[groups.members["ta_id"]].to_numpy()
+    cohort = replace(every.cohort, occasions=occasions)
+    worked = work_out(cohort, opened.study, bearings)
+    groups, place = groups_of(cohort, worked), worked.compared.row
     outcomes = every.outcomes
     sample = sample_of(groups, outcomes.excluded[place], opened.study)
     rows = place[sample.kept]

@@ -13,7 +13,7 @@ import pytest
 from causal.cohort.catalogue import COVARIATES
 from causal.design.build import build_design
 from causal.design.covariates import covariate_matrix
-from causal.design.groups import build_groups, exact_codes, work_out
+from causal.design.groups import bearings_of, build_groups, exact_codes, groups_of, work_out
 from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
 from causal.design.propensity.splines import bend
@@ -314,6 +314,19 @@ def test_groups_are_those_of_the_design(study: OccasionStudy, words: dict[str, A
     np.testing.assert_array_equal(groups.covariates, design.covariates)
     for name in ("covariate_names", "estimand", "estimand_label", "grouping", "unit_of_inference", "n_sets"):
         assert getattr(groups, name) == getattr(design, name)
+
+
+def test_bearings_outlast_other_covariates(study: OccasionStudy) -> None:
+    """With other covariates and the bearings known before, the comparison is that of the new cohort, to the bit."""
+    before = cohort_of(occasions())
+    known = bearings_of(before.occasions, study)
+    severity = before.occasions["severity"].to_numpy()[::-1]
+    after = dataclasses.replace(before, occasions=before.occasions.assign(severity=severity))
+    worked, plain = work_out(after, study, known), work_out(after, study)
+    pd.testing.assert_frame_equal(groups_of(after, worked).members, groups_of(after, plain).members)
+    np.testing.assert_array_equal(worked.exact, exact_codes(after.occasions, study.target_trial.assignment.exact))
+    assert worked.fitted.logit.tolist() != work_out(before, study, known).fitted.logit.tolist()
+    assert groups_of(after, worked).members["ta_id"].tolist() == after.occasions["ta_id"][worked.compared.row].tolist()
 
 
 @pytest.mark.parametrize("method", ["entropy_balancing", "covariate_balancing"])

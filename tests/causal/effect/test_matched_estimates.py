@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
 from causal.effect.matched_estimates import (
+    ancova,
     clustered_effect,
     contributing_clusters,
     paired_difference,
@@ -89,6 +90,18 @@ def test_aliased_covariates_are_named() -> None:
     assert effect.aliased == ("regime none", "severity again")
     assert effect.value == pytest.approx(weighted_ancova(y, treated, x, w, code).value, rel=1e-9)
     assert weighted_ancova(y, treated, wide, w, code).aliased == ("covariate 3", "covariate 4")
+
+
+def test_one_regression_serves_many_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second outcome is only projected: no further factor, no further roots, and the figures of a fresh start."""
+    y, treated, x, w, code = one_to_two(5)
+    outcomes = [y, np.round(y), y - 2 * treated, y]
+    fresh = [weighted_ancova(one, treated, x, w, code, working="homoscedastic") for one in outcomes]
+    regression = ancova(treated, x, w, code, working="homoscedastic")
+    monkeypatch.delattr(np.linalg, "qr")
+    monkeypatch.delattr(np.linalg, "eigh")
+    assert [regression.effect(one) for one in outcomes] == fresh
+    assert [regression.difference(one) for one in outcomes] == [effect.value for effect in fresh]
 
 
 def test_level_sets_the_interval() -> None:

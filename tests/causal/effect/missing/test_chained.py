@@ -8,7 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from causal.effect.missing.chained import Kind, clinician_means, impute, nearest_donors
+from causal.effect.missing.chained import clinician_means, impute
+from causal.effect.missing.chains import Kind
+from causal.effect.missing.donors import nearest_donors
 from causal.effect.missing.rubin import pool
 from causal.errors import EstimationError
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from causal.effect.estimate import estimate_effects
+from causal.effect.matched_estimates import Ancova, ancova
+from causal.effect.secondary import dropout
 from causal.effect.secondary.dropout import CARRIED
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened
@@ -70,6 +72,21 @@ def test_an_undefined_occasion_is_carried_as_in_the_headline(declaring: Change) 
 def test_it_says_how_the_undefined_count(declaring: Change) -> None:
     """The rule is a note of every story, so that the note tells nothing of whether there are any."""
     assert CARRIED in told(declaring(DECLARED)).notes
+
+
+def test_the_design_is_factored_once_for_each_clustering(declaring: Change, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The many analyses of one story differ in the outcome alone, and share one regression."""
+    asked = declaring(DECLARED)
+    made: list[Ancova] = []
+
+    def counted(*rows: Any, **words: Any) -> Ancova:
+        made.append(ancova(*rows, **words))
+        return made[-1]
+
+    plain = told(asked)
+    monkeypatch.setattr(dropout, "ancova", counted)
+    assert told(asked) == plain
+    assert len(made) == len(asked.sample().clusterings)
 
 
 def test_a_missed_visit_is_a_gap(declaring: Change) -> None:
