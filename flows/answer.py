@@ -24,6 +24,7 @@ from causal.records import Effects, Outcomes
 from causal.simulation import TrueEffect
 from flows.design_study import JudgedDesign, read_kept_cohort
 from flows.engine import attach, engine
+from flows.store import OPENED
 from flows.workspace import Workspace
 
 
@@ -42,7 +43,7 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
     design = judged.design  # before the ledger: one that is not what was judged opens nothing
     everyone = opens_everyone(study.secondary, weighted=study.weighting is not None)
     whose = "everyone eligible" if everyone else "the compared"
-    ws.store.append("outcomes opened", design=judged.digest, extract=judged.extract.digest, whose=whose)
+    ws.store.append(OPENED, design=judged.digest, extract=judged.extract.digest, whose=whose)
     cohort = read_kept_cohort(ws, ws.key("cohort", judged.extract.key)) if everyone else None
     members = design.members
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:

@@ -444,13 +444,14 @@ def _print_release(console: Console, folder: Path, *, fresh: bool) -> None:
 def status(study: Study, site: SiteFile = None, results: Results = None, as_json: Json = False) -> None:
     """What has been designed, approved and released for a study."""
     from flows.published_designs import list_designs
+    from flows.store import looks
 
     console = Console(as_json=as_json)
     ws = _workspace(study, None, site, results, console)
     entries = ws.store.entries()
     designs = list_designs(ws.store)
     releases = [path.name for path in ws.store.releases()]
-    opened = len({entry["design"] for entry in entries if entry["event"] == "outcomes opened"})
+    opened = looks(entries)
     lines = [f"study {ws.study.study.id} under {ws.store.root}"]
     lines += [
         f"design {d.digest[:16]}: {'approved' if d.approved else 'not approved'}, "

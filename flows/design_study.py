@@ -22,7 +22,7 @@ from flows.engine import attach, engine, keep
 from flows.published_designs import IDENTITY, identity_json
 from flows.runner import Runner
 from flows.set_aside import unfit
-from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact
+from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact, looks_before
 from flows.workspace import Workspace, tables_digest
 from validation.approval import DesignIdentity
 from validation.delivery import judge_as_of
@@ -183,7 +183,7 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
 
 
 def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> None:
-    from flows.report.disclosed import quality_page
+    from flows.report.disclosed_checks import quality_page
     from validation.extract import judge_extract
 
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
@@ -277,7 +277,7 @@ def publish_design(
     from flows.report.disclosed import design_dossier
     from flows.report.render import render
 
-    pages = render(design_dossier(ws, judged))
+    pages = render(design_dossier(ws, judged, looks=looks_before(ws.store, judged.digest)))
     judged = dataclasses.replace(judged, report_sha256=hashlib.sha256(pages["report.html"]).hexdigest())
     with ws.store.publishing(judged.folder) as staging:
         for name, content in pages.items():

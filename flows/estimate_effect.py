@@ -18,7 +18,7 @@ from flows.code_version import code_version
 from flows.design_study import QUALITY_PAGE, JudgedDesign
 from flows.runner import Runner
 from flows.shown import shown_path
-from flows.store import MANIFEST, SHORT, digest_of, file_sha256, intact
+from flows.store import MANIFEST, SHORT, digest_of, file_sha256, intact, looks
 from flows.workspace import Workspace
 from validation.approval import check_can_open_outcomes, judge_approval
 
@@ -114,11 +114,6 @@ def open_approval(ws: Workspace, judged: JudgedDesign) -> Approval:
     return approval
 
 
-def looks(ws: Workspace) -> int:
-    """How many different designs of this study have had their outcomes opened."""
-    return len({entry["design"] for entry in ws.store.entries() if entry["event"] == "outcomes opened"})
-
-
 def release(
     ws: Workspace, judged: JudgedDesign, approval: Approval, answer: Answer, digest: str, truth_file: bytes | None
 ) -> Release:
@@ -137,7 +132,7 @@ def release(
         answer.effects,
         answer.findings,
         truth,
-        looks=looks(ws),
+        looks=looks(ws.store.entries()),
         unanswered=answer.unanswered,
         planned=answer.planned,
         response=answer.response,

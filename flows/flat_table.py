@@ -131,12 +131,12 @@ def _checked(verdict: Verdict) -> str:
 
     >>> from validation.verdict import at_most
     >>> _checked(at_most("flat.balance", 1.0263, 0.1, "largest difference"))
-    'FAIL            1.03, limit  0.1  flat.balance: largest difference'
+    'FAIL            1.03, at most   0.1  flat.balance: largest difference'
     """
-    figures = " " * 19
+    figures = " " * 22
     if verdict.measured is not None and verdict.limit is not None:
         measured = f"{verdict.measured:.3g}" if abs(verdict.measured) < 1000 else f"{verdict.measured:.0f}"
-        figures = f"{measured:>7}, limit {verdict.limit:4.3g}"
+        figures = f"{measured:>7}, {verdict.side:<8} {verdict.limit:4.3g}"
     return f"{verdict.status:<13}{figures}  {verdict.code}: {verdict.sentence}"
 
 
@@ -209,6 +209,7 @@ def _as_value(
                 "status": verdict.status,
                 "measured": verdict.measured,
                 "limit": verdict.limit,
+                "side": verdict.side,
                 "sentence": verdict.sentence,
             }
             for verdict in verdicts

@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +146,27 @@ class Store:
         folder = self.root / "releases"
         found = [path for path in folder.glob("*-*") if path.is_dir() and re.match(r"\d+-", path.name)]
         return sorted(found, key=lambda path: int(path.name.split("-")[0]))
+
+
+OPENED = "outcomes opened"
+"""The ledger's event of an opening, with the design it was for."""
+
+
+def looks(entries: Iterable[Mapping[str, Any]]) -> int:
+    """How many different designs have had their outcomes opened; one opened again shows nothing new.
+
+    >>> looks([{"event": OPENED, "design": "a"}, {"event": OPENED, "design": "a"}, {"event": "release", "design": "b"}])
+    1
+    """
+    return len({entry["design"] for entry in entries if entry["event"] == OPENED})
+
+
+def looks_before(store: Store, digest: str) -> int:
+    """How many other designs had been opened before the design with this digest was first published."""
+    before = itertools.takewhile(
+        lambda entry: not (entry["event"] == "design" and entry["design"] == digest), store.entries()
+    )
+    return looks(entry for entry in before if entry.get("design") != digest)
 
 
 def write_manifest(folder: Path) -> None:

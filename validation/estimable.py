@@ -39,6 +39,19 @@ PART_OF = {"tipping_point": "dropout_story", "complete_case": "dropout_story"}
 """Those that are part of an analysis declared under `secondary`."""
 IMPLEMENTED_NEGATIVE_CONTROLS = frozenset({"pretrend"})
 """Negative controls that this version runs."""
+SENSITIVITY_CODE, CONTROL_CODE = "protocol.sensitivity.", "protocol.negative_control."
+BESIDE = {
+    "protocol.effect_modifiers": "differences of the effect",
+    "protocol.mediation": "effects through a mediator",
+    "protocol.directed_measures": "ratings between other actors",
+    "protocol.non_inferiority": "whether the effect stays inside the margin",
+    "protocol.secondary_days": "other days of rating",
+    "protocol.subscales": "subscales",
+    "protocol.secondary_estimands": "other estimands",
+}
+"""What a study may declare without an analysis that answers it, by the code under which that is said."""
+HIDDEN_CAUSES = frozenset({"e_value", "quantitative_bias", "rosenbaum"})
+"""Sensitivity analyses that ask how strong a cause nobody recorded would have to be."""
 
 DESCRIBED_VERSIONS = ("recipient", "patient_informed")
 

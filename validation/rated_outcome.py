@@ -8,7 +8,7 @@ from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import Composite, Rating
 from causal.protocol.target_trial import FollowedUp
 from causal.tables import INSTRUMENTS
-from validation.verdict import Status, Verdict, not_evaluated
+from validation.verdict import Side, Status, Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
 
 RATER_OF_VERSION = {
@@ -35,6 +35,7 @@ def outcome_window_verdict(study: OccasionStudy, outcome: Rating) -> Verdict:
         + ("; a rating that comes before the strategy cannot be its outcome" if overlaps else ""),
         measured=float(earliest),
         limit=float(grace),
+        side=Side.MORE_THAN,
     )
 
 
@@ -74,6 +75,7 @@ def followed_up_verdict(study: OccasionStudy, outcome: Rating) -> Verdict:
         ),
         measured=float(days),
         limit=float(last[0]),
+        side=Side.AT_LEAST,
     )
 
 

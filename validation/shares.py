@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from causal.measures.detectors import Finding
 from validation.disclosure import CMS_THRESHOLD, disclose_share
 from validation.verdict import Verdict, at_least, at_most
@@ -26,6 +28,4 @@ def withheld(found: Finding, verdict: Verdict, answers: int = 1) -> Verdict:
         return verdict
     least = f"fewer than {CMS_THRESHOLD}" + (" forms' worth" if answers > 1 else "")
     few = f"all but {least}" if found.count >= CMS_THRESHOLD * answers else least
-    return Verdict(
-        code=verdict.code, status=verdict.status, sentence=f"{verdict.sentence} ({few})", limit=verdict.limit
-    )
+    return replace(verdict, sentence=f"{verdict.sentence} ({few})", measured=None)

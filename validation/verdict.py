@@ -16,11 +16,20 @@ class Status(StrEnum):
     NOT_EVALUATED = "NOT EVALUATED"
 
 
+class Side(StrEnum):
+    """On which side of its limit a figure is good."""
+
+    AT_MOST = "at most"
+    AT_LEAST = "at least"
+    MORE_THAN = "more than"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One check: `measured` and `limit` are in the unit the sentence names; both are None when NOT EVALUATED.
 
-    `code` is stable (``"design.balance_tier1"``): approvals name it to accept a failure.
+    `code` is stable (``"design.balance_tier1"``): approvals name it to accept a failure. `side` says where of the limit
+    a figure is good; whatever has a limit has a side.
     """
 
     code: str
@@ -28,6 +37,12 @@ class Verdict:
     sentence: str
     measured: float | None = None
     limit: float | None = None
+    side: Side | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that does not say which side of it is good."""
+        if (self.limit is None) is not (self.side is None):
+            raise ValueError(f"{self.code}: a limit and the side of it that is good come together")
 
 
 def at_most(code: str, measured: float, limit: float, sentence: str) -> Verdict:
@@ -37,13 +52,17 @@ def at_most(code: str, measured: float, limit: float, sentence: str) -> Verdict:
     <Status.PASS: 'PASS'>
     """
     status = Status.PASS if measured <= limit else Status.FAIL
-    return Verdict(code=code, status=status, sentence=sentence, measured=float(measured), limit=float(limit))
+    return _compared(code, status, sentence, measured, limit, Side.AT_MOST)
 
 
 def at_least(code: str, measured: float, limit: float, sentence: str) -> Verdict:
     """PASS when `measured` >= `limit`."""
     status = Status.PASS if measured >= limit else Status.FAIL
-    return Verdict(code=code, status=status, sentence=sentence, measured=float(measured), limit=float(limit))
+    return _compared(code, status, sentence, measured, limit, Side.AT_LEAST)
+
+
+def _compared(code: str, status: Status, sentence: str, measured: float, limit: float, side: Side) -> Verdict:
+    return Verdict(code=code, status=status, sentence=sentence, measured=float(measured), limit=float(limit), side=side)
 
 
 def not_evaluated(code: str, reason: str) -> Verdict:
@@ -59,7 +78,10 @@ def failed(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
 def read_verdict(facts: dict[str, Any]) -> Verdict:
     """The verdict that `dataclasses.asdict` turned into `facts`.
 
-    >>> read_verdict({"code": "a.b", "status": "PASS", "sentence": "it holds", "measured": None, "limit": None}).status
-    <Status.PASS: 'PASS'>
+    >>> import dataclasses
+    >>> one = at_least("design.sets", 291, 20, "matched sets")
+    >>> read_verdict(dataclasses.asdict(one)) == one
+    True
     """
-    return Verdict(**(facts | {"status": Status(facts["status"])}))
+    side = facts["side"]
+    return Verdict(**(facts | {"status": Status(facts["status"]), "side": None if side is None else Side(side)}))

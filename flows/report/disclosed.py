@@ -22,24 +22,25 @@ from causal.errors import DesignError
 from causal.measures.administration import ProspectiveRatings
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Rating
-from causal.records import AttritionStep, Design, Effects
+from causal.records import Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
 from flows.report.decided import decided, worked_out
+from flows.report.disclosed_checks import design_verdict, eligible, extract_verdicts, quality_lines, verdict_line
 from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_line, planned_lines
 from flows.report.disclosed_response import endings_are_told, few_rated, response_verdicts
 from flows.report.disclosed_results import endings_told, fact_label, results_of, truth_lines
 from flows.report.dossier import (
     ApprovalLine,
     BalanceLine,
-    Count,
     Dossier,
     EmulationLine,
     FindingLine,
     FlowStep,
+    LaterCheck,
     OverlapBin,
+    PlannedLine,
     Provenance,
-    QualityLine,
     Results,
     TruthLine,
     UnansweredLine,
@@ -47,8 +48,8 @@ from flows.report.dossier import (
     VersionLine,
 )
 from flows.report.looked_at import looked_at
+from flows.report.plan import is_planned_analysis, plan_of
 from flows.report.printed import printed
-from flows.report.quality_page import render_quality_page
 from validation.disclosure import (
     disclose_categories,
     disclose_count,
@@ -56,8 +57,8 @@ from validation.disclosure import (
     disclose_percent,
     disclose_share,
 )
-from validation.response import judge_response
-from validation.verdict import Status, Verdict
+from validation.response import judge_response, response_limits
+from validation.verdict import Status
 
 if TYPE_CHECKING:
     from causal.simulation import TrueEffect
@@ -97,19 +98,23 @@ VERSION_LABELS = {
     },
 }
 VERSION_NAMES = {"recipient": "Who was told", "patient_informed": "When the patient was told"}
-SHARE_OF = {"end_reasons": "episodes"} | dict.fromkeys(
-    (
-        *("above_range", "below_range", "namesake", "unsigned", "other_rater", "other_code"),
-        *("straight_lining", "ceiling", "same_day", "away_from_session", "too_fast"),
-    ),
-    "measures",
-)
-"""Table whose rows bound what a share on the extract was taken of."""
 
 
-def design_dossier(ws: Workspace, judged: JudgedDesign) -> Dossier:
-    """What the board reads before outcomes are opened."""
-    return _dossier(ws, judged, results=None, truth=(), approval=None, looks=0)
+def design_dossier(ws: Workspace, judged: JudgedDesign, *, looks: int = 0) -> Dossier:
+    """What the board reads before outcomes are opened; `looks` counts other designs whose outcomes already were."""
+    study = ws.study
+    assert isinstance(study.outcome, Rating)
+    limits = response_limits((window.day for window in study.outcome.windows), study.gates)
+    return _dossier(
+        ws,
+        judged,
+        results=None,
+        truth=(),
+        approval=None,
+        looks=looks,
+        plan=plan_of(study, judged.verdicts, opened=False),
+        later=tuple(LaterCheck(code=o.code, sentence=o.sentence, side=str(o.side), limit=o.limit) for o in limits),
+    )
 
 
 def release_dossier(
@@ -142,11 +147,16 @@ def release_dossier(
         key_fingerprint=fingerprint(approval.public_key),
     )
     truths = truth_lines(results, truth) if truth and results else ()
+    threshold = ws.study.governance.small_cells.threshold
     found = finding_lines(
-        findings, ws.study, sizes=(judged.design.n_treated, judged.design.n_comparison), published=endings_told(effects)
+        findings,
+        ws.study,
+        sizes=(judged.design.n_treated, judged.design.n_comparison),
+        published=endings_told(effects),
+        answered=answered,
     )
     if planned is not None:
-        found = (*found, planned_line(planned, ws.study.governance.small_cells.threshold))
+        found = (*found, planned_line(planned, threshold))
     return _dossier(
         ws,
         judged,
@@ -157,8 +167,9 @@ def release_dossier(
         unanswered=unanswered,
         findings=found,
         answered=response_verdicts(
-            answered, judged.design, told=results is not None and endings_are_told(results), few=few
+            answered, judged.design, threshold, told=results is not None and endings_are_told(results), few=few
         ),
+        plan=plan_of(ws.study, judged.verdicts, opened=True, results=results, unanswered=unanswered, findings=found),
     )
 
 
@@ -170,6 +181,8 @@ def _dossier(
     truth: tuple[TruthLine, ...],
     approval: ApprovalLine | None,
     looks: int,
+    plan: tuple[PlannedLine, ...],
+    later: tuple[LaterCheck, ...] = (),
     unanswered: str = "",
     findings: tuple[FindingLine, ...] = (),
     answered: tuple[VerdictLine, ...] = (),
@@ -213,11 +226,17 @@ def _dossier(
         versions=_versions(ws, design, threshold),
         verdicts=(
             *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),
-            *(_verdict(v, design, flow, balance, threshold) for v in judged.verdicts if v.code.startswith("design.")),
+            *(
+                design_verdict(verdict, design, flow, balance, threshold)
+                for verdict in judged.verdicts
+                if verdict.code.startswith("design.")
+            ),
             *([_unanswered("primary", unanswered)] if unanswered else []),
             *(_unanswered(line.name, line.not_evaluated) for line in _without_number(results)),
+            *_protocol_checks(judged, threshold),
             *answered,
         ),
+        later=later,
         identification=(judged.identified,),
         decided=decided(study, ws.instruments),
         results=results,
@@ -226,11 +245,7 @@ def _dossier(
         truth=truth,
         limitations=study.report.limitations,
         cannot_say=study.report.cannot_say,
-        not_evaluated=tuple(
-            (v.code.removeprefix("protocol."), v.sentence)
-            for v in judged.verdicts
-            if v.status is Status.NOT_EVALUATED and v.code.startswith("protocol.")
-        ),
+        plan=plan,
         instrument_note=_instrument_note(ws),
         regime_note=(
             "Which legal duty was in force is taken from the extract's regime table by place and date. The table that "
@@ -259,6 +274,17 @@ def _dossier(
     return printed(dossier)
 
 
+def _protocol_checks(judged: JudgedDesign, threshold: int) -> tuple[VerdictLine, ...]:
+    """Checks of the study file that could not be run, as against analyses that were planned and are not."""
+    return tuple(
+        verdict_line(verdict, None, threshold)
+        for verdict in judged.verdicts
+        if verdict.code.startswith("protocol.")
+        and verdict.status is Status.NOT_EVALUATED
+        and not is_planned_analysis(verdict.code)
+    )
+
+
 def _unanswered(what: str, reason: str) -> VerdictLine:
     status = str(Status.NOT_EVALUATED)
     return VerdictLine(code=f"estimate.{what}", status=status, sentence=reason, measured=None, limit=None)
@@ -279,11 +305,6 @@ def _arm_sizes(design: Design, threshold: int) -> tuple[int, int]:
             fix="wider eligibility or fewer exact keys, or pool more sites",
         )
     return design.n_treated, design.n_comparison
-
-
-def _eligible(design: Design) -> AttritionStep:
-    """The last step of the cohort: everyone eligible, before support and matching."""
-    return design.attrition[-3]
 
 
 def _overlap(design: Design) -> tuple[OverlapBin, ...]:
@@ -402,7 +423,7 @@ def _betrays_count(values: NDArray[np.float64], treated: NDArray[np.bool_], thre
 
 def _eligible_betray_count(row: BalanceRow, design: Design, threshold: int) -> bool:
     """Whether the share of a yes-or-no covariate among all eligible occasions would give away a small count."""
-    sizes = (design.n_eligible_treated, _eligible(design).comparison)
+    sizes = (design.n_eligible_treated, eligible(design).comparison)
     shares = (row.mean_treated, row.mean_comparison_before)
     return any(disclose_share(round(s * n), n, threshold) is None for s, n in zip(shares, sizes, strict=True))
 
@@ -423,48 +444,6 @@ def _versions(ws: Workspace, design: Design, threshold: int) -> tuple[VersionLin
             for value, n in shown.items()
         ]
     return tuple(lines)
-
-
-def _verdict(
-    verdict: Verdict, design: Design, flow: tuple[FlowStep, ...], balance: tuple[BalanceLine, ...], threshold: int
-) -> VerdictLine:
-    """A verdict as shown: a figure that would give away a small count is withheld, its judgement stays."""
-    measured, sentence = verdict.measured, verdict.sentence
-    if _figure_betrays(verdict.code, design, flow, balance, threshold):
-        measured, sentence = None, f"{sentence} (figure withheld: it would tell a small count)"
-    return VerdictLine(
-        code=verdict.code, status=str(verdict.status), sentence=sentence, measured=measured, limit=verdict.limit
-    )
-
-
-def _figure_betrays(
-    code: str, design: Design, flow: tuple[FlowStep, ...], balance: tuple[BalanceLine, ...], threshold: int
-) -> bool:
-    if code == "design.unmatched" and design.estimand != "ATT":
-        return design.lost_share > 0
-    if code == "design.unmatched":
-        # With the number of sets the share tells how many were eligible: only where the flow tells that too.
-        told = {step.treated for step in flow}
-        lost = design.n_eligible_treated - design.n_treated
-        small = disclose_share(lost, design.n_eligible_treated, threshold) is None
-        return small or design.n_eligible_treated not in told
-    if code == "design.ended_in_grace":
-        occasions = _eligible(design).occasions
-        return disclose_share(round(design.ended_in_grace_share * occasions), occasions, threshold) is None
-    if code == "design.cluster_share":
-        return _cluster_shares_betray(design, threshold)
-    if code in ("design.balance_tier1", "design.balance_tier2"):
-        tier = int(code[-1])
-        worst = max((row for row in design.balance if row.tier == tier), key=lambda r: abs(r.smd_after), default=None)
-        return any(line.smd_after is None for line in balance if worst is not None and line.name == worst.name)
-    return False
-
-
-def _cluster_shares_betray(design: Design, threshold: int) -> bool:
-    """Whether a largest share would tell that few of a group are one cluster's, or that few are not."""
-    own = next(spread for spread in design.diagnostics.clusters if spread.declared)
-    arms = ((own.largest_treated, design.n_treated), (own.largest_comparison, design.n_comparison))
-    return any(disclose_share(round(share * n), n, threshold) is None for share, n in arms if share == own.largest)
 
 
 def _scale(ws: Workspace) -> tuple[int, int]:
@@ -489,68 +468,3 @@ def _instrument_note(ws: Workspace) -> str:
         f"{ws.study.outcome.rater} answered them, from {low} to {high}. {checked} "
         f"({key.verified.source}). Scoring-key hash: {key.digest[:12]}."
     )
-
-
-def extract_verdicts(
-    verdicts: tuple[Verdict, ...], rows: dict[str, int], set_aside: dict[str, int], threshold: int
-) -> tuple[VerdictLine, ...]:
-    """The verdicts on an extract as shown: a figure that is, or gives away, a small count is withheld."""
-    shown = {line.table: line for line in quality_lines(rows, set_aside, threshold)}
-    lines = []
-    for verdict in verdicts:
-        measured = verdict.measured
-        kind, _, table = verdict.code.removeprefix("extract.").partition(".")
-        if kind == "rows" and shown[table].rows is None:
-            measured = None
-        if kind == "set_aside" and measured:
-            out = sum(n for code, n in set_aside.items() if code.split(".")[0] == table)
-            measured = disclose_share(out, rows[table], threshold)
-        if kind == "lost_actions" and measured and disclose_count(round(measured), threshold) is None:
-            measured = None
-        if kind in SHARE_OF and measured and measured * rows[SHARE_OF[kind]] < threshold:
-            measured = None
-        lines.append(
-            VerdictLine(
-                code=verdict.code,
-                status=str(verdict.status),
-                sentence=verdict.sentence,
-                measured=measured,
-                limit=verdict.limit,
-            )
-        )
-    return tuple(lines)
-
-
-def quality_page(
-    verdicts: tuple[Verdict, ...], rows: dict[str, int], set_aside: dict[str, int], threshold: int, about: str
-) -> bytes:
-    """The data-quality page of an extract; `about` names it."""
-    return render_quality_page(
-        quality_lines(rows, set_aside, threshold),
-        extract_verdicts(verdicts, rows, set_aside, threshold),
-        threshold,
-        about=about,
-    )
-
-
-def quality_lines(rows: dict[str, int], set_aside: dict[str, int], threshold: int) -> tuple[QualityLine, ...]:
-    """Rows delivered and set aside by table, small counts withheld; `set_aside` counts by reason code.
-
-    Where the rows set aside are withheld the rows delivered are too: the flow begins with what was left of one table.
-    """
-    lines = []
-    for table in sorted(rows):
-        reasons = {code: n for code, n in sorted(set_aside.items()) if code.split(".")[0] == table and n > 0}
-        shown: dict[str, Count] = disclose_categories(reasons, threshold)
-        total = sum(reasons.values())
-        complete = all(n is not None for n in shown.values())
-        aside = disclose_count(total, threshold) if complete else None
-        lines.append(
-            QualityLine(
-                table=table,
-                rows=None if aside is None else disclose_count(rows[table], threshold),
-                set_aside=aside,
-                reasons=tuple(shown.items()),
-            )
-        )
-    return tuple(lines)

@@ -1,21 +1,20 @@
-"""Analyses set in advance, as they may be shown: a number that rests on few occasions is withheld, with the reason."""
+"""Analyses set in advance, as they may be shown: a number that may not be keeps its row, with the reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from causal.effect.secondary.finding import Finding, Line
 from causal.measures.administration import ProspectiveRatings
 from causal.protocol import OccasionStudy
-from causal.protocol.outcome import Composite, Estimand, Strategy
+from causal.protocol.outcome import Composite, Estimand, Rating, Strategy
 from causal.protocol.secondary import opens_everyone
+from flows.report.disclosed_response import response_words
 from flows.report.dossier import EstimandLine, FindingLine, FindingRow
-from validation.disclosure import disclose_count, disclose_percent, disclose_share
-
-LEAST_DF = 10
-"""Fewer degrees of freedom than this tell too much of single occasions (the ABS's rule for model output)."""
-OF_STAFF = ("clinician", "clinic")
-"""Clusters whose number limits the degrees of freedom of an interval, and tells nothing of single occasions."""
+from validation.disclosure import disclose_percent, disclose_share
+from validation.verdict import Verdict, failed
+from validation.withholding import Pair, Withheld, tells_endings, why_withheld
 
 EVENTS = {
     "patient_ended": "The patient ends treatment, or is lost",
@@ -72,13 +71,15 @@ def opened_for(study: OccasionStudy) -> str:
     return "the occasions compared here, and nobody else"
 
 
-Pair = tuple[int, int]
-
-
 def finding_lines(
-    findings: Iterable[Finding], study: OccasionStudy, *, sizes: Pair, published: Iterable[Pair] = ()
+    findings: Iterable[Finding],
+    study: OccasionStudy,
+    *,
+    sizes: Pair,
+    published: Iterable[Pair] = (),
+    answered: Iterable[Verdict] = (),
 ) -> tuple[FindingLine, ...]:
-    """Each finding with the numbers that may be shown.
+    """Each finding with every row: its numbers, or the reason for which they are withheld.
 
     Parameters
     ----------
@@ -86,30 +87,50 @@ def finding_lines(
         Treated and comparison occasions compared, which every page shows.
     published
         Endings by group that the headline tells already.
+    answered
+        Verdicts on who answered: rows that rest on ratings of a day that failed say so.
     """
-    threshold = study.governance.small_cells.threshold
-    told = list(published)
-    return tuple(_finding(finding, threshold, study.estimator.level, sizes, told) for finding in findings)
+    told, failing = list(published), tuple(failed(answered))
+    return tuple(_finding(finding, study, sizes, told, failing) for finding in findings)
 
 
-def _finding(finding: Finding, threshold: int, level: float, sizes: Pair, told: list[Pair]) -> FindingLine:
+def _finding(
+    finding: Finding, study: OccasionStudy, sizes: Pair, told: list[Pair], failing: tuple[Verdict, ...]
+) -> FindingLine:
     """One finding; endings it tells are added to those `told` before."""
-    shown: list[Line] = []
+    threshold = study.governance.small_cells.threshold
+    rows: list[FindingRow] = []
     for line in finding.lines:
-        if may_be_shown(line, threshold) and endings_may_be_shown(line, threshold, sizes, told):
-            shown.append(line)
-            if line.events is not None and line.scale == "risk difference":
-                told.append(line.events)
-    everything = len(shown) == len(finding.lines)
-    withheld = () if everything else ("Part of it rests on too few occasions to be shown.",)
+        why = why_withheld(line, threshold, sizes, told)
+        if why is None and line.events is not None and tells_endings(line):
+            told.append(line.events)
+        assert isinstance(study.outcome, Rating)
+        response = response_words(failing, line.rests_on(study.outcome.primary_day))
+        row = _row(line, study.estimator.level, response)
+        rows.append(row if why is None else _hidden(row, why.sentence(threshold)))
+    everything = not any(row.withheld for row in rows)
     return FindingLine(
         analysis=finding.analysis,
         title=finding.title,
         method=finding.method,
-        rows=tuple(_row(line, level) for line in shown),
-        not_evaluated=(*finding.not_evaluated, *withheld),
-        notes=(*finding.notes, *(finding.readings if everything else ())),
+        rows=tuple(rows),
+        not_evaluated=finding.not_evaluated,
+        notes=(*finding.notes, *_readings(finding, everything=everything)),
     )
+
+
+READINGS_WITHHELD = "What was read off these numbers is withheld with them."
+
+
+def _readings(finding: Finding, *, everything: bool) -> tuple[str, ...]:
+    if everything or not finding.readings:
+        return finding.readings
+    return (READINGS_WITHHELD,)
+
+
+def _hidden(row: FindingRow, why: str) -> FindingRow:
+    """The row without its numbers; whether it holds in the family would tell of them too."""
+    return replace(row, value=None, lower=None, upper=None, family="", withheld=why)
 
 
 def planned_line(planned: ProspectiveRatings, threshold: int) -> FindingLine:
@@ -117,9 +138,11 @@ def planned_line(planned: ProspectiveRatings, threshold: int) -> FindingLine:
     told, why = "", planned.sentence
     if planned.found is not None:
         share = disclose_share(planned.found.count, planned.found.of, threshold)
-        why = "the share tells a small count" if share is None else ""
-        percent = None if share is None else disclose_percent(share, planned.found.of)
-        told = "" if percent is None else f"About {percent}% of the ratings that count were planned before the choice."
+        why = ""
+        told = f"The share is withheld: {Withheld.FIGURE.sentence(threshold)}."
+        if share is not None:
+            percent = disclose_percent(share, planned.found.of)
+            told = f"About {percent}% of the ratings that count were planned before the choice."
     return FindingLine(
         analysis="prospective_ratings",
         title="Were the ratings planned beforehand?",
@@ -130,39 +153,7 @@ def planned_line(planned: ProspectiveRatings, threshold: int) -> FindingLine:
     )
 
 
-def may_be_shown(line: Line, threshold: int) -> bool:
-    """Whether both arms behind a number, and its degrees of freedom where occasions decide them, are large enough.
-
-    >>> line = Line(label="x", scale="points", value=0.1, lower=0.0, upper=0.2, level=0.95, n_treated=60,
-    ...             n_comparison=10, df=30.0)
-    >>> may_be_shown(line, 11)
-    False
-    """
-    free = line.df is None or line.df >= LEAST_DF or not set(OF_STAFF).isdisjoint(line.clustered_by.split(" and "))
-    return min(line.n_treated, line.n_comparison) >= threshold and free
-
-
-def endings_may_be_shown(line: Line, threshold: int, sizes: Pair, told: Iterable[Pair]) -> bool:
-    """Whether the endings behind a number are not few, nor few apart from those told before, in either group.
-
-    Nobody is not few; neither the number who ended nor that of who did not may be. How far apart matters for
-    differences of shares only: no count follows from a ratio of rates or from days.
-
-    >>> line = Line(label="x", scale="risk difference", value=0.1, lower=0.0, upper=0.2, level=0.95, n_treated=60,
-    ...             n_comparison=60, events=(30, 20))
-    >>> endings_may_be_shown(line, 11, (60, 60), []), endings_may_be_shown(line, 11, (60, 60), [(34, 20)])
-    (True, False)
-    """
-    if line.events is None:
-        return True
-    few = [disclose_share(n, size, threshold) is None for n, size in zip(line.events, sizes, strict=True)]
-    apart = [
-        disclose_count(abs(n - m), threshold) is None for pair in told for n, m in zip(line.events, pair, strict=True)
-    ]
-    return not any(few) and not any(apart)
-
-
-def _row(line: Line, level: float) -> FindingRow:
+def _row(line: Line, level: float, response: str) -> FindingRow:
     family = "" if line.p_adjusted is None else FAMILY[line.p_adjusted <= 1 - level]
     return FindingRow(
         label=line.label,
@@ -173,4 +164,5 @@ def _row(line: Line, level: float) -> FindingRow:
         level=line.level,
         clustered_by=line.clustered_by,
         family=family,
+        response=response,
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from causal.cohort.catalogue import DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.records import Design, Effects, Estimate, Interval, NotEstimated
+from flows.report.disclosed_response import response_withheld
 from flows.report.dossier import (
-    Count,
     Decomposition,
     EffectLine,
     IntervalLine,
@@ -22,6 +22,7 @@ from flows.report.dossier import (
 from flows.report.printed import rounded_share
 from validation.disclosure import disclose_count, disclose_share, percent_step
 from validation.verdict import Verdict, failed
+from validation.withholding import Withheld
 
 if TYPE_CHECKING:
     from causal.simulation import TrueEffect
@@ -57,7 +58,8 @@ def results_of(
     if withheld:
         # The mean of the composite is the floor times the endings and more, so it goes with them.
         termination, composite = (
-            dataclasses.replace(effect, mean_treated=None, mean_comparison=None) for effect in (termination, composite)
+            dataclasses.replace(effect, mean_treated=None, mean_comparison=None, means_withheld=why.sentence(threshold))
+            for effect, why in ((termination, Withheld.FEW_ENDINGS), (composite, Withheld.WITH_ENDINGS))
         )
     return Results(
         day=effects.day,
@@ -65,7 +67,9 @@ def results_of(
         termination=termination,
         composite=composite,
         decomposition=_decomposition(effects),
-        response=_response(effects, judged.design, withheld=withheld or effects.day in few),
+        response=_response(
+            effects, judged.design, response_withheld(told=not withheld, few=effects.day in few), threshold
+        ),
         excluded=disclose_count(effects.n_excluded, threshold),
         causal_wording=accepted,
         rated_causal_wording=not failed(v for v in answered if v.code.endswith(f".day_{effects.day}")),
@@ -139,15 +143,20 @@ def _endings_betray(effects: Effects, threshold: int) -> bool:
     return any(disclose_share(ended, n, threshold) is None for ended, n in groups)
 
 
-def _response(effects: Effects, design: Design, *, withheld: bool) -> ResponseLine:
-    """Who answered, of those who had not ended treatment; withheld with the endings."""
+def _response(effects: Effects, design: Design, why: Withheld | None, threshold: int) -> ResponseLine:
+    """Who answered, of those who had not ended treatment; withheld with the endings, or where few rated."""
     ended = (effects.termination.mean_treated, effects.termination.mean_comparison)
     shares = (effects.response_treated, effects.response_comparison)
     treated, comparison = (
-        None if withheld or isnan(share) else _to_step(share, round(n * (1 - rounded_share(gone))))
+        None if why or isnan(share) else _to_step(share, round(n * (1 - rounded_share(gone))))
         for share, n, gone in zip(shares, (design.n_treated, design.n_comparison), ended, strict=True)
     )
-    return ResponseLine(treated=treated, comparison=comparison, handling=_handling(effects.response_handling))
+    return ResponseLine(
+        treated=treated,
+        comparison=comparison,
+        handling=_handling(effects.response_handling),
+        withheld="" if why is None else why.sentence(threshold),
+    )
 
 
 def _to_step(share: float, n: int) -> float:
@@ -163,13 +172,6 @@ def _by_set(interval: Interval) -> bool:
 def _by_patient(interval: Interval) -> bool:
     """Patients are fewer than occasions by the repeats, which the flow may withhold, so they are never counted here."""
     return interval.clustered_by == "patient"
-
-
-def _clusters(interval: Interval, threshold: int) -> Count:
-    """Clusters behind an interval: a number of clinicians or clinics, which the dossier tells, counts no patient."""
-    if _by_patient(interval):
-        return None
-    return disclose_count(interval.clusters, threshold) if _by_set(interval) else interval.clusters
 
 
 def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betrayed: bool) -> EffectLine:
@@ -188,19 +190,29 @@ def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betraye
         mean_comparison=estimate.mean_comparison,
         adjusted=abs(raw_difference - estimate.value) > 1e-6,
         intervals=tuple(
-            IntervalLine(
-                clustered_by=interval.clustered_by,
-                clusters=None if deaths_betrayed else _clusters(interval, threshold),
-                std_error=interval.std_error,
-                df=None if (deaths_betrayed and _by_set(interval)) or _by_patient(interval) else interval.df,
-                lower=interval.lower,
-                upper=interval.upper,
-                primary=interval is first,
-            )
+            _interval(interval, threshold, deaths_betrayed=deaths_betrayed, primary=interval is first)
             for interval in estimate.intervals
         ),
         detectable=estimate.detectable,
         why_main=estimate.why_main,
+    )
+
+
+def _interval(interval: Interval, threshold: int, *, deaths_betrayed: bool, primary: bool) -> IntervalLine:
+    """One interval; a number of clinicians or clinics, which the dossier tells, counts no patient."""
+    few = _by_set(interval) and disclose_count(interval.clusters, threshold) is None
+    why = Withheld.PATIENTS if _by_patient(interval) else Withheld.FEW_DEATHS if deaths_betrayed else None
+    why = why or (Withheld.COUNT if few else None)
+    told = why is None or (why is Withheld.FEW_DEATHS and not _by_set(interval))
+    return IntervalLine(
+        clustered_by=interval.clustered_by,
+        clusters=None if why else interval.clusters,
+        std_error=interval.std_error,
+        df=interval.df if told or why is Withheld.COUNT else None,
+        lower=interval.lower,
+        upper=interval.upper,
+        primary=primary,
+        withheld="" if why is None else why.sentence(threshold),
     )
 
 
@@ -218,6 +230,7 @@ def truth_lines(results: Results, truth: TrueEffect) -> tuple[TruthLine, ...]:
             lower=effect.lower,
             upper=effect.upper,
             covered=effect.lower <= value <= effect.upper,
+            level=effect.level,
         )
         for name, value, effect in pairs
         if isinstance(effect, EffectLine)

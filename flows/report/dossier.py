@@ -78,20 +78,50 @@ class OverlapBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictLine:
-    """One judgement: PASS, FAIL or NOT EVALUATED."""
+    """One judgement: PASS, FAIL or NOT EVALUATED, its figure and its limit; `side` of the limit figures are good.
+
+    `withheld` says why a figure that was judged is not shown.
+    """
 
     code: str
     status: str
     sentence: str
     measured: float | None
     limit: float | None
+    side: str = ""
+    withheld: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterCheck:
+    """A check that can be judged only once outcomes are open, with the limit set for it now."""
+
+    code: str
+    sentence: str
+    side: str
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLine:
+    """One analysis the study plans. `state` is "run", "run in part", "not run", or "waits" for the outcomes.
+
+    `reason` says why it was not run, or what of it. `hidden_causes`: whether it asks about causes nobody recorded.
+    """
+
+    part: str
+    name: str
+    state: str
+    reason: str = ""
+    hidden_causes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalLine:
     """An interval of one estimate under one clustering.
 
-    `clusters` and `df` are None where they would tell how few matched sets were lost to deaths.
+    `clusters` and `df` are None where they would tell how few matched sets were lost to deaths, or how many patients
+    were counted again; `withheld` says which.
     """
 
     clustered_by: str
@@ -101,6 +131,7 @@ class IntervalLine:
     lower: float
     upper: float
     primary: bool
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +158,8 @@ class EffectLine:
     """Smallest true effect this design would have found with 80% power, in the effect's own scale."""
     why_main: str = ""
     """Why the main interval is the main one."""
+    means_withheld: str = ""
+    """Why neither mean is shown, where they are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +181,7 @@ class UnansweredLine:
     upper: None = None
     intervals: tuple[()] = ()
     detectable: None = None
+    means_withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,12 +198,13 @@ class Decomposition:
 class ResponseLine:
     """Share of those who had not ended treatment who gave a usable rating, by group, in coarse steps.
 
-    None where the shares who ended treatment are withheld.
+    None where the shares who ended treatment are withheld, or few rated; `withheld` says which.
     """
 
     treated: float | None
     comparison: float | None
     handling: str
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +228,8 @@ class VersionLine:
 class FindingRow:
     """One number of an analysis set in advance. `value` is None where only a range is known.
 
+    A number that may not be shown keeps its row: `withheld` says why, and value and interval are None. `response` says
+    at which days too few answered, or the groups too unlike, for a number that rests on ratings; empty otherwise.
     `scale` is "points", "risk difference", "hazard ratio", "win odds", "days" or "probability". `family` says whether
     the number holds against no difference when the whole declared family of tests is guarded; empty outside it.
     """
@@ -200,11 +237,13 @@ class FindingRow:
     label: str
     scale: str
     value: float | None
-    lower: float
-    upper: float
+    lower: float | None
+    upper: float | None
     level: float
     clustered_by: str
     family: str = ""
+    withheld: str = ""
+    response: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +310,7 @@ class TruthLine:
     lower: float
     upper: float
     covered: bool
+    level: float = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +346,8 @@ class Provenance:
     extract_as_of: str
     synthetic: bool
     looks: int
-    """How many times outcomes of this study have been opened, this time included."""
+    """How many different designs of this study have had their outcomes opened: in a release this one included, in a
+    dossier the others before it was made. Opening those of one design again asks nothing new and is not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +397,8 @@ class Dossier:
     looked_at: tuple[LookedAt, ...] = ()
     versions: tuple[VersionLine, ...]
     verdicts: tuple[VerdictLine, ...]
+    later: tuple[LaterCheck, ...] = ()
+    """Before outcomes are open: the checks that will be judged then."""
     identification: tuple[str, ...]
     """Sentences about the causal diagram and the adjustment set actually used."""
     decided: tuple[DecidedGroup, ...] = ()
@@ -368,8 +411,8 @@ class Dossier:
     truth: tuple[TruthLine, ...]
     limitations: tuple[str, ...]
     cannot_say: tuple[str, ...]
-    not_evaluated: tuple[tuple[str, str], ...]
-    """Planned analyses that were not run: (name, reason)."""
+    plan: tuple[PlannedLine, ...] = ()
+    """Every analysis that was planned, and what became of it."""
     instrument_note: str
     regime_note: str
     governance: tuple[tuple[str, str], ...]

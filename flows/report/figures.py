@@ -175,7 +175,7 @@ def _love_limit(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:
     top, bottom = rows[0][0] - 0.6, rows[-1][0] + 0.45
     for limit in sorted({line.limit for _, line in rows}):
         axes.plot([limit, limit], [top, bottom], color=INK, lw=1, ls=(0, (4, 2)), zorder=2)
-        axes.text(limit, top + 0.02, f" limit {fixed(limit)}", fontsize=7, ha="left", va="bottom")
+        axes.text(limit, top + 0.02, f" limit: at most {fixed(limit)}", fontsize=7, ha="left", va="bottom")
 
 
 # Overlap

@@ -7,6 +7,7 @@ from flows.report.dossier import Decomposition, Dossier, EffectLine, FindingLine
 from flows.report.numbers import capitalised, compact, count, fixed, percent
 from flows.report.sentences import (
     Groups,
+    because,
     detectable_sentence,
     ended_sentence,
     excludes_zero,
@@ -185,7 +186,9 @@ def _given(results: Results, groups: Groups) -> str:
     response = results.response
     rating = f"a rating that counts for day {results.day} (up to {results.half_width} days either side)"
     if response.treated is None or response.comparison is None:
-        return f"How many of those who had not ended treatment gave {rating} is withheld."
+        if not response.withheld:
+            return f"In one of the groups nobody was left to give {rating}."
+        return f"How many of those who had not ended treatment gave {rating} is withheld{because(response.withheld)}."
     return (
         f"Of those who had not ended treatment, about {percent(response.treated)} {groups.treated} and about "
         f"{percent(response.comparison)} {groups.comparison} gave {rating}."

@@ -6,6 +6,8 @@ balance is withheld: each of these figures rests on the same people as the table
 
 from __future__ import annotations
 
+from math import ceil
+
 from causal.cohort.catalogue import DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnose import Diagnostics
@@ -13,10 +15,15 @@ from causal.design.diagnostics.positivity import SupportRule
 from causal.design.diagnostics.power import DetectableEffect
 from causal.records import Design
 from flows.report.dossier import LookedAt
-from flows.report.numbers import capitalised
+from flows.report.numbers import capitalised, hundreds, percent
 from validation.disclosure import disclose_percent, percent_step
+from validation.withholding import Withheld
 
 RATING_UNIT = "points"
+SMALLEST = 0.05
+"""The least size that one decimal does not round to nothing."""
+NEAR_ONE = (0.99, 0.95)
+EXACT = 1e-9
 GROUP = {"ATT": "first", "ATC": "second"}
 """The group an effect is about, where it is about one."""
 
@@ -38,7 +45,7 @@ def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
         f"How well do the compared stand for all eligible cases of the {GROUP.get(design.estimand, '')} group?": _kept(
             found, withheld
         ),
-        "How small an effect would be found, four times in five?": _detectable(found.detectable),
+        "How small an effect is planned to be found, four times in five?": _detectable(found.detectable),
     }
     return tuple(LookedAt(question=question, answer=answer) for question, answer in answers.items() if answer)
 
@@ -88,7 +95,7 @@ def _terms(found: Diagnostics, withheld: frozenset[str]) -> str:
         return ""
     largest, name = abs(shown[0].smd_after), _words(shown[0].name)
     shown_of = "" if len(shown) == len(found.terms) else " shown"
-    return f"The largest standardised difference{shown_of} is about {largest:.1f} ({name})"
+    return f"The largest standardised difference{shown_of} is {_about(largest)} ({name})"
 
 
 def _lottery(found: Diagnostics) -> str:
@@ -97,8 +104,8 @@ def _lottery(found: Diagnostics) -> str:
         return ""
     return (
         "Had a lottery decided within each set, the largest difference would have stayed below "
-        f"{test.max_smd_by_chance:.1f} in 95 of 100 draws; {100 * test.p_max_smd:.0f} of 100 draws leave the groups at "
-        "least as unlike as they are. This excuses no failed limit"
+        f"{_below(test.max_smd_by_chance)} in 95 of 100 draws; {hundreds(test.p_max_smd)[0]} of 100 draws leave the "
+        "groups at least as unlike as they are. This excuses no failed limit"
     )
 
 
@@ -111,8 +118,8 @@ def _prognostic(found: Diagnostics) -> str:
         )
     return (
         "The last rating before time zero, predicted from the other facts by occasions outside the comparison, differs "
-        f"by about {abs(score.row.smd_after):.1f} standard deviations; the prediction explains {max(score.r2, 0):.0%} "
-        "of the ratings"
+        f"by {_about(score.row.smd_after)} standard deviations; the prediction explains {percent(max(score.r2, 0))} of "
+        "the ratings"
     )
 
 
@@ -121,10 +128,10 @@ def _within(found: Diagnostics, withheld: frozenset[str]) -> str:
     if clinics.worst is None:
         return "Not evaluated: no clinic alone has enough cases in both groups"
     if clinics.worst_name in withheld:
-        return "Not told: the largest difference is of a fact whose balance is withheld"
+        return f"Withheld: {Withheld.FACT.value}"
     return (
         f"In {clinics.n_evaluated} of {clinics.n_groups} clinics there are enough cases to tell; the largest "
-        f"difference there is about {abs(clinics.worst):.1f} ({_words(clinics.worst_name)})"
+        f"difference there is {_about(clinics.worst)} ({_words(clinics.worst_name)})"
     )
 
 
@@ -132,7 +139,7 @@ def _separation(found: Diagnostics) -> str:
     fit = found.calibration
     thin = ". That is high: few occasions are comparable" if fit.warning else ""
     return (
-        f"A case of the first group has the higher estimated probability {fit.c_statistic:.0%} of the time (c "
+        f"A case of the first group has the higher estimated probability {percent(fit.c_statistic)} of the time (c "
         f"statistic){thin}"
     )
 
@@ -151,7 +158,7 @@ def _outside(design: Design, found: Diagnostics, withheld: frozenset[str]) -> st
     rules = [rule for rule in found.outside if rule.n_outside > 0]
     hidden = {_label(name) for name in withheld}
     if any(label in condition for rule in rules for condition in rule.conditions for label in hidden):
-        return "Not told: it would speak of a fact whose balance is withheld"
+        return f"Withheld: {Withheld.FACT.value}"
     return "; ".join(_rule(rule, design.n_treated) for rule in rules)
 
 
@@ -177,21 +184,54 @@ def _kept(found: Diagnostics, withheld: frozenset[str]) -> str:
         return ""
     shown = "" if len(rows) == len(found.kept.rows) else " shown"
     return (
-        f"The largest difference{shown} is about {abs(worst.smd):.1f} standard deviations ({_words(worst.name)}); "
-        f"Tipton's index of generalisability, 1 for a perfect likeness, is {found.kept.index:.1f}"
+        f"The largest difference{shown} is {_about(worst.smd)} standard deviations ({_words(worst.name)}). Tipton's "
+        "index of generalisability compares one thing only, how the estimated probability of the first choice is "
+        f"spread among the compared and among all eligible: it is {_index(found.kept.index)}, 1 being the same spread. "
+        "Single facts can differ all the same"
     )
+
+
+def _about(x: float) -> str:
+    """A size to one decimal, in which what is small is never told as nothing.
+
+    >>> _about(-0.23), _about(0.04)
+    ('about 0.2', 'less than 0.05')
+    """
+    return f"about {abs(x):.1f}" if abs(x) >= SMALLEST else f"less than {SMALLEST}"
+
+
+def _below(x: float) -> str:
+    """A bound to one decimal, rounded up so that it stays one.
+
+    >>> _below(0.04), _below(0.12)
+    ('0.1', '0.2')
+    """
+    return f"{max(ceil(round(10 * x, 9)), 1) / 10:.1f}"
+
+
+def _index(x: float) -> str:
+    """An index from 0 to 1 to one decimal; near 1 it says how near, and 1 only where it is 1.
+
+    >>> [_index(x) for x in (0.83, 0.949, 0.96, 0.998, 1.0)]
+    ['about 0.8', 'about 0.9', 'over 0.95', 'over 0.99', '1']
+    """
+    if x >= 1 - EXACT:
+        return "1"
+    near = next((mark for mark in NEAR_ONE if x > mark), None)
+    return f"over {near}" if near else f"about {min(x, 0.94):.1f}"
 
 
 def _detectable(effects: tuple[DetectableEffect, ...]) -> str:
     told = [_size(effect) for effect in effects]
-    return f"{'; '.join(told)}, if the outcomes are as the study file assumes" if told else ""
+    planned = "Planned before outcomes were opened, from the size of this comparison and what the study file assumes"
+    return f"{planned}: {'; '.join(told)}. What the outcomes made of it stands with the results" if told else ""
 
 
 def _size(effect: DetectableEffect) -> str:
     if effect.in_units is None:
         return f"none at all ({effect.name})"
     if effect.name == "termination":
-        return f"{100 * effect.in_units:.0f} points in 100 more who end treatment"
+        return f"{hundreds(effect.in_units)[0]} in 100 more who end treatment"
     return f"{effect.in_units:.2f} {RATING_UNIT} ({effect.name})"
 
 

@@ -152,7 +152,7 @@ def _finding(finding: FindingLine, decimals: int) -> FindingLine:
 def _finding_row(row: FindingRow, decimals: int) -> FindingRow:
     digits = DECIMALS.get(row.scale, decimals)
     return dataclasses.replace(
-        row, value=_maybe(row.value, digits), lower=rounded(row.lower, digits), upper=rounded(row.upper, digits)
+        row, value=_maybe(row.value, digits), lower=_maybe(row.lower, digits), upper=_maybe(row.upper, digits)
     )
 
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 
-from flows.report.dossier import BalanceLine, Dossier, EffectLine, Results, UnansweredLine, VerdictLine
-from flows.report.numbers import capitalised, compact, fixed, hundreds, points, signed
+from flows.report.dossier import BalanceLine, Dossier, EffectLine, LaterCheck, Results, UnansweredLine, VerdictLine
+from flows.report.numbers import WITHHELD, capitalised, compact, fixed, hundreds, points, signed
+from validation.verdict import Verdict
+from validation.withholding import Withheld
 
 POWER_IN_WORDS = "four times out of five"
 _FORBIDDEN = re.compile(
@@ -77,8 +79,8 @@ def ended_sentence(results: Results, groups: Groups) -> str:
         return _endings_unanswered(effect, groups)
     if effect.mean_treated is None or effect.mean_comparison is None:
         return (
-            f"How many ended treatment within {results.day} days is withheld for each group, because too few did or "
-            f"too few did not. {difference_sentence(effect)}"
+            f"How many ended treatment within {results.day} days is withheld for each group"
+            f"{because(effect.means_withheld)}. {difference_sentence(effect)}"
         )
     first, second = hundreds(effect.mean_treated, effect.mean_comparison)
     of_whom = "Of 100 patients like these" if results.causal_wording else "In these records, of 100 patients"
@@ -117,7 +119,8 @@ def trust_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[i
     if isinstance(effect, UnansweredLine):
         return f"{scale} NOT EVALUATED: {stop(effect.not_evaluated)}"
     if effect.mean_treated is None or effect.mean_comparison is None:
-        return f"{scale} {difference_sentence(effect)}"
+        withheld = f"The mean of each group is withheld{because(effect.means_withheld)}."
+        return f"{scale} {withheld} {difference_sentence(effect)}"
     counted = "Counted this way" if results.rated_causal_wording else "Counted this way, among those who answered"
     return (
         f"{scale} {counted}, trust was {fixed(effect.mean_treated)} {groups.treated} and "
@@ -131,11 +134,11 @@ def difference_sentence(effect: EffectLine) -> str:
     opening = f"{_difference_opening(effect)} {_amount(effect, effect.value, value)}"
     if excludes_zero(effect):
         near, far = (low, high) if effect.lower > 0 else (high, low)
-        return f"{opening}; it could be as small as {near} or as large as {far}."
+        return f"{opening}; it could be as small as {near} or as large as {far} ({level_of(effect)} interval)."
+    ends = f"{_amount(effect, effect.lower, low)}, nor {_amount(effect, effect.upper, high)}"
     return (
-        f"{opening}, but the records do not settle which way it goes. They do not rule out "
-        f"{_amount(effect, effect.lower, low)}, nor {_amount(effect, effect.upper, high)}. "
-        f"{detectable_sentence(effect)}"
+        f"{opening}, but the records do not settle which way it goes. They do not rule out {ends} "
+        f"({level_of(effect)} interval). {detectable_sentence(effect)}"
     )
 
 
@@ -145,13 +148,14 @@ def excludes_zero(effect: EffectLine) -> bool:
 
 
 def detectable_sentence(effect: EffectLine) -> str:
-    """What a comparison of this size can find, and so what it can miss."""
+    """What a comparison can find now that the outcomes are known, and so what it can miss."""
     if effect.detectable is None:
         return "How small a difference this comparison could find was not worked out."
     (size,) = hundreds(effect.detectable) if is_share(effect) else (points(effect.detectable),)
     size = f"{size} in 100" if is_share(effect) else f"{size} points"
     return (
-        f"A comparison of this size finds a true difference of {size} {POWER_IN_WORDS}; smaller ones are often missed."
+        f"As the outcomes turned out, this comparison finds a true difference of {size} {POWER_IN_WORDS}; smaller ones "
+        "are often missed."
     )
 
 
@@ -204,9 +208,8 @@ def level_of(effect: EffectLine) -> str:
 def in_brackets(effect: EffectLine) -> str:
     """Estimate and interval in one phrase."""
     unit = "percentage points" if is_share(effect) else "points"
-    return (
-        f"{scaled(effect, effect.value)} {unit}, from {scaled(effect, effect.lower)} to {scaled(effect, effect.upper)}"
-    )
+    ends = f"{scaled(effect, effect.lower)} to {scaled(effect, effect.upper)}"
+    return f"{scaled(effect, effect.value)} {unit}, {level_of(effect)} interval from {ends}"
 
 
 def balance_sentence(balance: tuple[BalanceLine, ...], adjustment: str) -> str:
@@ -233,14 +236,30 @@ def verdict_sentences(verdicts: Iterable[VerdictLine]) -> str:
 
 
 def _against(verdict: VerdictLine) -> str:
-    if verdict.measured is None or verdict.limit is None:
+    if verdict.limit is None:
         return ""
-    return f" (measured {compact(verdict.measured)}, limit {compact(verdict.limit)})"
+    measured = WITHHELD if verdict.measured is None else compact(verdict.measured)
+    return f" (measured {measured}, limit {limit_of(verdict)})"
+
+
+def limit_of(line: VerdictLine | Verdict | LaterCheck) -> str:
+    """A limit with the side of it that is good; empty where there is none.
+
+    >>> from validation.verdict import at_least
+    >>> limit_of(at_least("design.sets", 291, 20, "matched sets"))
+    'at least 20'
+    """
+    return "" if line.limit is None else f"{line.side} {compact(line.limit)}"
+
+
+def because(reason: str) -> str:
+    """A reason, as the end of a sentence."""
+    return f", because {reason}" if reason else ""
 
 
 def withheld_note(threshold: int) -> str:
     """What "withheld" means in every table of counts."""
-    return f"“Withheld”: a count of 1 to {threshold - 1}, or one from which such a count could be worked out."
+    return f"“Withheld”: {Withheld.COUNT.sentence(threshold)}."
 
 
 def stop(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from flows.report.document import Column, Table
@@ -14,6 +14,7 @@ from flows.report.dossier import (
     FindingLine,
     FindingRow,
     FlowStep,
+    LaterCheck,
     LookedAt,
     QualityLine,
     Results,
@@ -23,7 +24,7 @@ from flows.report.dossier import (
     VersionLine,
 )
 from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, percent, signed
-from flows.report.sentences import Groups, groups_of, is_share, level_of, scaled, stop, withheld_note
+from flows.report.sentences import Groups, groups_of, is_share, level_of, limit_of, scaled, stop, withheld_note
 from validation.verdict import Verdict
 
 WEIGHT = {"FAIL": 0, "NOT EVALUATED": 1, "PASS": 2}
@@ -84,8 +85,8 @@ def balance_table(dossier: Dossier, groups: Groups) -> Table:
             Column(title=f"{groups.comparison_head}, after", role="number", width=1.2),
             Column(title="Differ. before", role="number", width=0.9),
             Column(title="Differ. after", role="number", width=0.9),
-            Column(title="Limit", role="number", width=0.65),
-            Column(title="Within limit", width=0.9),
+            Column(title="Limit (at most)", role="number", width=0.8),
+            Column(title="Within limit", width=0.8),
             Column(title="Variance ratio", role="number", width=0.95),
             Column(title="Fate", width=1.2),
         ),
@@ -163,8 +164,13 @@ def interval_table(effect: EffectLine) -> Table:
             for line in effect.intervals
         ),
         note=f"{why}Of 100 studies done this way, about {100 * effect.level:g} would have the true value inside their "
-        "interval, if what the method assumes holds.",
+        f"interval, if what the method assumes holds.{_withheld(line.withheld for line in effect.intervals)}",
     )
+
+
+def _withheld(reasons: Iterable[str]) -> str:
+    """Each reason for which something in a table is withheld, once."""
+    return "".join(f" “Withheld”: {reason}." for reason in dict.fromkeys(reasons) if reason)
 
 
 def estimand_table(estimands: Sequence[EstimandLine]) -> Table:
@@ -194,10 +200,14 @@ RATIOS = ("hazard ratio", "win odds")
 
 
 def finding_table(finding: FindingLine) -> Table:
-    """The numbers of one analysis set in advance."""
-    family = any(row.family for row in finding.rows)
-    clustered = any(row.clustered_by for row in finding.rows)
+    """The numbers of one analysis set in advance; a row whose numbers are withheld stays, with the reason below."""
     level = f"{100 * finding.rows[0].level:g}%"
+    optional = {
+        Column(title="Clustered by", width=1.2): [row.clustered_by for row in finding.rows],
+        Column(title="Holds in the family", width=1): [row.family or NONE for row in finding.rows],
+        Column(title="Who answered", width=1.2): [row.response or NONE for row in finding.rows],
+    }
+    told = {column: cells for column, cells in optional.items() if set(cells) - {"", NONE}}
     return Table(
         caption=f"Estimates with {level} intervals",
         columns=(
@@ -205,25 +215,39 @@ def finding_table(finding: FindingLine) -> Table:
             Column(title="Unit", width=1.2),
             Column(title="Estimate", role="number"),
             Column(title=f"{level} interval", role="number", width=1.6),
-            *([Column(title="Clustered by", width=1.2)] if clustered else []),
-            *([Column(title="Holds in the family", width=1)] if family else []),
+            *told,
         ),
-        rows=tuple(
-            (
-                capitalised(row.label),
-                "percentage points" if row.scale == "risk difference" else row.scale,
-                NONE if row.value is None else _found(row, row.value),
-                f"{_found(row, row.lower)} to {_found(row, row.upper)}",
-                *([row.clustered_by] if clustered else []),
-                *([row.family or NONE] if family else []),
-            )
-            for row in finding.rows
-        ),
-        note="“Holds in the family”: whether the difference stands apart from zero when all tests of the declared "
-        "family are guarded together (Holm)."
-        if family
-        else "",
+        rows=tuple((*_finding_row(row), *(cells[k] for cells in told.values())) for k, row in enumerate(finding.rows)),
+        note="".join((*_finding_notes(finding), *_why_withheld(finding))).strip(),
     )
+
+
+def _finding_row(row: FindingRow) -> tuple[str, ...]:
+    unit = "percentage points" if row.scale == "risk difference" else row.scale
+    if row.lower is None or row.upper is None:
+        return capitalised(row.label), unit, WITHHELD, WITHHELD
+    estimate = NONE if row.value is None else _found(row, row.value)
+    return capitalised(row.label), unit, estimate, f"{_found(row, row.lower)} to {_found(row, row.upper)}"
+
+
+def _finding_notes(finding: FindingLine) -> Iterator[str]:
+    if any(row.family for row in finding.rows):
+        yield (
+            "“Holds in the family”: whether the difference stands apart from zero when all tests of the declared "
+            "family are guarded together (Holm)."
+        )
+    if any(row.response for row in finding.rows):
+        yield (
+            " “Who answered”: a number marked so rests on ratings that too few gave, or one group far more than the "
+            "other. It tells what those who answered said, and not what either choice does to trust."
+        )
+
+
+def _why_withheld(finding: FindingLine) -> Iterator[str]:
+    """The reason of every withheld row, those that share one named together."""
+    for reason in dict.fromkeys(row.withheld for row in finding.rows if row.withheld):
+        rows = "; ".join(row.label for row in finding.rows if row.withheld == reason)
+        yield f" “Withheld” ({rows}): {reason}."
 
 
 def _found(row: FindingRow, x: float) -> str:
@@ -240,7 +264,7 @@ def truth_table(lines: tuple[TruthLine, ...], results: Results) -> Table:
             Column(title="Quantity", width=2.4),
             Column(title="Truth", role="number"),
             Column(title="Estimate", role="number"),
-            Column(title="Interval", role="number", width=1.6),
+            Column(title=f"{100 * lines[0].level:g}% interval", role="number", width=1.6),
             Column(title="Truth inside the interval", width=1.2),
         ),
         rows=tuple(_truth_row(line, results.termination) for line in lines),
@@ -265,13 +289,34 @@ def verdict_table(verdicts: Sequence[VerdictLine | Verdict]) -> Table:
         columns=(
             Column(title="Check", role="code", width=1.7),
             Column(title="Verdict", role="status", width=1.5),
-            Column(title="What was judged", width=2.8),
+            Column(title="What was judged", width=2.7),
             Column(title="Measured", role="number", width=1.05),
-            Column(title="Limit", role="number", width=0.75),
+            Column(title="Limit", width=1.05),
         ),
-        rows=tuple(
-            (v.code, str(v.status), capitalised(v.sentence), compact(v.measured), compact(v.limit)) for v in ordered
+        rows=tuple((v.code, str(v.status), *_judged(v), limit_of(v)) for v in ordered),
+    )
+
+
+def _judged(verdict: VerdictLine | Verdict) -> tuple[str, str]:
+    """What was judged, and the figure; or why it is withheld."""
+    why = verdict.withheld if isinstance(verdict, VerdictLine) else ""
+    if not why:
+        return capitalised(verdict.sentence), compact(verdict.measured)
+    return f"{capitalised(verdict.sentence)} (figure withheld: {why})", WITHHELD
+
+
+def later_table(checks: Sequence[LaterCheck]) -> Table:
+    """Limits set before outcomes are open, for what only outcomes can tell."""
+    return Table(
+        caption="Limits set now, judged once outcomes are open",
+        columns=(
+            Column(title="Check", role="code", width=1.7),
+            Column(title="What will be judged", width=2.8),
+            Column(title="Limit", width=1.05),
         ),
+        rows=tuple((check.code, capitalised(check.sentence), limit_of(check)) for check in checks),
+        note="Where one fails, the report stops speaking of what the choice does to ratings, and marks every number "
+        "that rests on them.",
     )
 
 

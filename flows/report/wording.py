@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.report.decided import decided_section
+from flows.report.counted import counted_blocks, looked, unopened, unrun_table
 from flows.report.document import (
     Block,
     Bullets,
@@ -39,6 +40,7 @@ from flows.report.tables import (
     balance_table,
     estimand_table,
     flow_table,
+    later_table,
     looked_at_table,
     pairs_table,
     planned_table,
@@ -100,6 +102,7 @@ def _summary_with_results(dossier: Dossier, results: Results) -> tuple[Block, ..
         *icons(results, groups),
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
+        *counted_blocks(dossier),
         Paragraph(lead="How to read this.", text=_reading(results)),
     )
 
@@ -119,36 +122,30 @@ def _summary_unanswered(dossier: Dossier) -> tuple[Block, ...]:
         *response_warning(dossier),
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
+        *counted_blocks(dossier),
     )
 
 
 def _summary_before(dossier: Dossier) -> tuple[Block, ...]:
     """Before approval: what stands ready, and what is asked."""
-    closed = (
-        "This dossier shows who would be compared with whom, and how alike they are. Nobody has yet looked at whether "
-        "trust changed, or at how many patients left."
-    )
+    shows = "This dossier shows who would be compared with whom, and how alike they are."
     asked = (
         "Decide whether this comparison is good enough for the outcomes to be opened. Nothing is opened without that "
         "decision."
     )
     failing = verdict_sentences(v for v in dossier.verdicts if v.status == "FAIL")
     return (
-        Callout(tone="answer", paragraphs=(Paragraph(lead="Outcomes have not been opened.", text=closed),)),
+        Callout(
+            tone="answer",
+            paragraphs=(
+                Paragraph(lead="Outcomes have not been opened.", text=f"{shows} {unopened(dossier.provenance.looks)}"),
+            ),
+        ),
         _choices(dossier),
-        Paragraph(lead="The comparison.", text=f"{_comparison(dossier)} {_tally(dossier)}"),
+        Paragraph(lead="The comparison.", text=_comparison(dossier)),
+        *counted_blocks(dossier),
         *([Callout(tone="warning", paragraphs=(Paragraph(lead="Failed:", text=failing),))] if failing else []),
         Paragraph(lead="What is asked of the board.", text=asked),
-    )
-
-
-def _tally(dossier: Dossier) -> str:
-    failing = sum(v.status == "FAIL" for v in dossier.verdicts)
-    missing = sum(v.status == "NOT EVALUATED" for v in dossier.verdicts)
-    passed = len(dossier.verdicts) - failing - missing
-    return (
-        f"Of {len(dossier.verdicts)} checks set in advance, {passed} passed, {failing} failed and {missing} could not "
-        "be run."
     )
 
 
@@ -303,17 +300,11 @@ def _versions(dossier: Dossier) -> Section:
 
 
 def _wrong(dossier: Dossier) -> Section:
-    table = Table(
-        caption="Planned analyses that were not run",
-        columns=(Column(title="Analysis"), Column(title="Why not", width=2.5)),
-        rows=tuple(
-            (capitalised(name.replace(".", ": ").replace("_", " ")), reason) for name, reason in dossier.not_evaluated
-        ),
-    )
+    unrun = unrun_table(dossier.plan)
     return Section(
         anchor="wrong",
         title="What could be wrong",
-        blocks=(Bullets(items=dossier.limitations), *([table] if dossier.not_evaluated else [])),
+        blocks=(Bullets(items=dossier.limitations), *([unrun] if unrun else [])),
     )
 
 
@@ -328,7 +319,11 @@ def _judgements(dossier: Dossier) -> Section:
     return Section(
         anchor="judgements",
         title="The checks set in advance, and how they came out",
-        blocks=(verdict_table(dossier.verdicts), Paragraph(lead="Approval.", text=_approval(dossier))),
+        blocks=(
+            verdict_table(dossier.verdicts),
+            *([later_table(dossier.later)] if dossier.later else []),
+            Paragraph(lead="Approval.", text=_approval(dossier)),
+        ),
     )
 
 
@@ -378,14 +373,7 @@ def _provenance(dossier: Dossier) -> Section:
         anchor="provenance",
         title="Where these numbers come from",
         blocks=(
-            Paragraph(lead="Looks at the outcomes.", text=_looks(made.looks)),
+            Paragraph(lead="Looks at the outcomes.", text=looked(dossier)),
             pairs_table("What the numbers were made from, and with", rows, role="code"),
         ),
     )
-
-
-def _looks(looks: int) -> str:
-    if looks == 0:
-        return "The outcomes of this study have never been opened."
-    times = "once" if looks == 1 else f"{looks} times"
-    return f"The outcomes of this study have been opened {times}, this time included."

@@ -110,6 +110,11 @@ def test_running_again_does_no_work_twice_and_says_so(released: Path) -> None:
     assert {path for path in after if after[path] != before.get(path)} <= {
         released / "duty_to_warn" / "private" / "study.lock"
     }
+    ledger = [json.loads(line) for line in (released / "duty_to_warn" / "ledger.jsonl").read_text().splitlines()]
+    opened = [entry["design"] for entry in ledger if entry["event"] == "outcomes opened"]
+    facts = json.loads((release_of(released) / "results.json").read_text())
+    assert (len(opened), facts["provenance"]["looks"]) == (1, 1)
+    assert facts["provenance"]["design_digest"] == opened[0]
 
 
 def test_prefect_gives_the_same_bytes_with_sockets_blocked(released: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from causal.errors import ApprovalError
 from causal.protocol.approval import Approval
 from flows.approvals import create_key, decide, public_half, read_key, sign, simulated_key, simulated_public_key
 from validation.approval import DesignIdentity, check_can_open_outcomes, check_can_sign, judge_approval
-from validation.verdict import Status, Verdict, failed
+from validation.verdict import Status, Verdict, at_most, failed
 
 IDENTITY = DesignIdentity(
     study_id="duty_to_warn",
@@ -24,7 +24,7 @@ IDENTITY = DesignIdentity(
     rehearsal=False,
 )
 TODAY = "2026-01-15"
-FAILING = Verdict(code="design.unmatched", status=Status.FAIL, sentence="too many unmatched", measured=0.5, limit=0.3)
+FAILING = at_most("design.unmatched", 0.5, 0.3, "too many unmatched")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.flows.connectors.small_extract import (
 from tests.validation.judging import KEYS, judged, some, verdict
 from validation import extract as module
 from validation.extract import ExtractJudgement, judge_extract
-from validation.verdict import Status, Verdict
+from validation.verdict import Side, Status, Verdict
 
 # Ibis 12 still makes a call that DuckDB 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
@@ -280,6 +280,7 @@ def test_the_share_set_aside_decides_table_by_table() -> None:
         sentence="share of the rows of table 'patients' set aside",
         measured=0.01,
         limit=0.01,
+        side=Side.AT_MOST,
     )
     unreadable = {"patients.birth_year:unreadable": 2}
     beyond = judged(some(tables, "patients"), quarantined_share=0.01, unreadable=unreadable)

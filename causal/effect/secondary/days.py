@@ -60,7 +60,11 @@ def headline_pair(
     """Lines of both headline differences, by the widest of their clusterings, and why one of them cannot be told."""
     trust, ended = trust_at(day), f"ended by day {day}"
     by, composite = widest([(by, one.composite) for by, one in found])
-    lines = [line_of(composite, label=trust, scale="points", counts=counts, clustered_by=by, tested=tested)]
+    lines = [
+        line_of(
+            composite, label=trust, scale="points", counts=counts, clustered_by=by, tested=tested, rated_days=(day,)
+        )
+    ]
     endings = [(by, one.termination) for by, one in found if one.termination is not None]
     if len(endings) < len(found):
         return lines, [f"{ended}: {found[0][1].termination_refused}"]
@@ -168,7 +172,7 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
 
     clipped: list[bool] = []
 
-    def line(outcome: FloatArray, label: str, scale: Scale) -> Line:
+    def line(outcome: FloatArray, label: str, scale: Scale, events: tuple[int, int] | None = None) -> Line:
         refuse_constant(outcome, sample.treated, sample.weights)
         fit: TwoWayClusterRobust = two_way(
             design, outcome, weights=sample.weights, first=sample.units, second=sample.clusters, contrast=contrast
@@ -187,13 +191,14 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
             scale=scale,
             counts=counts_of(sample),
             clustered_by=f"{sample.unit_label} and {sample.cluster_label}",
+            events=events,
         )
 
     day, endings = opened.window.day, outcomes.ended[sample.kept].astype(np.float64)
     ended, trust = f"ended by day {day}", trust_at(day)
     lines, missing = told(
         {
-            ended: lambda: line(endings, ended, "risk difference"),
+            ended: lambda: line(endings, ended, "risk difference", counts_of(sample, endings > 0)),
             trust: lambda: line(found.pseudo_outcome, trust, "points"),
         }
     )

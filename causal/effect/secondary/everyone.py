@@ -156,6 +156,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
                 scale="risk difference" if share else "points",
                 counts=counts,
                 clustered_by=by,
+                rated_days=() if share else None,
             )
         )
         notes += [f"{label}: {note}." for note in found.notes]

@@ -36,6 +36,8 @@ class Line:
         Occasions by arm behind the number: a number resting on few is not shown.
     events
         Endings by arm behind the number, and nobody else's: None where it does not follow from them alone.
+    rated_days
+        Days whose ratings go into it, () where none do; None is the primary day, unless it follows from endings alone.
     p_value
         Two-sided; told only where the study declares a family of tests or a lottery.
     p_adjusted
@@ -56,6 +58,13 @@ class Line:
     p_value: float | None = None
     p_adjusted: float | None = None
     events: tuple[int, int] | None = None
+    rated_days: tuple[int, ...] | None = None
+
+    def rests_on(self, primary_day: int) -> tuple[int, ...]:
+        """Days of the outcome whose ratings go into the number."""
+        if self.rated_days is not None:
+            return self.rated_days
+        return () if self.events is not None else (primary_day,)
 
     def __post_init__(self) -> None:
         """Refuse an interval without width, whatever it was made of."""
@@ -103,6 +112,7 @@ def line_of(
     clustered_by: str = "",
     tested: bool = False,
     events: tuple[int, int] | None = None,
+    rated_days: tuple[int, ...] | None = None,
 ) -> Line:
     """A line from an estimate on its own scale; the p-value is kept only where the study tests."""
     return Line(
@@ -119,6 +129,7 @@ def line_of(
         n_comparison=counts[1],
         p_value=found.p_value if tested else None,
         events=events,
+        rated_days=rated_days,
     )
 
 

@@ -80,16 +80,16 @@ def repeated_outcomes(opened: Opened, declared: RepeatedOutcomes) -> Finding:
         )
 
     each = sample.under_each(fitted) if robust else (("", fitted(None)),)
-    found = each[0][1]
+    found, rated = each[0][1], tuple(int(day) for day in ratings.days)
     lines = []
     for k, one in enumerate(found.by_day):
         by, day = widest([(by, fit.by_day[k]) for by, fit in each])
-        lines.append(
-            line_of(day, label=f"trust at {one.label}", scale="points", counts=ratings.counts(k), clustered_by=by)
-        )
+        label, counts = f"trust at {one.label}", ratings.counts(k)
+        lines.append(line_of(day, label=label, scale="points", counts=counts, clustered_by=by, rated_days=(rated[k],)))
     fewest = min(ratings.counts(k) for k in range(len(found.by_day)))
     by, average = widest([(by, fit.average) for by, fit in each])
-    lines.append(line_of(average, label="mean over these days", scale="points", counts=fewest, clustered_by=by))
+    label = "mean over these days"
+    lines.append(line_of(average, label=label, scale="points", counts=fewest, clustered_by=by, rated_days=rated))
     weighted = () if robust or np.ptp(sample.weights) == 0 else (WEIGHTS_AS_PRECISION,)
     return Finding(
         analysis="repeated_outcomes",
@@ -133,8 +133,15 @@ def mixed_model(opened: Opened, declared: MixedModel) -> Finding:
         degrees_of_freedom="satterthwaite",
         level=opened.study.estimator.level,
     )
+    rated = tuple(int(day) for day in ratings.days)  # one straight course: every day's rating bears on each difference
     lines = tuple(
-        line_of(one, label=f"trust at day {ratings.days[k]:g}", scale="points", counts=ratings.counts(k))
+        line_of(
+            one,
+            label=f"trust at day {ratings.days[k]:g}",
+            scale="points",
+            counts=ratings.counts(k),
+            rated_days=rated,
+        )
         for k, one in enumerate(found.contrasts[: ratings.days.size])
     )
     return Finding(
@@ -174,7 +181,14 @@ def marginal_model(opened: Opened, declared: MarginalModel) -> Finding:
     fewest = min(ratings.counts(k) for k in range(ratings.days.size))
     days = ", ".join(f"{day:g}" for day in ratings.days)
     correction = declared.correction.replace("_", " ").title().replace(" ", " and ")
-    line = line_of(main, label=f"mean over days {days}", scale="points", counts=fewest, clustered_by=by)
+    line = line_of(
+        main,
+        label=f"mean over days {days}",
+        scale="points",
+        counts=fewest,
+        clustered_by=by,
+        rated_days=tuple(int(day) for day in ratings.days),
+    )
     return Finding(
         analysis="marginal_model",
         title=f"{estimand.label}: averaged over patients",

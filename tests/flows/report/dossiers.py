@@ -21,6 +21,7 @@ from flows.report.dossier import (
     FlowStep,
     IntervalLine,
     OverlapBin,
+    PlannedLine,
     Provenance,
     QualityLine,
     ResponseLine,
@@ -72,7 +73,14 @@ COVARIATES = (
 )
 
 VERDICTS = tuple(
-    VerdictLine(code=code, status=status, sentence=sentence, measured=measured, limit=limit)
+    VerdictLine(
+        code=code,
+        status=status,
+        sentence=sentence,
+        measured=measured,
+        limit=limit,
+        side="" if limit is None else "at least" if code in ("design.sets", "design.curvature") else "at most",
+    )
     for code, status, sentence, measured, limit in (
         ("design.sets", "PASS", "matched sets", 151, 20),
         ("design.unmatched", "PASS", "share of eligible warned occasions without a match", 0.156, 0.3),
@@ -248,9 +256,21 @@ DOSSIER = Dossier(
     ),
     limitations=tuple(STUDY["report"]["limitations"]),
     cannot_say=tuple(STUDY["report"]["cannot_say"]),
-    not_evaluated=(
-        ("influenza_vaccination", "the extract holds no vaccinations"),
-        ("rosenbaum", "needs pairs; sets here have up to 2 comparisons"),
+    plan=(
+        PlannedLine(part="main question", name="the main question", state="run"),
+        PlannedLine(
+            part="sensitivity analysis",
+            name="rosenbaum",
+            state="not run",
+            reason="needs pairs; sets here have up to 2 comparisons",
+            hidden_causes=True,
+        ),
+        PlannedLine(
+            part="negative control",
+            name="influenza vaccination",
+            state="not run",
+            reason="the extract holds no vaccinations",
+        ),
     ),
     instrument_note="Trust is the mean of the 12 items of WAI-SR as the patient answered them, from 1 to 5.",
     regime_note="Which legal duty was in force is taken from the extract's regime table. This is not legal advice.",

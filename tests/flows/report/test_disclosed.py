@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any, get_args
 
@@ -8,10 +7,9 @@ import pytest
 from worlds import SETS, THRESHOLD, World, after, before, study, workspace
 
 from causal.design.weighting.weights import WeightEstimand
-from causal.effect.secondary.finding import Line
 from causal.errors import DesignError
-from flows.report.disclosed import DIVISORS, _instrument_note, extract_verdicts, quality_lines
-from flows.report.disclosed_findings import may_be_shown
+from flows.report.disclosed import DIVISORS, _instrument_note
+from flows.report.disclosed_checks import extract_verdicts, quality_lines
 from flows.report.dossier import Dossier, to_json
 from flows.report.printed import printed
 from validation.verdict import at_least, at_most
@@ -205,23 +203,3 @@ def test_the_divisor_is_said_for_every_estimand() -> None:
     """Standardised differences are divided by something else under each estimand, and the page says by what."""
     assert set(DIVISORS) == set(get_args(WeightEstimand))
     assert before(World()).balance_denominator == DIVISORS["ATT"]
-
-
-def test_degrees_of_freedom_of_clinicians_hide_nothing() -> None:
-    """Few clinicians make few degrees of freedom, which tell nothing of single occasions; few sets do."""
-    line = Line(
-        label="x",
-        scale="points",
-        value=0.1,
-        lower=-0.4,
-        upper=0.6,
-        level=0.95,
-        n_treated=60,
-        n_comparison=120,
-        df=3.2,
-        clustered_by="clinician",
-    )
-    assert may_be_shown(line, THRESHOLD)
-    assert may_be_shown(dataclasses.replace(line, clustered_by="matched set and clinician"), THRESHOLD)
-    assert not may_be_shown(dataclasses.replace(line, clustered_by="matched set"), THRESHOLD)
-    assert not may_be_shown(dataclasses.replace(line, n_treated=THRESHOLD - 1), THRESHOLD)

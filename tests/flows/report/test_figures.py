@@ -83,7 +83,7 @@ def test_the_love_plot_marks_each_tier_and_its_limit() -> None:
         figure = love_plot(DOSSIER)
         words = words_on(figure)
     assert words.index("TIER 1") < words.index("TIER 2")
-    assert {" limit 0.10", " limit 0.20"} <= set(words)
+    assert {" limit: at most 0.10", " limit: at most 0.20"} <= set(words)
     assert {line.label for line in DOSSIER.balance} <= set(words)
     shown = [collection.get_offsets() for collection in figure.axes[0].collections if len(collection.get_offsets()) > 1]
     assert [len(points) for points in shown] == [20, 20]

@@ -12,7 +12,7 @@ from dossiers import DESIGN_ONLY, DOSSIER, VERDICTS
 from flows.report.dossier import to_json
 from flows.report.quality_page import render_quality_page
 from flows.report.render import render
-from validation.verdict import Status, Verdict
+from validation.verdict import at_most
 
 ROOT = Path(__file__).parents[3]
 HASH_A_RELEASE = """
@@ -78,7 +78,7 @@ def test_the_quality_page_tells_whether_an_extract_may_be_used() -> None:
     assert "Extract of 2024-12-31" in good
     assert "48\N{NARROW NO-BREAK SPACE}210" in good
     assert "withheld" in good
-    failing = Verdict(code="extract.dates", status=Status.FAIL, sentence="dates out of range", measured=0.3, limit=0.02)
+    failing = at_most("extract.dates", 0.3, 0.02, "dates out of range")
     bad = render_quality_page(DOSSIER.quality, (*VERDICTS, failing), 11).decode()
     assert "The extract may not be used as it is." in bad
     assert "Of 10 checks, 8 passed, 1 failed and 1 could not be run." in bad

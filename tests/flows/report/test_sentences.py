@@ -37,12 +37,12 @@ def test_natural_frequencies_and_their_range() -> None:
     """The headline reads as a person would say it."""
     assert ended_sentence(RESULTS, GROUPS) == (
         "Of 100 patients like these, about 31 ended treatment within 90 days after a warning, and about 22 without a "
-        "warning. The difference is 9 more in 100; it could be as small as 2 or as large as 16."
+        "warning. The difference is 9 more in 100; it could be as small as 2 or as large as 16 (95% interval)."
     )
     assert trust_sentence(RESULTS, GROUPS, (1, 5)) == (
         "Patients rate their trust from 1 (lowest) to 5 (highest). A patient who ended treatment counts as 1. Counted "
         "this way, trust was 2.66 after a warning and 3.12 without a warning. The difference is 0.46 points lower; it "
-        "could be as small as 0.22 or as large as 0.70."
+        "could be as small as 0.22 or as large as 0.70 (95% interval)."
     )
 
 
@@ -57,7 +57,7 @@ def test_the_scale_is_that_of_the_instrument() -> None:
 def test_fewer_endings_are_said_as_fewer() -> None:
     """A negative difference has its range the right way round."""
     assert difference_sentence(effect(-0.09, -0.16, -0.02)) == (
-        "The difference is 9 fewer in 100; it could be as small as 2 or as large as 16."
+        "The difference is 9 fewer in 100; it could be as small as 2 or as large as 16 (95% interval)."
     )
 
 
@@ -65,8 +65,8 @@ def test_a_range_with_zero_says_what_is_not_ruled_out_both_ways() -> None:
     """Neither direction is ruled out, and what could be missed is said."""
     assert difference_sentence(effect(0.03, -0.04, 0.10)) == (
         "The difference is 3 more in 100, but the records do not settle which way it goes. They do not rule out 4 "
-        "fewer in 100, nor 10 more in 100. A comparison of this size finds a true difference of 11 in 100 four times "
-        "out of five; smaller ones are often missed."
+        "fewer in 100, nor 10 more in 100 (95% interval). As the outcomes turned out, this comparison finds a true "
+        "difference of 11 in 100 four times out of five; smaller ones are often missed."
     )
 
 
@@ -113,7 +113,7 @@ def test_association_words_when_a_gate_failed() -> None:
         assert isinstance(first, Callout)
         assert first.tone == "warning"
         assert "went together" in " ".join(texts(first))
-        assert "tier-1 covariate (severity) (measured 0.17, limit 0.1)" in " ".join(texts(first))
+        assert "tier-1 covariate (severity) (measured 0.17, limit at most 0.1)" in " ".join(texts(first))
         words = " ".join(texts(section))
         assert "Of 100 patients like these" not in words
         assert not re.search(r"\b(effects?|causes?|caused|because of|due to|leads? to|results? in|impact)\b", words)
@@ -154,7 +154,9 @@ def test_the_summary_reads_at_ninth_grade_or_below(dossier: Dossier) -> None:
 def _summary_text(pages: Document) -> str:
     paragraphs = [b for b in pages.sections[0].blocks if isinstance(b, Paragraph)]
     paragraphs += [p for b in pages.sections[0].blocks if isinstance(b, Callout) for p in b.paragraphs]
-    return " ".join(f"{p.lead} {p.text}" for p in paragraphs if p.lead not in ("The two choices.", "Failed:"))
+    return " ".join(
+        f"{p.lead} {p.text}" for p in paragraphs if p.lead not in ("The two choices.", "Failed:", "Not run:")
+    )
 
 
 def _grade(text: str) -> float:

@@ -12,6 +12,7 @@ from flows.report.numbers import MINUS
 from flows.report.sentences import forbidden
 from flows.report.wording import document
 from validation.disclosure import disclose_categories, disclose_flow
+from validation.withholding import Withheld
 
 ORDER = [
     "in-short",
@@ -50,7 +51,7 @@ def test_a_design_dossier_has_no_findings() -> None:
     assert set(figures_of(pages)) == {"flow", "love_plot", "overlap"}
     words = " ".join(texts(pages))
     assert "Outcomes have not been opened." in words
-    assert "have never been opened" in words
+    assert "had never been opened" in words
     assert "ended treatment within 90 days after" not in words
     assert "95%" not in words
 
@@ -76,13 +77,13 @@ def test_every_part_the_board_must_see_is_there() -> None:
         *DOSSIER.cannot_say,
         *DOSSIER.identification,
         *(text for line in DOSSIER.emulation for text in (line.element, line.ideal, line.emulated)),
-        *(reason for _, reason in DOSSIER.not_evaluated),
+        *(line.reason for line in DOSSIER.plan),
         *(text for pair in DOSSIER.governance for text in pair),
         *(verdict.code for verdict in DOSSIER.verdicts),
         DOSSIER.provenance.protocol_digest,
         DOSSIER.provenance.extract_digest,
         DOSSIER.provenance.design_digest,
-        "opened once, this time included",
+        "outcomes of one design of this study have been opened",
         "a1b2 c3d4 e5f6 0718",
     ]
     assert [part for part in parts if part not in words] == []
@@ -139,10 +140,13 @@ def test_the_summary_says_that_a_patient_can_be_counted_twice() -> None:
         assert words.count("a patient can be counted on more than one") == 1
 
 
+FEW = Withheld.FEW_ENDINGS.sentence(THRESHOLD)
+
+
 def withheld_figures() -> Dossier:
     """A release whose clusters, freedom, endings, mean trust, response and two rare facts are withheld."""
     intervals = tuple(dataclasses.replace(line, clusters=None, df=None) for line in TERMINATION.intervals)
-    hidden = {"mean_treated": None, "mean_comparison": None, "intervals": intervals}
+    hidden = {"mean_treated": None, "mean_comparison": None, "intervals": intervals, "means_withheld": FEW}
     rare = dict.fromkeys(("mean_treated", "mean_comparison_before", "mean_comparison_after"))
     rare |= {"smd_before": None, "smd_after": None}
     assert DOSSIER.results is not None
@@ -157,7 +161,7 @@ def withheld_figures() -> Dossier:
         ),
         termination=dataclasses.replace(TERMINATION, **hidden),
         composite=dataclasses.replace(COMPOSITE, **hidden),
-        response=dataclasses.replace(DOSSIER.results.response, treated=None, comparison=None),
+        response=dataclasses.replace(DOSSIER.results.response, treated=None, comparison=None, withheld=FEW),
     )
 
 
@@ -167,7 +171,9 @@ def test_what_is_withheld_is_said_to_be() -> None:
     words = " ".join(texts(pages))
     assert "None" not in words
     assert "How many of those who had not ended treatment gave a rating that counts for day 90" in words
-    assert "How many ended treatment within 90 days is withheld for each group" in words
+    assert f"How many ended treatment within 90 days is withheld for each group, because {FEW}." in words
+    assert f"The mean of each group is withheld, because {FEW}." in words
+    assert f"is withheld, because {FEW}. How missing ratings were handled" in words
     assert "the largest standardised difference shown was 0.79 (Target identified)" in words
     assert "19 of 20 facts are within their limit" in words
     tables = tables_of(pages)

@@ -259,7 +259,7 @@ def test_ratings_of_few_are_a_description() -> None:
     assert unlike.results.causal_wording == alike_.results.causal_wording
     first, plain = (" ".join(texts(document(dossier).sections[0])) for dossier in (unlike, alike_))
     assert "Too few ratings to speak of what the choice does to trust." in first
-    assert "measured 0.1, limit 0.5" in first
+    assert "measured 0.1, limit at least 0.5" in first
     assert "among those who answered, trust was" in first
     assert "Too few ratings" not in plain
     assert "among those who answered" not in plain

@@ -24,6 +24,7 @@ from causal.design.fates import CovariateFate, Fate
 from causal.design.propensity.curvature import Curvature
 from causal.effect.estimate import estimate_effects
 from causal.effect.response import Response
+from causal.effect.secondary.finding import Finding
 from causal.records import AttritionStep, Design, Effects, Outcomes
 from flows.report.disclosed import design_dossier, release_dossier
 from flows.report.dossier import Dossier
@@ -250,17 +251,33 @@ def judged_of(world: World, design: Design) -> Any:
     )
 
 
-def before(world: World) -> Dossier:
+def before(world: World, *, looks: int = 0) -> Dossier:
     """The design dossier of a world."""
-    return design_dossier(workspace(), judged_of(world, design_of(world)))
+    return design_dossier(workspace(), judged_of(world, design_of(world)), looks=looks)
 
 
-def after(world: World, effects: Effects | None = None, response: tuple[Response, ...] = ()) -> Dossier:
-    """The release of a world, with its own effects unless others are given."""
+def after(
+    world: World,
+    effects: Effects | None = None,
+    response: tuple[Response, ...] = (),
+    *,
+    findings: tuple[Finding, ...] = (),
+    unanswered: str = "",
+) -> Dossier:
+    """The release of a world, with its own effects unless others are given, or none where it is `unanswered`."""
     design = design_of(world)
-    effects = effects or effects_of(world, design)
+    if not unanswered:
+        effects = effects or effects_of(world, design)
     decision = SimpleNamespace(approver="A", role="board", simulated=False, accepted_failures=())
     approval: Any = SimpleNamespace(decision=decision, public_key="AAAA")
     return release_dossier(
-        workspace(), judged_of(world, design), approval, effects, (), None, looks=1, response=response
+        workspace(),
+        judged_of(world, design),
+        approval,
+        effects,
+        findings,
+        None,
+        looks=1,
+        response=response,
+        unanswered=unanswered,
     )

@@ -109,6 +109,18 @@ def test_they_find_what_was_put_in(everything: tuple[Finding, ...]) -> None:
             assert line.lower < -0.3 < line.upper, line.label
 
 
+def test_each_number_says_whose_ratings_it_rests_on(everything: tuple[Finding, ...]) -> None:
+    """Endings rest on no rating, and how many ended is known wherever the compared alone are behind it."""
+    for found in everything:
+        for line in found.lines:
+            endings = line.label.startswith(("ended by", "mean days lost", "rate of ending"))
+            days = line.rests_on(90)
+            assert (days == ()) == endings, line.label
+            assert (line.events is not None) == (endings and found.analysis != "doubly_robust"), line.label
+            named = re.search(r"trust at day (\d+)", line.label)
+            assert not named or int(named[1]) in days, line.label
+
+
 def test_no_note_tells_a_count(everything: tuple[Finding, ...]) -> None:
     """Notes and methods carry no whole number that could count occasions: what they count might be few."""
     for found in everything:
