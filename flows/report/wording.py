@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flows.report.decided import decided_section
 from flows.report.counted import counted_blocks, looked, unopened, unrun_table
+from flows.report.decided import decided_section
 from flows.report.document import (
     Block,
     Bullets,
