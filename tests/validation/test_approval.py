@@ -12,7 +12,7 @@ from causal.errors import ApprovalError
 from causal.protocol.approval import Approval
 from flows.approvals import create_key, decide, public_half, read_key, sign, simulated_key, simulated_public_key
 from validation.approval import DesignIdentity, check_can_open_outcomes, check_can_sign, judge_approval
-from validation.verdict import Status, Verdict, at_most, failed
+from validation.verdict import Verdict, at_most, failed
 
 IDENTITY = DesignIdentity(
     study_id="duty_to_warn",
