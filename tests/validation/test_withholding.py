@@ -32,6 +32,8 @@ SHARE = dataclasses.replace(LINE, scale="risk difference", events=(171, 225))
         (dataclasses.replace(LINE, df=3.2), [], None),
         (dataclasses.replace(LINE, df=3.2, clustered_by="matched set and clinician"), [], None),
         (dataclasses.replace(LINE, df=3.2, clustered_by="matched set"), [], Withheld.FEW_FREEDOM),
+        (dataclasses.replace(LINE, df=9.9, clustered_by="matched set"), [], Withheld.FEW_FREEDOM),
+        (dataclasses.replace(LINE, df=10.0, clustered_by="matched set"), [], None),
         (SHARE, [], None),
         (dataclasses.replace(SHARE, events=(10, 225)), [], Withheld.FEW_ENDINGS),
         (dataclasses.replace(SHARE, events=(171, 595)), [], Withheld.FEW_ENDINGS),

@@ -281,6 +281,7 @@ def test_a_sample_of_the_untreated_moves_scores_and_support(study: OccasionStudy
     cohort = cohort_of(occasions())
     plain, sampled = (work_out(cohort, with_limit(study, 0.5, sampling_fraction=f)) for f in (None, 0.2))
     assert sampled.fitted.logit == pytest.approx(plain.fitted.logit, abs=1e-8)
+    assert sampled.fitted.intercept == pytest.approx(plain.fitted.intercept + np.log(0.2), abs=1e-8)
     assert sampled.propensity.logit == pytest.approx(plain.propensity.logit + np.log(0.2), abs=1e-8)
     assert sampled.propensity.probability == pytest.approx(1 / (1 + np.exp(-sampled.propensity.logit)))
     assert not (plain.supported & ~sampled.supported).any()

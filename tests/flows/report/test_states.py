@@ -250,6 +250,19 @@ def test_days_lost_and_the_ratio_of_rates_are_told() -> None:
     assert not [finding for finding in told if "too few occasions" in " ".join(finding.not_evaluated)]
 
 
+def test_endings_that_one_finding_tells_are_remembered_for_the_next() -> None:
+    """Four endings apart from those told is few; from those that were withheld, or told as a ratio, nothing is."""
+    lines = (
+        line("told", "risk difference", events=(61, 80)),
+        line("four more", "risk difference", events=(65, 80)),
+        line("a ratio", "hazard ratio", events=(70, 80)),
+        line("twelve more than what was told", "risk difference", events=(73, 80)),
+    )
+    found = tuple(Finding(analysis="win_odds", title="x", method="x.", lines=(one,)) for one in lines)
+    rows = [row for finding in finding_lines(found, study(), sizes=(201, 201)) for row in finding.rows]
+    assert [row.withheld for row in rows] == ["", Withheld.FEW_APART.sentence(11), "", ""]
+
+
 def test_numbers_that_rest_on_few_ratings_say_so_in_their_row() -> None:
     """Day 90 failed: its ratings carry the warning, those of day 180 and endings do not."""
     marks = {row.label: row.response for finding in dossier_in("too few answered").findings for row in finding.rows}
