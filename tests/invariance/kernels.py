@@ -37,6 +37,8 @@ NARROW = {
     "NUMBA_CPU_FEATURES": "",
 }
 """NumPy's own loops without AVX-512, and loops compiled for any x86 processor."""
+EVERYWHERE = ["tests", "causal", "validation", "flows"]
+"""Where tests are, the examples in docstrings included."""
 DEMO = (
     "import sys\n"
     "from flows.cli import main\n"
@@ -78,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tests and the demo under every kernel; 1 if a test fails or a byte differs."""
     parser = argparse.ArgumentParser(description="The same answers under several kernels of linear algebra.")
     parser.add_argument("--kernels", nargs="+", choices=list(NEEDS), default=list(NEEDS))
-    parser.add_argument("--tests", nargs="*", default=["tests"], help="folders of tests; none for the demo alone")
+    parser.add_argument("--tests", nargs="*", default=EVERYWHERE, help="folders of tests; none for the demo alone")
     parser.add_argument("--patients", type=int, default=20_000, help="of the demo; 0 for no demo")
     options = parser.parse_args(arguments)
     kernels, left_out = runnable(options.kernels)
