@@ -11,6 +11,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,7 +30,8 @@ from validation.verdict import failed
 ROOT = Path(__file__).resolve().parents[2]
 FLAGSHIP = (ROOT / "configs/studies/duty_to_warn.yaml").read_text(encoding="utf-8")
 INSTRUMENTS = load_instruments(ROOT / "configs/instruments")
-SECONDS = 1.0
+TIMES = 30
+"""A hostile file is refused within so many times what reading the flagship takes, on whatever machine this is."""
 
 
 def edited(*pairs: tuple[str, str]) -> str:
@@ -44,8 +48,25 @@ def line_of(text: str) -> int:
     return FLAGSHIP[: FLAGSHIP.index(text)].count("\n") + 1
 
 
+@cache
+def usual() -> float:
+    """Processor seconds in which the flagship is read and checked."""
+    began = time.process_time()
+    load_study(ROOT / "configs/studies/duty_to_warn.yaml", instruments=INSTRUMENTS)
+    return time.process_time() - began
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """What is done inside takes no more than `TIMES` what reading the flagship takes."""
+    limit = TIMES * usual()
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < limit
+
+
 def refusal(folder: Path, content: str | bytes) -> str:
-    """What is said of a file with `content`, without its path; it must be said within `SECONDS` of computing."""
+    """What is said of a file with `content`, without its path; it must be said `at_once`."""
     path = folder / "study.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return refusal_of(path)
@@ -53,10 +74,8 @@ def refusal(folder: Path, content: str | bytes) -> str:
 
 def refusal_of(path: Path) -> str:
     """What is said of the file at `path`, without the path and without a count of one."""
-    began = time.process_time()
-    with pytest.raises(StudyFileError) as refused:
+    with at_once(), pytest.raises(StudyFileError) as refused:
         load_study(path, instruments=INSTRUMENTS)
-    assert time.process_time() - began < SECONDS
     message = refused.value.message.removeprefix(f"{path} cannot be used: 1 problem\n").removeprefix(f"{path}")
     assert message.isprintable()
     return message
@@ -281,15 +300,13 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_28_a_hostile_file_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Bombs, depth, tags, hidden characters and size are refused within a second, and nothing in them runs."""
+    """Bombs, depth, tags, hidden characters and size are refused at once, and nothing in them runs."""
     monkeypatch.chdir(tmp_path)
     content, said = HOSTILE[name]
     path = tmp_path / "study.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    began = time.process_time()
-    with pytest.raises(StudyFileError) as refused:
+    with at_once(), pytest.raises(StudyFileError) as refused:
         load_study(path)
-    assert time.process_time() - began < SECONDS
     lines = [line.removeprefix(str(path)) for line in refused.value.message.splitlines()]
     assert said in lines, refused.value.message
     assert [entry.name for entry in tmp_path.iterdir()] == ["study.yaml"]
@@ -301,6 +318,9 @@ def test_28_hostile_files_take_little_memory(tmp_path: Path) -> None:
         (tmp_path / f"{number}.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
     program = """
 import resource, sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from causal.errors import StudyFileError
 from flows.study_file import load_study

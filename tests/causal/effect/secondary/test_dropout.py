@@ -114,7 +114,7 @@ def test_shifts_rest_on_the_imputed(declaring: Change) -> None:
 
 
 def test_shifts_of_few_are_withheld(declaring: Change) -> None:
-    """Three missing treated ratings: (shifted - unshifted)/shift times n would tell, so no shifted line is shown."""
+    """Three missing treated ratings: (shifted - unshifted)/shift times n would tell, so shifted rows have no number."""
     full = everyone_rated(declaring(DECLARED))
     frame = full.follow_up.facts[90]
     rated = np.isfinite(frame["window_score"]) & frame["ended_after_days"].isna()
@@ -126,7 +126,9 @@ def test_shifts_of_few_are_withheld(declaring: Change) -> None:
     assert any("shifted" in line.label for line in found.lines)
     (shown,) = finding_lines([found], asked.study, sizes=(found.lines[0].n_treated, found.lines[0].n_comparison))
     assert shown.rows
-    assert not any("shifted" in row.label for row in shown.rows)
+    shifted = [row for row in shown.rows if "shifted" in row.label]
+    assert shifted
+    assert all((row.value, row.lower, row.upper) == (None, None, None) and row.withheld for row in shifted)
     assert not any("shift" in text for text in shown.notes)
 
 
