@@ -21,6 +21,7 @@ def judge_flat_result(
         *_overlap(result, gates),
         *_weights(result, gates),
         *_clusters(result, gates),
+        *_outcome_model(result, gates),
         *_response(result, gates),
         *map(_placebo, placebos),
         *((_known(result, known),) if known is not None else ()),
@@ -70,6 +71,19 @@ def _clusters(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
     if spread is not None:
         sentence = f"smallest number of clusters behind a group, of {spread.total} in all"
         yield at_least("flat.clusters", spread.fewest, gates.minimum_clusters_per_arm, sentence)
+
+
+def _outcome_model(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
+    found = result.diagnostics.outpredicted
+    if found is None:
+        return
+    if found.share is None:
+        question = f"whether trees would tell the outcome clearly better than its {found.kind} model"
+        yield not_evaluated("flat.outcome_model", f"{question}: {found.reason}")
+        return
+    sentence = f"share of the squared error of the {found.kind} model of the outcome, out of fold, that a few boosted "
+    sentence += "trees save beyond doubt (then the answer leans on the model of treatment: boosting and average bend)"
+    yield at_most("flat.outcome_model", found.share, gates.maximum_outpredicted, sentence)
 
 
 def _response(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:

@@ -151,11 +151,13 @@ def main() -> None:
     ask.add_argument("--family", default="", help="families whose name holds this")
     ask.add_argument("--effect", default="", help="ATT or ATE alone")
     ask.add_argument("--folds", type=int, default=5, help="of cross-fitting")
+    ask.add_argument("--repeats", type=int, help="lots of folds; what goes with the models where it is not said")
     ask.add_argument("--seed", type=int, default=20240601, help="of the study: another lot of folds")
     asked = ask.parse_args()
     if asked.folder is None:
         print(__doc__)
         return
+    folds = {"folds": asked.folds, "repeats": asked.repeats}
     errors: dict[tuple[str, str, str], list[tuple[float, float, bool]]] = defaultdict(list)
     refusals: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     met: Counter[str] = Counter()
@@ -174,7 +176,7 @@ def main() -> None:
                 kind = (table.family, estimand, name)
                 try:
                     effect = analyse_flat_table(
-                        table.frame, study(table, estimator | {"folds": asked.folds}, estimand, asked.seed)
+                        table.frame, study(table, estimator | folds, estimand, asked.seed)
                     ).effect
                 except RapportError as refusal:
                     refusals[kind][refusal.code] += 1

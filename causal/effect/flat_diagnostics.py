@@ -12,6 +12,7 @@ from causal.design.compare import Comparison
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.clusters import ClusterSpread, cluster_spread
 from causal.design.weighting.weights import effective_sample_size
+from causal.effect.doubly_robust.outpredicted import Outpredicted
 from causal.numeric.grid import SCORE, settled
 
 FloatArray = NDArray[np.float64]
@@ -48,6 +49,8 @@ class FlatDiagnostics:
         How each arm lies over the clusters; None without a cluster column.
     response
         Share of the treated and of the comparisons whose outcome is known.
+    outpredicted
+        How a regression of the outcome stands beside trees; None without one that is asked.
     """
 
     treated: ArmWeight
@@ -58,6 +61,7 @@ class FlatDiagnostics:
     after: tuple[str, float] | None
     clusters: ClusterSpread | None
     response: tuple[float, float]
+    outpredicted: Outpredicted | None
 
 
 def diagnostics_of(
@@ -69,6 +73,7 @@ def diagnostics_of(
     logit: FloatArray | None,
     clusters: IntArray | None,
     response: tuple[float, float],
+    outpredicted: Outpredicted | None,
 ) -> FlatDiagnostics:
     """What an answer rests on.
 
@@ -82,7 +87,7 @@ def diagnostics_of(
         (n,) weights the estimator used where they are not those of the comparison.
     logit, clusters
         (n,) scores and codes of clusters, where there are any.
-    response
+    response, outpredicted
         See `FlatDiagnostics`.
     """
     made = np.ones(treated.size) if compared is None else compared.weight
@@ -103,6 +108,7 @@ def diagnostics_of(
         after=None if compared is None else (column_of_row(after), abs(after.smd_after)),
         clusters=spread,
         response=response,
+        outpredicted=outpredicted,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,7 +13,9 @@ from causal.design.compare import Comparison, engine_model
 from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.doubly_robust.influence import Estimand, MarginalMean, clustered_error
+from causal.effect.doubly_robust.lots import keys_of_lots, median_at, median_of_lots
 from causal.effect.doubly_robust.outcome_model import OutcomeModel
+from causal.effect.doubly_robust.outpredicted import Outpredicted, outpredicted
 from causal.effect.doubly_robust.result import DoublyRobust
 from causal.effect.doubly_robust.tmle import tmle
 from causal.effect.matched_estimates import LinearEffect, contributing_clusters
@@ -42,7 +44,8 @@ BoolArray = NDArray[np.bool_]
 class Answer:
     """What an estimator gives: the effect, the log ratio of risks, the two means, and what to know of them.
 
-    `weight` (n,) is what it used where that is not the comparison's.
+    `weight` (n,) is what it used where that is not the comparison's; `outpredicted` how its regression of the outcome
+    stands beside trees, where it is asked.
     """
 
     effect: LinearEffect | WeightedEffect | Contrast
@@ -50,6 +53,7 @@ class Answer:
     means: tuple[MarginalMean, MarginalMean] | None = None
     notes: tuple[str, ...] = ()
     weight: FloatArray | None = None
+    outpredicted: Outpredicted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,38 +164,81 @@ def two_models(table: Table, estimator: AugmentedWeighting | TargetedLikelihood,
     estimate = (
         aipw if isinstance(estimator, AugmentedWeighting) else partial(tmle, bounds=(estimator.lower, estimator.upper))
     )
-    found = estimate(
-        table.outcome,
+    found = [
+        estimate(
+            table.outcome,
+            table.treated,
+            table.covariates,
+            names=table.names,
+            estimand=declared_estimand(analysis),
+            clusters=table.clusters,
+            key=key,
+            folds=estimator.folds,
+            propensity_model=engine_model(analysis.propensity),
+            outcome_model=outcome_model,
+            truncate=estimator.truncate,
+            rng=np.random.default_rng([estimator.seed or 0, analysis.propensity.seed or 0]),
+            level=analysis.level,
+        )
+        for key in keys_of_lots(table.key, analysis.lots)
+    ]
+    effect, notes = _main(table, found, analysis)
+    told = dict.fromkeys(note for one in found for note in one.notes)
+    middle = found[median_at([one.effect for one in found])]
+    return Answer(
+        effect=effect,
+        means=(middle.mean_treated, middle.mean_comparison),
+        notes=(*told, *notes),
+        weight=middle.weight,
+        outpredicted=_outpredicted(table, estimator, outcome_model, middle),
+    )
+
+
+def _main(table: Table, found: Sequence[DoublyRobust], analysis: FlatAnalysis) -> tuple[Contrast, tuple[str, ...]]:
+    """The interval by cluster, corrected where an arm lies in few of them; with few in all, the one by row if wider.
+
+    Of several lots of folds the median of either.
+    """
+    if table.clusters is None:
+        return median_of_lots([one.effect for one in found]), ()
+    clusters, rows = table.clusters, np.arange(table.outcome.size, dtype=np.int64)
+    by_cluster = median_of_lots(
+        [corrected(one.effect, one.influence, table.treated, one.weight, clusters) for one in found]
+    )
+    if not _few(table, None, analysis):
+        return by_cluster, ()
+
+    def of_rows(one: DoublyRobust) -> Contrast:
+        error = clustered_error(one.influence, rows)
+        return student(one.effect.label, one.effect.value, *error, level=analysis.level)
+
+    by, effect = widest([("row", median_of_lots([of_rows(one) for one in found])), ("cluster", by_cluster)])
+    return effect, (_why(by, "row", analysis),)
+
+
+def _outpredicted(
+    table: Table,
+    estimator: AugmentedWeighting | TargetedLikelihood,
+    model: OutcomeModel,
+    found: DoublyRobust,
+) -> Outpredicted | None:
+    """How much better trees tell the outcome, in the folds of the estimate; None where it grows trees itself."""
+    if model.draws:
+        return None
+    outcome = table.outcome
+    if isinstance(estimator, TargetedLikelihood):
+        outcome = (outcome - estimator.lower) / (estimator.upper - estimator.lower)
+    return outpredicted(
+        model,
+        outcome,
         table.treated,
         table.covariates,
         names=table.names,
-        estimand=declared_estimand(analysis),
-        clusters=table.clusters,
+        arms=[arm for arm, own in ((True, "ATT"), (False, "ATC")) if found.estimand != own],
+        fold=found.fold,
         key=table.key,
-        folds=estimator.folds,
-        propensity_model=engine_model(analysis.propensity),
-        outcome_model=outcome_model,
-        truncate=estimator.truncate,
-        rng=np.random.default_rng([estimator.seed or 0, analysis.propensity.seed or 0]),
-        level=analysis.level,
+        clusters=table.clusters,
     )
-    effect, notes = _main(table, found, analysis)
-    means = (found.mean_treated, found.mean_comparison)
-    return Answer(effect=effect, means=means, notes=(*found.notes, *notes), weight=found.weight)
-
-
-def _main(table: Table, found: DoublyRobust, analysis: FlatAnalysis) -> tuple[Contrast, tuple[str, ...]]:
-    """The interval by cluster, corrected where an arm lies in few of them; with few in all, the one by row if wider."""
-    if table.clusters is None:
-        return found.effect, ()
-    by_cluster = corrected(found.effect, found.influence, table.treated, found.weight, table.clusters)
-    if not _few(table, None, analysis):
-        return by_cluster, ()
-    rows = np.arange(table.outcome.size, dtype=np.int64)
-    error = clustered_error(found.influence, rows)
-    by_row = student(found.effect.label, found.effect.value, *error, level=analysis.level)
-    by, effect = widest([("row", by_row), ("cluster", by_cluster)])
-    return effect, (_why(by, "row", analysis),)
 
 
 def declared_estimand(analysis: FlatAnalysis) -> Estimand:

@@ -179,6 +179,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
             logit=None if units is None else units.logit,
             clusters=table.clusters,
             response=response,
+            outpredicted=answer.outpredicted,
         ),
     )
 
@@ -455,7 +456,8 @@ def flat_method(analysis: FlatAnalysis) -> str:
         case AugmentedWeighting() | TargetedLikelihood():
             name = "augmented weighting" if analysis.estimator.method == "aipw" else "targeted likelihood"
             folds = analysis.estimator.folds
-            return f"{name}, {'not cross-fitted' if folds is None else f'cross-fitted in {folds} folds'}"
+            median = f", the median of {analysis.lots} lots of folds" if analysis.lots > 1 else ""
+            return f"{name}, {'not cross-fitted' if folds is None else f'cross-fitted in {folds} folds'}{median}"
         case GComputation():
             return f"{_design_words(analysis)}, with a {analysis.estimator.outcome_model} model of the outcome"
         case Difference():

@@ -38,6 +38,9 @@ class FlatGates(Part):
     """Largest share of a group's weight that one row may hold: one of twenty."""
     minimum_clusters_per_arm: int = Field(default=_as_occasions("minimum_clusters_per_arm"), ge=2)
     """Fewest clusters (`analysis.cluster`) behind either group."""
+    maximum_outpredicted: float = Field(default=0.10, ge=0, le=1)
+    """Largest share of the squared error of a regression of the outcome (aipw, tmle) that a few boosted trees save
+    beyond doubt, out of fold: one of ten."""
     minimum_response: float = Field(default=_as_occasions("minimum_response"), ge=0, le=1)
     """Smallest share of either group whose outcome is known."""
     maximum_response_difference: float = Field(default=_as_occasions("maximum_response_difference"), ge=0, le=1)

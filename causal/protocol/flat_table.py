@@ -126,28 +126,41 @@ class GComputation(OutcomeRegression):
     """A model of the outcome in what the design makes comparable."""
 
 
+WITH_TREES = ("boosting", "average")
+"""Models, of treatment or of the outcome, that grow trees."""
+REPEATS = 3
+"""Lots of folds where trees are grown and nothing is said: which rows share a fold sways them more than a line."""
+
+
 class TwoModels(Part):
     """A model of treatment and one of the outcome; right in large samples when one of the two is."""
 
-    outcome_model: Literal["linear", "ridge", "logistic", "boosting"] = "linear"
-    """Least squares, least squares with a penalty, logistic regression, or boosted trees."""
+    outcome_model: Literal["linear", "ridge", "logistic", "boosting", "average"] = "linear"
+    """Least squares, least squares with a penalty, logistic regression, boosted trees, or an average of linear, ridge
+    and trees by how well they tell outcomes they never saw."""
     arms: Literal["separate", "pooled"] = "separate"
     """One model of the outcome in each group, or one of both."""
     interactions: tuple[ColumnName, ...] = ()
     """With pooled arms: covariates whose slope may differ by treatment."""
     folds: Annotated[int | None, Says(nothing="none: no cross-fitting")] = Field(default=5, ge=2, le=20)
     """Folds of whole clusters for both models, so that no row is predicted from its own cluster; null for none."""
+    repeats: Annotated[int | None, Says(nothing="what goes with the models")] = Field(default=None, ge=1, le=51)
+    """How often the folds are drawn anew, an odd number. Told is the median of the answers, with an error that counts
+    how far they lie apart. Where this is not said: 3 where either model grows trees, else 1."""
     truncate: float = Field(default=0.01, ge=0, lt=0.5)
     """Estimated probabilities closer to 0 or 1 are moved this far from it where a weight divides by them."""
     seed: Annotated[int | None, Says(nothing="none is needed")] = Field(default=None, ge=0)
-    """Seed of boosted trees of the outcome; needed for them only."""
+    """Seed of boosted trees of the outcome; needed for `boosting` and `average` only."""
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        if self.interactions and (self.arms == "separate" or self.outcome_model == "boosting"):
+        trees = self.outcome_model in WITH_TREES
+        if self.interactions and (self.arms == "separate" or trees):
             raise ValueError("interactions belong to one regression of both groups: set arms to pooled, or drop them")
-        if (self.outcome_model == "boosting") != (self.seed is not None):
-            raise ValueError("a seed belongs to outcome_model: boosting, which needs one")
+        if trees != (self.seed is not None):
+            raise ValueError("a seed belongs to outcome_model: boosting or average, which need one")
+        if self.repeats is not None and (self.repeats % 2 == 0 or (self.folds is None and self.repeats > 1)):
+            raise ValueError("repeats is an odd number, so that one answer is the median; without folds it is 1")
         return self
 
 
@@ -163,7 +176,7 @@ class TargetedLikelihood(TwoModels):
 
     method: Literal["tmle"]
     """Targeted maximum likelihood."""
-    outcome_model: Literal["linear", "ridge", "logistic", "boosting"] = "logistic"
+    outcome_model: Literal["linear", "ridge", "logistic", "boosting", "average"] = "logistic"
     """As in aipw; logistic regression of the outcome's place between its bounds keeps inside them by itself."""
     lower: float
     """Least value the outcome can have, by its definition."""
@@ -230,6 +243,15 @@ class FlatAnalysis(Part):
     missing_outcome: Literal["refuse", "leave_out"] = "refuse"
     """What becomes of rows without an outcome: the table is refused, or they are left out, the answer is of the others,
     and `gates.minimum_response` and `gates.maximum_response_difference` judge who they are."""
+
+    @property
+    def lots(self) -> int:
+        """How often folds are drawn: what `repeats` says, or what goes with the models where it says nothing."""
+        if not isinstance(self.estimator, TwoModels) or self.estimator.folds is None:
+            return 1
+        if self.estimator.repeats is not None:
+            return self.estimator.repeats
+        return REPEATS if {self.estimator.outcome_model, self.propensity.model} & set(WITH_TREES) else 1
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:

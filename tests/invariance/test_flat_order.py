@@ -39,7 +39,7 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "entropy": {"method": "entropy_balancing"},
     "balancing": {"method": "covariate_balancing"},
 }
-TREES = {"outcome_model": "boosting", "seed": 1}
+TREES = {"outcome_model": "boosting", "seed": 1, "repeats": 1}
 ANALYSES: dict[str, dict[str, Any]] = {
     **{name: {"design": design} for name, design in DESIGNS.items()},
     "paired": {"design": DESIGNS["highest first"], "standard_error": "paired"},
@@ -55,7 +55,7 @@ ANALYSES: dict[str, dict[str, Any]] = {
     "standardisation": {"estimator": {"method": "standardisation"}},
     "AIPW": {"estimator": {"method": "aipw"}},
     "AIPW, trees": {"estimator": {"method": "aipw", **TREES}},
-    "AIPW, ridge": {"estimator": {"method": "aipw", "outcome_model": "ridge"}},
+    "AIPW, ridge": {"estimator": {"method": "aipw", "outcome_model": "ridge", "repeats": 3}},
     "TMLE": {"estimator": {"method": "tmle", "lower": -20, "upper": 20}},
     "TMLE, clustered": {"estimator": {"method": "tmle", "lower": -20, "upper": 20}, "cluster": "site"},
 }

@@ -10,6 +10,7 @@ import pytest
 
 from causal.design.diagnostics.clusters import ClusterSpread
 from causal.effect.contrast import student
+from causal.effect.doubly_robust.outpredicted import Outpredicted
 from causal.effect.flat_diagnostics import FlatDiagnostics, arm_weight, without_counterpart
 from causal.effect.flat_placebo import PlaceboEffect
 from causal.effect.flat_table import FlatResult
@@ -27,6 +28,7 @@ GOOD = FlatDiagnostics(
     after=("age", 0.05),
     clusters=None,
     response=(1.0, 1.0),
+    outpredicted=None,
 )
 RESULT = FlatResult(
     effect=student("difference", 2.0, 0.5, 100.0, level=0.95),
@@ -63,6 +65,20 @@ def test_a_good_answer_passes_every_check() -> None:
     found = judged()
     assert {verdict.status for verdict in found.values()} == {Status.PASS}
     assert len(found) == 9
+
+
+def test_a_regression_of_the_outcome_is_held_against_trees() -> None:
+    """A tenth of its error saved passes, more fails; what was not asked is said; trees are not judged."""
+    for share, status in ((0.0, Status.PASS), (0.1, Status.PASS), (0.4, Status.FAIL), (None, Status.NOT_EVALUATED)):
+        beside = Outpredicted(kind="ridge", share=share, reason="" if share is not None else "it is not cross-fitted")
+        verdict = judged(replace(GOOD, outpredicted=beside))["flat.outcome_model"]
+        assert (verdict.status, verdict.measured) == (status, share)
+        assert "ridge model" in verdict.sentence
+        assert beside.reason in verdict.sentence
+    lenient = FlatGates(maximum_outpredicted=0.5)
+    found = judged(replace(GOOD, outpredicted=Outpredicted(kind="linear", share=0.4)), gates=lenient)
+    assert found["flat.outcome_model"].status is Status.PASS
+    assert "flat.outcome_model" not in judged()
 
 
 SPREAD = ClusterSpread(

@@ -62,9 +62,9 @@ class OutcomeModel:
     arms: Literal["separate", "pooled"] = "separate"
     interactions: tuple[str, ...] = ()
     penalty: float | None = None
-    trees: int = 400
-    learning_rate: float = 0.05
-    leaves: int = 6
+    trees: int = 200
+    learning_rate: float = 0.2
+    leaves: int = 4
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""

@@ -19,7 +19,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 SMALLEST_LEAF = 2  # rows: what few rows at the end of a scale hold counts; how far trees go is settled out of fold
-EVERY = 20  # rounds between the numbers of trees that are tried
+EVERY = 5  # rounds between the numbers of trees that are tried
+UNTUNED = 20  # so few trees are grown as they are
 FOLDS = 3  # in which the number is chosen
 
 
@@ -45,10 +46,11 @@ def boosted_means(
 
     Notes
     -----
-    Friedman (2001), Ann Stat 29:1189-1232, by scikit-learn's HistGradientBoostingRegressor. Of 20, 40, ... trees the
+    Friedman (2001), Ann Stat 29:1189-1232, by scikit-learn's HistGradientBoostingRegressor. Of 5, 10, ... trees the
     number with the least squared error out of fold, the fewest of equals; all of them where there are fewer clusters
-    than folds. Grown on one thread, so that no sum depends on the number of threads.
+    than folds, or 20 at most. Grown on one thread, so that no sum depends on the number of threads.
     """
+    import sklearn.ensemble  # noqa: F401  # loads its threads, which a limit set before would miss
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
     with threadpool_limits(limits=1):
@@ -77,7 +79,7 @@ def _model(trees: Trees, rounds: int) -> HistGradientBoostingRegressor:
 def _rounds(trees: Trees, x: FloatArray, y: FloatArray, key: KeyArray, clusters: IntArray | None) -> int:
     """The number of trees with the least squared error in clusters not seen."""
     groups = y.size if clusters is None else np.unique(clusters).size
-    if trees.most <= EVERY or groups < FOLDS:
+    if trees.most <= UNTUNED or groups < FOLDS:
         return trees.most
     fold = drawn_folds(key, FOLDS, strata=np.zeros(y.size, dtype=np.int64), clusters=clusters)
     tried = np.arange(EVERY, trees.most + 1, EVERY)

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from causal.design.propensity.fit import fit_propensity
 from causal.effect.contrast import Contrast
 from causal.effect.doubly_robust.aipw import aipw
+from causal.effect.doubly_robust.lots import keys_of_lots, median_of_lots
 from causal.effect.doubly_robust.outcome_model import OutcomeModel
+from causal.effect.doubly_robust.outpredicted import Outpredicted
 from causal.effect.doubly_robust.result import DoublyRobust
 from causal.effect.doubly_robust.tmle import tmle
 from causal.effect.flat_order import in_canonical_order
@@ -384,12 +386,78 @@ def test_two_models_follow_the_study(estimand: Any) -> None:
 
 def test_trees_of_the_outcome_need_a_seed() -> None:
     """Trees of the outcome ask for a seed, and give the same answer twice."""
-    frame, study = clustered()
-    trees = {"method": "aipw", "outcome_model": "boosting", "seed": 1}
+    frame, study = clustered(120)
+    trees = {"method": "aipw", "outcome_model": "boosting", "seed": 1, "folds": 2}
     one, other = (run(frame, study, estimator=trees, **ROBUST).effect for _ in range(2))
     assert one == other
     with pytest.raises(ValidationError, match="a seed belongs to outcome_model"):
         run(frame, study, estimator=trees | {"seed": None}, **ROBUST)
+
+
+def test_the_median_of_lots_follows_the_study() -> None:
+    """Five lots of folds are the engine's answers under their keys, by row and by cluster; trees have three unasked."""
+    frame, study = clustered()
+    frame, key = in_canonical_order(frame, made(study))
+    y, arm, x = plain(frame)
+    clusters = pd.factorize(frame["clinician"])[0]
+    aipw_of = {"method": "aipw", "outcome_model": "ridge", "repeats": 5}
+    found = run(frame, study, estimator=aipw_of, cluster="clinician", minimum_clusters=2, **ROBUST)
+    model = OutcomeModel(kind="ridge")
+    each = [
+        aipw(y, arm, x, names=("age",), estimand="ATE", clusters=clusters, key=one, outcome_model=model)
+        for one in keys_of_lots(key, 5)
+    ]
+    by_cluster = [corrected(one.effect, one.influence, arm, one.weight, clusters) for one in each]
+    assert len({one.value for one in by_cluster}) == 5
+    assert found.effect == figures(median_of_lots(by_cluster))
+    assert found.means is not None
+    assert found.means[0].value - found.means[1].value == pytest.approx(found.effect.value, rel=1e-8)
+    assert found.method == "augmented weighting, cross-fitted in 5 folds, the median of 5 lots of folds"
+    few = run(frame, study, estimator=aipw_of, cluster="clinician", minimum_clusters=30, **ROBUST).effect
+    assert few.value == found.effect.value
+    assert few.std_error >= found.effect.std_error
+    trees = {"method": "aipw", "outcome_model": "boosting", "seed": 1}
+    asks = [(trees, 3), (trees | {"repeats": 1}, 1), (trees | {"folds": None}, 1), (aipw_of | {"repeats": None}, 1)]
+    assert [made(study, estimator=one, **ROBUST).analysis.lots for one, _ in asks] == [lots for _, lots in asks]
+    scores = {"propensity": {"model": "average", "seed": 1}, "estimator": {"method": "aipw"}}
+    assert made(study, **scores, **ROBUST).analysis.lots == 3
+
+
+def test_an_average_of_models_of_the_outcome() -> None:
+    """The file's average is the engine's."""
+    frame, study = clustered(120)
+    frame, key = in_canonical_order(frame, made(study))
+    y, arm, x = plain(frame)
+    declared = {"method": "aipw", "outcome_model": "average", "seed": 1, "folds": 2, "repeats": 1}
+    found = run(frame, study, estimator=declared, **ROBUST)
+    model = OutcomeModel(kind="average")
+    rng = np.random.default_rng([1, 0])
+    same = aipw(y, arm, x, names=("age",), estimand="ATE", key=key, folds=2, outcome_model=model, rng=rng)
+    assert found.effect == figures(same.effect)
+
+
+def test_a_model_that_trees_outpredict_is_told() -> None:
+    """A bend that no line follows is measured beside the answer of a line, in either unit; trees are not asked."""
+    frame, study = clustered(600)
+    bent = frame.assign(score=frame["score"] + (frame["age"] - 40).abs())
+    bounded = {"method": "tmle", "lower": -50, "upper": 90}
+
+    def beside(table: pd.DataFrame, **estimator: Any) -> Outpredicted | None:
+        return run(table, study, estimator=estimator, **ROBUST).diagnostics.outpredicted
+
+    assert beside(frame, method="aipw") == Outpredicted(kind="linear", share=0.0)
+    shares = []
+    for method in ({"method": "aipw"}, bounded | {"outcome_model": "linear"}):
+        found = beside(bent, **method)
+        assert found is not None
+        shares.append(found.share)
+    assert shares[0] == pytest.approx(shares[1], rel=0.02)
+    assert shares[0] is not None
+    assert shares[0] > 0.5
+    assert beside(frame, method="aipw", folds=None) == Outpredicted(
+        kind="linear", share=None, reason="it is not cross-fitted"
+    )
+    assert beside(frame[:200], method="aipw", outcome_model="boosting", seed=1, folds=2, repeats=1) is None
 
 
 def test_standardisation_of_the_whole_table() -> None:
@@ -494,6 +562,8 @@ def test_an_interaction_with_a_category_is_one_with_all_its_indicators() -> None
         ({"estimator": {"method": "aipw"}, "propensity": {"sampling_fraction": 0.5}, **ROBUST}, "drop sampling"),
         ({"estimator": {"method": "aipw", "interactions": ("age",)}, **ROBUST}, "set arms to pooled"),
         ({"estimator": {"method": "tmle", "lower": 1, "upper": 1}, **ROBUST}, "lower must be below upper"),
+        ({"estimator": {"method": "aipw", "repeats": 2}, **ROBUST}, "repeats is an odd number"),
+        ({"estimator": {"method": "aipw", "repeats": 3, "folds": None}, **ROBUST}, "without folds it is 1"),
         (
             {"estimator": {"method": "standardisation", "interactions": ("agee",)}, **ROBUST},
             "got 'agee', which is no covariate of columns.numeric or columns.categorical; did you mean 'age'?",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -209,3 +212,24 @@ def test_an_average_is_nearest_where_no_single_model_is_right() -> None:
     errors = {kind: float(np.mean((predicted(kind, everyone) - truth) ** 2)) for kind in kinds}
     assert errors["average"] <= min(errors["linear"], errors["boosting"]) * 1.02
     np.testing.assert_allclose(predicted("average", order), predicted("average", everyone)[order], rtol=1e-8)
+
+
+def test_the_first_trees_of_a_process_grow_on_one_thread_too() -> None:
+    """Threads are limited once scikit-learn has loaded them: a library loaded later would not be bound."""
+    program = (
+        "import numpy as np, causal.effect.doubly_robust.outcome_trees as trees\n"
+        "from threadpoolctl import threadpool_info\n"
+        "made, seen = trees._model, []\n"
+        "def looked(*given):\n"
+        "    found = made(*given)\n"
+        "    seen.extend(one['num_threads'] for one in threadpool_info() if one['user_api'] == 'openmp')\n"
+        "    return found\n"
+        "trees._model = looked\n"
+        "one = trees.Trees(most=1, learning_rate=0.1, leaves=2, seed=1)\n"
+        "x = np.arange(40.0)\n"
+        "trees.boosted_means(one, x[:, None], x, key=np.arange(40, dtype=np.uint64), clusters=None)\n"
+        "print(set(seen))\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "{1}"
