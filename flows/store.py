@@ -134,6 +134,11 @@ class Store:
         """Add one entry to the ledger; see `append_entry`."""
         append_entry(self.ledger, event, facts)
 
+    def record(self, event: str, **facts: Fact) -> None:
+        """As `append`, unless that very entry stands: what was published may have been left without it."""
+        if not any(entry["event"] == event and facts.items() <= entry.items() for entry in self.entries()):
+            self.append(event, **facts)
+
     def entries(self) -> list[dict[str, Any]]:
         """The ledger's entries, oldest first; raises when its last line is cut or its chain of hashes is broken."""
         return read_ledger(self.ledger)

@@ -65,6 +65,7 @@ from causal.protocol.flat_table import (
 )
 from causal.protocol.matching import AnyMatching, CoarsenedExact, CovariateDistance, Greedy, named_keys
 from causal.protocol.weighting import PropensityWeighting
+from causal.spelling import nearest
 from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
@@ -494,7 +495,12 @@ def _refuse_columns(frame: pd.DataFrame, columns: FlatColumns) -> None:
     wanted = (columns.treatment, columns.outcome, *columns.numeric, *columns.categorical, *named, *columns.keys)
     absent = [name for name in wanted if name not in frame.columns]
     if absent:
-        raise DesignError("flat.no_column", f"the table has no column {', '.join(map(repr, absent))}")
+        meant = [repr(near) for name in absent if (near := nearest(name, set(map(str, frame.columns)) - set(wanted)))]
+        raise DesignError(
+            "flat.no_column",
+            f"the table has no column {', '.join(map(repr, absent))}",
+            fix=f"did you mean {', '.join(meant)}?" if meant else "correct the name under columns",
+        )
     if frame.columns.has_duplicates:
         raise DesignError("flat.duplicate_column", "two columns of the table have the same name")
     if len(set(wanted)) < len(wanted):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from causal.errors import ExtractError
+from causal.spelling import nearest
 
 
 def places_of(header: Sequence[str], declared: Collection[str], table: str) -> Mapping[str, int]:
@@ -55,11 +56,20 @@ def _no_column(names: Sequence[str], absent: list[str], declared: Collection[str
     near = [f"column {like[_plain(name)]} for '{name}'" for name in absent if _plain(name) in like]
     if near:
         fix = f"names are as the file writes them, and these differ by capitals or marks only: {', '.join(near)}"
+    elif alike := _alike(names, absent, declared):
+        fix = f"correct the name under columns; the nearest names are {', '.join(alike)}"
     elif len(absent) == len(declared):
         fix = "the first line holds the names of the columns: add it, or correct the names under columns"
     else:
         fix = "correct the name under columns, or deliver the column"
     return ExtractError("flat.no_column", f"{table} has no column {named}", fix=fix)
+
+
+def _alike(names: Sequence[str], absent: Collection[str], declared: Collection[str]) -> list[str]:
+    """Which column each absent name was probably meant to be, by its place: a first line may hold values."""
+    places = {name: place for place, name in enumerate(names, start=1) if name and name not in declared}
+    near = {name: nearest(name, places) for name in absent}
+    return [f"column {places[other]} for '{name}'" for name, other in near.items() if other is not None]
 
 
 def _plain(name: str) -> str:

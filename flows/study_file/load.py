@@ -94,7 +94,7 @@ def load_instruments(folder: Path | str) -> dict[str, Instrument]:
         raise StudyFileError("instrument.unreadable", f"{shown_path(folder)}: there is no such folder")
     keys: dict[str, Instrument] = {}
     refusals: list[StudyFileError] = []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted(each for each in folder.iterdir() if each.suffix == ".yaml"):  # glob passes over a locked folder
         try:
             key = typed_file(path, INSTRUMENT, what="instrument")
             if key.id != path.stem:

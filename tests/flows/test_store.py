@@ -188,3 +188,13 @@ def test_a_manifest_that_is_none_is_damage(store: Store, content: str) -> None:
     folder = publish(store, "1-abc", "hello")
     (folder / MANIFEST).write_text(content)
     assert not intact(folder)
+
+
+def test_what_stands_already_is_recorded_once(store: Store) -> None:
+    """A run that stopped between publishing and noting is made good by the next, and nothing is noted twice."""
+    for _ in range(2):
+        store.record("design", design="d1", failed=["design.unmatched"])
+        store.record("release", release="1-abc", design="d1")
+    assert [(entry["event"], entry["design"]) for entry in store.entries()] == [("design", "d1"), ("release", "d1")]
+    store.record("design", design="d1", failed=[])
+    assert len(store.entries()) == 3
