@@ -121,6 +121,12 @@ def test_each_number_says_whose_ratings_it_rests_on(everything: tuple[Finding, .
             assert not named or int(named[1]) in days, line.label
 
 
+def test_a_range_that_is_no_interval_says_so(everything: tuple[Finding, ...]) -> None:
+    """It stands in the column of intervals: the row of the estimated bounds says that it leaves sampling error out."""
+    (bounds,) = [found for found in everything if found.analysis == "stratum_bounds"]
+    assert [("sampling error left out" in line.label) for line in bounds.lines] == [True, False]
+
+
 def test_no_note_tells_a_count(everything: tuple[Finding, ...]) -> None:
     """Notes and methods carry no whole number that could count occasions: what they count might be few."""
     for found in everything:
