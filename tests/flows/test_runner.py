@@ -123,7 +123,7 @@ def test_a_server_that_was_never_there(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.stdout == "42\n"
     assert [line for line in done.stderr.splitlines() if line.startswith("Prefect keeps no history of this run")]
