@@ -157,6 +157,7 @@ def _run(ws: Workspace, name: str, body: Callable[[Runner], T], console: Console
 
     hush(ws.store.root.parent / ".prefect")
     with ws.store.locked():
+        ws.store.entries()  # a ledger that cannot be added to is told before hours of work, not after
         if without_prefect:
             return body(console.timed(direct))
         return through_prefect(
