@@ -68,7 +68,7 @@ def covariate_matrix(occasions: pd.DataFrame, study: OccasionStudy) -> Covariate
         has no declared rule.
     """
     tier = dict.fromkeys(study.confounders.tier1, 1) | dict.fromkeys(study.confounders.tier2, 2)
-    raw = {name: occasions[name].to_numpy(dtype=np.float64) for name in COVARIATES}
+    raw = dict(zip(COVARIATES, occasions[list(COVARIATES)].to_numpy(dtype=np.float64).T, strict=True))
     rules = {rule.covariate: rule.fill for rule in study.missing.covariates}
     recorded = [name for name in tier if not np.isnan(raw[name]).all()]
     _refuse_empty([name for name in study.confounders.tier1 if name not in recorded])

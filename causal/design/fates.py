@@ -79,7 +79,8 @@ def fates_of(values: FloatArray, names: Sequence[str], tiers: Sequence[int]) -> 
     """
     x = np.asarray(values, dtype=np.float64)
     varies = np.ptp(x, axis=0) > 0 if x.shape[0] else np.zeros(len(names), dtype=np.bool_)
-    z = x[:, varies] - x[:, varies].mean(axis=0) if varies.any() else x[:, varies]
+    z = x[:, varies]
+    z -= z.mean(axis=0) if varies.any() else 0.0
     z /= np.linalg.norm(z, axis=0)
     stays = np.zeros(len(names), dtype=np.bool_)
     stays[varies] = independent_columns(z)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -135,12 +135,13 @@ def work_out(cohort: Cohort, study: OccasionStudy, bearings: Bearings | None = N
     )
 
 
-def groups_of(cohort: Cohort, worked: WorkedOut) -> ComparisonGroups:
-    """The members of the comparison with their covariates."""
-    compared = worked.compared
+def groups_of(cohort: Cohort, worked: WorkedOut, columns: Sequence[str] | None = None) -> ComparisonGroups:
+    """The members of the comparison with their covariates, and of the cohort these `columns`; None for all."""
+    compared, occasions = worked.compared, cohort.occasions
     logit = settled(worked.propensity.logit[compared.row], SCORE)
     return ComparisonGroups(
-        members=cohort.occasions.iloc[compared.row]
+        members=(occasions if columns is None else occasions[[*columns]])
+        .iloc[compared.row]
         .reset_index(drop=True)
         .assign(set_id=compared.set_id, weight=compared.row_weight, logit=logit),
         covariates=worked.matrix.values[compared.row],

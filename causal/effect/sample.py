@@ -24,7 +24,8 @@ BoolArray = NDArray[np.bool_]
 Found = TypeVar("Found")
 
 CLUSTER_COLUMNS = {"clinician": "clinician_id", "clinic": "clinic_id"}
-SAMPLE_COLUMNS = ("set_id", "ta_id", "person_id", "treated")
+SAMPLE_COLUMNS = ("ta_id", "person_id", "treated", *CLUSTER_COLUMNS.values())
+"""What a sample takes from the occasions of a comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -124,7 +125,7 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
     """
     kept, weights = without_excluded(design, excluded)
     left = "set_id" if design.grouping == "matched set" else "ta_id"
-    members = design.members[[*SAMPLE_COLUMNS, CLUSTER_COLUMNS[study.estimator.cluster]]][kept]
+    members = design.members[["set_id", *SAMPLE_COLUMNS]][kept]
     if members[left][members["treated"]].nunique() < study.minimum_n_inference:
         raise EstimationError(
             "estimation.too_few_sets",

@@ -162,3 +162,21 @@ def independent_columns(x: FloatArray, *, tolerance: float = 1e-7) -> BoolArray:
             kept[j] = True
             basis = np.column_stack([basis, rest / length])
     return kept
+
+
+def outside(base: FloatArray, columns: FloatArray) -> FloatArray:
+    """What is left of columns (n, m) outside the span of others (n, k).
+
+    By normal equations, twice, where the others plainly do not repeat one another: the second time takes away what
+    rounding left the first. Otherwise by singular values.
+
+    >>> outside(np.array([[1.0], [1.0]]), np.array([[1.0, 2.0], [3.0, 2.0]])).round(9).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    lengths = np.linalg.norm(base, axis=0)
+    unit = base / np.where(lengths > 0, lengths, 1.0)
+    products = unit.T @ unit
+    if not np.linalg.eigvalsh(products)[0] > PLAINLY:
+        return np.asarray(columns - unit @ np.linalg.lstsq(unit, columns, rcond=None)[0], dtype=np.float64)
+    left = columns - unit @ np.linalg.solve(products, unit.T @ columns)
+    return np.asarray(left - unit @ np.linalg.solve(products, unit.T @ left), dtype=np.float64)

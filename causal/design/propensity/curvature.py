@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from causal.design.propensity.columns import independent_columns
+from causal.design.propensity.columns import independent_columns, outside
 from causal.design.propensity.fit import Propensity
 from causal.design.propensity.fitted import BENDS_FROM
 from causal.design.propensity.logistic import expit
@@ -125,7 +125,7 @@ def score_test_of_squares(
     square = ((values - values.mean(axis=0)) / values.std(axis=0)) ** 2
     weighted, explained = square * root[:, None], base * root[:, None]
     total = ((square - np.average(square, axis=0, weights=root**2)) ** 2 * (root**2)[:, None]).sum(axis=0)
-    left = weighted - explained @ np.linalg.lstsq(explained, weighted, rcond=None)[0]
+    left = outside(explained, weighted)
     tells = (left**2).sum(axis=0) > TELLS_MORE * np.maximum(total, np.finfo(float).tiny)
     tells[tells] = independent_columns(left[:, tells])
     if not tells.any():

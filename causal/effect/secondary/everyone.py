@@ -26,7 +26,7 @@ from causal.effect.missing.chained import Imputed, clinician_means, impute
 from causal.effect.missing.within import Result, within
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.outcomes import apply_estimand
-from causal.effect.sample import cluster_codes, sample_of
+from causal.effect.sample import SAMPLE_COLUMNS, cluster_codes, sample_of
 from causal.effect.secondary.dropout import CARRIED
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
@@ -360,10 +360,12 @@ def _one_set(
     opened: Opened, every: Everyone, bearings: Bearings, names: list[str], table: FloatArray
 ) -> tuple[Callable[[Literal["units", "clusters"]], Result], tuple[int, int]]:
     """Primary difference of the design of one imputed set, under either clustering; occasions compared by arm."""
-    occasions = every.cohort.occasions.assign(**{name: table[:, k] for k, name in enumerate(names)})
-    cohort = replace(every.cohort, occasions=occasions)
+    recorded = every.cohort.occasions
+    gaps = recorded[names].isna().any().to_numpy()
+    imputed = {name: table[:, k] for k, name in enumerate(names) if gaps[k]}
+    cohort = replace(every.cohort, occasions=recorded.assign(**imputed))
     worked = work_out(cohort, opened.study, bearings)
-    groups, place = groups_of(cohort, worked), worked.compared.row
+    groups, place = groups_of(cohort, worked, SAMPLE_COLUMNS), worked.compared.row
     outcomes = every.outcomes
     sample = sample_of(groups, outcomes.excluded[place], opened.study)
     rows = place[sample.kept]

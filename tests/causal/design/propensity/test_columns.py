@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causal.design.propensity import columns
-from causal.design.propensity.columns import independent_columns, kept_columns, moments
+from causal.design.propensity.columns import independent_columns, kept_columns, moments, outside
 
 
 @settings(max_examples=50)
@@ -24,6 +24,21 @@ def test_dropped_columns_are_combinations_of_earlier_ones(seed: int, independent
     for j in np.flatnonzero(~kept):
         before = x[:, :j][:, kept[:j]]
         assert np.linalg.norm(x[:, j] - before @ np.linalg.pinv(before) @ x[:, j]) < 1e-8
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-3, 1e-9, 0.0])
+def test_what_is_left_is_orthogonal_and_that_of_singular_values(apart: float) -> None:
+    """Beside columns that nearly or wholly repeat one another too; of a column they determine nothing is left."""
+    rng = np.random.default_rng(2)
+    base = rng.normal(size=(200, 4)) * [1.0, 1e5, 1e-5, 1.0]
+    base[:, 3] = base[:, 0] + apart * base[:, 3]
+    columns = np.column_stack([rng.normal(size=(200, 2)), base @ [1.0, 1e-5, 1e5, -1.0]])
+    left = outside(base, columns)
+    basis = np.linalg.svd(base / np.linalg.norm(base, axis=0), full_matrices=False)
+    span = basis.U[:, basis.S > 1e-12]
+    assert np.abs(span.T @ left).max() < 1e-6 * (1 if 0 < apart < 1e-5 else 1e-6)
+    if apart in {0.0, 1.0, 1e-3}:
+        np.testing.assert_allclose(left, columns - span @ (span.T @ columns), atol=1e-11)
 
 
 def test_moments_are_means_and_standard_deviations() -> None:
