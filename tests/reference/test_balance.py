@@ -1,15 +1,12 @@
 """Balance statistics on LaLonde's data against MatchIt's and cobalt's.
 
 R 4.2.2 with MatchIt 4.7.2 and cobalt (through WeightIt 2.0.0) computed the values. Strata do not depend on how ties
-are broken, so their weights are built here in a few lines; matched pairs do, so those are read from the reference file
-where it is at hand (environment variable RAPPORT_REFERENCE: the JSON written by the reference script).
+are broken, so their weights are built here in a few lines; matched pairs do, so those are read from the file of R's
+results where it is at hand.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +14,7 @@ import pytest
 
 from causal.design.diagnostics.balance import BalanceRow, Estimand, balance_table
 from causal.design.propensity.fit import fit_propensity
+from tests.reference.r_results import r_results_or_skip
 
 NUMERIC = ("age", "educ", "re74", "re75")
 NAMES = ("age", "educ", "black", "hispan", "white", "married", "nodegree", "re74", "re75")
@@ -184,10 +182,7 @@ def test_weighting_agrees_with_cobalt(lalonde: Lalonde, estimand: Estimand) -> N
 
 def test_every_match_agrees_with_matchit(lalonde: Lalonde) -> None:
     """Fourteen matched designs, given R's own pairs: every statistic of MatchIt's summary."""
-    path = os.environ.get("RAPPORT_REFERENCE")
-    if path is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file with R's pairs")
-    designs: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))["lalonde"]["matchit"]
+    designs: dict[str, Any] = r_results_or_skip()["lalonde"]["matchit"]
     paired = {name: design for name, design in designs.items() if "match_matrix" in design}
     assert len(paired) == 14
     for design in paired.values():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 from causal.effect.doubly_robust.aipw import aipw
 from causal.effect.doubly_robust.outcome_model import OutcomeModel
 from causal.effect.doubly_robust.tmle import tmle
+from tests.reference.r_results import r_results_or_skip
 
 LALONDE = {"ate": 469.639983006977, "se": 926.1550679012}
 NHEFS = {"ate": 3.37326463190207, "se": 0.472844393095932}
@@ -90,10 +88,7 @@ def test_targeted_likelihood_beside_it(smokers: dict[str, Any], estimand: Any, f
 
 def test_values_are_copied_right() -> None:
     """What stands above is what the reference file holds."""
-    path = os.environ.get("RAPPORT_REFERENCE")
-    if path is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file")
-    results = json.loads(Path(path).read_text(encoding="utf-8"))
+    results = r_results_or_skip()
     assert results["lalonde"]["aipw_ATE"] == pytest.approx(LALONDE, rel=1e-12)
     assert results["nhefs"]["aipw"] == pytest.approx(NHEFS, rel=1e-12)
     assert results["nhefs"]["aipw_pooled_outcome"] == pytest.approx(NHEFS_POOLED, rel=1e-12)

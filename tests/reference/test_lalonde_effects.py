@@ -2,9 +2,9 @@
 
 R 4.2.2 with MatchIt 4.7.2, optmatch 0.10.8, sandwich 3.0.2 and clubSandwich 0.5.8 computed the values: twenty calls of
 ``matchit(treat ~ age + educ + race + married + nodegree + re74 + re75, ...)``, each followed by ``lm(re78 ~ treat,
-weights = weights)`` on the matched rows. The tables below hold ten digits of their main results. Where the environment
-variable RAPPORT_REFERENCE names the file that the reference script wrote, every value in it is held instead (balance of
-every covariate, each man's comparison); one that we neither find nor list as open fails the test.
+weights = weights)`` on the matched rows. The tables below hold ten digits of their main results. Where the file
+of R's results is at hand, every value in it is held instead (balance of every covariate, each man's comparison); one
+that we neither find nor list as open fails the test.
 
 R's names for our errors: HC0, HC1 and HC3 (``vcovHC``) are CR0, CR1S and CR3 with every row its own cluster; CL_HC0 and
 CL_HC1 (``vcovCL``) are CR1 and CR1S with sets for clusters. CR2 (``vcovCR``) takes rows to vary alike, which is our CR2
@@ -13,12 +13,9 @@ with ``working="homoscedastic"``; our default lets them vary by 1/weight (`test_
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +37,7 @@ from causal.design.weighting.weights import effective_sample_size
 from causal.effect.cluster_robust import Kind
 from causal.effect.matched_estimates import weighted_ancova
 from causal.effect.matched_sets import set_differences
+from tests.reference.r_results import ABSENT, r_results
 
 ERRORS = """
                                att       se_HC0       se_HC1       se_HC3    se_CL_HC0    se_CL_HC1       se_CR2
@@ -144,11 +142,8 @@ def flat(entry: Leaves, within: str = "") -> Leaves:
 @cache
 def whole_file() -> dict[str, Leaves] | None:
     """Every leaf of every design, where the file is at hand."""
-    path = os.environ.get("RAPPORT_REFERENCE")
-    if path is None:
-        return None
-    designs = json.loads(Path(path).read_text(encoding="utf-8"))["lalonde"]["matchit"]
-    return {name: flat(design) for name, design in designs.items()}
+    results = r_results()
+    return None if results is None else {name: flat(design) for name, design in results["lalonde"]["matchit"].items()}
 
 
 TABLES = {name: errors | read_table(SIZES)[name] for name, errors in read_table(ERRORS).items()}
@@ -485,7 +480,7 @@ def pairs_in_file(name: str) -> Leaves:
     """R's pairs of a design; skips without the file."""
     designs = whole_file()
     if designs is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file with R's pairs")
+        pytest.skip(ABSENT)
     return {leaf: value for leaf, value in designs[name].items() if leaf.startswith("match_matrix")}
 
 
@@ -500,7 +495,7 @@ def test_tables_are_copied_right() -> None:
     """The tables are ten digits of what the file holds, and it holds no other design."""
     designs = whole_file()
     if designs is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file")
+        pytest.skip(ABSENT)
     assert set(designs) == set(TABLES) == set(DESIGNS)
     for name, table in TABLES.items():
         assert table == pytest.approx({leaf: designs[name][leaf] for leaf in table}, rel=1e-9), name

@@ -1,8 +1,7 @@
 """Weights on LaLonde's data against R: every number of nine weightings, and whose imbalance sets the last digits.
 
 R 4.2.2 with WeightIt 2.0.0, sandwich 3.0.2, survey 4.1.1 and cobalt 5.0.0 computed the values. The tables hold the
-main ones; where the environment variable RAPPORT_REFERENCE names the file that the reference script wrote, every value
-in it is held instead.
+main ones; where the file of R's results is at hand, every value in it is held instead.
 
 Entropy balancing and CBPS in R stop before they balance: at 3e-6 standard deviations, CBPS for the ATE at 2e-4. Asked
 for exactly the imbalance that R reports, ours give R's weights, effects and errors to 1e-8, so that nothing else lies
@@ -11,11 +10,8 @@ between the programs. (test_weighting holds the same numbers without this, to R'
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +26,7 @@ from causal.design.weighting.propensity_weights import propensity_weights
 from causal.design.weighting.weights import WeightEstimand, Weights, effective_sample_size
 from causal.effect.cluster_robust import Kind, cluster_robust
 from causal.effect.weighted_estimates import weighted_difference
+from tests.reference.r_results import ABSENT, r_results
 
 NUMBERS = """
               est se_Mest se_HC0 se_HC3 se_svyglm ess.control ess.treated smd.prop.score
@@ -138,8 +135,8 @@ def lalonde() -> Lalonde:
 @cache
 def whole_file() -> Leaves | None:
     """R's results on LaLonde's data, where the file is at hand."""
-    path = os.environ.get("RAPPORT_REFERENCE")
-    return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))["lalonde"]
+    results = r_results()
+    return None if results is None else results["lalonde"]
 
 
 @cache
@@ -362,7 +359,7 @@ def test_nothing_in_the_file_is_left_out() -> None:
     """
     results = whole_file()
     if results is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file")
+        pytest.skip(ABSENT)
     assert set(results) == {"n", "treated", "ps_logit", "unmatched", "matchit", "weighting", "aipw_ATE"}
     assert (results["n"], results["treated"]) == (614, 185)
     assert set(results["weighting"]) == {*tables(), "ipt_ATT"}

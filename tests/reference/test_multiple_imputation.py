@@ -1,16 +1,12 @@
 """Multiple imputation beside mice (R 4.2.2) on its nhanes data, and beside statsmodels' MICE.
 
 The first test holds the estimates of one coefficient in mice's ten imputed sets (`mice(nhanes, m = 10, seed =
-20240601)`, `lm(bmi ~ age + hyp + chl)`) and what its `pool` made of them. Where the environment variable
-RAPPORT_REFERENCE names the file the reference script wrote, all coefficients are held, fitted anew in mice's imputed
-sets (data/nhanes_imputed_long.csv beside that file).
+20240601)`, `lm(bmi ~ age + hyp + chl)`) and what its `pool` made of them. Where the file of R's
+results is at hand, all coefficients are held, fitted anew in mice's imputed sets.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +16,7 @@ import pytest
 from causal.effect.missing.chained import impute
 from causal.effect.missing.rubin import Pooled, pool
 from causal.effect.missing.within import within
+from tests.reference.r_results import data_or_skip, r_results_or_skip
 
 AGE: dict[str, Any] = {
     "coef": [
@@ -87,11 +84,8 @@ def test_pooling_of_mice() -> None:
 
 def test_all_coefficients_in_the_imputed_sets_of_mice() -> None:
     """Least squares in each of mice's imputed sets, pooled, gives every number of its pooled table."""
-    path = os.environ.get("RAPPORT_REFERENCE")
-    if not path:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file")
-    expected = json.loads(Path(path).read_text())["mice_nhanes"]["pooled"]
-    frame = pd.read_csv(Path(path).parent / "data" / "nhanes_imputed_long.csv")
+    expected = r_results_or_skip()["mice_nhanes"]["pooled"]
+    frame = pd.read_csv(data_or_skip("nhanes_imputed_long.csv"))
     sets = [part[["age", "hyp", "chl", "bmi"]].to_numpy(float) for _, part in frame.groupby(".imp")]
     for j, term in enumerate(["(Intercept)", "age", "hyp", "chl"]):
 

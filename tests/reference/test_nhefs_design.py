@@ -2,16 +2,13 @@
 
 R 4.2.2 with MatchIt 4.7.2, sandwich 3.0.2, survey 4.1.1, geepack 1.3.9 and WeightIt 2.0.0 computed the values, on the
 model of quitting of Hernan & Robins, Causal Inference: What If, chapter 12. No two of the 1,566 scores are equal, so
-that pairs are settled by the rule alone. Where the environment variable RAPPORT_REFERENCE names the file that the
-reference script wrote, what it holds of NHEFS is checked against the list of what we hold and what is open.
+that pairs are settled by the rule alone. Where the file of R's results is at hand, what it holds of NHEFS
+is checked against the list of what we hold and what is open.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +23,7 @@ from causal.design.weighting.propensity_weights import propensity_weights
 from causal.effect.cluster_robust import Kind, cluster_robust
 from causal.effect.matched_estimates import paired_difference, weighted_ancova
 from causal.effect.weighted_estimates import weighted_difference
+from tests.reference.r_results import r_results_or_skip
 
 WEIGHTED = {
     "est": 3.44053542964541,
@@ -155,9 +153,6 @@ def test_weighted_effect_and_errors(nhefs: Nhefs, *, stabilised: bool) -> None:
 
 def test_nothing_in_the_file_is_left_out() -> None:
     """What the file says of NHEFS is what is held here, what test_propensity holds, or what is listed as open."""
-    path = os.environ.get("RAPPORT_REFERENCE")
-    if path is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file")
-    results = json.loads(Path(path).read_text(encoding="utf-8"))["nhefs"]
+    results = r_results_or_skip()["nhefs"]
     assert set(results) == {*HELD, *IN_TEST_PROPENSITY, *IN_TEST_STANDARDISATION_OR_DOUBLY_ROBUST}
     assert {name: results[name] for name in HELD} == HELD

@@ -9,10 +9,7 @@ are of one match among many, and only their sizes can be held.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +18,7 @@ from scipy.sparse import csr_matrix
 
 from causal.design.matching.full import match_full
 from causal.design.propensity.fit import fit_propensity
+from tests.reference.r_results import r_results_or_skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +82,7 @@ def test_pairs_are_cheapest_in_rounded_costs(lalonde: Lalonde) -> None:
 
     Before it calls optmatch, MatchIt strikes out pairs that an optimal match can do without; 195 comparisons are left.
     """
-    path = os.environ.get("RAPPORT_REFERENCE")
-    if path is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file with R's pairs")
-    design = json.loads(Path(path).read_text(encoding="utf-8"))["lalonde"]["matchit"]["optimal_pair"]
+    design = r_results_or_skip()["lalonde"]["matchit"]["optimal_pair"]
     numbers = [(name.removeprefix("NSW"), of.removeprefix("PSID")) for name, of in design["match_matrix"].items()]
     pairs = tuple(np.array(numbers, dtype=int).T - 1)
     kept, distance = within_reach(lalonde), lalonde.distance("probability")

@@ -11,8 +11,6 @@ optmatch's rounding. NHEFS: Hernan & Robins, Causal Inference: What If, chapter 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +21,7 @@ import pytest
 
 from causal.design.matching.sets import row_weights
 from causal.effect.standardisation import Standardised, g_computation
+from tests.reference.r_results import r_results_or_skip
 
 # Effect and error of the covariate-adjusted g-computation, ``gcomp_covadj`` of the reference file.
 GCOMP = {
@@ -170,10 +169,7 @@ def quitting(nhefs: Any, interactions: tuple[str, ...]) -> Standardised:
 
 def test_tables_are_copied_right() -> None:
     """What stands above is what the file holds."""
-    path = os.environ.get("RAPPORT_REFERENCE")
-    if path is None:
-        pytest.skip("RAPPORT_REFERENCE does not name the reference file")
-    results = json.loads(Path(path).read_text(encoding="utf-8"))
+    results = r_results_or_skip()
     matchit = results["lalonde"]["matchit"]
     assert set(matchit) == set(GCOMP)
     for name, (effect, error) in GCOMP.items():
