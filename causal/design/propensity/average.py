@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +12,7 @@ from causal.design.propensity.model import PropensityModel
 from causal.numeric.stacking import average_weights
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-Score = Callable[[PropensityModel, BoolArray], FloatArray]
 
 
 def members_of(model: PropensityModel) -> tuple[PropensityModel, ...]:
@@ -27,16 +25,7 @@ def members_of(model: PropensityModel) -> tuple[PropensityModel, ...]:
     )
 
 
-def member_weights(
-    treated: BoolArray, members: tuple[PropensityModel, ...], fold: IntArray, score: Score
-) -> FloatArray:
-    """Weights (m,) of the members, by the likelihood of rows outside the folds they were learned from.
-
-    `score(member, held_out)` gives the log odds of the rows `held_out` (n,) by the member learned from the others.
-    """
-    logit = np.empty((treated.size, len(members)))
-    for k in range(int(fold.max()) + 1):
-        for j, member in enumerate(members):
-            logit[fold == k, j] = score(member, fold == k)
+def member_weights(treated: BoolArray, outside: Sequence[FloatArray]) -> FloatArray:
+    """Weights (m,) of the members, by the likelihood of arms (n,) under log odds (n,) each that never saw them."""
     sign = np.where(treated, -1.0, 1.0)
-    return average_weights(logit, lambda said: float(np.logaddexp(0.0, sign * said).mean()))
+    return average_weights(np.column_stack(outside), lambda said: float(np.logaddexp(0.0, sign * said).mean()))

@@ -28,10 +28,14 @@ WORTH_TAKING = 3.84  # twice the gain in log likelihood, out of fold, below whic
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Boosted:
-    """Log odds (n,) of the rows the trees were grown on, and a function that gives those of other rows (m, k)."""
+    """Log odds (n,) of the rows the trees were grown on, and a function that gives those of other rows (m, k).
+
+    `outside` (n,) are the log odds of the same rows by a line and trees that never saw them; None of a line alone.
+    """
 
     logit: FloatArray
     score: Score
+    outside: FloatArray | None = None
 
 
 def boosted(
@@ -92,10 +96,14 @@ def boosted(
         lines = np.zeros(treated.size)  # a constant score is left out
         linear = Boosted(logit=lines, score=lambda rows: np.zeros(rows.shape[0]))
     elif not _worth_taking(lines, raw, treated):
-        return linear
+        return replace(linear, outside=lines)
     own, unseen = _together(linear.logit, raw, treated), _together(lines, raw, treated)
     grown = _grown(x, treated, model, seed)
-    return Boosted(logit=own(linear.logit, raw), score=lambda rows: unseen(linear.score(rows), grown(rows)))
+    return Boosted(
+        logit=own(linear.logit, raw),
+        score=lambda rows: unseen(linear.score(rows), grown(rows)),
+        outside=unseen(lines, raw),
+    )
 
 
 def _grown(x: FloatArray, treated: BoolArray, model: PropensityModel, seed: int) -> Score:

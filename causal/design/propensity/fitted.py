@@ -55,7 +55,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Estimates:
-    """Estimates of one model, their log odds (n,) on its rows, and how it scores others; see `Propensity`."""
+    """Estimates of one model, their log odds (n,) on its rows, and how it scores others; see `Propensity`.
+
+    `outside` (n,) are the log odds of its rows by models that never saw them, where such were fitted on the way.
+    """
 
     method: Method
     coefficients: FloatArray
@@ -64,6 +67,7 @@ class Estimates:
     penalty: float | None
     logit: FloatArray
     score: Callable[[Rows], FloatArray]
+    outside: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -128,17 +132,25 @@ def fitted_to(
 def _averaged(
     rows: Rows, found: Moments, names: tuple[str, ...], model: PropensityModel, seed: int, *, inside_fold: bool
 ) -> Fitted:
-    """The average of the members' log odds; what was found about the columns is the logistic member's."""
-    members = members_of(model)
+    """The average of the members' log odds; what was found about the columns is the logistic member's.
 
-    def outside(member: PropensityModel, held_out: BoolArray) -> FloatArray:
-        seen = rows.take(~held_out)
-        there = fitted_to(seen, moments(seen.x, seen.treated), names, member, seed, inside_fold=True)
-        return there.estimates.score(rows.take(held_out))
+    What the trees say of rows they never saw comes from their own fit, which needs it too, in the same folds.
+    """
+    members = members_of(model)
+    fold = tuning_folds(rows.treated, rows.key, rows.clusters)
+
+    def outside(member: PropensityModel) -> FloatArray:
+        logit = np.empty(rows.treated.size)
+        for k in range(int(fold.max()) + 1):
+            seen = rows.take(fold != k)
+            there = fitted_to(seen, moments(seen.x, seen.treated), names, member, seed, inside_fold=True)
+            logit[fold == k] = there.estimates.score(rows.take(fold == k))
+        return logit
 
     fits = [fitted_to(rows, found, names, member, seed, inside_fold=inside_fold) for member in members]
-    fold = tuning_folds(rows.treated, rows.key, rows.clusters)
-    weights = member_weights(rows.treated, members, fold, outside)
+    said = [one.estimates.outside for one in fits]
+    unseen = [outside(member) if known is None else known for member, known in zip(members, said, strict=True)]
+    weights = member_weights(rows.treated, unseen)
     taken = [(weight, one.estimates) for weight, one in zip(weights, fits, strict=True) if weight > 0]
 
     def averaged(score: Callable[[Estimates], FloatArray]) -> FloatArray:
@@ -196,6 +208,7 @@ def _boosted(
         penalty=None,
         logit=found.logit,
         score=lambda others: found.score(others.x[:, kept]),
+        outside=found.outside,
     )
 
 

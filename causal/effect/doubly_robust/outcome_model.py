@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.special import expit
 from causal.design.propensity.columns import independent_columns
 from causal.design.propensity.firth import firth_logistic
 from causal.effect.doubly_robust.logistic import logistic_regression
-from causal.effect.doubly_robust.outcome_trees import Trees, boosted_means
+from causal.effect.doubly_robust.outcome_trees import Trees, boosted_means, folds_of_trees
 from causal.errors import DesignError, EstimationError
 from causal.numeric.folds import TUNING_FOLDS, drawn_folds
 from causal.numeric.keys import KeyArray, keys_of_content
@@ -181,32 +181,39 @@ def _learned(
         case "ridge":
             return Learned(predict=_ridge(x, y, model.penalty))
         case "boosting":
-            grown = Trees(most=model.trees, learning_rate=model.learning_rate, leaves=model.leaves, seed=seed)
-            return Learned(predict=boosted_means(grown, x, y, key=key, clusters=clusters))
+            trees = _trees(model, seed)
+            return Learned(predict=boosted_means(trees, x, y, folds_of_trees(trees, key, clusters)).predict)
         case "average":
-            return Learned(predict=_averaged(model, x, y, key, clusters, seed))
+            groups = y.size if clusters is None else np.unique(clusters).size
+            strata = np.zeros(y.size, dtype=np.int64)
+            fold = drawn_folds(key, max(2, min(TUNING_FOLDS, groups)), strata=strata, clusters=clusters)
+            return Learned(predict=_averaged(model, x, y, fold, seed))
 
 
-def _averaged(
-    model: OutcomeModel, x: FloatArray, y: FloatArray, key: KeyArray, clusters: IntArray | None, seed: int
-) -> Predictor:
-    """Linear, ridge and trees, weighed by their squared errors in folds they did not learn from."""
-    members = [replace(model, kind="linear"), replace(model, kind="ridge"), replace(model, kind="boosting")]
-    groups = y.size if clusters is None else np.unique(clusters).size
-    folds = max(2, min(TUNING_FOLDS, groups))
-    fold = drawn_folds(key, folds, strata=np.zeros(y.size, dtype=np.int64), clusters=clusters)
+def _trees(model: OutcomeModel, seed: int) -> Trees:
+    return Trees(most=model.trees, learning_rate=model.learning_rate, leaves=model.leaves, seed=seed)
 
-    def predictor(member: OutcomeModel, rows: BoolArray) -> Predictor:
-        held = None if clusters is None else clusters[rows]
-        return _learned(member, x[rows], y[rows], key[rows], held, seed).predict
 
-    outside = np.empty((y.size, len(members)))
-    for k in range(folds):
-        for j, member in enumerate(members):
-            outside[fold == k, j] = predictor(member, fold != k)(x[fold == k])
+def _averaged(model: OutcomeModel, x: FloatArray, y: FloatArray, fold: IntArray, seed: int) -> Predictor:
+    """Linear, ridge and trees, weighed by their squared errors in folds (n,) they did not learn from.
+
+    What the trees say of those folds comes from the run in which their number is chosen: one number of forty, so that
+    their error is told hardly smaller for it, and no fold is learned from twice.
+    """
+    grown = boosted_means(_trees(model, seed), x, y, fold)
+    lines: list[Callable[[BoolArray], Predictor]] = [
+        lambda rows: _regression(x[rows], y[rows], logistic=False).predict,
+        lambda rows: _ridge(x[rows], y[rows], None),
+    ]
+    outside = np.empty((y.size, len(lines) + 1))
+    outside[:, -1] = grown.outside
+    for k in range(int(fold.max()) + 1):
+        for j, learned in enumerate(lines):
+            outside[fold == k, j] = learned(fold != k)(x[fold == k])
     weights = average_weights(outside, lambda said: float(((y - said) ** 2).mean()))
     everyone = np.ones(y.size, dtype=np.bool_)
-    taken = [(weight, predictor(one, everyone)) for weight, one in zip(weights, members, strict=True) if weight > 0]
+    members = [*(learned(everyone) for learned in lines), grown.predict]
+    taken = [(weight, predict) for weight, predict in zip(weights, members, strict=True) if weight > 0]
     return lambda rows: np.asarray(sum(weight * predict(rows) for weight, predict in taken), dtype=np.float64)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from causal.design.propensity import boosting
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.model import PropensityModel
 from causal.errors import DesignError
@@ -51,10 +52,27 @@ def test_it_follows_steps_and_keeps_lines() -> None:
     assert error(fitted(x, treated), logit) < error(fitted(x, treated, PropensityModel()), logit) + 0.01
 
 
+def test_trees_are_grown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five folds and the whole: what the average weighs trees by is what they were taken in by."""
+    grown: list[int] = []
+    made = boosting._grown
+
+    def counted(
+        x: NDArray[np.float64], treated: NDArray[np.bool_], model: PropensityModel, seed: int
+    ) -> boosting.Score:
+        grown.append(treated.size)
+        return made(x, treated, model, seed)
+
+    monkeypatch.setattr(boosting, "_grown", counted)
+    x, treated, _ = world(400, steps=2.0)
+    assert fitted(x, treated).method == "average"
+    assert grown == [320] * 5 + [400]
+
+
 def test_order_of_rows_changes_nothing() -> None:
     """Rows in another order have the same scores."""
-    x, treated, _ = world(600, steps=1.0)
-    order = np.random.default_rng(2).permutation(600)
+    x, treated, _ = world(400, steps=1.0)
+    order = np.random.default_rng(2).permutation(400)
     np.testing.assert_allclose(fitted(x[order], treated[order]).logit, fitted(x, treated).logit[order], rtol=1e-9)
 
 

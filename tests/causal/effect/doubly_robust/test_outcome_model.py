@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from causal.effect.doubly_robust import outcome_trees
 from causal.effect.doubly_robust.logistic import logistic_regression
 from causal.effect.doubly_robust.outcome_model import OutcomeModel, predicted_means
 from causal.errors import EstimationError
@@ -214,6 +215,24 @@ def test_an_average_is_nearest_where_no_single_model_is_right() -> None:
     np.testing.assert_allclose(predicted("average", order), predicted("average", everyone)[order], rtol=1e-8)
 
 
+def test_an_average_grows_trees_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five folds and the whole: what trees say out of fold comes from choosing their number, and saw none of it."""
+    y, arm, x = sample()
+    made = outcome_trees._model
+    grown: list[int] = []
+    monkeypatch.setattr(outcome_trees, "_model", lambda trees, rounds: grown.append(rounds) or made(trees, rounds))
+    model = OutcomeModel(kind="average", trees=40)
+    predicted_means(model, y, arm, x, names=NAMES, arms=[True])
+    assert len(grown) == 6
+    few = outcome_trees.Trees(most=20, learning_rate=0.2, leaves=4, seed=1)
+    fold = np.arange(y.size) % 3
+    said, other = (outcome_trees.boosted_means(few, x, z, fold).outside for z in (y, np.where(fold == 0, -y, y)))
+    assert said is not None
+    assert other is not None
+    assert (said[fold == 0] == other[fold == 0]).all()
+    assert (said[fold != 0] != other[fold != 0]).any()
+
+
 def test_the_first_trees_of_a_process_grow_on_one_thread_too() -> None:
     """Threads are limited once scikit-learn has loaded them: a library loaded later would not be bound."""
     program = (
@@ -227,7 +246,7 @@ def test_the_first_trees_of_a_process_grow_on_one_thread_too() -> None:
         "trees._model = looked\n"
         "one = trees.Trees(most=1, learning_rate=0.1, leaves=2, seed=1)\n"
         "x = np.arange(40.0)\n"
-        "trees.boosted_means(one, x[:, None], x, key=np.arange(40, dtype=np.uint64), clusters=None)\n"
+        "trees.boosted_means(one, x[:, None], x, np.arange(40) % 2)\n"
         "print(set(seen))\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
