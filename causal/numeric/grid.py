@@ -98,18 +98,21 @@ def decimal_exponent(values: FloatArray, others: FloatArray | None = None) -> tu
     """Exponent of the coarsest decimal step, 1 or less, of which all values are multiples; and whether there is one.
 
     Where there is none with which a typical value has `DECIMALS` digits or fewer, it is the step with which it has
-    `COMPUTED`. `others` are to be multiples too, but do not set the scale.
+    `COMPUTED`. `others` are to be multiples too, but do not set the scale unless all values are 0, which have none.
 
     >>> decimal_exponent(np.array([0.7, 5.0])), decimal_exponent(np.array([1 / 3, 7.0]))
     ((-1, True), (-10, False))
+    >>> decimal_exponent(np.zeros(2), np.array([0.25]))
+    (-2, True)
     """
-    finest = exponent_for(values, DECIMALS)
+    scale = values if others is None or values.any() else others
+    finest = exponent_for(scale, DECIMALS)
     everyone = values if others is None else np.concatenate([others, values])
     some = everyone[:SAMPLE]
     for exponent in range(max(min(finest + DECIMALS - 1, 0), finest), finest - 1, -1):
         if (settled(some, exponent) == some).all() and (settled(everyone, exponent) == everyone).all():
             return exponent, True
-    return exponent_for(values, COMPUTED), False
+    return exponent_for(scale, COMPUTED), False
 
 
 def significant(values: ArrayLike, digits: int) -> FloatArray:

@@ -51,12 +51,14 @@ def in_steps(coordinates: FloatArray, caliper: float | None, pairing: Pairing) -
     >>> counted.coordinates.ravel().tolist(), counted.caliper
     ([7.0, 4.0], 3.5)
     """
+    penalty = None if pairing.penalty is None else pairing.penalty[np.isfinite(pairing.penalty)]
     if coordinates.shape[1] == 1:
-        penalty = None if pairing.penalty is None else pairing.penalty[np.isfinite(pairing.penalty)]
         exponent, slack = _decimals(coordinates[:, 0], penalty)
         z = whole(coordinates, exponent)
     else:
-        exponent, slack = exponent_for(coordinates, DISTANCE_DIGITS), 0.5
+        # Where nobody differs in anything the penalties are all there is to tell.
+        scale = coordinates if penalty is None or coordinates.any() else penalty
+        exponent, slack = exponent_for(scale, DISTANCE_DIGITS), 0.5
         z = settled(_parts(coordinates, exponent), PLACE)
     return Counted(
         coordinates=np.ascontiguousarray(z),

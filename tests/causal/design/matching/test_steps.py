@@ -147,3 +147,22 @@ def test_noise_in_computed_distances_decides_nothing() -> None:
         noisy = x + rng.normal(size=x.shape) * 1e-15
         assert match_nearest(noisy, treated).row.tolist() == clean.row.tolist()
         assert match_full(noisy, treated).row.tolist() == match_full(x, treated).row.tolist()
+
+
+@pytest.mark.parametrize("match", [match_optimal, match_greedy, match_full])
+def test_nobody_enters_a_set_before_they_are_at_risk_where_every_time_is_zero(match: Callable[..., MatchedSets]) -> None:
+    """Times counted from each treated occasion's own are all 0 and have no scale; the risk intervals have one."""
+    rules = Pairing(time=np.zeros(4), at_risk=np.array([[0.0, 3.0], [0.0, 3.0], [0.25, 3.25], [0.25, 3.25]]))
+    with pytest.raises(DesignError, match=r"design\.nothing_matched"):
+        match(np.zeros(4), ARM, pairing=rules)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_penalties_count_where_nobody_differs_in_anything_else(columns: int) -> None:
+    """Equal coordinates leave the preference alone to choose; told in whole units a penalty of .4 would be none."""
+    counted = in_steps(np.zeros((4, columns)), None, Pairing(prefer=PREFER["prefer"], penalty=np.array([0.4])))
+    assert counted.pairing.penalty is not None
+    assert (counted.pairing.penalty > 0).all()
+    preferring = Pairing(prefer=np.array([[0], [1], [1], [0]]), penalty=np.array([0.4]))
+    sets = match_optimal(np.zeros((4, columns)), ARM, pairing=preferring)
+    assert sets.row.tolist() == [0, 3, 1, 2]
