@@ -57,7 +57,7 @@ from validation.rules import (
     repeats,
     sound_rows,
 )
-from validation.spelling import n_respelt, respelt
+from validation.spelling import respelt
 from validation.suites import SuiteOutcome, column_suite, count_suite, item_suite, run_suite
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
 
@@ -130,10 +130,11 @@ def judge_extract(
     ExtractError
         One person appears with different content, or Great Expectations and the engine count differently.
     """
-    delivered = tables
-    spelt = {name: n_respelt(table, TABLES[name]) for name, table in delivered.items()}
-    grains = {name: measure_grain(table, TABLES[name]) for name, table in delivered.items()}
-    tables = {name: at_their_grain(respelt(table, TABLES[name]), grains[name]) for name, table in delivered.items()}
+    spelt, respelt_rows = {}, {}
+    for name, table in tables.items():
+        spelt[name], respelt_rows[name] = respelt(table, TABLES[name])
+    grains = {name: measure_grain(table, TABLES[name]) for name, table in tables.items()}
+    tables = {name: _named(at_their_grain(table, grains[name]), f"{name}_as_declared") for name, table in spelt.items()}
     present = instruments_present(tables[MEASURES.name], instruments) if MEASURES.name in tables else {}
     delivery = _Delivery(tables=tables, instruments=present, as_of=as_of, batch_rows=batch_rows)
     judged = {name: _judge_table(TABLES[name], delivery) for name in tables}
@@ -142,14 +143,18 @@ def judge_extract(
     for each in judged.values():
         counts.update(each.counts)
     rows = {name: each.rows + kept_out[name] for name, each in judged.items()}
-    clean = {name: each.sound for name, each in judged.items() if each.counts or spelt[name] or coarsened(grains[name])}
+    clean = {
+        name: each.sound
+        for name, each in judged.items()
+        if each.counts or respelt_rows[name] or coarsened(grains[name])
+    }
     verdicts: list[Verdict] = []
     for name, each in judged.items():
         aside = kept_out[name] + sum(each.counts.values())
         verdicts += _table_verdicts(
             name, rows[name], aside, quarantined_share, each.not_run, (needed or {}).get(name, ())
         )
-        verdicts += judge_spelling(TABLES[name], each.rows, spelt[name])
+        verdicts += judge_spelling(TABLES[name], each.rows, respelt_rows[name])
         verdicts += judge_unmatched(TABLES[name], each.rows, each.counts, unmatched_codes)
         verdicts += judge_grain(name, grains[name])
     verdicts += _judge_codes(tables, present, unmatched_codes)
@@ -171,6 +176,11 @@ def judge_extract(
     return ExtractJudgement(
         verdicts=tuple(verdicts), counts=dict(sorted(counts.items())), rows=rows, clean=clean, lost_actions=lost
     )
+
+
+def _named(table: ir.Table, name: str) -> ir.Table:
+    """The table under a name of its own: what asks it something need not carry, and translate, how it was made."""
+    return table.get_backend().create_view(name, table, overwrite=True)
 
 
 def _judge_codes(

@@ -17,34 +17,34 @@ _NO_BREAK_SPACE = "\u00a0"
 
 
 @cache
-def known_zones() -> tuple[str, ...]:
+def known_zones() -> frozenset[str]:
     """Every IANA time zone."""
-    return tuple(sorted(zoneinfo.available_timezones() - {"localtime", "Factory"}))
+    return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
 
 
-def respelt(table: ir.Table, declared: Table) -> ir.Table:
-    """The table with every code in its declared spelling, where it is one but for blanks and case."""
-    codes = [c for c in declared.columns if c.kind is Kind.CATEGORY and c.name in table.columns]
-    return table.mutate(**{column.name: _respelt(table[column.name], declared, column) for column in codes})
+def respelt(table: ir.Table, declared: Table) -> tuple[ir.Table, dict[str, int]]:
+    """The table with every code in its declared spelling, where it is one but for blanks and case.
 
-
-def n_respelt(table: ir.Table, declared: Table) -> dict[str, int]:
-    """Rows whose code `respelt` writes another way, by column; columns without any are left out."""
+    Beside it the number of rows whose code that changes, by column; columns without any are left out.
+    """
     codes = [c for c in declared.columns if c.kind is Kind.CATEGORY and c.name in table.columns]
     if not codes:
-        return {}
-    sums = {c.name: (table[c.name] != _respelt(table[c.name], declared, c)).sum().fill_null(0) for c in codes}
+        return table, {}
+    spelt = {column.name: _respelt(table, declared, column) for column in codes}
+    sums = {name: (table[name] != code).sum().fill_null(0) for name, code in spelt.items()}
     row = table.aggregate(**sums).to_pyarrow().to_pylist()[0]
-    return {name: int(n) for name, n in row.items() if n}
+    return table.mutate(**spelt), {name: int(n) for name, n in row.items() if n}
 
 
-def _respelt(code: ir.StringValue, declared: Table, column: Column) -> ir.StringValue:
+def _respelt(table: ir.Table, declared: Table, column: Column) -> ir.StringValue:
+    code = table[column.name]
     trimmed = code.replace(_NO_BREAK_SPACE, " ").strip()
-    spellings = known_zones() if declared is CLINICS and column.name == "tz" else column.values
-    if spellings:
+    zone = declared is CLINICS and column.name == "tz"
+    spellings = _written(trimmed) if zone else column.values
+    if zone or spellings:
         # Nearly every code is written as declared, and the look-up is slow.
         known = dict(zip((each.lower() for each in spellings), spellings, strict=True))
-        found = trimmed.lower().substitute(known, else_=trimmed)
+        found = trimmed.lower().substitute(known, else_=trimmed) if known else trimmed
         return ibis.ifelse(code.isin(spellings), code, found)
     match column.case:
         case Case.UPPER:
@@ -53,3 +53,9 @@ def _respelt(code: ir.StringValue, declared: Table, column: Column) -> ir.String
             return trimmed.lower()
         case None:
             return trimmed
+
+
+def _written(zones: ir.StringValue) -> tuple[str, ...]:
+    """The known time zones that occur, in whatever case: few of six hundred, of which no query should be made."""
+    lower = set(zones.lower().name("zone").as_table().distinct().to_pyarrow().column("zone").to_pylist())
+    return tuple(sorted(zone for zone in known_zones() if zone.lower() in lower))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 
 from causal.tables import TABLES
 from flows.study_file.load import load_instruments
@@ -17,12 +19,14 @@ KEYS = load_instruments("configs/instruments")
 
 def judged(tables: Rows, *, shuffled: bool = False, **options: Any) -> ExtractJudgement:
     """Judge rows of text, in the order given or the other way round."""
+    in_order = {name: rows[::-1] if shuffled else rows for name, rows in tables.items()}
+    return judge_extract(loaded(in_order), KEYS, **({"as_of": AS_OF, "quarantined_share": 0.02} | options))
+
+
+def loaded(tables: Rows) -> dict[str, ir.Table]:
+    """Rows of text as tables of an engine, for tests of one judgement: all of them together take seconds."""
     connection = ibis.duckdb.connect()
-    loaded = {
-        name: connection.create_table(name, arrow_table(name, rows[::-1] if shuffled else rows))
-        for name, rows in tables.items()
-    }
-    return judge_extract(loaded, KEYS, **({"as_of": AS_OF, "quarantined_share": 0.02} | options))
+    return {name: connection.create_table(name, arrow_table(name, rows)) for name, rows in tables.items()}
 
 
 def some(tables: Rows, *names: str) -> Rows:
@@ -30,6 +34,7 @@ def some(tables: Rows, *names: str) -> Rows:
     return {name: tables[name] for name in TABLES if name in names}
 
 
-def verdict(judgement: ExtractJudgement, code: str) -> Verdict:
+def verdict(judgement: ExtractJudgement | Iterable[Verdict], code: str) -> Verdict:
     """The verdict of that code."""
-    return next(each for each in judgement.verdicts if each.code == code)
+    verdicts = judgement.verdicts if isinstance(judgement, ExtractJudgement) else judgement
+    return next(each for each in verdicts if each.code == code)

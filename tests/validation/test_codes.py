@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ibis.expr.types as ir
 import pytest
 
-from causal.tables import Rule
+from causal.tables import TABLES, Rule
 from tests.flows.connectors.small_extract import Rows, patient, regime, small_extract
-from tests.validation.judging import judged, some, verdict
+from tests.validation.judging import KEYS, judged, loaded, some, verdict
+from validation.codes import judge_diagnosis_codes, judge_regime_codes, judge_versions, judge_zones
 from validation.rules import code
-from validation.verdict import Status
+from validation.spelling import respelt
+from validation.verdict import Status, Verdict
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 
@@ -46,31 +49,42 @@ def professions(*lines: str) -> Rows:
     return tables
 
 
+def as_declared(tables: Rows) -> dict[str, ir.Table]:
+    """The tables with their codes as declared."""
+    return {name: respelt(table, TABLES[name])[0] for name, table in loaded(tables).items()}
+
+
+def regimes(tables: Rows) -> tuple[Verdict, ...]:
+    """What is said of states and professions."""
+    return tuple(judge_regime_codes(as_declared(tables), 0.02))
+
+
 def test_a_profession_that_nobody_can_have_is_named() -> None:
     """A line of the law that no clinician can ever meet moves people to another law in silence."""
-    found = verdict(judged(professions("psycologist", "any")), "extract.regime_professions")
+    found = verdict(regimes(professions("psycologist", "any")), "extract.regime_professions")
     assert found.status is Status.FAIL
     assert "psycologist" in found.sentence
-    assert verdict(judged(professions("Psychologist", "any")), "extract.regime_professions").status is Status.PASS
+    assert verdict(regimes(professions("Psychologist", "any")), "extract.regime_professions").status is Status.PASS
 
 
 def test_clinicians_and_clinics_without_any_law_are_counted() -> None:
     """The state has laws, but none for the profession; or the state has none at all."""
-    lost = judged(professions("psychiatrist"))
+    lost = regimes(professions("psychiatrist"))
     assert verdict(lost, "extract.regime_clinicians").measured == 1
     assert verdict(lost, "extract.regime_clinicians").status is Status.FAIL
-    assert verdict(judged(professions("psychiatrist", "any")), "extract.regime_clinicians").status is Status.PASS
+    assert verdict(regimes(professions("psychiatrist", "any")), "extract.regime_clinicians").status is Status.PASS
     tables = professions("any")
     tables["clinics"][0]["state"] = "California"
-    assert verdict(judged(tables), "extract.regime_states").status is Status.FAIL
-    assert verdict(judged(professions("any")), "extract.regime_states").status is Status.PASS
+    assert verdict(regimes(tables), "extract.regime_states").status is Status.FAIL
+    assert verdict(regimes(professions("any")), "extract.regime_states").status is Status.PASS
 
 
 def test_an_unknown_time_zone_is_refused() -> None:
     """Its hours cannot be counted."""
     tables = some(small_extract(), "clinics")
-    tables["clinics"][0]["tz"] = "Mars/Olympus"
-    assert verdict(judged(tables), "extract.time_zones").status is Status.FAIL
+    tables["clinics"] = [tables["clinics"][0] | {"tz": tz} for tz in ("Mars/Olympus", "mars/olympus", "UTC", "utc ")]
+    found = judge_zones(as_declared(tables)["clinics"])
+    assert (found.status, found.measured) == (Status.FAIL, 2)
 
 
 @pytest.mark.parametrize(("odd", "limit", "status"), [(3, 0.03, Status.PASS), (4, 0.03, Status.FAIL)])
@@ -78,41 +92,42 @@ def test_undeclared_codes_have_a_limit_of_their_own(odd: int, limit: float, stat
     """By column, whatever the share of rows that may be set aside; the column is named and no value is."""
     tables = some(small_extract(), "patients")
     tables["patients"] = [patient(f"p{k}", insurance="secret" if k < odd else "private") for k in range(100)]
-    found = verdict(judged(tables, quarantined_share=0.5, unmatched_codes=limit), "extract.unmatched.patients")
+    judgement = judged(tables, quarantined_share=0.5, unmatched_codes=limit)
+    found = verdict(judgement, "extract.unmatched.patients")
     assert found.status is status
     assert "insurance" in found.sentence
     assert "secret" not in found.sentence
-    assert judged(tables, quarantined_share=0.5).counts == {code("patients", "insurance", Rule.NOT_ALLOWED): odd}
+    assert judgement.counts == {code("patients", "insurance", Rule.NOT_ALLOWED): odd}
 
 
-def diagnosed(*codes: str) -> Rows:
-    """Diagnoses with these codes."""
-    tables = some(small_extract(), "patients", "diagnoses")
-    tables["diagnoses"] = [tables["diagnoses"][0] | {"icd10": each} for each in codes]
-    return tables
+def diagnosed(*codes: str) -> tuple[Verdict, ...]:
+    """What is said of diagnoses with these codes."""
+    tables = {"diagnoses": [small_extract()["diagnoses"][0] | {"icd10": each} for each in codes]}
+    return tuple(judge_diagnosis_codes(as_declared(tables)["diagnoses"], 0.02))
 
 
 def test_an_old_code_set_is_refused() -> None:
     """ICD-9 among ICD-10 halves every diagnosis; the limit itself passes."""
-    old = judged(diagnosed(*["F10.20"] * 88, *["303.90"] * 12))
+    old = diagnosed(*["F10.20"] * 88, *["303.90"] * 12)
     found = verdict(old, "extract.diagnosis_codes")
     assert (found.status, found.measured) == (Status.FAIL, 0.12)
     assert "ICD-9" in found.sentence
-    new = judged(diagnosed("F10.20", "f1220", " F20.9", "F43.10", "U07.1", "Z00", "O9A.211", "C7A.00"))
+    new = diagnosed("F10.20", "f1220", " F20.9", "F43.10", "U07.1", "Z00", "O9A.211", "C7A.00")
     assert verdict(new, "extract.diagnosis_codes").measured == 0
 
 
 def test_a_code_list_that_matches_nothing_is_refused() -> None:
     """Among a thousand diagnoses; among fewer it may be rare."""
-    many = judged(diagnosed(*["F10.20"] * 1000))
+    many = diagnosed(*["F10.20"] * 1000)
     assert verdict(many, "extract.code_list.sud").status is Status.PASS
     assert verdict(many, "extract.code_list.psychosis").status is Status.FAIL
-    assert verdict(judged(diagnosed(*["F10.20"] * 999)), "extract.code_list.psychosis").status is Status.NOT_EVALUATED
+    assert verdict(diagnosed(*["F10.20"] * 999), "extract.code_list.psychosis").status is Status.NOT_EVALUATED
 
 
 def test_forms_under_another_version_are_counted() -> None:
     """The patient's own WAI-SR recorded as "patient" and not as "client" would be read by no analysis."""
-    tables = small_extract()
+    tables = {"measures": small_extract()["measures"]}
     tables["measures"][1]["version"] = "patient"
-    assert verdict(judged(tables), "extract.other_version.wai_sr").status is Status.FAIL
-    assert verdict(judged(tables), "extract.other_version.phq9").status is Status.PASS
+    found = tuple(judge_versions(as_declared(tables)["measures"], KEYS, 0.02))
+    assert verdict(found, "extract.other_version.wai_sr").status is Status.FAIL
+    assert verdict(found, "extract.other_version.phq9").status is Status.PASS

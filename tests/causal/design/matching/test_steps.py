@@ -150,7 +150,9 @@ def test_noise_in_computed_distances_decides_nothing() -> None:
 
 
 @pytest.mark.parametrize("match", [match_optimal, match_greedy, match_full])
-def test_nobody_enters_a_set_before_they_are_at_risk_where_every_time_is_zero(match: Callable[..., MatchedSets]) -> None:
+def test_nobody_enters_a_set_before_they_are_at_risk_where_every_time_is_zero(
+    match: Callable[..., MatchedSets],
+) -> None:
     """Times counted from each treated occasion's own are all 0 and have no scale; the risk intervals have one."""
     rules = Pairing(time=np.zeros(4), at_risk=np.array([[0.0, 3.0], [0.0, 3.0], [0.25, 3.25], [0.25, 3.25]]))
     with pytest.raises(DesignError, match=r"design\.nothing_matched"):
