@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from causal.errors import RapportError, StudyFileError
+from flows.release_lines import release_lines
 from flows.shown import shown_path
 
 if TYPE_CHECKING:
@@ -417,26 +418,7 @@ def run(
 def _print_release(console: Console, folder: Path, *, fresh: bool) -> None:
     facts = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     lines = [f"{'published' if fresh else 'unchanged'}: {folder / 'report.html'}"]
-    if facts["unanswered"]:
-        lines.append(f"NOT EVALUATED: {facts['unanswered']}")
-    for name in ("termination", "composite") if facts["results"] else ():
-        effect = facts["results"][name]
-        if effect["value"] is None:
-            lines.append(f"{name:<12} NOT EVALUATED: {effect['not_evaluated']}")
-            continue
-        lines.append(
-            f"{name:<12} {effect['value']:+.3f} [{effect['lower']:+.3f}, {effect['upper']:+.3f}] {effect['scale']}"
-        )
-    lines += [
-        f"{'FAIL':<12} {verdict['sentence']}"
-        for verdict in facts["verdicts"]
-        if verdict["status"] == "FAIL" and verdict["code"].startswith("estimate.")
-    ]
-    lines += [
-        f"{'truth':<12} {truth['truth']:+.3f} {'inside' if truth['covered'] else 'OUTSIDE'} its interval: "
-        f"{truth['name']}"
-        for truth in facts["truth"]
-    ]
+    lines += release_lines(facts)
     console.answer(
         "\n".join(lines),
         {"release": str(folder), "fresh": fresh} | {key: facts[key] for key in ("results", "unanswered", "truth")},

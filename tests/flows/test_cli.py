@@ -63,15 +63,10 @@ def test_success_is_exit_0(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)["title"]
 
 
-def test_a_release_of_one_number_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A release in which one of the headline pair has no number, and too few answered, prints both facts."""
-    ended = {"value": None, "lower": None, "upper": None, "scale": "risk difference", "not_evaluated": "nobody ended"}
-    trust = {"value": -0.23, "lower": -0.32, "upper": -0.14, "scale": "points"}
-    failed = {"code": "estimate.response.day_90", "status": "FAIL", "sentence": "too few answered"}
-    facts = {"unanswered": "", "results": {"termination": ended, "composite": trust}, "truth": [], "verdicts": [failed]}
+def test_a_release_is_printed_with_its_cautions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it lies, and what `release_lines` says of it."""
+    facts = {"unanswered": "nobody answered", "results": None, "truth": [], "verdicts": [], "plan": []}
     (tmp_path / "results.json").write_text(json.dumps(facts), encoding="utf-8")
     cli._print_release(cli.Console(as_json=False), tmp_path, fresh=True)
-    said = capsys.readouterr().out
-    assert "termination  NOT EVALUATED: nobody ended" in said
-    assert "composite    -0.230 [-0.320, -0.140] points" in said
-    assert "FAIL         too few answered" in said
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"published: {tmp_path / 'report.html'}", "NOT EVALUATED: nobody answered"]
