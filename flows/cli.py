@@ -119,6 +119,7 @@ def _workspace(
         extract=extract or Path(),
         say=console.say,
         truth=truth,
+        study_file=study,
     )
 
 
@@ -205,6 +206,7 @@ def check(
     """Check every part of a study, and the extract when one is given, before anything runs."""
     from causal.protocol import OccasionStudy
     from flows.study_file import load_study
+    from flows.study_file.places import places_of
     from validation.protocol import judge_protocol
     from validation.verdict import failed
 
@@ -228,13 +230,20 @@ def check(
             delivered = run("read extract", lambda: read(ws))
             clean = run("validate extract", lambda: validate(ws, delivered))
         verdicts = (*verdicts, *clean.verdicts)
-    lines = [f"{verdict.status:<13} {verdict.code:<34} {verdict.sentence}" for verdict in verdicts]
     bad = failed(verdicts)
+    places = places_of(study, tuple(verdict.code for verdict in bad))
+    lines = [
+        f"{v.status:<13} {v.code:<34} {v.sentence}" + (f" ({places[v.code]})" if v.code in places else "")
+        for v in verdicts
+    ]
     console.answer(
         "\n".join([*lines, f"{len(bad)} of {len(verdicts)} checks failed"]),
         {
             "study": loaded.study.study.id,
-            "verdicts": [{"code": v.code, "status": v.status, "sentence": v.sentence} for v in verdicts],
+            "verdicts": [
+                {"code": v.code, "status": v.status, "sentence": v.sentence, "place": places.get(v.code)}
+                for v in verdicts
+            ],
         },
     )
     if bad:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causal.cohort.needs import tables_needed
-from causal.errors import DesignError, ExtractError, StudyFileError
+from causal.errors import DesignError, ExtractError
 from causal.tables import PROTECTIVE_ACTIONS, SET_ASIDE
 from flows.code_version import code_version
 from flows.connectors.extract import ExtractFiles, read_extract
@@ -23,6 +23,7 @@ from flows.published_designs import IDENTITY, identity_json
 from flows.runner import Runner
 from flows.set_aside import unfit
 from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact, looks_before
+from flows.study_file.places import refuse_failed
 from flows.workspace import Workspace, tables_digest
 from validation.approval import DesignIdentity
 from validation.delivery import judge_as_of
@@ -124,10 +125,7 @@ def design_study(ws: Workspace, run: Runner) -> JudgedDesign:
 def check_protocol(ws: Workspace) -> tuple[Verdict, ...]:
     """Refuse a protocol that contradicts itself, naming everything that is wrong with it at once."""
     verdicts = judge_protocol(ws.study, ws.instruments)
-    problems = failed(verdicts)
-    if problems:
-        lines = "; ".join(f"{problem.code}: {problem.sentence}" for problem in problems)
-        raise StudyFileError(problems[0].code, f"the protocol does not hold together: {lines}")
+    refuse_failed(ws.study_file, verdicts)
     return verdicts
 
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from causal.effect.flat_diagnostics import column_of_row
 from causal.effect.flat_placebo import placebo_effects
 from causal.effect.flat_table import FlatResult, analyse_flat_table
-from causal.errors import ExtractError, StudyFileError
+from causal.errors import ExtractError
 from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
 from causal.spelling import nearest
 from flows.report.decided import decided
 from flows.shown import shown
+from flows.study_file.places import refuse_failed
 from validation.flat_result import judge_flat_result
 from validation.protocol import judge_protocol
 from validation.verdict import Verdict, failed
@@ -90,9 +91,7 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
     StudyFileError
         The study fails a check of `rapport check`: nothing is read then.
     """
-    if problems := failed(judge_protocol(study, {})):
-        said = "; ".join(f"{problem.code}: {problem.sentence}" for problem in problems)
-        raise StudyFileError(problems[0].code, f"the protocol does not hold together: {said}")
+    refuse_failed(study_file, judge_protocol(study, {}))
     frame = read_flat(study, study_file)
     result = analyse_flat_table(frame, study)
     placebos = placebo_effects(frame, study)

@@ -19,7 +19,10 @@ Say = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """One study at one site with one extract. `truth` is the truth file of a synthetic extract, if given."""
+    """One study at one site with one extract.
+
+    `truth` is the truth file of a synthetic extract, `study_file` where the study is written, if given.
+    """
 
     study: OccasionStudy
     protocol_digest: str
@@ -29,6 +32,7 @@ class Workspace:
     extract: Path
     say: Say
     truth: Path | None = None
+    study_file: Path | None = None
 
     @property
     def instruments_digest(self) -> str:

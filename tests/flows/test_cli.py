@@ -70,3 +70,21 @@ def test_a_release_is_printed_with_its_cautions(tmp_path: Path, capsys: pytest.C
     cli._print_release(cli.Console(as_json=False), tmp_path, fresh=True)
     said = capsys.readouterr().out.splitlines()
     assert said == [f"published: {tmp_path / 'report.html'}", "NOT EVALUATED: nobody answered"]
+
+
+def test_a_failed_check_of_a_study_is_told_with_its_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For people behind the sentence, for machines in a key of its own; passed checks have none."""
+    text = Path("configs/studies/duty_to_warn.yaml").read_text(encoding="utf-8")
+    assert text.count("primary_day: 90") == 1
+    (tmp_path / "study.yaml").write_text(text.replace("primary_day: 90", "primary_day: 91"), encoding="utf-8")
+    line = text[: text.index("primary_day: 90")].count("\n") + 1
+    assert run(monkeypatch, "check", str(tmp_path / "study.yaml")) == 1
+    said = [one for one in capsys.readouterr().out.splitlines() if "protocol.primary_day" in one]
+    assert [one.endswith(f"study.yaml:{line}:3)") for one in said] == [True]
+    assert run(monkeypatch, "check", str(tmp_path / "study.yaml"), "--json") == 1
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    places = {v["code"]: v["place"] for v in verdicts}
+    assert places["protocol.primary_day"].endswith(f"study.yaml:{line}:3")
+    assert {v["place"] is None for v in verdicts if v["status"] != "FAIL"} == {True}

@@ -1,0 +1,108 @@
+"""Where in a study file a judgement of the protocol looks, so that one that fails is told with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from causal.errors import StudyFileError
+from flows.shown import shown_path
+from flows.study_file.plain_yaml import Document, Place, Where, plain_yaml
+from flows.study_file.small_file import UnreadableFileError, small_text
+from validation.verdict import Verdict, failed
+
+_ASSIGNMENT: Where = ("target_trial", "assignment")
+_METHOD: tuple[Where, ...] = (("matching",), ("weighting",), ("analysis",))
+
+JUDGED: Mapping[str, tuple[Where, ...]] = {
+    "eligibility": (("target_trial", "eligibility"),),
+    "actions": (("target_trial", "strategies", "treated", "actions"),),
+    "actors": (("directed_measures",), ("actors",)),
+    "exact_keys": ((*_ASSIGNMENT, "exact"),),
+    "outcome_window": (("outcome", "windows"), ("outcome",)),
+    "primary_day": (("outcome", "primary_day"), ("outcome",)),
+    "followed_up": (("target_trial", "follow_up"),),
+    "instrument": (("outcome", "instrument"), ("outcome",)),
+    "instrument_key": (("outcome", "instrument"), ("outcome",)),
+    "composite_value": (("estimands",),),
+    "symptom_keys": (("confounders",),),
+    "primary_estimand": (("estimands",),),
+    "dag_ends": (("dag",),),
+    "dag_acyclic": (("dag", "edges"), ("dag",)),
+    "dag_nodes": (("dag",),),
+    "dag_descendants": (("dag",),),
+    "dag_open_path": (("dag",),),
+    "covariates": (("confounders",),),
+    "adjust_for": (("estimator", "adjust_for"), ("estimator",)),
+    "mediators": (("mediators",),),
+    "method": _METHOD,
+    "ratio": (("matching", "ratio"), *_METHOD),
+    "calendar": (("weighting",),),
+    "estimand_of_method": _METHOD,
+    "missing_covariates": (("missing", "covariates"), ("missing",)),
+    "secondary": (("secondary",),),
+    "secondary_days": (("outcome", "windows"), ("outcome",)),
+    "secondary_estimands": (("estimands",),),
+    "subscales": (("outcome", "subscales"), ("outcome",)),
+    "free_text": (("governance", "forbidden_columns"), ("governance",)),
+    "claims": (("report",),),
+    "not_yet_estimable": (),
+    "sensitivity": (("sensitivity",),),
+    "negative_control": (("negative_controls",),),
+    "effect_modifiers": (("effect_modifiers",),),
+    "mediation": (("mediators",),),
+    "directed_measures": (("directed_measures",),),
+    "non_inferiority": (("non_inferiority_margin",),),
+    "margin": (("non_inferiority_margin",), ("claim",)),
+    "common_rater": (("outcome",),),
+    "alliance": (("alliance",),),
+    "moderators": (("meta",),),
+    "columns": (("columns",),),
+    "standard_error": (("analysis", "standard_error"), ("analysis",)),
+    "placebo_outcomes": (("placebo_outcomes",), ("columns",)),
+}
+"""By the second word of a verdict's code: the parts of the file it is about, the one to look at first."""
+
+
+def refuse_failed(path: Path | None, verdicts: Sequence[Verdict]) -> None:
+    """Refuse a study, written at `path`, of which a verdict on the protocol is FAIL; each is told at its place.
+
+    Raises
+    ------
+    StudyFileError
+        The code of the first.
+    """
+    problems = failed(verdicts)
+    if problems:
+        places = {} if path is None else places_of(path, tuple(problem.code for problem in problems))
+        said = "; ".join(
+            " ".join([*_at(places, problem), f"{problem.code}: {problem.sentence}"]) for problem in problems
+        )
+        raise StudyFileError(problems[0].code, f"the protocol does not hold together: {said}")
+
+
+def _at(places: Mapping[str, str], verdict: Verdict) -> list[str]:
+    return [f"{places[verdict.code]}:"] if verdict.code in places else []
+
+
+def places_of(path: Path, codes: tuple[str, ...]) -> dict[str, str]:
+    """``file:line:column`` for each verdict on the protocol whose part of the file is written there.
+
+    A code whose part is left to its default has no place, nor has any where the file can no longer be read.
+    """
+    try:
+        document = plain_yaml(small_text(path))
+    except UnreadableFileError:
+        return {}
+    found = {code: _place(code, document) for code in codes}
+    return {code: f"{shown_path(path)}:{at.line}:{at.column}" for code, at in found.items() if at is not None}
+
+
+def _place(code: str, document: Document) -> Place | None:
+    family, _, name = code.partition(".")
+    if family != "protocol":
+        return None
+    for where in JUDGED.get(name.partition(".")[0], ()):
+        if where in document.places:
+            return document.keys.get(where, document.places[where])
+    return None
