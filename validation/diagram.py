@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from causal.protocol.design import Dag
 from causal.protocol.diagram import (
     INDICATORS,
+    Graph,
     cycle,
     diagram,
     open_backdoor_paths,
@@ -16,9 +16,6 @@ from causal.protocol.diagram import (
 )
 from validation.verdict import Status, Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 def judge_diagram(
@@ -58,9 +55,7 @@ def judge_diagram(
     return ends, acyclic, nodes, _descendants(graph, dag, used), _backdoor(graph, dag, used)
 
 
-def _ends(graph: nx.DiGraph[str], dag: Dag, covariates: Collection[str]) -> Verdict:
-    import networkx as nx
-
+def _ends(graph: Graph, dag: Dag, covariates: Collection[str]) -> Verdict:
     drawn = {name for edge in graph.edges for name in edge}
     ends = (dag.treatment, dag.outcome)
     if dag.treatment == dag.outcome:
@@ -70,7 +65,7 @@ def _ends(graph: nx.DiGraph[str], dag: Dag, covariates: Collection[str]) -> Verd
         problem = f"no arrow of the diagram touches its treatment or outcome: {listed(missing)}{near}"
     elif taken := [name for name in ends if name in covariates or name in dag.unobserved]:
         problem = f"treatment and outcome may be neither covariates nor unobserved: {listed(taken)}"
-    elif not nx.has_path(graph, dag.treatment, dag.outcome):
+    elif not graph.path(dag.treatment, dag.outcome):
         problem = f"no arrow leads from {dag.treatment} to {dag.outcome}: the diagram says there is nothing to estimate"
     else:
         problem = ""
@@ -78,10 +73,10 @@ def _ends(graph: nx.DiGraph[str], dag: Dag, covariates: Collection[str]) -> Verd
 
 
 def _nodes(
-    graph: nx.DiGraph[str], dag: Dag, covariates: Collection[str], mediators: Collection[str], used: Sequence[str]
+    graph: Graph, dag: Dag, covariates: Collection[str], mediators: Collection[str], used: Sequence[str]
 ) -> Verdict:
     known = {*covariates, *mediators, dag.treatment, dag.outcome, *INDICATORS}
-    unknown = [name for name in graph if name not in known and name not in dag.unobserved]
+    unknown = [name for name in graph.effects if name not in known and name not in dag.unobserved]
     both = sorted(set(dag.unobserved) & set(used))
     problems = []
     if unknown:
@@ -94,7 +89,7 @@ def _nodes(
     )
 
 
-def _descendants(graph: nx.DiGraph[str], dag: Dag, used: Sequence[str]) -> Verdict:
+def _descendants(graph: Graph, dag: Dag, used: Sequence[str]) -> Verdict:
     paths = [path for name in used if (path := path_after_treatment(graph, dag, name))]
     return holds(
         "protocol.dag_descendants",
@@ -105,7 +100,7 @@ def _descendants(graph: nx.DiGraph[str], dag: Dag, used: Sequence[str]) -> Verdi
     )
 
 
-def _backdoor(graph: nx.DiGraph[str], dag: Dag, used: Sequence[str]) -> Verdict:
+def _backdoor(graph: Graph, dag: Dag, used: Sequence[str]) -> Verdict:
     late = {name for name in used if path_after_treatment(graph, dag, name)}
     paths = open_backdoor_paths(graph, dag, with_indicators(set(used) - late))
     return holds(

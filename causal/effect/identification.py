@@ -18,21 +18,18 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from causal.design.fates import HELD, CovariateFate, Fate
 from causal.errors import DesignError
 from causal.protocol.design import Dag
 from causal.protocol.diagram import (
+    Graph,
     cycle,
     diagram,
     open_backdoor_paths,
     path_after_treatment,
     with_indicators,
 )
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +116,9 @@ def identify(dag: Dag, adjustment: Sequence[str], fates: Sequence[CovariateFate]
     same = tuple(name for name in used if fate.get(name) is Fate.CONSTANT)
     held = [name for name in used if name not in dict(not_held)]
     open_paths = open_backdoor_paths(graph, dag, with_indicators(held))
-    in_diagram = frozenset(held) & frozenset(graph)
+    in_diagram = frozenset(held) & graph.effects.keys()
     extras = tuple(sorted(in_diagram - frozenset(named)))
-    outside = tuple(name for name in held if name not in graph)
+    outside = tuple(name for name in held if name not in graph.effects)
     unobserved = tuple(sorted(set(dag.unobserved)))
     return Identification(
         adjustment_set_dowhy=named,
@@ -138,10 +135,8 @@ def identify(dag: Dag, adjustment: Sequence[str], fates: Sequence[CovariateFate]
     )
 
 
-def _usable(dag: Dag) -> nx.DiGraph[str]:
+def _usable(dag: Dag) -> Graph:
     """Draw the graph of a diagram that can be asked about."""
-    import networkx as nx
-
     if dag.treatment == dag.outcome:
         raise DesignError("identification.same_node", f"treatment and outcome are the same node, {dag.treatment}")
     graph = diagram(dag)
@@ -152,7 +147,7 @@ def _usable(dag: Dag) -> nx.DiGraph[str]:
             f"the diagram goes round in a circle: {' -> '.join(loop)}",
             fix="nothing causes itself; remove one of these arrows, or name earlier and later values apart",
         )
-    if not nx.has_path(graph, dag.treatment, dag.outcome):
+    if not graph.path(dag.treatment, dag.outcome):
         raise DesignError(
             "identification.no_path",
             f"no arrow leads from {dag.treatment} to {dag.outcome}, so the diagram says there is no effect to estimate",
@@ -161,7 +156,7 @@ def _usable(dag: Dag) -> nx.DiGraph[str]:
     return graph
 
 
-def _refuse_descendants(graph: nx.DiGraph[str], dag: Dag, used: Sequence[str]) -> None:
+def _refuse_descendants(graph: Graph, dag: Dag, used: Sequence[str]) -> None:
     """Refuse covariates that the treatment may have changed."""
     late = [path for name in used if (path := path_after_treatment(graph, dag, name))]
     if dag.treatment in used or late:
@@ -173,22 +168,25 @@ def _refuse_descendants(graph: nx.DiGraph[str], dag: Dag, used: Sequence[str]) -
         )
 
 
-def _observed_ancestors(graph: nx.DiGraph[str], dag: Dag) -> frozenset[str]:
+def _observed_ancestors(graph: Graph, dag: Dag) -> frozenset[str]:
     """Observed nodes that lead to treatment or outcome and do not come after the treatment."""
-    import networkx as nx
-
-    above = nx.ancestors(graph, dag.treatment) | nx.ancestors(graph, dag.outcome)
-    after = nx.descendants(graph, dag.treatment) | {dag.treatment}
+    above = graph.ancestors(dag.treatment) | graph.ancestors(dag.outcome)
+    after = graph.descendants(dag.treatment) | {dag.treatment}
     return frozenset(above - after - set(dag.unobserved))
 
 
-def _dowhy_backdoor_set(graph: nx.DiGraph[str], dag: Dag, candidates: Collection[str]) -> tuple[str, ...]:
+def _dowhy_backdoor_set(graph: Graph, dag: Dag, candidates: Collection[str]) -> tuple[str, ...]:
     """Ask DoWhy for a back-door set when only `candidates` are observed."""
+    import networkx as nx
+
+    drawn: nx.DiGraph[str] = nx.DiGraph()
+    drawn.add_nodes_from(graph.effects)
+    drawn.add_edges_from(graph.edges)
     with _quiet():
         from dowhy.causal_identifier.auto_identifier import BackdoorAdjustment, EstimandType, identify_effect_auto
 
         estimand = identify_effect_auto(
-            graph.copy(),
+            drawn,
             [dag.treatment],
             [dag.outcome],
             sorted({dag.treatment, dag.outcome, *candidates}),

@@ -8,29 +8,89 @@ back-door path enters the treatment by an arrow into it (ibid., definition 3.3.1
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from causal.protocol.design import Dag
 
-if TYPE_CHECKING:
-    import networkx as nx
+Step = TypeVar("Step")
 
 INDICATORS = {"regime": ("regime_mandatory", "regime_permissive")}
 """Variables of which the catalogue holds indicators: adjusting for all indicators is adjusting for the variable."""
 
 
-def diagram(dag: Dag) -> nx.DiGraph[str]:
-    """Draw the graph of `dag`: every node of an edge, the treatment, the outcome and the unobserved; names in order."""
-    import networkx as nx
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Names in order, and for each its direct effects and its direct causes in order.
 
-    edges = sorted(edge_ends(edge) for edge in dag.edges)
-    names = {dag.treatment, dag.outcome, *dag.unobserved, *(name for edge in edges for name in edge)}
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(sorted(names))
-    graph.add_edges_from(edges)
-    return graph
+    A graph library would take longer to load than all that is asked of a study file.
+    """
+
+    effects: Mapping[str, tuple[str, ...]]
+    causes: Mapping[str, tuple[str, ...]]
+
+    @property
+    def edges(self) -> tuple[tuple[str, str], ...]:
+        """Every arrow as (cause, effect), in order."""
+        return tuple((cause, effect) for cause, effects in self.effects.items() for effect in effects)
+
+    def has_edge(self, cause: str, effect: str) -> bool:
+        """Whether there is such an arrow."""
+        return effect in self.effects[cause]
+
+    def path(self, first: str, last: str) -> list[str]:
+        """The names on a shortest way along arrows, both ends included; empty where there is none."""
+        before: dict[str, str | None] = {first: None}
+        waiting = deque([first])
+        while waiting:
+            node = waiting.popleft()
+            if node == last:
+                return _trail(before, node)
+            for effect in self.effects[node]:
+                if effect not in before:
+                    before[effect] = node
+                    waiting.append(effect)
+        return []
+
+    def descendants(self, name: str) -> frozenset[str]:
+        """Whatever arrows lead to from `name`, itself only where they lead back."""
+        return _reached(self.effects, name)
+
+    def ancestors(self, name: str) -> frozenset[str]:
+        """Whatever arrows lead to `name` from, itself only where they lead back."""
+        return _reached(self.causes, name)
+
+
+def _reached(steps: Mapping[str, tuple[str, ...]], name: str) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        fresh = set(steps[waiting.pop()]) - found
+        found |= fresh
+        waiting += fresh
+    return frozenset(found)
+
+
+def diagram(dag: Dag) -> Graph:
+    """Draw the graph of `dag`: every node of an edge, the treatment, the outcome and the unobserved; names in order."""
+    edges = [edge_ends(edge) for edge in dag.edges]
+    return graph_of(edges, (dag.treatment, dag.outcome, *dag.unobserved))
+
+
+def graph_of(edges: Iterable[tuple[str, str]], names: Iterable[str] = ()) -> Graph:
+    """The graph of these arrows, each once, and of these names, whether an arrow touches them or not.
+
+    >>> graph_of([("a", "b")], ["c"]).effects
+    {'a': ('b',), 'b': (), 'c': ()}
+    """
+    arrows = sorted(set(edges))
+    nodes = sorted({*names, *(name for arrow in arrows for name in arrow)})
+    effects = {node: tuple(effect for cause, effect in arrows if cause == node) for node in nodes}
+    causes = {node: tuple(cause for cause, effect in arrows if effect == node) for node in nodes}
+    return Graph(effects=effects, causes=causes)
 
 
 def edge_ends(edge: str) -> tuple[str, str]:
@@ -43,32 +103,28 @@ def edge_ends(edge: str) -> tuple[str, str]:
     return cause, effect
 
 
-def cycle(graph: nx.DiGraph[str]) -> tuple[str, ...]:
+def cycle(graph: Graph) -> tuple[str, ...]:
     """Nodes of one directed cycle, the first repeated at the end; empty when there is none."""
-    import networkx as nx
-
     try:
-        edges = nx.find_cycle(graph)
-    except nx.NetworkXNoCycle:
-        return ()
-    return (*(edge[0] for edge in edges), edges[0][0])
+        TopologicalSorter(graph.causes).prepare()
+    except CycleError as found:
+        loop: list[str] = found.args[1][1:]  # along the arrows; the first is the last again
+        at = loop.index(min(loop))
+        return (*loop[at:], *loop[: at + 1])
+    return ()
 
 
-def path_after_treatment(graph: nx.DiGraph[str], dag: Dag, name: str) -> str:
+def path_after_treatment(graph: Graph, dag: Dag, name: str) -> str:
     """How `name` comes after the treatment, in words, on to the outcome where it leads there; "" when it does not.
 
     >>> dag = Dag(treatment="w", outcome="y", edges=("w -> m", "m -> y"))
     >>> path_after_treatment(diagram(dag), dag, "m")
     'w -> m -> y'
     """
-    import networkx as nx
-
-    if name == dag.treatment or name not in graph or not nx.has_path(graph, dag.treatment, name):
+    if name == dag.treatment or name not in graph.effects:
         return ""
-    path = nx.shortest_path(graph, dag.treatment, name)
-    if nx.has_path(graph, name, dag.outcome):
-        path = [*path, *nx.shortest_path(graph, name, dag.outcome)[1:]]
-    return " -> ".join(path)
+    path = graph.path(dag.treatment, name)
+    return " -> ".join([*path, *graph.path(name, dag.outcome)[1:]] if path else [])
 
 
 def with_indicators(names: Iterable[str]) -> frozenset[str]:
@@ -86,7 +142,7 @@ def with_indicators(names: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def open_backdoor_paths(graph: nx.DiGraph[str], dag: Dag, adjusted: Collection[str]) -> tuple[str, ...]:
+def open_backdoor_paths(graph: Graph, dag: Dag, adjusted: Collection[str]) -> tuple[str, ...]:
     """For each direct cause of the treatment, the shortest open back-door path through it, in words.
 
     `adjusted` may hold names that are not in the graph. Empty when every back-door path is blocked. The search is
@@ -96,21 +152,18 @@ def open_backdoor_paths(graph: nx.DiGraph[str], dag: Dag, adjusted: Collection[s
     >>> open_backdoor_paths(diagram(dag), dag, ())
     ('w <- u -> y',)
     """
-    given = frozenset(adjusted) & frozenset(graph)
-    surgery = graph.copy()
-    surgery.remove_edges_from(list(graph.out_edges(dag.treatment)))
-    paths = (_open_path(surgery, dag, cause, given) for cause in sorted(surgery.predecessors(dag.treatment)))
+    given = frozenset(adjusted) & graph.effects.keys()
+    surgery = graph_of([arrow for arrow in graph.edges if arrow[0] != dag.treatment], graph.effects)
+    paths = (_open_path(surgery, dag, cause, given) for cause in surgery.causes[dag.treatment])
     return tuple(_in_words(surgery, path, given) for path in paths if path)
 
 
-def _open_path(graph: nx.DiGraph[str], dag: Dag, cause: str, given: frozenset[str]) -> list[str]:
+def _open_path(graph: Graph, dag: Dag, cause: str, given: frozenset[str]) -> list[str]:
     """Find the shortest open path treatment <- cause ... outcome; empty when there is none.
 
     The shortest open walk repeats no node: a detour back to a node could always be cut out and leave the walk open.
     """
-    import networkx as nx
-
-    leads_to_given = given.union(*(nx.ancestors(graph, name) for name in given))
+    leads_to_given = given.union(*(graph.ancestors(name) for name in given))
     first = (cause, False)  # False: reached against the arrow, so `cause` is no collider
     before: dict[tuple[str, bool], tuple[str, bool] | None] = {first: None}
     waiting = deque([first])
@@ -118,13 +171,13 @@ def _open_path(graph: nx.DiGraph[str], dag: Dag, cause: str, given: frozenset[st
         state = waiting.popleft()
         node, along = state
         if node == dag.outcome:
-            return [dag.treatment, *_trail(before, state)]
+            return [dag.treatment, *(name for name, _ in _trail(before, state))]
         steps: list[tuple[str, bool]] = []
         if node not in given:  # no collider here: go on down, or up if we did not come down
-            steps += [(effect, True) for effect in sorted(graph.successors(node))]
-            steps += [] if along else [(above, False) for above in sorted(graph.predecessors(node))]
+            steps += [(effect, True) for effect in graph.effects[node]]
+            steps += [] if along else [(above, False) for above in graph.causes[node]]
         if along and node in leads_to_given:  # a collider that adjustment opens: go up
-            steps += [(above, False) for above in sorted(graph.predecessors(node))]
+            steps += [(above, False) for above in graph.causes[node]]
         for step in steps:
             if step not in before and step[0] != dag.treatment:
                 before[step] = state
@@ -132,16 +185,17 @@ def _open_path(graph: nx.DiGraph[str], dag: Dag, cause: str, given: frozenset[st
     return []
 
 
-def _trail(before: dict[tuple[str, bool], tuple[str, bool] | None], last: tuple[str, bool]) -> list[str]:
-    nodes: list[str] = []
-    state: tuple[str, bool] | None = last
-    while state is not None:
-        nodes.append(state[0])
-        state = before[state]
-    return nodes[::-1]
+def _trail(before: Mapping[Step, Step | None], last: Step) -> list[Step]:
+    """From the first step to the last, each known by the one before it."""
+    steps: list[Step] = []
+    step: Step | None = last
+    while step is not None:
+        steps.append(step)
+        step = before[step]
+    return steps[::-1]
 
 
-def _in_words(graph: nx.DiGraph[str], path: list[str], given: frozenset[str]) -> str:
+def _in_words(graph: Graph, path: list[str], given: frozenset[str]) -> str:
     words = path[0]
     for left, right in pairwise(path):
         words += f" -> {right}" if graph.has_edge(left, right) else f" <- {right}"

@@ -90,6 +90,8 @@ def places_of(path: Path, codes: tuple[str, ...]) -> dict[str, str]:
 
     A code whose part is left to its default has no place, nor has any where the file can no longer be read.
     """
+    if not codes:
+        return {}
     try:
         document = plain_yaml(small_text(path))
     except UnreadableFileError:

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causal.protocol.design import Dag
-from causal.protocol.diagram import cycle, diagram, open_backdoor_paths, path_after_treatment, with_indicators
+from causal.protocol.diagram import (
+    cycle,
+    diagram,
+    edge_ends,
+    graph_of,
+    open_backdoor_paths,
+    path_after_treatment,
+    with_indicators,
+)
 
 NAMES = ("a", "b", "c", "d", "e", "w", "y")
 PAIRS = tuple(combinations(range(len(NAMES)), 2))
@@ -50,10 +58,10 @@ def all_open_paths(graph: nx.DiGraph[str], given_: set[str]) -> list[list[str]]:
 @given(dag=dags(), adjusted=st.sets(st.sampled_from(("a", "b", "c", "d", "e"))))
 def test_open_paths_are_those_of_the_definition(dag: Dag, adjusted: set[str]) -> None:
     """There is an open path exactly when nodes are not d-separated, and each path told is the shortest of its kind."""
-    graph = diagram(dag)
-    assert cycle(graph) == ()
+    graph: nx.DiGraph[str] = nx.DiGraph([edge_ends(edge) for edge in dag.edges])
+    assert cycle(diagram(dag)) == ()
     adjusted &= set(graph)
-    told = open_backdoor_paths(graph, dag, adjusted)
+    told = open_backdoor_paths(diagram(dag), dag, adjusted)
     every = all_open_paths(graph, adjusted)
     surgery = graph.copy()
     surgery.remove_edges_from(list(graph.out_edges("w")))
@@ -65,6 +73,23 @@ def test_open_paths_are_those_of_the_definition(dag: Dag, adjusted: set[str]) ->
         assert len(path) == min(len(other) for other in every if other[1] == path[1])
         for (left, right), arrow in zip(pairwise(path), words.split()[1::2], strict=False):
             assert graph.has_edge(left, right) if arrow == "->" else graph.has_edge(right, left)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("abcde")), min_size=1))
+def test_ways_and_circles_are_those_of_networkx(edges: list[tuple[str, str]]) -> None:
+    """Of any arrows, circles and all: who leads to whom, how many steps away, and whether there is a circle."""
+    graph, theirs = graph_of(edges, "abcde"), nx.DiGraph(edges)
+    theirs.add_nodes_from("abcde")
+    away = dict(nx.all_pairs_shortest_path_length(theirs))
+    for one in "abcde":
+        assert {other: len(path) - 1 for other in "abcde" if (path := graph.path(one, other))} == away[one]
+        assert graph.descendants(one) - {one} == nx.descendants(theirs, one)
+        assert graph.ancestors(one) - {one} == nx.ancestors(theirs, one)
+    loop = cycle(graph)
+    assert bool(loop) is not nx.is_directed_acyclic_graph(theirs)
+    assert all(theirs.has_edge(*arrow) for arrow in pairwise(loop))
+    assert loop[:1] == loop[-1:] == tuple(sorted(loop)[:1])
 
 
 def test_a_path_in_words() -> None:
