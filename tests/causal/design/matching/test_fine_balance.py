@@ -104,7 +104,9 @@ def problems(draw: st.DrawFn) -> Problem:
     n = n1 + n0
     codes = lambda high: np.array(draw(st.lists(st.integers(0, high), min_size=n, max_size=n)))  # noqa: E731
     maybe = lambda value: value if draw(st.booleans()) else None  # noqa: E731
-    values = st.one_of(st.integers(-4, 4).map(lambda v: v / 4), st.floats(-3, 3, allow_subnormal=False))
+    # Multiples of 2^-20, whose differences are exact: what lies nearer together is one number on the grid of distances.
+    exact = st.floats(-3, 3).map(lambda v: round(v * 2**20) / 2**20)
+    values = st.one_of(st.integers(-4, 4).map(lambda v: v / 4), exact)
     numbers = lambda: np.array(draw(st.lists(values, min_size=n, max_size=n)))  # noqa: E731
     timed, capped, preferred = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
     entry = numbers()
