@@ -483,12 +483,12 @@ def test_text_declared_a_number_becomes_indicators() -> None:
     assert list(found.balance.index) == ["age", "clinic: east", "clinic: north", "clinic: west"]
 
 
-def test_dense_distances_of_ten_million_are_refused_before_they_start() -> None:
-    """A general optimal match of ten million units is refused by its predicted memory, not by the machine."""
+def test_dense_distances_of_a_million_are_refused_before_they_start() -> None:
+    """A general optimal match of a million units is refused by its predicted memory, not by the machine."""
     from causal.design.matching.candidates import candidate_edges
     from causal.design.matching.pairing import Pairing
 
-    n = 10_000_000
+    n = 1_000_000
     treated = np.zeros(n, dtype=np.bool_)
     treated[: n // 10] = True
     with pytest.raises(DesignError, match=r"design\.memory"):
