@@ -20,8 +20,8 @@ from causal.design.fates import CovariateFate, Fate, fates_of_columns, refuse_co
 from causal.design.frame import DesignColumns, design_columns, key_codes, numbers, treatment_of
 from causal.design.matching.pairing import Pairing
 from causal.design.propensity.columns import moments
+from causal.design.propensity.firth import FIRTH_BELOW
 from causal.design.propensity.fit import Propensity, fit_propensity
-from causal.design.propensity.fitted import FIRTH_BELOW
 from causal.design.propensity.logistic import expit
 from causal.design.propensity.rare import rare_levels, rows_of_one_arm
 from causal.design.propensity.separation import separation

@@ -39,7 +39,7 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "entropy": {"method": "entropy_balancing"},
     "balancing": {"method": "covariate_balancing"},
 }
-TREES = {"outcome_model": "boosting", "seed": 1, "repeats": 1}
+TREES = {"outcome_model": "boosting", "seed": 1, "repeats": 1, "folds": 2}
 ANALYSES: dict[str, dict[str, Any]] = {
     **{name: {"design": design} for name, design in DESIGNS.items()},
     "paired": {"design": DESIGNS["highest first"], "standard_error": "paired"},

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.propensity.columns import kept_columns, moments
-from causal.design.propensity.firth import penalised_likelihood
+from causal.design.propensity.firth import FIRTH_BELOW, penalised_likelihood
 from causal.design.propensity.logistic import maximum_likelihood
 from causal.design.propensity.model import PropensityModel
+from causal.design.propensity.rare import one_armed_levels
 from causal.design.propensity.sums import Regression, log_odds
 from causal.numeric.folds import tuning_folds
 from causal.numeric.keys import KeyArray
@@ -130,9 +131,12 @@ def _grown(x: FloatArray, treated: BoolArray, model: PropensityModel, seed: int)
 
 
 def _line(x: FloatArray, treated: BoolArray) -> Score:
-    """Log odds of a logistic model of some rows: Firth's, which is finite whatever a fold holds."""
+    """Log odds of a logistic model of some rows: Firth's where events are few or the likelihood has no maximum.
+
+    A level found in one arm only, in these rows, is left out, as the model of a fold leaves it out.
+    """
     found = moments(x, treated)
-    kept = kept_columns(x, found)
+    kept = kept_columns(x, found) & ~one_armed_levels(x, found)
 
     def regression(rows: FloatArray, outcome: FloatArray) -> Regression:
         return Regression(
@@ -143,7 +147,10 @@ def _line(x: FloatArray, treated: BoolArray) -> Score:
             offset=np.empty(0),
         )
 
-    beta = penalised_likelihood(regression(x, treated.astype(np.float64))).beta
+    learned = regression(x, treated.astype(np.float64))
+    many = min(int(treated.sum()), int((~treated).sum())) >= FIRTH_BELOW * int(kept.sum())
+    climbed = maximum_likelihood(learned) if many else None
+    beta = climbed.beta if climbed is not None and climbed.settled else penalised_likelihood(learned).beta
     return lambda rows: log_odds(regression(rows, np.empty(rows.shape[0])), beta, slice(None))
 
 

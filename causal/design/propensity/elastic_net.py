@@ -29,10 +29,15 @@ ROUGHLY = 1e-4  # change of a log odds at which a fit is good enough to compare 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ElasticNet:
-    """A penalised maximum and the strength of its penalty (glmnet's lambda)."""
+    """A penalised maximum and the strength of its penalty (glmnet's lambda).
+
+    `outside` (n,) are the log odds of the rows by models of that strength that never saw them, None where the strength
+    was given.
+    """
 
     climbed: Climb
     penalty: float
+    outside: FloatArray | None
 
 
 def elastic_net(
@@ -64,14 +69,17 @@ def elastic_net(
     strengths are tried, from the weakest that leaves no slope down to 1/10,000 of it; the smallest deviance wins, of
     equals the strongest penalty.
     """
+    outside = None
     if penalty is None:
         grid, folds = penalties(regression, l1_ratio), tuning_folds(regression.outcome > 0.5, key, clusters)
-        deviance = _deviance_out_of_fold(regression, l1_ratio, grid, folds)
-        penalty = float(grid[np.argmin(significant(deviance, DIGITS))])
+        logit = _out_of_fold(regression, l1_ratio, grid, folds)
+        deviance = (np.logaddexp(0, logit) - regression.outcome * logit).sum(axis=1)
+        best = int(np.argmin(significant(deviance, DIGITS)))
+        penalty, outside = float(grid[best]), logit[best]
     climbed = penalised(regression, l1_ratio, penalty, null_start(regression))
     if not climbed.settled:
         raise not_converged()
-    return ElasticNet(climbed=climbed, penalty=penalty)
+    return ElasticNet(climbed=climbed, penalty=penalty, outside=outside)
 
 
 def penalised(
@@ -104,17 +112,16 @@ def penalties(regression: Regression, l1_ratio: float) -> FloatArray:
     return np.asarray(max(strongest, np.finfo(float).tiny) * np.geomspace(1, WEAKEST, GRID), dtype=np.float64)
 
 
-def _deviance_out_of_fold(regression: Regression, l1_ratio: float, grid: FloatArray, folds: IntArray) -> FloatArray:
-    """Minus the log likelihood (GRID,) of every row under models that never saw its fold."""
-    total = np.zeros(grid.size)
+def _out_of_fold(regression: Regression, l1_ratio: float, grid: FloatArray, folds: IntArray) -> FloatArray:
+    """Log odds (GRID, n) of every row under models that never saw its fold."""
+    logit = np.empty((grid.size, folds.size))
     for fold in range(int(folds.max()) + 1):
         seen, unseen = part(regression, folds != fold), part(regression, folds == fold)
         beta = null_start(seen)
         for place, strength in enumerate(grid):
             beta = penalised(seen, l1_ratio, float(strength), beta, settled=ROUGHLY).beta
-            logit = log_odds(unseen, beta, slice(None))
-            total[place] += float((np.logaddexp(0, logit) - unseen.outcome * logit).sum())
-    return total
+            logit[place, folds == fold] = log_odds(unseen, beta, slice(None))
+    return logit
 
 
 def part(regression: Regression, rows: NDArray[np.bool_]) -> Regression:

@@ -18,6 +18,8 @@ from causal.design.propensity.sums import BLOCK, Regression, Sums, add_scores, g
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
+FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
+
 CELLS_PER_BLOCK = 4_000_000  # products of three columns formed at once, to bound memory
 
 

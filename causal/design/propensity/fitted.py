@@ -13,7 +13,7 @@ from causal.design.propensity.average import member_weights, members_of
 from causal.design.propensity.boosting import Boosted, boosted
 from causal.design.propensity.columns import Moments, kept_columns, moments
 from causal.design.propensity.elastic_net import elastic_net
-from causal.design.propensity.firth import penalised_likelihood
+from causal.design.propensity.firth import FIRTH_BELOW, penalised_likelihood
 from causal.design.propensity.logistic import Climb, maximum_likelihood
 from causal.design.propensity.model import PropensityModel
 from causal.design.propensity.separation import alone, separating_covariates, separation
@@ -27,7 +27,6 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Method = Literal["maximum likelihood", "Firth", "elastic net", "boosting", "average"]
 
-FIRTH_BELOW = 10.0  # events per parameter under which maximum likelihood gives way to Firth
 REFUSE_BELOW = 3.0  # events per parameter under which no score is fitted
 BENDS_FROM = 4.0  # events per parameter that a model must keep for a bend to be added to it
 
@@ -134,7 +133,7 @@ def _averaged(
 ) -> Fitted:
     """The average of the members' log odds; what was found about the columns is the logistic member's.
 
-    What the trees say of rows they never saw comes from their own fit, which needs it too, in the same folds.
+    What ridge and trees say of rows they never saw comes from their own fits, which need it too, in the same folds.
     """
     members = members_of(model)
     fold = tuning_folds(rows.treated, rows.key, rows.clusters)
@@ -224,13 +223,13 @@ def _linear(
     finite: bool,
 ) -> Estimates:
     """Estimates of a linear model on the scale of the columns as given."""
-    penalty = None
+    penalty, outside = None, None
     if model.kind == "elastic_net":
         net = elastic_net(
             regression, l1_ratio=model.l1_ratio, penalty=model.penalty, key=rows.key, clusters=rows.clusters
         )
         method: Method = "elastic net"
-        climbed, penalty = net.climbed, net.penalty
+        climbed, penalty, outside = net.climbed, net.penalty, net.outside
     elif per_parameter < FIRTH_BELOW or ((finite or model.kind == "boosting") and separated):
         method, climbed = "Firth", penalised_likelihood(regression)
     elif unpenalised is None or separated:
@@ -254,4 +253,5 @@ def _linear(
         penalty=penalty,
         logit=climbed.logit,
         score=score,
+        outside=outside,
     )

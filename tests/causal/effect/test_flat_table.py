@@ -387,7 +387,7 @@ def test_two_models_follow_the_study(estimand: Any) -> None:
 def test_trees_of_the_outcome_need_a_seed() -> None:
     """Trees of the outcome ask for a seed, and give the same answer twice."""
     frame, study = clustered(120)
-    trees = {"method": "aipw", "outcome_model": "boosting", "seed": 1, "folds": 2}
+    trees = {"method": "aipw", "outcome_model": "boosting", "seed": 1, "folds": 2, "repeats": 1}
     one, other = (run(frame, study, estimator=trees, **ROBUST).effect for _ in range(2))
     assert one == other
     with pytest.raises(ValidationError, match="a seed belongs to outcome_model"):

@@ -12,7 +12,7 @@ from causal.design.propensity.model import PropensityModel
 from causal.errors import DesignError
 from causal.numeric.stacking import average_weights
 
-AVERAGE = PropensityModel(kind="average", trees=60)
+AVERAGE = PropensityModel(kind="average", trees=30, learning_rate=0.1)
 
 
 def world(n: int, *, steps: float, seed: int = 1) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
@@ -44,11 +44,11 @@ def test_weights_by_hand() -> None:
 
 def test_it_follows_steps_and_keeps_lines() -> None:
     """Where steps matter it is nearer the truth than a line; where there are none it is about as near as one."""
-    x, treated, logit = world(2_000, steps=2.0)
+    x, treated, logit = world(1_200, steps=2.0)
     found = fitted(x, treated)
     assert found.method == "average"
     assert error(found, logit) < 0.7 * error(fitted(x, treated, PropensityModel()), logit)
-    x, treated, logit = world(2_000, steps=0.0)
+    x, treated, logit = world(1_200, steps=0.0)
     assert error(fitted(x, treated), logit) < error(fitted(x, treated, PropensityModel()), logit) + 0.01
 
 
@@ -71,8 +71,8 @@ def test_trees_are_grown_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_order_of_rows_changes_nothing() -> None:
     """Rows in another order have the same scores."""
-    x, treated, _ = world(400, steps=1.0)
-    order = np.random.default_rng(2).permutation(400)
+    x, treated, _ = world(300, steps=1.0)
+    order = np.random.default_rng(2).permutation(300)
     np.testing.assert_allclose(fitted(x[order], treated[order]).logit, fitted(x, treated).logit[order], rtol=1e-9)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from causal.design.propensity import boosting
 from causal.design.propensity.calibration import calibration
 from causal.design.propensity.fit import Propensity, fit_propensity
 from causal.design.propensity.logistic import expit
@@ -70,6 +71,19 @@ def test_trees_that_do_not_help_leave_the_logistic_model_to_the_bit() -> None:
     trees = boost(x, w)
     np.testing.assert_array_equal(trees.logit, plain.logit)
     assert (plain.method, trees.method) == ("maximum likelihood", "boosting")
+
+
+def test_the_line_beside_trees_is_the_logistic_model_of_its_rows() -> None:
+    """A flag of three treated rows is left out, as in the model of a fold; with few events it is Firth's."""
+    x, w, _ = line(600, 0)
+    flag = np.zeros(600)
+    flag[np.flatnonzero(w)[:3]] = 1
+    plain = fit_propensity(x, w, names=list("abcd"))
+    assert boosting._line(np.column_stack([x, flag]), w)(np.column_stack([x, flag])) == pytest.approx(plain.logit)
+    few = w & (np.cumsum(w) <= 30)
+    firth = fit_propensity(x, few, names=list("abcd"))
+    assert firth.method == "Firth"
+    assert boosting._line(x, few)(x) == pytest.approx(firth.logit, abs=1e-6)
 
 
 def test_no_row_is_scored_by_trees_that_saw_its_arm() -> None:

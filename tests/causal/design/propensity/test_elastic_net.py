@@ -110,20 +110,22 @@ def test_strength_follows_the_signal() -> None:
 
 
 def test_chosen_strength_has_the_least_deviance_out_of_fold() -> None:
-    """Cross-validation written out on the same folds picks the same strength."""
+    """Cross-validation written out on the same folds picks the same strength, and says what it says out of fold."""
     r = regression(240, 3, strength=0.8)
     folds = np.arange(240) % 3  # three clusters, a fold each
-    chosen = elastic_net(r, l1_ratio=0.7, penalty=None, key=keys_of_names(range(240)), clusters=folds).penalty
-    deviance = []
-    for strength in penalties(r, 0.7):
+    chosen = elastic_net(r, l1_ratio=0.7, penalty=None, key=keys_of_names(range(240)), clusters=folds)
+    deviance, logit = [], np.empty((penalties(r, 0.7).size, 240))
+    for place, strength in enumerate(penalties(r, 0.7)):
         total = 0.0
         for fold in range(3):
             out = folds == fold
             seen = Regression(x=r.x[~out], centre=r.centre, scale=r.scale, outcome=r.outcome[~out], offset=r.offset)
             eta = standardised_rows(r, slice(None))[out] @ penalised(seen, 0.7, strength, null_start(seen)).beta
             total += np.logaddexp(0, eta).sum() - r.outcome[out] @ eta
+            logit[place, out] = eta
         deviance.append(total)
-    assert chosen == penalties(r, 0.7)[np.argmin(deviance)]
+    assert chosen.penalty == penalties(r, 0.7)[np.argmin(deviance)]
+    assert chosen.outside == pytest.approx(logit[np.argmin(deviance)], abs=1e-3)
 
 
 def test_units_do_not_matter() -> None:

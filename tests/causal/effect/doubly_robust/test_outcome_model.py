@@ -202,17 +202,16 @@ def test_an_average_is_nearest_where_no_single_model_is_right() -> None:
     x = rng.normal(size=(1_200, 2))
     truth = x[:, 0] + 1.0 * (np.abs(x[:, 1]) > 1)
     y = truth + rng.normal(size=1_200)
-    arm = np.ones(1_200, dtype=bool)
 
     def predicted(kind: str, rows: np.ndarray) -> np.ndarray:
-        model = OutcomeModel(kind=kind)  # type: ignore[arg-type]
+        model = OutcomeModel(kind=kind, trees=60)  # type: ignore[arg-type]
+        arm = np.ones(rows.size, dtype=bool)
         return predicted_means(model, y[rows], arm, x[rows], names=["a", "b"], arms=[True]).mean[True]
 
-    everyone, order = np.arange(1_200), rng.permutation(1_200)
-    kinds = ("linear", "boosting", "average")
-    errors = {kind: float(np.mean((predicted(kind, everyone) - truth) ** 2)) for kind in kinds}
-    assert errors["average"] <= min(errors["linear"], errors["boosting"]) * 1.02
-    np.testing.assert_allclose(predicted("average", order), predicted("average", everyone)[order], rtol=1e-8)
+    everyone, some = np.arange(1_200), rng.permutation(300)
+    errors = [float(np.mean((predicted(kind, everyone) - truth) ** 2)) for kind in ("linear", "boosting", "average")]
+    assert errors[2] <= min(errors[:2]) * 1.02
+    np.testing.assert_allclose(predicted("average", some), predicted("average", np.arange(300))[some], rtol=1e-8)
 
 
 def test_an_average_grows_trees_once(monkeypatch: pytest.MonkeyPatch) -> None:
