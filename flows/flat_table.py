@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causal.effect.flat_diagnostics import column_of_row
+from causal.effect.flat_extremes import farthest, repeated_rows
 from causal.effect.flat_placebo import placebo_effects
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.errors import ExtractError
@@ -95,14 +96,16 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
     frame = read_flat(study, study_file)
     result = analyse_flat_table(frame, study)
     placebos = placebo_effects(frame, study)
-    verdicts = judge_flat_result(result, placebos, gates=study.gates, known=study.known_effect)
-    effect = result.effect
+    far = farthest(frame, study)
+    verdicts = judge_flat_result(result, placebos, gates=study.gates, known=study.known_effect, far=far)
+    effect, columns = result.effect, study.columns
     width = effect.upper - effect.lower
     got = {"estimate": effect.value, "lower": effect.lower, "upper": effect.upper, "sets": result.n_sets}
     lines = [
         *_warning(verdicts),
         study.study.title,
         f"  {result.estimand}, {result.method}, {result.n_rows} rows",
+        f"  treated: {columns.treatment} is {1 if columns.treated_value is None else columns.treated_value}",
         f"  estimate {_number(effect.value, width)}, {effect.level:.0%} interval {_number(effect.lower, width)} to "
         f"{_number(effect.upper, width)}" + (f", {result.n_sets} sets" if result.n_sets is not None else ""),
         *_beside(result),
@@ -127,9 +130,16 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         "  what became of every covariate:",
         *(f"    {line['name']}: {_told(line)}" for line in _covariates(result)),
     ]
-    lines += [f"  note: {note}" for note in result.notes]
+    lines += [f"  note: {note}" for note in (*result.notes, *_repeated(frame, study))]
     lines += ["  checks of the answer:", *(f"    {_checked(verdict)}" for verdict in verdicts)]
     return "\n".join(lines), _as_value(study, result, published, verdicts)
+
+
+def _repeated(frame: pd.DataFrame, study: FlatTableStudy) -> list[str]:
+    """How many rows repeat another, where no key says that they are people of their own."""
+    copies = repeated_rows(frame, study) if study.columns.key is None else 0
+    told = f"{copies} of {len(frame)} rows repeat another in every column that is read: without columns.key nobody can "
+    return [told + "tell a row that was delivered twice from somebody alike"] if copies else []
 
 
 def _warning(verdicts: tuple[Verdict, ...]) -> list[str]:

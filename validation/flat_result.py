@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import hypot
 from statistics import NormalDist
 
+from causal.effect.flat_extremes import Farthest
 from causal.effect.flat_placebo import PlaceboEffect
 from causal.effect.flat_table import FlatResult
 from causal.protocol.flat_gates import FlatGates, KnownEffect
@@ -13,7 +14,12 @@ from validation.verdict import Verdict, at_least, at_most, not_evaluated
 
 
 def judge_flat_result(
-    result: FlatResult, placebos: Sequence[PlaceboEffect], *, gates: FlatGates, known: KnownEffect | None
+    result: FlatResult,
+    placebos: Sequence[PlaceboEffect],
+    *,
+    gates: FlatGates,
+    known: KnownEffect | None,
+    far: Farthest | None = None,
 ) -> tuple[Verdict, ...]:
     """One verdict per limit, in the order a reader asks: alike, like whom, enough, heard, and against what is known."""
     return (
@@ -23,6 +29,7 @@ def judge_flat_result(
         *_clusters(result, gates),
         *_outcome_model(result, gates),
         *_response(result, gates),
+        *((_extreme(far, gates),) if far is not None else ()),
         *map(_placebo, placebos),
         *((_known(result, known),) if known is not None else ()),
     )
@@ -97,6 +104,13 @@ def _response(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
         gates.maximum_response_difference,
         "how far the groups differ in the share of rows whose outcome is known",
     )
+
+
+def _extreme(far: Farthest, gates: FlatGates) -> Verdict:
+    rows = "1 row" if far.rows == 1 else f"{far.rows} rows"
+    sentence = "how far the farthest number of a column stands from the next, in ranges of all others "
+    sentence += f"({far.column}, in {rows}; if it stands for a missing value, name it under data.missing)"
+    return at_most("flat.extreme", far.gap, gates.maximum_gap, sentence)
 
 
 def _placebo(found: PlaceboEffect) -> Verdict:

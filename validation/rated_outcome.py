@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.outcome import Composite, Rating
@@ -49,11 +50,23 @@ def primary_day_verdict(outcome: Rating, horizon: int) -> Verdict:
         )
     elif len(set(days)) < len(days):
         problem = f"two windows have the same day: {listed(map(str, days))}"
+    elif shared := _shared(outcome):
+        problem = f"one rating could answer for two days: the windows around day {listed(shared)} overlap"
     elif late:
         problem = f"the outcome is rated around day {listed(map(str, late))}, after follow-up ends on day {horizon}"
     else:
         problem = ""
     return holds("protocol.primary_day", problem, f"day {outcome.primary_day} answers the question, within follow-up")
+
+
+def _shared(outcome: Rating) -> list[str]:
+    """Pairs of neighbouring days whose windows have a day in common."""
+    windows = sorted(outcome.windows, key=lambda window: window.day)
+    return [
+        f"{first.day} and {second.day}"
+        for first, second in pairwise(windows)
+        if first.day + first.half_width >= second.day - second.half_width
+    ]
 
 
 def followed_up_verdict(study: OccasionStudy, outcome: Rating) -> Verdict:
@@ -140,8 +153,20 @@ def composite_value_verdicts(
         for event, strategy in estimand.intercurrent_events
         if isinstance(strategy, Composite) and not low <= strategy.value <= high
     ]
+    rewarded = [
+        f"patient_ended in {estimand.id} has {strategy.value:g}"
+        for estimand in study.estimands
+        if isinstance(strategy := estimand.intercurrent_events.patient_ended, Composite)
+        and strategy.value > (low + high) / 2
+    ]
+    problem = f"a rating of {key.id} lies from {low} to {high}, and {listed(outside)}" if outside else ""
+    if rewarded and not problem:
+        problem = (
+            f"who ends treatment would count as one of the content: {listed(rewarded)}, above the middle of {low} to "
+        )
+        problem += f"{high}"
     yield holds(
         code,
-        f"a rating of {key.id} lies from {low} to {high}, and {listed(outside)}" if outside else "",
+        problem,
         f"every value given in place of a rating lies from {low} to {high}, as ratings do",
     )

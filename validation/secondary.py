@@ -19,6 +19,7 @@ from causal.protocol.secondary import (
     NonInferiority,
     OtherDays,
     Randomisation,
+    ReliableChange,
     RepeatedOutcomes,
     ReuseVariance,
     Secondary,
@@ -46,6 +47,8 @@ FEWEST_DAYS = 2
 MOST_SHIFTS = 100
 WIDEST_MARGIN = 2.0
 """Points: half of a five-point scale."""
+WIDEST_SD = 2.0
+"""Points: half the people at either end of a five-point scale."""
 WHOLE = 1e-9
 
 
@@ -53,6 +56,10 @@ def judge_secondary(study: OccasionStudy) -> Iterator[Verdict]:
     """PASS or FAIL on the declared analyses; NOT EVALUATED for every estimand, day or subscale nothing declared."""
     problems = [*_twice(study), *(words for declared in study.secondary for words in _problems(study, declared))]
     problems += _family(study)
+    if study.non_inferiority_margin is not None and not any(
+        isinstance(declared, NonInferiority | Equivalence) for declared in study.secondary
+    ):
+        problems += _too_wide(study.non_inferiority_margin)
     yield holds("protocol.secondary", "; ".join(problems), "each analysis set in advance can answer what it is asked")
     yield from _unanswered(study)
 
@@ -84,6 +91,9 @@ def _problems(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
             yield f"termination_course goes on after follow-up ends on day {study.target_trial.follow_up.horizon_days}"
     if isinstance(declared, NonInferiority | Equivalence):
         yield from _margin(study, declared)
+    item_mean = isinstance(outcome, Rating) and outcome.scale == "item_mean"
+    if isinstance(declared, ReliableChange) and item_mean and declared.sd > WIDEST_SD:
+        yield f"means of items have no standard deviation of {declared.sd:g} points; at most {WIDEST_SD:g}"
     if isinstance(declared, DropoutStory):
         yield from _shifts(declared)
     yield from _population(study, declared)
@@ -92,8 +102,14 @@ def _problems(study: OccasionStudy, declared: Secondary) -> Iterator[str]:
 def _margin(study: OccasionStudy, declared: NonInferiority | Equivalence) -> Iterator[str]:
     if study.non_inferiority_margin is None:
         yield f"{declared.analysis} needs non_inferiority_margin"
-    elif study.non_inferiority_margin > WIDEST_MARGIN:
-        yield f"a margin of {study.non_inferiority_margin:g} points excludes nothing; at most {WIDEST_MARGIN:g}"
+    else:
+        yield from _too_wide(study.non_inferiority_margin)
+
+
+def _too_wide(margin: float) -> list[str]:
+    if margin <= WIDEST_MARGIN:
+        return []
+    return [f"a margin of {margin:g} points excludes nothing; at most {WIDEST_MARGIN:g}"]
 
 
 def _shifts(declared: DropoutStory) -> Iterator[str]:

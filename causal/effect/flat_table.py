@@ -18,7 +18,7 @@ from causal.design.diagnostics.balance import BalanceRow, balance_table
 from causal.design.diagnostics.clusters import cluster_spread
 from causal.design.fates import CovariateFate, Fate, fates_of_columns, refuse_constant
 from causal.design.frame import DesignColumns, design_columns, key_codes, numbers, treatment_of
-from causal.design.matching.pairing import Pairing
+from causal.design.matching.pairing import Pairing, refuse_arms
 from causal.design.propensity.columns import moments
 from causal.design.propensity.firth import FIRTH_BELOW
 from causal.design.propensity.fit import Propensity, fit_propensity
@@ -140,6 +140,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     fates = fates_of_columns(covariates)
     refuse_constant(fates)
     treated = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
+    refuse_arms(treated)
     covariates = covariates.sparing(treated)
     usable, left_out, fates = _without_rare(covariates, treated, analysis, fates)
     seen = covariates if _compares_facts(analysis) else usable

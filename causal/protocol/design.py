@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from causal.protocol.base import ColumnName, Days, Name, Part, Says, Sentence
 
@@ -216,6 +216,16 @@ class Gates(Part):
     """Largest share of people on whose record something happened after their death or before their birth."""
     record_lag_days: Annotated[int, Says(unit="days")] = Field(default=31, ge=0, le=3650)
     """Most days from the last contacts and forms on record to the date of the extract."""
+
+    @model_validator(mode="after")
+    def _tiers(self) -> Self:
+        """What is to be balanced strictly has no wider limit than the rest."""
+        if self.smd_tier1 > self.smd_tier2:
+            raise ValueError(
+                f"smd_tier1 is {self.smd_tier1:g} and smd_tier2 {self.smd_tier2:g}: tier 1 is to be balanced strictly, "
+                "so its limit must not be the wider one"
+            )
+        return self
 
 
 class Negative(Part):

@@ -41,6 +41,9 @@ class FlatGates(Part):
     maximum_outpredicted: float = Field(default=0.10, ge=0, le=1)
     """Largest share of the squared error of a regression of the outcome (aipw, tmle) that a few boosted trees save
     beyond doubt, out of fold: one of ten."""
+    maximum_gap: float = Field(default=5.0, gt=0)
+    """How far the farthest number of the outcome or a covariate may stand from the next, in ranges of all others:
+    beyond five it is a mark, another unit or a lost decimal point rather than a measurement."""
     minimum_response: float = Field(default=_as_occasions("minimum_response"), ge=0, le=1)
     """Smallest share of either group whose outcome is known."""
     maximum_response_difference: float = Field(default=_as_occasions("maximum_response_difference"), ge=0, le=1)

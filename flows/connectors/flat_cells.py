@@ -22,7 +22,14 @@ IntArray = NDArray[np.intp]
 
 _POINT = re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
 _COMMA = re.compile(_POINT.pattern.replace(r"\.", ","))
+_GROUPS = {
+    "point": re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+"),
+    "comma": re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+"),
+}
+"""Whole numbers with that sign between their thousands; some are decimals to anybody who does not know."""
 _TRUTH = {"true": 1.0, "false": 0.0}
+FEWEST_GROUPED = 2
+"""Cells from which on signs that may part thousands are no chance."""
 _MARKS = frozenset(
     {"na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "unknown", ".", "-", "--", "?", "\\n"}
 )
@@ -88,8 +95,9 @@ def typed_cells(cells: Sequence[str], name: str, role: Role, spelling: Spelling)
     Raises
     ------
     ExtractError
-        A column declared a number has cells that are none: ``flat.decimal_comma``, ``flat.missing_mark``,
-        ``flat.too_large`` or ``flat.not_numeric``, with their count and the first line, never a value.
+        A column declared a number has cells that are none: ``flat.thousands``, ``flat.decimal_comma``,
+        ``flat.missing_mark``, ``flat.too_large`` or ``flat.not_numeric``, with their count and the first line, never a
+        value.
 
     >>> said = Spelling(table="t.csv", place="line", first=2, missing=frozenset({"NA"}))
     >>> typed_cells(["07", " 7 ", "", "NA", "None"], "site", Role.TEXT, said).tolist()
@@ -101,6 +109,7 @@ def typed_cells(cells: Sequence[str], name: str, role: Role, spelling: Spelling)
     gone = spelling.missing | {""}
     if role is not Role.NUMBER:
         return pd.Series([None if cell in gone else cell for cell in trimmed], dtype="str", name=name)
+    _refuse_thousands(trimmed, name, spelling)
     numbers = _plain_numbers(trimmed, spelling)
     if numbers is None:
         numbers = _numbers(trimmed, name, spelling)
@@ -113,6 +122,34 @@ def typed_cells(cells: Sequence[str], name: str, role: Role, spelling: Spelling)
             fix="mend the number, or deliver the column in another unit",
         )
     return pd.Series(numbers, dtype="float64", name=name)
+
+
+def _refuse_thousands(trimmed: Sequence[str], name: str, spelling: Spelling) -> None:
+    """Refuse signs that may part thousands where the column's other numbers say that they do.
+
+    Under the sign declared for decimals "1,054" is a little more than one. Where every cell with that sign has it
+    before three digits, and whole numbers of three digits stand beside them but none of four, it is a thousand and
+    fifty-four.
+    """
+    sign = "," if spelling.decimal == "comma" else "."
+    marked = [row for row, cell in enumerate(trimmed) if sign in cell and cell not in spelling.missing]
+    grouped = _GROUPS[spelling.decimal].fullmatch
+    if len(marked) < FEWEST_GROUPED or not all(grouped(trimmed[row]) for row in marked):
+        return
+    whole = {
+        len(cell.lstrip("+-")) for cell in trimmed if cell.lstrip("+-").isdecimal() and cell not in spelling.missing
+    }
+    if 3 in whole and max(whole) == 3:
+        raise _thousands(marked, len(trimmed), name, spelling)
+
+
+def _thousands(rows: Sequence[int], total: int, name: str, spelling: Spelling) -> ExtractError:
+    return ExtractError(
+        "flat.thousands",
+        f"column '{name}' of {spelling.table} is declared a number and has {_places(rows, total, spelling)} whose "
+        "points or commas stand where thousands are parted",
+        fix="write numbers without a sign between thousands; decimals that look so by chance need another digit",
+    )
 
 
 def _plain_numbers(trimmed: Sequence[str], spelling: Spelling) -> FloatArray | None:
@@ -157,7 +194,12 @@ def _refusal(trimmed: Sequence[str], name: str, unread: set[str], spelling: Spel
     """Why a column declared a number is none, by what its unread cells look like."""
     rows = [row for row, cell in enumerate(trimmed) if cell in unread]
     other = _POINT if spelling.decimal == "comma" else _COMMA
-    code, what, fix = "flat.not_numeric", "that are no plain numbers", "mend them, or declare the column categorical"
+    code, what = "flat.not_numeric", "that are no plain numbers"
+    fix = "write digits, a sign and a decimal point, without units; text belongs to columns.categorical, or for a "
+    fix += "treatment to columns.treated_value"
+    opposite: Literal["point", "comma"] = "point" if spelling.decimal == "comma" else "comma"
+    if all(_GROUPS[opposite].fullmatch(cell) for cell in unread):
+        return _thousands(rows, len(trimmed), name, spelling)
     if all(other.fullmatch(cell) for cell in unread):
         code = "flat.decimal_comma"
         declared, meant = ("comma", "point") if spelling.decimal == "comma" else ("point", "comma")

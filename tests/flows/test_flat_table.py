@@ -154,7 +154,7 @@ def test_a_failed_check_speaks_first_and_in_the_exit_code_when_asked(
     """LaLonde's men beside a survey: earnings before the programme still differ; no clean result is printed."""
     assert exit_code(monkeypatch, "run", str(PSID)) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("DO NOT TRUST THIS ESTIMATE: 4 of 11 checks failed: ")
+    assert lines[0].startswith("DO NOT TRUST THIS ESTIMATE: 4 of 12 checks failed: ")
     assert "flat.placebo.re75" in lines[0]
     assert any(line.strip().startswith("FAIL") and "flat.weight_share.comparison" in line for line in lines)
     assert exit_code(monkeypatch, "run", str(PSID), "--strict", "--json") == 1

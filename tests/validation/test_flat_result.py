@@ -12,6 +12,7 @@ from causal.design.diagnostics.clusters import ClusterSpread
 from causal.effect.contrast import student
 from causal.effect.doubly_robust.outpredicted import Outpredicted
 from causal.effect.flat_diagnostics import FlatDiagnostics, arm_weight, without_counterpart
+from causal.effect.flat_extremes import Farthest
 from causal.effect.flat_placebo import PlaceboEffect
 from causal.effect.flat_table import FlatResult
 from causal.protocol.design import Gates
@@ -178,3 +179,13 @@ def test_the_share_without_counterpart_is_of_those_the_effect_is_about() -> None
     assert without_counterpart(logit, arm, arm.astype(float)) == pytest.approx(1 / 3)
     assert without_counterpart(logit, arm, (~arm).astype(float)) == pytest.approx(1 / 3)
     assert without_counterpart(logit, arm, np.ones(6)) == pytest.approx(1 / 3)
+
+
+def test_a_number_far_from_all_others_fails() -> None:
+    """Five ranges of the rest is the limit, which passes; what may be done about it stands beside it."""
+    for gap, status in ((5.0, Status.PASS), (5.1, Status.FAIL)):
+        far = Farthest(column="age", gap=gap, rows=3)
+        found = judge_flat_result(RESULT, (), gates=FlatGates(), known=None, far=far)
+        (said,) = (verdict for verdict in found if verdict.code == "flat.extreme")
+        assert said.status is status
+        assert "(age, in 3 rows; if it stands for a missing value, name it under data.missing)" in said.sentence

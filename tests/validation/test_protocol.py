@@ -61,6 +61,13 @@ def test_the_flagship_passes() -> None:
 
 LAG_RULES = [{"covariate": f"alliance_lag{lag}", "fill": "nearest_lag"} for lag in (1, 2, 3)]
 EDGES = list(FLAGSHIP.model_dump(mode="json")["dag"]["edges"])
+RELIABLE_CHANGE = {
+    "analysis": "reliable_change",
+    "sd": 0.75,
+    "reliability": 0.9,
+    "basis": "alpha",
+    "reference": "the validation sample",
+}
 CASES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"target_trial.eligibility.1": {"rule": "minimum_age", "years": 21}},
@@ -130,6 +137,26 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         {"estimands.0.intercurrent_events.patient_ended.value": 0.0},
         "protocol.composite_value",
         "a rating of wai_sr lies from 1 to 5, and patient_ended in E1 has 0",
+    ),
+    (
+        {"estimands.0.intercurrent_events.patient_ended.value": 5.0},
+        "protocol.composite_value",
+        "who ends treatment would count as one of the content: patient_ended in E1 has 5, above the middle of 1 to 5",
+    ),
+    (
+        {"outcome.windows.1.half_width": 50},
+        "protocol.primary_day",
+        "one rating could answer for two days: the windows around day 30 and 90 overlap",
+    ),
+    (
+        {"non_inferiority_margin": 50.0, "secondary": [], "multiplicity": None},
+        "protocol.secondary",
+        "a margin of 50 points excludes nothing; at most 2",
+    ),
+    (
+        {"secondary": [RELIABLE_CHANGE | {"sd": 7.5}], "multiplicity": None},
+        "protocol.secondary",
+        "means of items have no standard deviation of 7.5 points; at most 2",
     ),
     ({"estimands.0.primary": False}, "protocol.primary_estimand", "exactly one estimand must be primary; 0 are"),
     (
