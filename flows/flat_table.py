@@ -67,6 +67,8 @@ def _from_file(path: Path, data: FileData, study: FlatTableStudy) -> pd.DataFram
             f"there is no {data.path} below the study file's folder",
             fix=f"did you mean {shown(near)}?" if near else "correct data.path in the study file",
         )
+    if path.is_dir():
+        raise ExtractError("flat.file", f"{path.name} is a folder", fix="name the file in it under data.path")
     if path.resolve() != path.absolute() or not path.is_file():
         raise ExtractError(
             "flat.file", f"{path.name} is not a plain file below the study file's folder", fix="links are not followed"

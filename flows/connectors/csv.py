@@ -35,6 +35,14 @@ _NEWLINE, _RETURN, _QUOTE = b"\n", b"\r", b'"'
 _CONTROL = bytes(code for code in (*range(32), 127) if code not in b"\r\n")
 COMMA = b","
 _CONTROL_C1 = re.compile(rb"\xc2[\x80-\x9f]")
+_NO_TEXT = {
+    b"\x1f\x8b": "a gzip file",
+    b"PK\x03\x04": "a zip or Excel file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"PAR1": "a Parquet file",
+    b"%PDF": "a PDF file",
+}
+"""How files begin that are no text, and what they are."""
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UTF8_MARK = b"\xef\xbb\xbf"
 DELIMITERS = {COMMA: "comma", b";": "semicolon", b"\t": "tab", b"|": "vertical bar"}
@@ -251,6 +259,9 @@ def _some(count: int) -> str:
 
 
 def _check_start(chunk: bytes, name: str, delimiter: bytes) -> None:
+    kind = next((kind for start, kind in _NO_TEXT.items() if chunk.startswith(start)), None)
+    if kind:
+        raise ExtractError("extract.not_text", f"{name} is {kind}, whatever its name says", fix=_RESAVE)
     encoding = _BYTE_ORDER_MARKS.get(chunk[:2])
     if encoding is None and chunk[:200].count(0) > len(chunk[:200]) // 4:
         encoding = "UTF-16"

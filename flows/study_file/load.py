@@ -22,6 +22,8 @@ from flows.study_file.typed_file import typed_file
 
 INSTRUMENT: TypeAdapter[Instrument] = TypeAdapter(Instrument)
 
+_DECLARED: tuple[tuple[str | None, ...], ...] = (("covariates", None, "name"), ("estimands", None, "id"))
+"""Names that a study declares itself."""
 _COVARIATES_NAMED: tuple[tuple[str | None, ...], ...] = (
     ("confounders", "tier1", None),
     ("confounders", "tier2", None),
@@ -112,7 +114,21 @@ def load_instruments(folder: Path | str) -> dict[str, Instrument]:
 
 def further_problems(document: Document, instruments: Collection[str] | None = None) -> list[Problem]:
     """What the vocabulary alone does not see in a study: names that do not exist, and items that stand twice."""
-    return [*_unknown_names(document, instruments), *_repeated(document)]
+    return [*_unknown_names(document, instruments), *_repeated(document), *_named_twice(document)]
+
+
+def _named_twice(document: Document) -> Iterator[Problem]:
+    """Two different declarations under one name: whatever uses the name would mean either."""
+    for pattern in _DECLARED:
+        first: dict[str, Where] = {}
+        for where, text in _texts(document.value, pattern):
+            earlier = first.setdefault(text, where)
+            if earlier != where:
+                line = document.places[earlier].line
+                sentence = (
+                    f"{shown(text)!r} is declared twice, first on line {line}; give one of them another {where[-1]}"
+                )
+                yield Problem(place=document.places[where], where=where, text=sentence)
 
 
 def _repeated(document: Document) -> Iterator[Problem]:
@@ -151,7 +167,8 @@ def _unknown_names(document: Document, instruments: Collection[str] | None) -> I
     if _declarations_stand(document.value, "covariates", "name"):
         kinds.append(("covariate", _COVARIATES_NAMED, {*COVARIATES, *declared}))
         kinds.append(("exact key", _EXACT_KEYS_NAMED, {*EXACT_KEYS, *declared}))
-    if estimands and _declarations_stand(document.value, "estimands", "id"):
+    ids = [text for _, text in _texts(document.value, ("estimands", None, "id"))]
+    if estimands and len(ids) == len(estimands) and _declarations_stand(document.value, "estimands", "id"):
         kinds.append(("estimand", _ESTIMANDS_NAMED, estimands))
     if instruments is not None:
         kinds.append(("instrument", _INSTRUMENTS_NAMED, set(instruments)))

@@ -198,7 +198,7 @@ def _not_as_expected(value: Plain, written: str | None, node: Schema, root: Sche
         return f"{text}; remove the quotes"
     if kinds & {"integer", "number"} and isinstance(value, str) and _is_number(value.replace(",", ".", 1)):
         return f"{text}; write a decimal point"
-    if "string" in kinds and written:
+    if "string" in kinds and written and written in node.get("enum", [written]):
         return f"{text}; quote it: '{shown(written)}'"
     if isinstance(value, str) and "enum" in node:
         return text + did_you_mean(value, map(str, node["enum"]))

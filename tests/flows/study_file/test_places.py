@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from causal.errors import StudyFileError
 from flows.study_file.load import load_instruments, load_study
 from flows.study_file.places import JUDGED, places_of
 from validation.protocol import judge_protocol
@@ -47,3 +48,28 @@ def test_a_failed_judgement_is_told_with_its_line(tmp_path: Path) -> None:
         "protocol.adjust_for": "study.yaml:3:3"
     }
     assert places_of(tmp_path / "gone.yaml", ("protocol.adjust_for",)) == {}
+
+
+def test_a_name_declared_twice_is_told_before_what_uses_it(tmp_path: Path) -> None:
+    """Two estimands of one id: the second is told with the line of the first, and no estimand is called unknown."""
+    text = (CONFIGS / "studies" / "duty_to_warn.yaml").read_text(encoding="utf-8")
+    assert text.count("id: E3") == 1
+    written = tmp_path / "study.yaml"
+    written.write_text(text.replace("id: E3", "id: E2"), encoding="utf-8")
+    first = text[: text.index("id: E2")].count("\n") + 1
+    with pytest.raises(StudyFileError) as refusal:
+        load_study(written)
+    assert f"'E2' is declared twice, first on line {first}" in str(refusal.value)
+    assert "unknown estimand" not in str(refusal.value)
+
+
+def test_quotes_are_offered_where_they_help(tmp_path: Path) -> None:
+    """A number where one of some words is expected stays wrong in quotes."""
+    text = (CONFIGS / "studies" / "duty_to_warn.yaml").read_text(encoding="utf-8")
+    assert "fill: median" in text
+    written = tmp_path / "study.yaml"
+    written.write_text(text.replace("fill: median", "fill: 0", 1), encoding="utf-8")
+    with pytest.raises(StudyFileError) as refusal:
+        load_study(written)
+    assert "got 0, expected one of: median, nearest_lag" in str(refusal.value)
+    assert "quote it" not in str(refusal.value)
