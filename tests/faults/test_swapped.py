@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-import flows.answer  # noqa: F401 (patched where it opens outcomes)
 from causal.errors import DesignError, ExtractError
 from causal.protocol import OccasionStudy
 from causal.simulation import SimulationParameters
@@ -83,25 +83,37 @@ def turned_round(table: pa.Table) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """By file format: a store with the extract it simulated, and an approved design of it; beside it other ratings."""
-    made = {}
-    for file_format in ("parquet", "csv"):
-        folder = made[file_format] = tmp_path_factory.mktemp(file_format)
-        ws = workspace(folder / "results", Path())
-        ws.store.prepare()
-        out = ws.store.private / SYNTHETIC / "made"
-        simulate_extract(SimulationParameters(), patients=PATIENTS, seed=SEED, out=out, file_format=file_format)
-        (ratings,) = (out / "extract" / "measures").iterdir()
-        table = read(ratings)
-        written(table, ratings)
-        written(turned_round(table), folder / "other")
-        claim_again(out / "extract", ratings)
-        assert (folder / "other").stat().st_size == ratings.stat().st_size
-        assert (folder / "other").read_bytes() != ratings.read_bytes()
-        ws = dataclasses.replace(ws, extract=out / "extract")
-        approve_as_simulated_board(ws, design_study(ws, direct))
-    return made
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """By file format: a store with the extract it simulated, and beside it other ratings; made when first asked for."""
+    return cache(lambda file_format: simulated(tmp_path_factory.mktemp(file_format), file_format))
+
+
+@pytest.fixture(scope="module")
+def approved(tmp_path_factory: pytest.TempPathFactory, delivered: Callable[[str], Path]) -> Callable[[str], Path]:
+    """By file format: such a store with an approved design of its extract."""
+
+    def made(file_format: str) -> Path:
+        place = copied(delivered(file_format), tmp_path_factory.mktemp(f"{file_format}_approved"))
+        approve_as_simulated_board(place.ws, design_study(place.ws, direct))
+        return place.store
+
+    return cache(made)
+
+
+def simulated(folder: Path, file_format: str) -> Path:
+    """A store with an extract, and beside it the ratings that are to be swapped in."""
+    ws = workspace(folder / "results", Path())
+    ws.store.prepare()
+    out = ws.store.private / SYNTHETIC / "made"
+    simulate_extract(SimulationParameters(), patients=PATIENTS, seed=SEED, out=out, file_format=file_format)
+    (ratings,) = (out / "extract" / "measures").iterdir()
+    table = read(ratings)
+    written(table, ratings)
+    written(turned_round(table), folder / "other")
+    claim_again(out / "extract", ratings)
+    assert (folder / "other").stat().st_size == ratings.stat().st_size
+    assert (folder / "other").read_bytes() != ratings.read_bytes()
+    return folder
 
 
 def claim_again(extract: Path, ratings: Path) -> None:
@@ -117,6 +129,7 @@ def claim_again(extract: Path, ratings: Path) -> None:
 class Place:
     """A copy of a store whose file of ratings can be swapped for another, and put back."""
 
+    store: Path
     ws: Workspace
     ratings: Path
     other: Path
@@ -139,18 +152,21 @@ class Place:
         return self.ws.store.root.parent.parent / "kept"
 
 
-def copied(store: Path, to: Path, *, designed: bool) -> Place:
-    """A place of its own, with or without what was made of the extract."""
-    shutil.copytree(store / "results", to / "results")
+def copied(store: Path, to: Path) -> Place:
+    """A place of its own."""
+    shutil.copytree(store, to, dirs_exist_ok=True)
     ws = workspace(to / "results", Path())
     ws = dataclasses.replace(ws, extract=ws.store.private / SYNTHETIC / "made" / "extract")
-    if not designed:
-        for made in ("stages", "extracts"):
-            shutil.rmtree(ws.store.private / made, ignore_errors=True)
-        shutil.rmtree(ws.store.root / "designs")
-        ws.store.prepare()
     (ratings,) = (ws.extract / "measures").iterdir()
-    return Place(ws=ws, ratings=ratings, other=store / "other")
+    return Place(store=to, ws=ws, ratings=ratings, other=to / "other")
+
+
+def forget_after_validation(ws: Workspace) -> None:
+    """Let the cohort and all that rests on it be made again."""
+    for made in ("cohort", "design", "judge"):
+        shutil.rmtree(ws.store.private / "stages" / made)
+    shutil.rmtree(ws.store.root / "designs")
+    ws.store.prepare()
 
 
 def around(
@@ -158,7 +174,7 @@ def around(
 ) -> None:
     """Let `before` and `after` happen around every call of `target`."""
     module, _, name = target.rpartition(".")
-    real = getattr(sys.modules[module], name)
+    real = getattr(importlib.import_module(module), name)
 
     def called(*given: Any, **named: Any) -> Any:
         if before:
@@ -182,7 +198,8 @@ def around(
     ],
 )
 def test_a_design_rests_on_what_was_hashed(
-    stores: dict[str, Path],
+    delivered: Callable[[str], Path],
+    approved: Callable[[str], Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     file_format: str,
@@ -190,7 +207,11 @@ def test_a_design_rests_on_what_was_hashed(
     back: bool,
 ) -> None:
     """Swapped between hashing and reading, and perhaps put back after it: refused, and nothing of it is kept."""
-    place = copied(stores[file_format], tmp_path, designed=False)
+    if stage == "validate":
+        place = copied(delivered(file_format), tmp_path)
+    else:
+        place = copied(approved(file_format), tmp_path)
+        forget_after_validation(place.ws)
     reading = {"validate": "validation.extract.judge_extract", "cohort": "causal.cohort.build.build_cohort"}[stage]
     around(
         monkeypatch,
@@ -206,10 +227,14 @@ def test_a_design_rests_on_what_was_hashed(
 
 @pytest.mark.parametrize(("file_format", "back"), [("parquet", False), ("parquet", True), ("csv", False)])
 def test_outcomes_rest_on_what_was_hashed(
-    stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_format: str, back: bool
+    approved: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file_format: str,
+    back: bool,
 ) -> None:
     """Swapped while outcomes are opened: no release, and the look is on record."""
-    place = copied(stores[file_format], tmp_path, designed=True)
+    place = copied(approved(file_format), tmp_path)
     judged = design_study(place.ws, direct)
     around(monkeypatch, "flows.answer.attach", before=place.swap)
     if back:
@@ -220,9 +245,9 @@ def test_outcomes_rest_on_what_was_hashed(
     assert place.ws.store.entries()[-1]["event"] == "outcomes opened"
 
 
-def test_outcomes_are_opened_for_the_design_that_was_judged(stores: dict[str, Path], tmp_path: Path) -> None:
+def test_outcomes_are_opened_for_the_design_that_was_judged(approved: Callable[[str], Path], tmp_path: Path) -> None:
     """Another design under a judged one's key, whole by its own account: refused before the first row is read."""
-    place = copied(stores["parquet"], tmp_path, designed=True)
+    place = copied(approved("parquet"), tmp_path)
     judged = design_study(place.ws, direct)
     other = read_design(judged.kept)
     other = dataclasses.replace(other, members=other.members[other.members["set_id"] != other.members["set_id"].min()])
