@@ -13,7 +13,7 @@ import pytest
 from causal.cohort.catalogue import COVARIATES
 from causal.design.build import build_design
 from causal.design.covariates import covariate_matrix
-from causal.design.groups import bearings_of, build_groups, exact_codes, groups_of, work_out
+from causal.design.groups import bearings_of, build_groups, exact_codes, fit_occasions, groups_of, work_out
 from causal.design.matching.caliper import caliper_width
 from causal.design.propensity.fit import fit_propensity
 from causal.design.propensity.splines import bend
@@ -328,6 +328,27 @@ def test_bearings_outlast_other_covariates(study: OccasionStudy) -> None:
     np.testing.assert_array_equal(worked.exact, exact_codes(after.occasions, study.target_trial.assignment.exact))
     assert worked.fitted.logit.tolist() != work_out(before, study, known).fitted.logit.tolist()
     assert groups_of(after, worked).members["ta_id"].tolist() == after.occasions["ta_id"][worked.compared.row].tolist()
+
+
+def test_folds_of_everyone_are_dealt_by_the_study_s_seed(study: OccasionStudy) -> None:
+    """Scores of all eligible occasions, cross-fitted by clinician: the same seed deals as before, another anew."""
+    cohort = cohort_of(occasions())
+    worked, known = work_out(cohort, study), bearings_of(cohort.occasions, study)
+    model = dataclasses.replace(worked.model, cross_fit=2)
+    one, again, other = (
+        fit_occasions(
+            cohort.occasions,
+            worked.treated,
+            worked.matrix,
+            study.model_copy(update={"seed": seed}),
+            model,
+            known.cluster,
+        )
+        for seed in (1, 1, 2)
+    )
+    assert one.fold is not None
+    np.testing.assert_array_equal(one.fold, again.fold)
+    assert (one.fold != other.fold).any()
 
 
 @pytest.mark.parametrize("method", ["entropy_balancing", "covariate_balancing"])

@@ -74,6 +74,7 @@ def test_the_flow_names_every_rule_and_what_it_left_out() -> None:
         words = words_on(flow_diagram(DOSSIER))
     assert "Structured threat assessments in the extract" in words
     assert "143 occasions left out" in words
+    assert words.count("persons") == words.count("occasions") == len(DOSSIER.flow)
     assert words[-1].startswith("151 after a warning")
 
 
