@@ -8,7 +8,7 @@ DEMO_PATIENTS ?= 20000
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test lint test-slow test-kernels test-two-kernels recovery examples bench-cohort bench-effect bench-design schema docs lock clean
+.PHONY: help setup setup-run demo test lint test-slow test-kernels test-two-kernels mutants recovery examples bench-cohort bench-effect bench-design schema docs lock clean
 
 help:            ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -48,6 +48,11 @@ test-kernels: setup ## Every test that is not slow, and the demo byte for byte, 
 
 test-two-kernels: setup ## The invariance tests under two kernels (the demo under two is among the tests)
 	$(BIN)/python tests/invariance/kernels.py --kernels Prescott Haswell --tests tests/invariance --patients 0
+
+SAMPLE ?= 100
+SEED ?= 1
+mutants: setup   ## Small mistakes made on purpose: whether tests notice them (SAMPLE=100 SEED=1; SAMPLE=0 makes all)
+	$(BIN)/python tests/mutation/run.py --sample $(SAMPLE) --seed $(SEED)
 
 recovery: setup  ## Replicates with a known truth: bias, coverage, type I error; the pipeline, every family, the weights
 	$(BIN)/python tests/recovery/recover.py --replicates 1000 --jobs 2 --markdown docs/explanation/recovery.md
