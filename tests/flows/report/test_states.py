@@ -20,7 +20,7 @@ from causal.effect.secondary.finding import Finding, Line
 from causal.records import Outcomes
 from flows.report.counted import looked, planned_sentence, unopened
 from flows.report.disclosed_findings import finding_lines
-from flows.report.document import Document, Paragraph, Section, Table, texts
+from flows.report.document import Document, Figure, Paragraph, Section, Table, texts
 from flows.report.dossier import Dossier, PlannedLine, to_json
 from flows.report.looked_at import _about, _index
 from flows.report.sentences import ended_sentence, groups_of, trust_sentence
@@ -169,6 +169,40 @@ def test_page_one_counts_what_the_numbers_file_holds(state: str) -> None:
     names = [one["name"] for one in facts["plan"] if one["state"] == "not run"]
     assert paragraph(state, "Not run:") == f"{', '.join(names)}."
     assert "checks for what nobody wrote down are among those without a result" in text
+
+
+def unsaid(part: Any, where: str = "") -> list[str]:
+    """Where a part of a page holds nothing, or a text that speaks of nothing."""
+    if isinstance(part, str):
+        return [where] if re.search(r"(?<!^)(?<![.:;] )\bNone\b|\bnan\b|[{}]", part) else []
+    if isinstance(part, tuple):
+        return [found for place, one in enumerate(part) for found in unsaid(one, f"{where}[{place}]")]
+    if dataclasses.is_dataclass(part):
+        empty = [f"{where}.{name}" for name in ("text", "caption", "alt", "title") if getattr(part, name, "x") == ""]
+        fields = [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part)]
+        return empty + [found for name, one in fields for found in unsaid(one, f"{where}.{name}")]
+    return [where] if part is None else []
+
+
+@in_every_state
+def test_no_part_of_a_page_is_left_unsaid(state: str) -> None:
+    """Every paragraph, caption and head of a column has words, and every row a cell for each column."""
+    assert unsaid(document_in(state)) == []
+    for table in tables_of(document_in(state)):
+        assert {len(row) for row in table.rows} <= {len(table.columns)}, table.caption
+        assert all(isinstance(cell, str) for row in table.rows for cell in row), table.caption
+
+
+def test_one_difference_or_both_are_drawn_as_such() -> None:
+    """The caption says how many differences the figure shows."""
+    both, one = (
+        next(b.caption for b in section(state, "found").blocks if isinstance(b, Figure))
+        for state in ("every check passed", "nobody ended")
+    )
+    assert both.startswith("The two differences (")
+    assert both.endswith("their 95% intervals")
+    assert one.startswith("The difference: ")
+    assert one.endswith("its 95% interval")
 
 
 @in_every_state

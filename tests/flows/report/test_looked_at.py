@@ -1,0 +1,57 @@
+"""What else a design was asked, in words: which difference is named, which share is told, what is withheld."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows.report.looked_at import _held, _label, _size, _terms, _words
+
+
+def terms(*rows: tuple[str, float]) -> Any:
+    """What squares and products differ by, the largest first."""
+    return SimpleNamespace(terms=[SimpleNamespace(name=name, smd_after=smd) for name, smd in rows])
+
+
+def test_the_largest_difference_that_may_be_shown_is_named() -> None:
+    """The first in order, of either sign, that rests on no withheld fact; and whether others are kept back."""
+    found, opening = (
+        terms(("severity squared", -0.3), ("hospitalised_365d", 0.1)),
+        "The largest standardised difference",
+    )
+    first, second = (_words(row.name) for row in found.terms)
+    assert _terms(found, frozenset()) == f"{opening} is about 0.3 ({first})"
+    assert _terms(found, frozenset({"severity"})) == f"{opening} shown is about 0.1 ({second})"
+    assert _terms(found, frozenset({"severity", "hospitalised_365d"})) == ""
+
+
+def test_the_largest_share_is_coarse_and_all_only_where_it_is_all() -> None:
+    """One cluster holds all; of two, neither is said to: of 200 a share is told in steps of two in a hundred."""
+    assert _held(1.0, 1, 200) == "all"
+    assert _held(0.999, 2, 200) == "about 98%"
+    assert _held(0.5, 2, 200) == "about 50%"
+
+
+def test_squares_products_and_gaps_are_in_words() -> None:
+    """A fact that was not recorded is said to be that; a square and a product name their facts."""
+    severity = _label("severity")
+    assert severity == severity.lower()
+    assert not severity.endswith("not recorded")
+    assert _label("alliance_lag2_missing") == f"{_label('alliance_lag2')} not recorded"
+    assert _words("severity squared") == f"{severity}, squared"
+    assert _words("severity x alliance_lag1") == f"{severity} and {_label('alliance_lag1')}"
+
+
+@pytest.mark.parametrize(
+    ("name", "in_units", "said"),
+    [
+        ("termination", 0.123, "12 in 100 more who end treatment"),
+        ("trust", 0.456, "0.46"),
+        ("trust", None, "none at all (trust)"),
+    ],
+)
+def test_the_smallest_effect_is_told_in_the_outcome_s_units(name: str, in_units: float | None, said: str) -> None:
+    """Patients in a hundred, points, or none at all."""
+    assert _size(SimpleNamespace(name=name, in_units=in_units)).startswith(said)  # type: ignore[arg-type]
