@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any, get_args
 
+import numpy as np
 import pytest
-from worlds import SETS, THRESHOLD, World, after, before, study, workspace
+from worlds import SETS, THRESHOLD, World, after, before, design_of, study, workspace
 
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
-from flows.report.disclosed import DIVISORS, _instrument_note
+from flows.report.disclosed import DIVISORS, _instrument_note, _withheld
 from flows.report.disclosed_checks import extract_verdicts, quality_lines
 from flows.report.dossier import Dossier, to_json
 from flows.report.printed import printed
@@ -203,3 +205,22 @@ def test_the_divisor_is_said_for_every_estimand() -> None:
     """Standardised differences are divided by something else under each estimand, and the page says by what."""
     assert set(DIVISORS) == set(get_args(WeightEstimand))
     assert before(World()).balance_denominator == DIVISORS["ATT"]
+
+
+@pytest.mark.parametrize(
+    ("permissive", "hidden"), [(60, set()), (4, {"regime_mandatory", "regime_permissive", "regime_none"})], ids=str
+)
+def test_levels_of_a_category_are_withheld_together(permissive: int, hidden: set[str]) -> None:
+    """A rare level hides the others, which would give it away by subtraction; where none is rare all are told."""
+    design = design_of(World())
+    place = np.tile(np.arange(SETS), 2)
+    levels = {
+        "regime_mandatory": place >= 100,
+        "regime_permissive": place < permissive,
+        "regime_none": (place >= permissive) & (place < 100),
+        "hospitalised_365d": place % 2 == 0,
+    }
+    (row,) = design.balance
+    rows = tuple(dataclasses.replace(row, name=name, mean_treated=0.3, mean_comparison_before=0.3) for name in levels)
+    columns = np.column_stack([*levels.values()]).astype(float)
+    assert _withheld(dataclasses.replace(design, balance=rows, covariates=columns), THRESHOLD) == hidden

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 from worlds import ELIGIBLE, THRESHOLD, World, before, design_of
 
-from flows.report.disclosed_checks import design_verdict
-from validation.verdict import at_most
+from flows.report.disclosed_checks import design_verdict, verdict_line
+from validation.verdict import Status, at_most
+from validation.withholding import Withheld
 
 MILD, WORST = "severity", "hospitalised_365d"
 
@@ -42,3 +43,14 @@ def test_a_share_that_ended_in_grace_is_of_all_eligible(endings: int, told: bool
     verdict = at_most("design.ended_in_grace", endings / ELIGIBLE, 0.5, "share that ended in grace")
     shown = design_verdict(verdict, design, (), (), THRESHOLD)
     assert shown.measured == (endings / ELIGIBLE if told else None)
+
+
+def test_a_figure_that_the_judge_withheld_is_said_to_be_withheld() -> None:
+    """Judged against a limit and told without its figure: the reason stands; what was not evaluated has none."""
+    judged = at_most("extract.shares", 0.1, 0.2, "share")
+    by_judge = verdict_line(dataclasses.replace(judged, measured=None), None, THRESHOLD)
+    assert (by_judge.status, by_judge.measured) == ("PASS", None)
+    assert by_judge.withheld == Withheld.FIGURE.sentence(THRESHOLD)
+    unjudged = dataclasses.replace(judged, measured=None, status=Status.NOT_EVALUATED)
+    assert verdict_line(unjudged, None, THRESHOLD).withheld == ""
+    assert verdict_line(judged, None, THRESHOLD).withheld == ""

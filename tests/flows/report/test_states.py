@@ -174,7 +174,7 @@ def test_page_one_counts_what_the_numbers_file_holds(state: str) -> None:
 def unsaid(part: Any, where: str = "") -> list[str]:
     """Where a part of a page holds nothing, or a text that speaks of nothing."""
     if isinstance(part, str):
-        return [where] if re.search(r"(?<!^)(?<![.:;] )\bNone\b|\bnan\b|[{}]", part) else []
+        return [where] if re.search(r"(?<!^)(?<![.:;] )\bNone\b|. None$|\bnan\b|[{}]", part) else []
     if isinstance(part, tuple):
         return [found for place, one in enumerate(part) for found in unsaid(one, f"{where}[{place}]")]
     if dataclasses.is_dataclass(part):

@@ -25,6 +25,7 @@ from causal.design.propensity.curvature import Curvature
 from causal.effect.estimate import estimate_effects
 from causal.effect.response import Response
 from causal.effect.secondary.finding import Finding
+from causal.measures.administration import ProspectiveRatings
 from causal.records import AttritionStep, Design, Effects, Outcomes
 from flows.report.disclosed import design_dossier, release_dossier
 from flows.report.dossier import Dossier
@@ -262,6 +263,7 @@ def after(
     response: tuple[Response, ...] = (),
     *,
     findings: tuple[Finding, ...] = (),
+    planned: ProspectiveRatings | None = None,
     unanswered: str = "",
 ) -> Dossier:
     """The release of a world, with its own effects unless others are given, or none where it is `unanswered`."""
@@ -279,5 +281,6 @@ def after(
         None,
         looks=1,
         response=response,
+        planned=planned,
         unanswered=unanswered,
     )
