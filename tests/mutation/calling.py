@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
+import importlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -131,6 +132,8 @@ def _watch(file: str, paths: Sequence[str], note: Path, tmp: Path) -> int:
     vars(builtins)["__note__"] = watch.note
     replacing.forget_ours()
     replacing.replace({replacing.module_name(path): noting(path) for path in paths})
+    if file in paths:  # its doctests: pytest would load a file that it is given for itself
+        importlib.import_module(replacing.module_name(file))
     code = int(pytest.main([*QUICK, f"--basetemp={tmp}", file], plugins=[watch]))
     if code in (PASSED, NO_TESTS):
         note.write_text(json.dumps(watch.noted()), encoding="utf-8")

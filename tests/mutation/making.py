@@ -23,6 +23,12 @@ TYPE_ALIAS = re.compile(r"_?[A-Z]\w*[a-z]\w* = ")
 """Names of types, which are annotations too."""
 WORDS = re.compile(r"^[rf]?[\"'][A-Z][a-z]+[.:]?[\"']$| ")
 """Text for people: with a space in it, or a word with a capital, such as the head of a column."""
+LOOKS = {
+    *("fontsize", "weight", "linespacing", "ha", "va", "color", "facecolor", "edgecolor", "lw", "linewidth", "ls"),
+    *("width", "height", "pad", "boxstyle", "arrowprops", "hatch", "alpha", "zorder", "marker", "s"),
+    *("loc", "ncols", "frameon", "handletextpad", "borderaxespad", "bbox_to_anchor"),
+}
+"""Arguments that say how a figure or a table looks."""
 QUICK = ("-x", "-q", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-p", "no:cacheprovider")
 """How pytest is called."""
 Operators = Sequence[tuple[type, Callable[..., Any]]]
@@ -144,7 +150,8 @@ def mutants_of(path: str) -> Iterator[Mutant]:
         starts.append(starts[-1] + len(line))
     wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
     places = wrapper.resolve(PositionProvider)
-    nodes = _nodes(wrapper.module, lambda node: _is_left_alone(node, wrapper.module, lines, places))
+    code, drawn = wrapper.module.code_for_node, path.startswith("flows/report/")
+    nodes = _nodes(wrapper.module, lambda node: _is_left_alone(node, wrapper.module, lines, places, drawn=drawn))
     made = set()
     for node in nodes:
         if node not in places:
@@ -155,8 +162,8 @@ def mutants_of(path: str) -> Iterator[Mutant]:
         for other in _others(node, mutation_operators):
             # The place of a node leaves its brackets out.
             bare = other.with_changes(lpar=(), rpar=()) if getattr(node, "lpar", ()) else other
-            new = wrapper.module.code_for_node(bare).strip()
-            if new == old or (start, end, new) in made:
+            new = code(bare).strip()
+            if new == old or (start, end, new) in made or (drawn and _looks(node, code) != _looks(other, code)):
                 continue
             made.add((start, end, new))
             what = f"{path}:{place.start.line}: {' '.join(old.split())} -> {' '.join(new.split())}"
@@ -169,6 +176,12 @@ def _others(node: cst.CSTNode, operators: Operators) -> Iterator[Any]:
             yield from operator(node)
 
 
+def _looks(node: cst.CSTNode, code: Callable[[cst.CSTNode], str]) -> dict[str, str]:
+    """The arguments of a call that say how something looks."""
+    given = [(arg.keyword.value, code(arg.value)) for arg in getattr(node, "args", ()) if arg.keyword]
+    return {name: value for name, value in given if name in LOOKS}
+
+
 def _nodes(node: cst.CSTNode, left_alone: Callable[[cst.CSTNode], bool]) -> Iterator[cst.CSTNode]:
     if not left_alone(node):
         yield node
@@ -176,12 +189,14 @@ def _nodes(node: cst.CSTNode, left_alone: Callable[[cst.CSTNode], bool]) -> Iter
             yield from _nodes(child, left_alone)
 
 
-def _is_left_alone(node: cst.CSTNode, module: cst.Module, lines: Sequence[str], places: Any) -> bool:
-    """Whether it is of annotations, imports and decorators, or words for people, or the name of a type."""
+def _is_left_alone(node: cst.CSTNode, module: cst.Module, lines: Sequence[str], places: Any, *, drawn: bool) -> bool:
+    """Whether it is of annotations, imports and decorators, or words for people, or looks, or the name of a type."""
     import libcst as cst
 
     if isinstance(node, (cst.Annotation, cst.Import, cst.ImportFrom, cst.Decorator)):
         return True
+    if isinstance(node, cst.Arg) and node.keyword is not None and drawn:
+        return node.keyword.value in LOOKS
     if isinstance(node, cst.Assign):
         return TYPE_ALIAS.match(lines[places[node].start.line - 1]) is not None
     is_text = isinstance(node, (cst.SimpleString, cst.FormattedString, cst.ConcatenatedString))

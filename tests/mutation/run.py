@@ -6,8 +6,7 @@
 
 The mistakes are those of mutmut's operators; `modules.toml` says which tests judge which module. A mutant lives in a
 process of its own, is handed to Python in place of its module, and ends at the first test that fails. No file is
-changed. Sentences (strings with a space), docstrings and annotations are left alone: what words say is for people to
-judge.
+changed. Words for people, looks, docstrings and annotations are left alone: those are for people to judge.
 """
 
 from __future__ import annotations
