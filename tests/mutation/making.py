@@ -29,8 +29,11 @@ LOOKS = {
     *("loc", "ncols", "frameon", "handletextpad", "borderaxespad", "bbox_to_anchor"),
 }
 """Arguments that say how a figure or a table looks."""
-QUICK = ("-x", "-q", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-p", "no:cacheprovider")
-"""How pytest is called."""
+QUICK = (
+    *("-x", "-q", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning"),
+    *(part for name in ("cacheprovider", "unraisableexception", "anyio") for part in ("-p", f"no:{name}")),
+)
+"""How pytest is called; what looks through all of memory at the end costs more than most tests."""
 Operators = Sequence[tuple[type, Callable[..., Any]]]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.machinery
+import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
@@ -59,7 +61,12 @@ def load(paths: Iterable[str]) -> grimp.ImportGraph:
         importlib.import_module(library)
     for path in paths:
         importlib.import_module(module_name(path))
-    return grimp.build_graph(*OURS, cache_dir=None)
+    for plugin in importlib.metadata.entry_points(group="pytest11"):
+        importlib.import_module(plugin.module)
+    graph = grimp.build_graph(*OURS, cache_dir=None)
+    gc.collect()
+    gc.freeze()  # or every fork would look through, and so copy, all that is loaded
+    return graph
 
 
 def forget(name: str, graph: grimp.ImportGraph) -> None:
