@@ -231,7 +231,7 @@ def check(
             clean = run("validate extract", lambda: validate(ws, delivered))
         verdicts = (*verdicts, *clean.verdicts)
     bad = failed(verdicts)
-    places = places_of(study, tuple(verdict.code for verdict in bad))
+    places = places_of(study, bad)
     lines = [
         f"{v.status:<13} {v.code:<34} {v.sentence}" + (f" ({places[v.code]})" if v.code in places else "")
         for v in verdicts

@@ -114,7 +114,7 @@ def _no_key(name: str, instruments: Mapping[str, Instrument]) -> str:
     """Say that there is no key; a name near to it is suggested only where this one is nobody's."""
     missing = f"there is no scoring key for {name}"
     if not instruments:
-        return f"{missing}; no keys were read"
+        return f"{missing}, for no keys were read: keep the study below a folder that holds instruments/"
     if name in INSTRUMENTS:
         return f"{missing}; it has to be supplied, for the key of another instrument scores another instrument"
     return missing + (did_you_mean(name, instruments) or f"; there are keys for {listed(sorted(instruments))}")

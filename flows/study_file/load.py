@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -13,6 +14,8 @@ from pydantic import TypeAdapter
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
 from causal.errors import StudyFileError
 from causal.protocol import STUDY, AnyStudy, Instrument
+from causal.protocol.base import is_day
+from causal.protocol.header import NOT_REGISTERED
 from causal.spelling import nearest
 from causal.tables import ACTIONS, INSTRUMENTS
 from flows.shown import shown, shown_path
@@ -114,7 +117,22 @@ def load_instruments(folder: Path | str) -> dict[str, Instrument]:
 
 def further_problems(document: Document, instruments: Collection[str] | None = None) -> list[Problem]:
     """What the vocabulary alone does not see in a study: names that do not exist, and items that stand twice."""
-    return [*_unknown_names(document, instruments), *_repeated(document), *_named_twice(document)]
+    return [
+        *_unknown_names(document, instruments),
+        *_repeated(document),
+        *_named_twice(document),
+        *_not_yet_registered(document, datetime.now(UTC).date() + timedelta(days=1)),
+    ]
+
+
+def _not_yet_registered(document: Document, latest: date) -> Iterator[Problem]:
+    """A registration on a day after `latest`, which is today's in the time zone that is furthest on."""
+    for where, text in _texts(document.value, ("study", "registered")):
+        if is_day(text) and date.fromisoformat(text) > latest:
+            sentence = (
+                f"got {shown(text)!r}, a day that has not come; expected the day of registration, or: {NOT_REGISTERED}"
+            )
+            yield Problem(place=document.places[where], where=where, text=sentence)
 
 
 def _named_twice(document: Document) -> Iterator[Problem]:

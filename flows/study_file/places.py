@@ -7,12 +7,13 @@ from pathlib import Path
 
 from causal.errors import StudyFileError
 from flows.shown import shown_path
+from flows.study_file.named_in import named_in
 from flows.study_file.plain_yaml import Document, Place, Where, plain_yaml
 from flows.study_file.small_file import UnreadableFileError, small_text
 from validation.verdict import Verdict, failed
 
 _ASSIGNMENT: Where = ("target_trial", "assignment")
-_METHOD: tuple[Where, ...] = (("matching",), ("weighting",), ("analysis",))
+_METHOD: tuple[Where, ...] = (("matching",), ("weighting",), ("propensity",), ("analysis",))
 
 JUDGED: Mapping[str, tuple[Where, ...]] = {
     "eligibility": (("target_trial", "eligibility"),),
@@ -21,17 +22,17 @@ JUDGED: Mapping[str, tuple[Where, ...]] = {
     "exact_keys": ((*_ASSIGNMENT, "exact"),),
     "outcome_window": (("outcome", "windows"), ("outcome",)),
     "primary_day": (("outcome", "primary_day"), ("outcome",)),
-    "followed_up": (("target_trial", "follow_up"),),
-    "instrument": (("outcome", "instrument"), ("outcome",)),
+    "followed_up": (("target_trial", "eligibility"), ("target_trial", "follow_up")),
+    "instrument": (("outcome", "subscales"), ("outcome", "version"), ("outcome", "instrument"), ("outcome",)),
     "instrument_key": (("outcome", "instrument"), ("outcome",)),
     "composite_value": (("estimands",),),
     "symptom_keys": (("confounders",),),
     "primary_estimand": (("estimands",),),
     "dag_ends": (("dag",),),
     "dag_acyclic": (("dag", "edges"), ("dag",)),
-    "dag_nodes": (("dag",),),
-    "dag_descendants": (("dag",),),
-    "dag_open_path": (("dag",),),
+    "dag_nodes": (("dag", "edges"), ("dag",)),
+    "dag_descendants": (("dag", "edges"), ("dag",)),
+    "dag_open_path": (("dag", "edges"), ("dag",)),
     "covariates": (("confounders",),),
     "adjust_for": (("estimator", "adjust_for"), ("estimator",)),
     "mediators": (("mediators",),),
@@ -40,7 +41,7 @@ JUDGED: Mapping[str, tuple[Where, ...]] = {
     "calendar": (("weighting",),),
     "estimand_of_method": _METHOD,
     "missing_covariates": (("missing", "covariates"), ("missing",)),
-    "secondary": (("secondary",),),
+    "secondary": (("secondary",), ("multiplicity",)),
     "secondary_days": (("outcome", "windows"), ("outcome",)),
     "secondary_estimands": (("estimands",),),
     "subscales": (("outcome", "subscales"), ("outcome",)),
@@ -61,7 +62,11 @@ JUDGED: Mapping[str, tuple[Where, ...]] = {
     "standard_error": (("analysis", "standard_error"), ("analysis",)),
     "placebo_outcomes": (("placebo_outcomes",), ("columns",)),
 }
-"""By the second word of a verdict's code: the parts of the file it is about, the one to look at first."""
+"""By the second word of a verdict's code: the parts of the file it is about, the one to look at first.
+
+Within them the item that the verdict's sentence names is looked for (`named_in`); where it names none, the place is
+that of the first part that is written.
+"""
 
 
 def refuse_failed(path: Path | None, verdicts: Sequence[Verdict]) -> None:
@@ -74,7 +79,7 @@ def refuse_failed(path: Path | None, verdicts: Sequence[Verdict]) -> None:
     """
     problems = failed(verdicts)
     if problems:
-        places = {} if path is None else places_of(path, tuple(problem.code for problem in problems))
+        places = {} if path is None else places_of(path, problems)
         said = "; ".join(
             " ".join([*_at(places, problem), f"{problem.code}: {problem.sentence}"]) for problem in problems
         )
@@ -85,26 +90,28 @@ def _at(places: Mapping[str, str], verdict: Verdict) -> list[str]:
     return [f"{places[verdict.code]}:"] if verdict.code in places else []
 
 
-def places_of(path: Path, codes: tuple[str, ...]) -> dict[str, str]:
-    """``file:line:column`` for each verdict on the protocol whose part of the file is written there.
+def places_of(path: Path, verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """``file:line:column`` by code, for each verdict on the protocol whose part of the file is written there.
 
-    A code whose part is left to its default has no place, nor has any where the file can no longer be read.
+    The place is that of the item the verdict's sentence names, or else of its part of the file. A code whose part is
+    left to its default has no place, nor has any where the file can no longer be read.
     """
-    if not codes:
+    if not verdicts:
         return {}
     try:
         document = plain_yaml(small_text(path))
     except UnreadableFileError:
         return {}
-    found = {code: _place(code, document) for code in codes}
+    found = {verdict.code: _place(verdict, document) for verdict in verdicts}
     return {code: f"{shown_path(path)}:{at.line}:{at.column}" for code, at in found.items() if at is not None}
 
 
-def _place(code: str, document: Document) -> Place | None:
-    family, _, name = code.partition(".")
+def _place(verdict: Verdict, document: Document) -> Place | None:
+    family, _, name = verdict.code.partition(".")
     if family != "protocol":
         return None
-    for where in JUDGED.get(name.partition(".")[0], ()):
-        if where in document.places:
-            return document.keys.get(where, document.places[where])
-    return None
+    parts = [where for where in JUDGED.get(name.partition(".")[0], ()) if where in document.places]
+    for where in parts:
+        if item := named_in(verdict.sentence, where, document):
+            return document.places[item]
+    return document.keys.get(parts[0], document.places[parts[0]]) if parts else None

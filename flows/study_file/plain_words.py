@@ -19,6 +19,9 @@ from flows.study_file.plain_yaml import Document, Plain, Problem, Where
 
 Schema = dict[str, Any]
 
+MANY_KEYS = 3
+"""From so many keys of another kind of file on, it is the kind that is wrong."""
+_COMMA = "a comma begins a new key here: put a text with commas in quotes, a list in [ ]"
 KEY = "[key]"
 """How pydantic says that a key itself, not what it holds, is wrong."""
 PATTERNS: dict[str, str] = {
@@ -26,7 +29,9 @@ PATTERNS: dict[str, str] = {
     COLUMN_PATTERN: "the name of a column: letters, digits, underscores, full stops",
     STUDY_ID_PATTERN: "a short name of 3 to 41 lower-case letters, digits, underscores and hyphens",
     f"^({DAY_PATTERN}|not registered)$": "a date written 2026-01-31, or: not registered",
-    r"^[a-z][a-z0-9_]* -> [a-z][a-z0-9_]*$": "an arrow written: cause -> effect",
+    r"^[a-z][a-z0-9_]* -> [a-z][a-z0-9_]*$": (
+        "an arrow between two names of lower-case letters, digits and underscores, written: cause -> effect"
+    ),
     r"^E[0-9]{1,2}$": "E1, E2, …",
     r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)?$": "the name of a data set, such as MatchIt/lalonde",
     r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.(csv|parquet)$": (
@@ -40,10 +45,39 @@ PATTERNS: dict[str, str] = {
 def problems_in(error: ValidationError, document: Document, schema: Schema, tags: frozenset[str]) -> list[Problem]:
     """One problem for each thing pydantic found wrong in `document`, in the words of `schema` with `tags_in` it."""
     details = error.errors(include_url=False, include_input=False)
+    if other := _of_another_kind(details, document, schema):
+        return [other]
     found = [_problem(detail, document, schema, tags) for detail in details if not _follows(detail, document, tags)]
     # A misspelt key is one mistake, not an unknown key and a missing one.
     meant = {(*problem.where[:-1], near) for problem, near in found if near is not None}
-    return [problem for problem, _ in found if not (problem.where in meant and problem.text.startswith("this key"))]
+    told = [problem for problem, _ in found if not (problem.where in meant and problem.text.startswith("this key"))]
+    return _commas_once(told)
+
+
+def _commas_once(problems: Sequence[Problem]) -> list[Problem]:
+    """Of the pieces into which commas cut one text, the first."""
+    cut = [problem for problem in problems if problem.text.endswith(_COMMA)]
+    first = {problem.where[:-1]: problem for problem in reversed(cut)}
+    return [problem for problem in problems if problem not in cut or first[problem.where[:-1]] is problem]
+
+
+def _of_another_kind(details: Sequence[ErrorDetails], document: Document, schema: Schema) -> Problem | None:
+    """One problem where most keys at the top are those of another kind of file than the one it says it is."""
+    tag, there = schema.get("discriminator", {}).get("propertyName"), document.value
+    if tag is None or not isinstance(there, dict):
+        return None
+    unknown = {key for d in details if d["type"] == "extra_forbidden" for key in there if d["loc"][1:] == (key,)}
+    kinds = {
+        kind: set(_resolved({"$ref": reference}, schema).get("properties", {}))
+        for kind, reference in schema["discriminator"]["mapping"].items()
+    }
+    nearest_kind = max(kinds, key=lambda kind: len(unknown & kinds[kind]))
+    if len(unknown & kinds[nearest_kind]) < MANY_KEYS:
+        return None
+    named = [key for key in there if key in unknown & kinds[nearest_kind]][:MANY_KEYS]
+    text = f"got {got(there.get(tag), None)}, but {', '.join(named)} belong to another kind"
+    text += f"; did you mean {nearest_kind!r}?"
+    return Problem(place=document.places[(tag,)], where=(tag,), text=text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -146,6 +180,8 @@ def _problem(
             place = document.keys[where]
             parent = _follow(where[:-1], document.value, tags)[1]
             text, near = _unknown_key(where, _at(root, where[:-1], document.value), parent)
+            if value is None and document.unquoted.get(where) == "" and near is None:
+                text = f"unknown key {shown(str(where[-1]))!r}; {_COMMA}"
         case "missing":
             place = document.places[where[:-1]]
             text = f"this key is missing; expected {expected(node, root)}"

@@ -41,7 +41,7 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _SYNTAX = {
-    "mapping values are not allowed": "a colon inside text, or a line indented wrongly; put the text in quotes",
+    "mapping values are not allowed": "a colon inside text; put the text in quotes",
     "could not find expected ':'": "a key without a colon, or a line indented unlike its neighbours",
     "expected <block end>": "the line is indented unlike its neighbours, or a list or mapping above is not closed",
     "expected ',' or": "a list or mapping opened with [ or { is not closed, or a comma is missing",
@@ -55,6 +55,9 @@ _SYNTAX = {
     "duplicate anchor": "anchors and aliases ('&', '*') are not allowed; write the value out",
 }
 """ruamel.yaml's words for a broken text, and ours."""
+_DEEPER = "the line is indented otherwise than its neighbours, so that it goes on with the value above it"
+_CUT_OFF = re.compile(r"[ ]+#[0-9]")
+"""What YAML takes for a comment and a person means as "number"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,7 @@ class Document:
     `problems` name a value, `value` holds a stand-in for it.
     """
 
+    text: str = ""
     value: Plain = None
     places: dict[Where, Place] = field(default_factory=dict)
     keys: dict[Where, Place] = field(default_factory=dict)
@@ -104,7 +108,7 @@ def plain_yaml(text: str) -> Document:
     >>> plain_yaml("start: 010").problems[0].text
     '010 means different things to different readers of YAML; write it as a plain number, or quote it if it is text'
     """
-    document = Document()
+    document = Document(text=text)
     for problem in _unfit_lines(text):
         document.problems.append(problem)
     if not document.problems:
@@ -162,14 +166,19 @@ def _events(text: str, document: Document) -> Iterator[Any]:
             elif kind not in ("StreamStart", "DocumentEnd", "StreamEnd"):
                 yield event
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        opened = "end of stream" in str(error.problem)  # where a quotation mark was opened helps, the file's end not
+        mark = (opened and error.context_mark) or error.problem_mark or error.context_mark
         place = None if mark is None else Place(line=mark.line + 1, column=mark.column + 1)
-        raise _StopReadingError(place, _syntax(str(error.problem))) from None
+        raise _StopReadingError(place, _syntax(str(error.problem), place, text)) from None
     except YAMLError:
         raise _StopReadingError(None, "the text is not YAML") from None
 
 
-def _syntax(problem: str) -> str:
+def _syntax(problem: str, place: Place | None, text: str) -> str:
+    if "mapping values are not allowed" in problem and place is not None:
+        before = text.replace("\r\n", "\n").split("\n")[place.line - 1][: place.column - 1]
+        if re.fullmatch(r"\s*(- )?[\w.-]+", before):
+            return _DEEPER
     for theirs, ours in _SYNTAX.items():
         if theirs in problem:
             return ours
@@ -269,6 +278,9 @@ def _scalar(event: Any, where: Where, document: Document) -> Plain:
         text = INVISIBLE.sub("?", text)
     if event.style is not None:
         return text
+    if text and _CUT_OFF.match(document.text, event.end_mark.index):
+        sentence = "what follows '#' is a comment to YAML; put the text in quotes, or a blank after '#'"
+        document.refuse(document.places[where], where, sentence)
     if text in _WORDS:
         document.unquoted[where] = text
         return _WORDS[text]

@@ -151,7 +151,10 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             "    - severity -> warning",
             "    - severity => warning",
             "- |severity => warning",
-            "dag.edges[1]: got 'severity => warning', expected an arrow written: cause -> effect",
+            (
+                "dag.edges[1]: got 'severity => warning', expected an arrow between two names of "
+                "lower-case letters, digits and underscores, written: cause -> effect"
+            ),
         ),
         (
             "death: {strategy: while_in_relationship}",
