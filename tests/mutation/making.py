@@ -186,10 +186,19 @@ def _looks(node: cst.CSTNode, code: Callable[[cst.CSTNode], str]) -> dict[str, s
 
 
 def _nodes(node: cst.CSTNode, left_alone: Callable[[cst.CSTNode], bool]) -> Iterator[cst.CSTNode]:
-    if not left_alone(node):
-        yield node
-        for child in node.children:
-            yield from _nodes(child, left_alone)
+    if left_alone(node):
+        return
+    if _is_cast(node):  # what is told to the type checker is nothing to the program
+        yield from _nodes(node.args[1], left_alone)  # type: ignore[attr-defined]
+        return
+    yield node
+    for child in node.children:
+        yield from _nodes(child, left_alone)
+
+
+def _is_cast(node: cst.CSTNode) -> bool:
+    """Whether it is a call of `typing.cast`."""
+    return getattr(getattr(node, "func", None), "value", None) == "cast" and len(getattr(node, "args", ())) == 2
 
 
 def _is_left_alone(node: cst.CSTNode, module: cst.Module, lines: Sequence[str], places: Any, *, drawn: bool) -> bool:
