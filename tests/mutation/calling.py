@@ -7,6 +7,7 @@ import builtins
 import hashlib
 import importlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def _watch(file: str, paths: Sequence[str], note: Path, tmp: Path) -> int:
     replacing.replace({replacing.module_name(path): noting(path) for path in paths})
     if file in paths:  # its doctests: pytest would load a file that it is given for itself
         importlib.import_module(replacing.module_name(file))
-    code = int(pytest.main([*QUICK, f"--basetemp={tmp}", file], plugins=[watch]))
+    code = int(pytest.main([*QUICK, f"--basetemp={tmp / str(os.getpid())}", file], plugins=[watch]))
     if code in (PASSED, NO_TESTS):
         note.write_text(json.dumps(watch.noted()), encoding="utf-8")
     return code

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def mutate(mutant: Mutant, graph: grimp.ImportGraph) -> None:
 def judge(mutant: Mutant, by_file: Sequence[Callers], graph: grimp.ImportGraph, tmp: Path) -> int:
     """Run the tests on a mutant in this process, which ends with it; gives what pytest exits with."""
     mutate(mutant, graph)
+    tmp = tmp / str(os.getpid())  # pytest empties it
     for rest in (False, True):
         for of in by_file:
             if rest and not of.shared:
@@ -55,7 +57,7 @@ def judge(mutant: Mutant, by_file: Sequence[Callers], graph: grimp.ImportGraph, 
 
 def passes(tests: Sequence[str], tmp: Path) -> int:
     """What pytest exits with on the code as it is."""
-    return int(pytest.main([*QUICK, f"--basetemp={tmp}", *tests]))
+    return int(pytest.main([*QUICK, f"--basetemp={tmp / str(os.getpid())}", *tests]))
 
 
 def judge_named(mutant: Mutant, graph: grimp.ImportGraph, tmp: Path) -> int:

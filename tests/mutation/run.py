@@ -19,12 +19,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import calling
 import judging
 import making
+import patching
 import replacing
 from forking import PASSED, outcomes, passing, refuse
 from making import Mutant
@@ -70,14 +71,27 @@ def judge_drawn(mutants: Sequence[Mutant], asked: argparse.Namespace, folder: Pa
         files, paths, seconds=asked.seconds, jobs=asked.jobs, folder=folder, kept=asked.kept or folder / "kept"
     )
     by_file = [calling.callers(mutant, tests) for mutant in mutants]
-    work = [
-        lambda mutant=mutant, of=of: judging.judge(mutant, of, graph, folder / "tmp")
-        for mutant, of in zip(mutants, by_file, strict=True)
-    ]
     limits = [20 + 3 * sum(test.cost for one in of for test in tests[one.file].values()) for of in by_file]
-    return outcomes(
-        work, limits=limits, seconds=asked.seconds, jobs=asked.jobs, folder=folder, sign=judging.surviving(mutants)
-    )
+    given = {"seconds": asked.seconds, "jobs": asked.jobs, "folder": folder}
+
+    def ends_of(places: Sequence[int], judge: Callable[[int], int]) -> dict[int, int]:
+        few = [mutants[at] for at in places]
+        work = [lambda at=at: judge(at) for at in places]
+        ends = outcomes(work, limits=[limits[at] for at in places], sign=judging.surviving(few), **given)
+        return dict(zip(places, ends, strict=True))
+
+    codes = {at: code for at, mutant in enumerate(mutants) if (code := patching.new_code(mutant)) is not None}
+    anew = [at for at in range(len(mutants)) if at not in codes]
+    ends = ends_of(anew, lambda at: judging.judge(mutants[at], by_file[at], graph, folder / "tmp"))
+    if codes:
+        ends |= patching.session(
+            files,
+            lambda session: ends_of(
+                list(codes),
+                lambda at: patching.judge(mutants[at], codes[at], by_file[at], session, folder / f"tmp{os.getpid()}"),
+            ),
+        )
+    return [ends[at] for at in range(len(mutants))]
 
 
 def table(mutants: Sequence[Mutant], ends: Sequence[int], made: Counter[str]) -> str:

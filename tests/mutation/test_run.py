@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 
 import calling
 import making
+import patching
 import pytest
 from making import PLAN, ROOT, Mutant
 
@@ -86,3 +88,34 @@ def test_those_that_call_the_function_come_first_and_cheap_files_before_dear_one
         file: {name: calling.Test(one.cost, frozenset()) for name, one in of.items()} for file, of in tests.items()
     }
     assert [one.file for one in calling.callers(mutant, nobody)] == ["other", "cheap", "dear"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_inside"),
+    [
+        ("answers > 1", "answers >= 1", True),
+        ("return withheld(found, at_most(code, found.share, limit, sentence), answers)", "return None", True),
+        ("    return withheld(\n        found, at", "    return withheld(found, at", True),
+        ("answers: int = 1)", "answers: int = 2)", False),
+        ("def at_most_share(", "def at_most_shares(", False),
+        ("import Finding\n", "import Finding as Found\n", False),
+    ],
+)
+def test_only_what_is_inside_a_function_is_put_into_it(
+    old: str, new: str, is_inside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number or a comparison is, wherever else its lines end; a default, a name or an import is not."""
+    path = "validation/shares.py"
+    calls = "return withheld(found, at_least"
+    source = making.source_of(path).replace(calls, calls.replace("(found", "(\n        found"))
+    for module in (making, patching):
+        monkeypatch.setattr(module, "source_of", lambda _: source)
+    making.functions_of.cache_clear()
+    importlib.import_module("validation.shares")
+    assert source.count(old) >= 1
+    start = source.index(old)
+    mutant = Mutant(path=path, start=start, end=start + len(old), new=new, tests=(), what="")
+    code = patching.new_code(mutant)
+    assert (code is not None) is is_inside
+    assert code is None or code.co_name == mutant.function
+    making.functions_of.cache_clear()

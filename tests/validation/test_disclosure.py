@@ -88,6 +88,12 @@ def test_a_percentage_fits_several_counts(n: int, data: st.DataObject) -> None:
     assert disclose_percent(0, n) == 0
 
 
+@pytest.mark.parametrize(("n", "step"), [(201, 1), (200, 2), (101, 2), (100, 5), (40, 10), (20, 20), (10, 50), (4, 50)])
+def test_the_smaller_the_group_the_coarser_its_percentages(n: int, step: int) -> None:
+    """A step is more than 2 of the group; of a group of five or fewer no step is, and the coarsest is taken."""
+    assert percent_step(n) == step
+
+
 # Categories
 
 
@@ -142,6 +148,15 @@ def test_a_small_loss_is_merged_into_the_next_rule() -> None:
     shown = disclose_flow(raw, 11)
     assert [s.rule for s in shown] == ["start", "outpatient; regime", "end"]
     assert [s.persons for s in shown] == [1540, 1493, 400]
+
+
+def test_a_loss_of_the_threshold_stands_by_itself() -> None:
+    """Eleven lost may be told, ten may not: in all, and in a group."""
+    for lost, rules in ((11, ["a", "b"]), (10, ["a; b"])):
+        raw = [step("a", 300 + lost, 400 + lost), step("b", 300, 400)]
+        assert [s.rule for s in disclose_flow(raw, 11)] == rules
+        raw = [step("a", 320, 450, 100 + lost, 350 - lost), step("b", 300, 400, 100, 300)]
+        assert [s.treated for s in disclose_flow(raw, 11)] == [100 + lost if lost == 11 else None, 100]
 
 
 def test_several_small_losses_in_a_row_join_in_order() -> None:
