@@ -360,3 +360,62 @@ def test_reversed_items_are_keyed_before_they_are_added() -> None:
     assert plain["unreversed.wai_sr"].status is Status.FAIL
     assert keyed["alpha.wai_sr"].status is Status.PASS
     assert keyed["unreversed.wai_sr"].measured == 0
+
+
+def at_limits(more: int) -> dict[str, Verdict]:
+    """200 forms of WAI-S with as many oddities of each kind as its limit allows, and so many `more` of each."""
+    key, n = KEYS["wai_s"], 200
+    items, row = steady(key, n), np.arange(n)
+    items[: 10 + more] = 3  # one answer throughout
+    top = [key.low if number in key.reverse else key.high for number in range(1, 13)]
+    items[n - 80 - more :] = top
+    day = DAY + row * np.timedelta64(1, "D")
+    day[row < 3 + more] = DAY  # so many but one repeat another
+    people = np.where(row < 3 + more, "one", row.astype(str))
+    measures = table(
+        items,
+        key,
+        person_id=people,
+        admin_ts=day,
+        rater=np.where(row < 2 + more, "clinician", key.rater),
+        completion_seconds=np.where(row < 10 + more, 5.0, 90.0),
+    )
+    rated = pa.array(["patient"] * n)
+    return judged(measures, contacts(measures, slice(40 + more, None))) | {
+        f"same:{code}": one for code, one in judged(measures.set_column(4, "rater", rated)).items()
+    }
+
+
+def test_each_limit_of_the_records_is_inside() -> None:
+    """2 of 200 by another rater, 2 repeats of a day, 10 straight or too fast, 40 away, 80 at the top: no more."""
+    inside, beyond = at_limits(0), at_limits(1)
+    codes = ("other_rater", "away_from_session", "too_fast", "straight_lining", "ceiling", "same:same_day")
+    assert {inside[f"{code}.wai_s"].status for code in codes} == {Status.PASS}
+    assert beyond["other_rater.wai_s"].status is Status.FAIL
+    assert {beyond[f"{code}.wai_s"].status for code in codes[1:]} == {Status.NOT_EVALUATED}
+    limits = {code: inside[f"{code}.wai_s"].limit for code in codes}
+    assert limits == dict(zip(codes, (0.01, 0.2, 0.05, 0.05, 0.4, 0.01), strict=True))
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_one_answer_in_a_hundred_may_be_out_of_range(more: int) -> None:
+    """12 of 1,200 above and 12 below pass, 13 fail; a share of answers that might be a few forms' is not told."""
+    items = steady(KEYS["wai_sr"], 100)
+    items[: 12 + more, 0], items[: 12 + more, 1] = 6, 0
+    found = judged(table(items, KEYS["wai_sr"]))
+    for code in ("above_range.wai_sr", "below_range.wai_sr"):
+        assert (found[code].status, found[code].limit) == (Status.FAIL if more else Status.PASS, 0.01)
+        assert found[code].measured is None
+        assert found[code].sentence.endswith("(fewer than 11 forms' worth)")
+
+
+@pytest.mark.parametrize("fewer", [0, 1])
+def test_one_answer_in_twenty_lies_beyond_the_namesake(fewer: int) -> None:
+    """95 of 1,900 answers above what the other questionnaire has are enough, 94 are not."""
+    key = KEYS["haq_ii"]
+    assert key.namesake is not None
+    items = np.full((100, 19), 2.0)
+    items[:5] = key.namesake.high + 1
+    items[0, :fewer] = 2
+    found = judged(table(items, key))["namesake.haq_ii"]
+    assert (found.status, found.limit) == (Status.FAIL if fewer else Status.PASS, 0.05)
