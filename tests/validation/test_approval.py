@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ import pytest
 from causal.errors import ApprovalError
 from causal.protocol.approval import Approval
 from flows.approvals import create_key, decide, public_half, read_key, sign, simulated_key, simulated_public_key
-from validation.approval import DesignIdentity, check_can_open_outcomes, check_can_sign, judge_approval
+from validation.approval import (
+    DesignIdentity,
+    check_can_open_outcomes,
+    check_can_sign,
+    judge_approval,
+    signed_bytes,
+)
 from validation.verdict import Verdict, at_most, failed
 
 IDENTITY = DesignIdentity(
@@ -174,3 +181,78 @@ def test_what_cannot_be_meant_is_not_signed(words: dict[str, Any], code: str, sa
         check_can_sign(**(usual | words), failures=["design.unmatched"], today=TODAY)
     assert refused.value.code == code
     assert said in str(refused.value)
+
+
+def test_what_can_be_meant_is_signed_to_the_last_letter_and_day() -> None:
+    """A name of 200 letters, an approval for today only and one to the end of the calendar, every failure accepted."""
+    usual: dict[str, Any] = {"approver": "Board", "role": "ethics board", "expires": "2026-12-31", "accepted": []}
+    failures = ["design.sets", "design.unmatched"]
+    for words in (
+        {"approver": "A" * 200},
+        {"role": "B" * 200},
+        {"expires": TODAY},
+        {"expires": "2099-12-31"},
+        {"accepted": failures},
+    ):
+        check_can_sign(**(usual | words), failures=failures, today=TODAY)
+    for words in ({"approver": "A" * 201}, {"role": "B" * 201}, {"approver": "A\nB"}, {"accepted": [*failures, "x"]}):
+        with pytest.raises(ApprovalError):
+            check_can_sign(**(usual | words), failures=failures, today=TODAY)
+
+
+def test_what_was_mistyped_is_told_with_how_to_write_it() -> None:
+    """The option to use, the codes there are, a long value cut short; and that nothing failed where nothing did."""
+    usual: dict[str, Any] = {"approver": "Board", "role": "ethics board", "expires": "2026-12-31", "accepted": ["zzz"]}
+    for words, failures, said in (
+        ({"approver": ""}, (), "write it out after --approver, as the report shall print it"),
+        ({"role": ""}, (), "write it out after --role, as the report shall print it"),
+        ({"expires": "x" * 50}, (), f"'{'x' * 40}'; expected"),
+        ({"accepted": ["y" * 90]}, (), f"'{'y' * 80}' is no failed check of this design; failed are none"),
+        ({}, ("b.two", "a.one"), "failed are a.one, b.two"),
+        ({}, ("a.one",), "name after --accept only what failed"),
+    ):
+        with pytest.raises(ApprovalError) as refused:
+            check_can_sign(**(usual | words), failures=failures, today=TODAY)
+        assert said in str(refused.value)
+
+
+def test_the_refusal_to_open_names_the_first_reason_and_the_remedy(key_file: Path, tmp_path: Path) -> None:
+    """Its code is that of the first condition that fails; each reason is a sentence; nothing is raised without one."""
+    create_key(tmp_path / "own.key")
+    judged = judge_approval(
+        approval_of(tmp_path / "own.key", accept=("design.sets",)),
+        design=IDENTITY,
+        verdicts=(FAILING, at_most("design.pretrend", 0.5, 0.3, "moved")),
+        trusted_keys={public_half(read_key(key_file))},
+        simulated_key=simulated_public_key(),
+        today="2027-01-01",
+    )
+    with pytest.raises(ApprovalError) as refused:
+        check_can_open_outcomes(judged)
+    assert refused.value.code == "approval.trusted"
+    assert "outcomes stay closed: the signing key is not one of the site's approvers; it has expired; " in str(
+        refused.value
+    )
+    assert "it does not accept these failed checks: design.unmatched, design.pretrend" in str(refused.value)
+    assert "have this design approved with 'rapport approve'" in str(refused.value)
+    passing = [one for one in judged if one.code not in {each.code for each in failed(judged)}]
+    assert {one.sentence for one in passing} == {"holds"}
+    check_can_open_outcomes(passing)
+
+
+def test_a_signature_that_is_no_signature_is_seen(key_file: Path) -> None:
+    """Bytes of another length, or a key of another length, are a signature that does not match and no crash."""
+    good = approval_of(key_file)
+    for words in ({"signature": "AAAA"}, {"public_key": "AAAA"}):
+        assert "approval.signature" in codes_failed(good.model_copy(update=words), key_file)
+
+
+def test_what_is_signed_is_the_decision_in_one_spelling(key_file: Path) -> None:
+    """Sorted keys, no blanks: the same decision is the same bytes wherever it was written."""
+    decision = approval_of(key_file).decision
+    text = signed_bytes(decision).decode()
+    assert json.loads(text) == decision.model_dump(mode="json")
+    assert text.startswith('{"accepted_failures":[],"approver":"Board","design_digest":"aaa')
+    assert list(json.loads(text)) == sorted(json.loads(text))
+    assert ", " not in text
+    assert ": " not in text

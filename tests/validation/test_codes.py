@@ -131,3 +131,43 @@ def test_forms_under_another_version_are_counted() -> None:
     found = tuple(judge_versions(as_declared(tables)["measures"], KEYS, 0.02))
     assert verdict(found, "extract.other_version.wai_sr").status is Status.FAIL
     assert verdict(found, "extract.other_version.phq9").status is Status.PASS
+
+
+def test_a_share_of_clinics_and_clinicians_may_be_without_a_law() -> None:
+    """One clinic of fifty, and one clinician of fifty, are at the limit; two are past it."""
+    for lost, status in ((1, Status.PASS), (2, Status.FAIL)):
+        tables = professions("psychologist")
+        clinic, clinician = tables["clinics"][0], tables["clinicians"][0]
+        tables["clinics"] = [clinic | {"clinic_id": f"k{k}", "state": "NY" if k < lost else "CA"} for k in range(50)]
+        tables["clinicians"] = [
+            clinician
+            | {
+                "clinician_id": f"c{k}",
+                "clinic_id": "k49",
+                "profession": "psychiatrist" if k < lost else "psychologist",
+            }
+            for k in range(50)
+        ]
+        for label in ("extract.regime_states", "extract.regime_clinicians"):
+            found = verdict(regimes(tables), label)
+            assert (found.status, found.measured, found.limit) == (status, lost / 50, 0.02)
+
+
+def test_no_clinic_and_no_clinician_lack_no_law() -> None:
+    """Empty tables are judged elsewhere; here nobody is without a law."""
+    tables = professions("any") | {"clinics": [], "clinicians": []}
+    for label in ("extract.regime_states", "extract.regime_clinicians"):
+        assert (verdict(regimes(tables), label).status, verdict(regimes(tables), label).measured) == (Status.PASS, 0)
+
+
+def test_forms_of_other_raters_have_versions_of_their_own() -> None:
+    """A clinician's version is no version of the patient's form; one of fifty under another name is at the limit."""
+    form = small_extract()["measures"][0]
+    for other, status in ((1, Status.PASS), (2, Status.FAIL)):
+        rows = [form | {"version": "patient" if k < other else "client"} for k in range(50)]
+        rows += [form | {"version": "therapist", "rater": "clinician"} for _ in range(50)]
+        found = verdict(
+            tuple(judge_versions(as_declared({"measures": rows})["measures"], KEYS, 0.02)),
+            "extract.other_version.wai_sr",
+        )
+        assert (found.status, found.limit) == (status, 0.02)
