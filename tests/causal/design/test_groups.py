@@ -13,6 +13,7 @@ import pytest
 from causal.cohort.catalogue import COVARIATES
 from causal.design.groups import (
     bearings_of,
+    build_groups,
     chosen_method,
     exact_codes,
     fit_occasions,
@@ -178,6 +179,7 @@ def test_members_are_those_compared(cohort: Cohort, study: OccasionStudy) -> Non
     assert found.covariates.tolist() == own[["severity", "age"]].to_numpy().tolist()
     assert (found.covariate_names, found.estimand, found.grouping) == (("severity", "age"), "ATT", "matched set")
     assert found.estimand_label == "ATT in the matched"
+    assert build_groups(cohort, study).members.equals(found.members)
     assert groups_of(cohort, dataclasses.replace(worked, lost=0.0)).estimand_label == "ATT"
 
 
