@@ -94,7 +94,7 @@ def _workspace(
     console: Console,
     truth: Path | None = None,
 ) -> Workspace:
-    from causal.protocol import OccasionStudy
+    from causal.protocol import FlatTableStudy, OccasionStudy
     from flows.settings import load_site
     from flows.store import Store
     from flows.study_file import load_study
@@ -103,7 +103,11 @@ def _workspace(
     instruments = _instruments(study)
     loaded = load_study(study, instruments=instruments or None)
     if not isinstance(loaded.study, OccasionStudy):
-        raise StudyFileError("study.kind", f"{study.name} is a study of another kind; this command needs occasions")
+        raise StudyFileError(
+            "study.kind",
+            f"{study.name} is a study of kind {loaded.study.kind}; this command needs kind occasions",
+            fix=f"rapport run {shown_path(study)}" if isinstance(loaded.study, FlatTableStudy) else "",
+        )
     if truth is not None and not truth.is_file():
         raise RapportError(
             "command.truth", f"{shown_path(truth)} is not a file", fix="name the truth.parquet after --truth"
@@ -147,10 +151,9 @@ def _check_folder(results: Path) -> None:
         )
 
 
-def _needs_extract(extract: Path | None) -> Path:
+def _needs_extract(extract: Path | None) -> None:
     if extract is None:
         raise RapportError("command.extract", "this command needs an extract", fix="add --extract FOLDER")
-    return extract
 
 
 def _run(ws: Workspace, name: str, body: Callable[[Runner], T], console: Console, *, without_prefect: bool) -> T:
@@ -264,7 +267,8 @@ def design(
     from validation.verdict import failed
 
     console = Console(as_json=as_json)
-    ws = _workspace(study, _needs_extract(extract), site, results, console)
+    ws = _workspace(study, extract, site, results, console)
+    _needs_extract(extract)
     judged = _run(ws, "design-study", lambda run: design_study(ws, run), console, without_prefect=without_prefect)
     bad = [verdict.code for verdict in failed(judged.verdicts)]
     console.answer(
@@ -359,7 +363,8 @@ def estimate(
     from flows.estimate_effect import estimate_effect
 
     console = Console(as_json=as_json)
-    ws = _workspace(study, _needs_extract(extract), site, results, console, truth)
+    ws = _workspace(study, extract, site, results, console, truth)
+    _needs_extract(extract)
     done = _run(
         ws,
         "estimate-effect",

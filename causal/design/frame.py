@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal.errors import DesignError
+from causal.spelling import nearest
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -39,9 +40,11 @@ def treatment_of(frame: pd.DataFrame, name: str, *, treated_value: str | bool | 
         return _arm_of_text(column_of(frame, name), name, treated_value)
     values = numbers(frame, name)
     if others := int((~np.isin(values, (0.0, 1.0))).sum()):
+        different = np.unique(values).size
         raise DesignError(
             "flat.treatment",
-            f"treatment '{name}' holds values other than 0 and 1 in {_some(others)} rows",
+            f"treatment '{name}' holds values other than 0 and 1 in {_some(others)} of {len(values)} rows, "
+            f"{different} different ones in all",
             fix="write 0 and 1, or say under columns.treated_value which of two values means treated",
         )
     return np.equal(values, 1.0)
@@ -61,10 +64,11 @@ def _arm_of_text(column: pd.Series, name: str, treated_value: str | bool | int) 
             fix="one value for treated, one for all others; leave other rows out of the table",
         )
     if wanted not in held:
+        near = "one of its values is spelt nearly so: " if nearest(wanted, held) else ""
         raise DesignError(
             "flat.treated_value",
-            f"no row of treatment '{name}' holds the declared treated_value",
-            fix="say it as the table does; quote a number that is text, such as '01'",
+            f"none of {len(said)} rows of treatment '{name}' holds the declared treated_value",
+            fix=f"{near}say it as the table does; quote a number that is text, such as '01'",
         )
     return np.asarray(said == wanted, dtype=np.bool_)
 
@@ -209,7 +213,7 @@ def design_columns(
     Raises
     ------
     DesignError
-        ``flat.no_covariates``, ``flat.mixed``, ``flat.duplicate_column`` and those of `numbers`.
+        ``flat.no_covariates``, ``flat.mixed``, ``flat.spelling``, ``flat.duplicate_column`` and those of `numbers`.
 
     >>> frame = pd.DataFrame({"age": [30.0, 40.0, 50.0], "race": ["b", "a", "b"]})
     >>> found = design_columns(frame, numeric=["age"], categorical=["race"])
@@ -278,7 +282,19 @@ def _levels(frame: pd.DataFrame, name: str) -> tuple[IntArray, list[Any]]:
         raise DesignError(
             "flat.mixed", f"column '{name}' holds categories of several types", fix="deliver all of them as text"
         ) from None
+    _refuse_spellings(list(levels), name)
     return np.asarray(codes, dtype=np.int64), list(levels)
+
+
+def _refuse_spellings(levels: Sequence[Any], name: str) -> None:
+    """Refuse levels that differ in capitals or blanks only: a model would take one place for two."""
+    said = [" ".join(level.split()).casefold() for level in levels if isinstance(level, str)]
+    if twice := len(said) - len(set(said)):
+        raise DesignError(
+            "flat.spelling",
+            f"{twice} of {len(levels)} categories of column '{name}' differ from another in capitals or blanks only",
+            fix="write each category in one way",
+        )
 
 
 def missing(

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from causal.errors import DesignError
 from causal.protocol.flat_table import FlatTableStudy
 
+BEYOND = 1000.0
+"""Gap, in ranges of all others, from which on nothing can be computed beside a number."""
 FEWEST_VALUES = 5
 """Different values a column must have beside the farthest for it to have a range that means something."""
 
@@ -50,6 +53,24 @@ def _apart(values: NDArray[np.float64]) -> tuple[float, int]:
     high = (different[-1] - different[-2]) / (different[-2] - different[0])
     low = (different[1] - different[0]) / (different[-1] - different[1])
     return (float(high), int(counts[-1])) if high >= low else (float(low), int(counts[0]))
+
+
+def refuse_beyond(frame: pd.DataFrame, study: FlatTableStudy) -> None:
+    """Refuse a number beside which all others of its column are one: no model or distance could tell them apart.
+
+    Raises
+    ------
+    DesignError
+        ``flat.beyond``, with the column and the count of rows.
+    """
+    far = farthest(frame, study)
+    if far is not None and far.gap > BEYOND:
+        raise DesignError(
+            "flat.beyond",
+            f"column '{far.column}' holds a number in {far.rows} of {len(frame)} rows that is more than {BEYOND:g} "
+            "times as far from the next one as all others lie apart",
+            fix="mend it: a mark for 'not known', a lost decimal point, another unit",
+        )
 
 
 def repeated_rows(frame: pd.DataFrame, study: FlatTableStudy) -> int:

@@ -53,9 +53,11 @@ def _by_name(frame: pd.DataFrame, name: str) -> IntArray:
     if column.isna().any():
         raise missing(name, int(column.isna().sum()))
     text = [str(value) for value in column]
-    if len(set(text)) < len(text):
+    if repeated := len(text) - len(set(text)):
         raise DesignError(
-            "flat.key", f"column '{name}' names several rows alike", fix="name a column that is unique to each row"
+            "flat.key",
+            f"{repeated} of {len(text)} rows share their name in column '{name}' with an earlier row",
+            fix="name a column that is unique to each row",
         )
     return np.array(sorted(range(len(text)), key=lambda row: (_counted(text[row]), text[row])), dtype=np.int64)
 

@@ -30,6 +30,8 @@ from causal.effect.abadie_imbens import matched_with_replacement, matches_of
 from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.influence import MarginalMean
 from causal.effect.flat_diagnostics import FlatDiagnostics, diagnostics_of
+from causal.effect.flat_disguise import refuse_disguised_outcome
+from causal.effect.flat_extremes import refuse_beyond
 from causal.effect.flat_models import (
     Answer,
     Table,
@@ -133,6 +135,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     columns, analysis = study.columns, study.analysis
     _refuse_columns(frame, columns)
     frame, response = with_outcomes(frame, study)
+    refuse_beyond(frame, study)
     frame, key = in_canonical_order(frame, study)
     covariates = design_columns(
         frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
@@ -141,6 +144,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     refuse_constant(fates)
     treated = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
     refuse_arms(treated)
+    refuse_disguised_outcome(numbers(frame, columns.outcome), covariates.in_models, covariates.names_in_models)
     covariates = covariates.sparing(treated)
     usable, left_out, fates = _without_rare(covariates, treated, analysis, fates)
     seen = covariates if _compares_facts(analysis) else usable
@@ -262,11 +266,13 @@ def _without_rare(
     for name in dict.fromkeys(source[rare]):
         lost = [rows_of_one_arm(covariates.values[:, j], treated) for j in np.flatnonzero(rare & (source == name))]
         if np.any(lost, axis=0).sum() > MOST_LOST * treated.size and not _compares_facts(analysis):
+            levels = int((source == name).sum())
             raise DesignError(
                 "design.rare_levels",
-                f"levels of '{name}' that one group alone has, each in few rows, hold more than {MOST_LOST:.0%} of the "
-                "rows: nothing can be adjusted for there",
-                fix="merge levels, match exactly on the column, or drop it if it is no confounder",
+                f"levels of '{name}' ({levels} in {treated.size} rows) that one group alone has, each in few rows, "
+                f"hold more than {MOST_LOST:.0%} of the rows: nothing can be adjusted for there",
+                fix="merge levels; match exactly on the column; list a number under numeric, a name of rows as key; or "
+                "drop what is no confounder",
             )
     if isinstance(analysis.estimator, AugmentedWeighting | TargetedLikelihood) or rare.all():
         return covariates, (), fates

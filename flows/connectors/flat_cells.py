@@ -27,6 +27,9 @@ _GROUPS = {
     "comma": re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+"),
 }
 """Whole numbers with that sign between their thousands; some are decimals to anybody who does not know."""
+_NUMBER = r"[+-]?[0-9]{1,30}([.,][0-9]{1,30})?"
+_WITH_UNIT = re.compile(rf"{_NUMBER} ?[^\d\s.,+-][^\d]{{0,11}}|[^\d\s.,+-]{{1,4}} ?{_NUMBER}")
+_DATE = re.compile(r"[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}([ T].{0,20})?|[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?")
 _TRUTH = {"true": 1.0, "false": 0.0}
 FEWEST_GROUPED = 2
 """Cells from which on signs that may part thousands are no chance."""
@@ -205,6 +208,12 @@ def _refusal(trimmed: Sequence[str], name: str, unread: set[str], spelling: Spel
         declared, meant = ("comma", "point") if spelling.decimal == "comma" else ("point", "comma")
         what = f"with a decimal {meant}"
         fix = f"write decimals with a {declared}, or declare decimal: {meant} under data"
+    elif all(_WITH_UNIT.fullmatch(cell) for cell in unread):
+        what, fix = "with a unit", "write the number alone, and the unit in the column's name"
+    elif all(_DATE.fullmatch(cell) for cell in unread):
+        what, fix = "that look like dates or times", "deliver a number, such as days since a fixed day"
+    elif all(cell.casefold() == name.casefold() for cell in unread):
+        what, fix = "that repeat the column's name", "leave the header out where files were joined"
     elif all(cell.lower() in _MARKS for cell in unread):
         code, what = "flat.missing_mark", "with a mark for a missing value"
         fix = "name the mark under data.missing, or leave such cells empty"

@@ -57,7 +57,7 @@ def _no_column(names: Sequence[str], absent: list[str], declared: Collection[str
     if near:
         fix = f"names are as the file writes them, and these differ by capitals or marks only: {', '.join(near)}"
     elif alike := _alike(names, absent, declared):
-        fix = f"correct the name under columns; the nearest names are {', '.join(alike)}"
+        fix = f"correct the name under columns; the file has a name much like it: {', '.join(alike)}"
     elif len(absent) == len(declared):
         fix = "the first line holds the names of the columns: add it, or correct the names under columns"
     else:

@@ -58,7 +58,7 @@ JUDGED: Mapping[str, tuple[Where, ...]] = {
     "common_rater": (("outcome",),),
     "alliance": (("alliance",),),
     "moderators": (("meta",),),
-    "columns": (("columns",),),
+    "columns": (("analysis",), ("columns",)),
     "standard_error": (("analysis", "standard_error"), ("analysis",)),
     "placebo_outcomes": (("placebo_outcomes",), ("columns",)),
 }

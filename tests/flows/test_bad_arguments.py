@@ -98,6 +98,10 @@ def test_a_study_of_another_kind(refused: Refused, tmp_path: Path) -> None:
     """A flat table has no extract, and no design to list."""
     assert refused("check", FLAT, "--extract", tmp_path).startswith("[study.kind]")
     assert refused("status", FLAT).startswith("[study.kind]")
+    told = refused("estimate", FLAT)
+    assert told.startswith("[study.kind] lalonde.yaml is a study of kind flat_table")
+    assert told.endswith(f"rapport run {FLAT}")
+    assert refused("design", STUDY).startswith("[command.extract]")
 
 
 def flat_study(folder: Path, old: str, new: str) -> Path:
@@ -121,7 +125,7 @@ def test_names_of_a_flat_table(refused: Refused, tmp_path: Path) -> None:
     told = refused("run", flat_study(tmp_path, data, "{kind: file, path: earning.csv}"))
     assert told.endswith("there is no earning.csv below the study file's folder. Fix: did you mean earnings.csv?")
     told = refused("run", flat_study(tmp_path, data, "{kind: file, path: earnings.csv}"))
-    assert told.endswith("the nearest names are column 1 for 'treat'")
+    assert told.endswith("the file has a name much like it: column 1 for 'treat'")
     assert "traet" not in told
 
 

@@ -20,6 +20,10 @@ FEWEST_SETS = 60.0
 NAIVE_AT_MOST = -0.25
 
 
+TOO_FEW = "design.too_few_events"
+"""A world may by chance hold too few warned for its model of the choice, which is refused before its outcomes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
     """How one estimand fared over R replicates of one setting.
@@ -215,8 +219,8 @@ def criteria(p: Performance, *, null: bool, immortal: bool, few_clinicians: bool
 
 
 def refusal_criterion(code: str, replicates: Sequence[Replicate]) -> Criterion:
-    """What is demanded of a world that must be refused: every replicate, by this code."""
-    share = sum(replicate.refused == code for replicate in replicates) / len(replicates)
+    """What is demanded of a world that must be refused: every replicate, by this code or for few warned before it."""
+    share = sum(replicate.refused in (code, TOO_FEW) for replicate in replicates) / len(replicates)
     return Criterion(
         name="refusal", sentence=f"refused by {code} in every replicate", figure=share, error=0.0, low=1.0, high=1.0
     )

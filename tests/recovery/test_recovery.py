@@ -82,6 +82,8 @@ def test_one_clinician_who_warns_is_refused() -> None:
         assert {"design.clusters", "design.cluster_share"} <= set(replicate.gates or ())
     assert refusal_criterion(code, found).met
     assert refusal_criterion(code, [*found, dataclasses.replace(found[0], refused="")]).missed
+    assert refusal_criterion(code, [*found, dataclasses.replace(found[0], refused="design.too_few_events")]).met
+    assert refusal_criterion(code, [*found, dataclasses.replace(found[0], refused="estimation.too_few_sets")]).missed
 
 
 def test_few_clinicians_need_not_cover_too_often() -> None:

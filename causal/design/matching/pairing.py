@@ -167,11 +167,15 @@ def reluctance(rules: PairArrays, i: int, j: int) -> float:
 
 
 def refuse_arms(treated: NDArray[np.bool_]) -> None:
-    """Refuse rows without a treated or without a comparison occasion."""
+    """Refuse rows (n,) of one arm only."""
     if not treated.any():
-        raise DesignError("design.no_treated", "zero treated occasions", fix="check eligibility and the exposure")
+        fix = "check eligibility and the exposure"
+        raise DesignError("design.no_treated", f"zero treated among {treated.size} that could be compared", fix=fix)
     if treated.all():
-        raise DesignError("design.no_comparison", "zero comparison occasions", fix="check the comparator pool")
+        fix = "check eligibility and who may be compared"
+        raise DesignError(
+            "design.no_comparison", f"zero comparisons: all {treated.size} that could be compared are treated", fix=fix
+        )
 
 
 def nothing_matched() -> DesignError:

@@ -117,7 +117,7 @@ def separation(names: Sequence[str]) -> DesignError:
     which = f"covariate {names[0]} tells" if len(names) == 1 else f"covariates {', '.join(names)} tell"
     return DesignError(
         "design.separation",
-        f"{which} treated and comparison occasions apart with certainty: no propensity score exists",
+        f"{which} the treated and the comparison apart with certainty: no propensity score exists",
         fix="restrict eligibility to where both arms occur, match exactly on it, or remove it",
     )
 

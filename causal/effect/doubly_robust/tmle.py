@@ -91,9 +91,11 @@ def tmle(
     y, arm = np.asarray(outcome, dtype=np.float64), np.asarray(treated, dtype=np.bool_)
     if not low < high:
         raise EstimationError("estimation.bounds", f"bounds must rise, got {low:g}, {high:g}")
-    if (y < low).any() or (y > high).any():
+    if outside := int(((y < low) | (y > high)).sum()):
         raise EstimationError(
-            "estimation.bounds", f"outcomes lie outside their bounds {low:g} to {high:g}", fix="declare true bounds"
+            "estimation.bounds",
+            f"{outside} of {y.size} outcomes lie outside their bounds {low:g} to {high:g}",
+            fix="declare true bounds",
         )
     scaled = (y - low) / (high - low)
     nuisance = fitted_nuisance(

@@ -55,3 +55,25 @@ def test_a_decimal_comma_is_still_told() -> None:
     with pytest.raises(ExtractError, match=r"flat\.decimal_comma"):
         read(["1,5", "2,25"])
     assert read(["1,5", "2,25"], "comma") == [1.5, 2.25]
+
+
+@pytest.mark.parametrize(
+    ("cells", "what", "fix"),
+    [
+        (["12%", "7.5 %", "3"], "2 of 3 cells (first line 2) with a unit", "the unit in the column's name"),
+        (["€12", "$ 7", "3"], "2 of 3 cells (first line 2) with a unit", "the unit in the column's name"),
+        (["5", "70 kg", "80kg"], "2 of 3 cells (first line 3) with a unit", "the unit in the column's name"),
+        (["1980-01-03", "3.1.1980"], "2 of 2 cells (first line 2) that look like dates or times", "days since"),
+        (["1980-01-03 10:00", "09:30"], "2 of 2 cells (first line 2) that look like dates or times", "days since"),
+        (["1", "Score", "3"], "1 of 3 cells (first line 3) that repeat the column's name", "leave the header out"),
+        (["1", "70 kg", "tall"], "2 of 3 cells (first line 3) that are no plain numbers", "without units"),
+    ],
+)
+def test_what_is_no_number_is_told_by_what_it_looks_like(cells: list[str], what: str, fix: str) -> None:
+    """With the mend for it, and no cell's content."""
+    with pytest.raises(ExtractError) as said:
+        read(cells)
+    assert said.value.code == "flat.not_numeric"
+    assert said.value.message == f"column 'score' of t.csv is declared a number and has {what}"
+    assert fix in said.value.fix
+    assert not any(cell in said.value.fix for cell in cells if len(cell) > 1)
