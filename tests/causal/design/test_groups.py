@@ -164,6 +164,13 @@ def test_what_led_to_the_comparison(cohort: Cohort, study: OccasionStudy) -> Non
     assert not (worked.compared.weight[~worked.supported] > 0).any()
 
 
+def test_bearings_that_are_known_are_taken_as_they_are(cohort: Cohort, study: OccasionStudy) -> None:
+    """Imputed sets share the first one's: with bearings that tell no regimes apart, none is told apart."""
+    known = bearings_of(cohort.occasions, study)
+    alike = dataclasses.replace(known, keys={key: np.zeros(N, dtype=np.int64) for key in known.keys})
+    assert set(work_out(cohort, study, alike).exact.tolist()) == {0}
+
+
 def test_members_are_those_compared(cohort: Cohort, study: OccasionStudy) -> None:
     """Each has its own columns, facts and score, the columns asked for or all, and a label that tells of the lost."""
     worked = work_out(cohort, study)
