@@ -141,8 +141,17 @@ def test_a_study_declares_one_method(study: OccasionStudy, *, both: bool) -> Non
 
 def test_an_unknown_key_is_refused_with_those_there_are() -> None:
     """The refusal lists what a study may name instead."""
-    with pytest.raises(DesignError, match=r"known: regime, same_day_hold, instrument_ver, clinic_id, clinician_id"):
+    with pytest.raises(
+        DesignError,
+        match=r"^\[design\.exact_key\] 'sex' .* known: regime, same_day_hold, instrument_ver, clinic_id, clinician_id",
+    ):
         exact_codes(pd.DataFrame({"sex": ["F"]}), ("sex",))
+
+
+def test_combinations_of_keys_are_told_apart() -> None:
+    """Every combination has a code of its own, and what is not recorded agrees with itself only."""
+    frame = pd.DataFrame({"regime": ["a", "a", "b", None, None], "instrument_ver": ["v1", "v2", "v1", "v1", "v2"]})
+    assert len(set(exact_codes(frame, ("regime", "instrument_ver")).tolist())) == len(frame)
 
 
 def test_without_exact_keys_all_are_alike() -> None:
@@ -239,6 +248,52 @@ def test_a_sample_of_the_untreated_reaches_the_model(cohort: Cohort, study: Occa
     again = fit_occasions(cohort.occasions, worked.treated, worked.matrix, sampled, worked.model, known.cluster)
     assert again.intercept == pytest.approx(worked.fitted.intercept)
     assert again.logit == pytest.approx(worked.fitted.logit)
+
+
+def test_folds_keep_clinicians_whole_and_are_dealt_by_the_seed(cohort: Cohort, study: OccasionStudy) -> None:
+    """Scores of a model of the others: nobody's clinician is on both sides; another seed deals anew."""
+    crossed = declaring(study, support=EVERYONE, propensity={"model": "logistic", "cross_fit": 2})
+    worked, again = work_out(cohort, crossed), work_out(cohort, crossed)
+    other = work_out(cohort, crossed.model_copy(update={"seed": 8}))
+    fold, clinician = worked.fitted.fold, np.arange(N) % 10
+    assert fold is not None
+    assert all(len(set(fold[clinician == k].tolist())) == 1 for k in range(10))
+    assert set(fold.tolist()) == {0, 1}
+    np.testing.assert_array_equal(fold, again.fitted.fold)
+    assert (fold != other.fitted.fold).any()
+    known = bearings_of(cohort.occasions, crossed)
+    direct = fit_occasions(cohort.occasions, worked.treated, worked.matrix, crossed, worked.model, known.cluster)
+    np.testing.assert_array_equal(direct.fold, fold)
+    np.testing.assert_array_equal(direct.logit, worked.fitted.logit)
+
+
+@pytest.mark.parametrize(("level", "n"), [("clinician", 10), ("clinic", 2)])
+def test_means_of_clusters_enter_the_model(frame: pd.DataFrame, study: OccasionStudy, level: str, n: int) -> None:
+    """Facts beside their means in the declared clusters, in the scores and in the test of curves."""
+    words = declaring(study, support=EVERYONE, propensity={"model": "logistic", "cluster_means": level})
+    lifted = frame.assign(severity=frame["severity"] + np.arange(N) % n)
+    worked = work_out(Cohort(occasions=lifted, attrition=()), words)
+    assert "severity, cluster mean" in worked.fitted.names
+    assert worked.curvature.linear is not None
+    known = bearings_of(lifted, words)
+    direct = fit_occasions(lifted, worked.treated, worked.matrix, words, worked.model, known.cluster)
+    np.testing.assert_array_equal(direct.logit, worked.fitted.logit)
+
+
+def test_a_sample_of_the_untreated_does_not_move_the_test_of_curves(frame: pd.DataFrame, study: OccasionStudy) -> None:
+    """The share drawn is a constant of the model: as much curve is seen with it as without."""
+    plain, sampled = (
+        work_out(
+            curved(frame),
+            declaring(
+                study, support=EVERYONE, propensity={"model": "logistic", "sampling_fraction": f, "bends": "none"}
+            ),
+        ).curvature.linear
+        for f in (None, 0.1)
+    )
+    assert plain is not None
+    assert sampled is not None
+    assert sampled.statistic == pytest.approx(plain.statistic, rel=1e-4)
 
 
 def curved(frame: pd.DataFrame) -> Cohort:
