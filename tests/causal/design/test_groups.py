@@ -326,6 +326,9 @@ def test_without_overlap_the_refusal_says_what_would_help(frame: pd.DataFrame, s
     assert refused.value.code == "design.no_overlap"
     assert "no stratum holds treated and comparison occasions with a shared probability" in str(refused.value)
     assert "fewer exact keys, or a population in which either decision is open" in str(refused.value)
+    strict = study.model_copy(update={"support": study.support.model_copy(update={"probability_max": 0.001})})
+    with pytest.raises(DesignError, match=r"^\[design\.no_overlap\]"):  # comparisons are left, the treated are not
+        work_out(Cohort(occasions=frame, attrition=()), strict)
     free = declaring(assigning(study, exact=()), support=EVERYONE)
     worked = work_out(decided, free)
     assert worked.supported.dtype == np.bool_
