@@ -227,6 +227,29 @@ def test_exact_keys_window_and_persons_keep_pairs_apart(cohort: Cohort, study: O
     assert n_sets[0] < n_sets[1]
 
 
+def test_a_person_is_a_comparison_once_where_the_method_keeps_people_apart(
+    cohort: Cohort, study: OccasionStudy
+) -> None:
+    """Greedy matching uses one occasion of a person among the comparisons."""
+    free = assigning(study, exact=(), calendar_days=1000)
+    greedy = declaring(free, matching={"method": "greedy", "ratio": 2, "caliper": None}, support=EVERYONE)
+    members = groups_of(cohort, work_out(cohort, greedy)).members
+    assert members["person_id"][~members["treated"]].is_unique
+
+
+def test_a_method_is_given_the_facts_by_name(cohort: Cohort, study: OccasionStudy) -> None:
+    """Calipers on a fact, strata of the tier-1 facts: each finds what it names."""
+    free = declaring(assigning(study, exact=(), calendar_days=1000), support=EVERYONE)
+    close = {"method": "greedy", "ratio": 1, "caliper": None, "calipers": ({"covariate": "age", "width": 0.1},)}
+    sets = groups_of(cohort, work_out(cohort, declaring(free, matching=close))).members.groupby("set_id")["age"]
+    assert (sets.max() - sets.min()).max() <= 0.1 * cohort.occasions["age"].std() + 1e-9
+    coarse = {"method": "coarsened_exact", "bins": ({"covariate": "severity", "number": 4},)}
+    strata = groups_of(cohort, work_out(cohort, declaring(free, matching=coarse))).members.groupby("set_id")
+    width = np.ptp(cohort.occasions["severity"]) / 4
+    assert (strata["severity"].max() - strata["severity"].min()).max() <= width
+    assert (strata["age"].max() - strata["age"].min()).max() > width
+
+
 def test_the_last_day_of_the_window_is_inside(frame: pd.DataFrame, study: OccasionStudy) -> None:
     """All treated on one day and all others five days later: compared within five days, refused within four."""
     days = pd.to_timedelta(np.where(frame["treated"], 0, 5), unit="D")
