@@ -143,7 +143,7 @@ def _watch(file: str, paths: Sequence[str], note: Path, tmp: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """In one file, what the tests that call a function cost, and whether others read what a fixture made of it."""
+    """In one file, what the tests that call a function cost, and whether others may read what it made."""
 
     file: str
     costs: Mapping[str, float]
@@ -164,5 +164,6 @@ def callers(mutant: Mutant, tests: Mapping[str, Tests]) -> list[Callers]:
 
 def _callers(file: str, tests: Tests, calls: Callable[[Test], bool], where: tuple[str, str | None]) -> Callers:
     costs = {name: one.cost for name, one in tests.items() if calls(one)}
-    shared = len(costs) < len(tests) and any(where in one.shared for one in tests.values())
+    remembered = "@cache\n" in source_of(file)  # what one test made, others read
+    shared = len(costs) < len(tests) and (remembered or any(where in one.shared for one in tests.values()))
     return Callers(file, costs, shared)

@@ -1,7 +1,7 @@
 """Running tests on mutants, each in a process of its own forked from one that has everything loaded.
 
 A mutant is shown to the tests that call the function it is in, the cheapest file and the cheapest test first; where
-that happens in a fixture that tests share, the rest of the file follows.
+that happens in a fixture that tests share, or the file remembers what it made (`@cache`), the rest of the file follows.
 """
 
 from __future__ import annotations

@@ -70,8 +70,11 @@ def mutant_at(start: int) -> Mutant:
     return Mutant(path="some.py", start=start, end=start, new="", tests=(), what="")
 
 
-def test_those_that_call_the_function_come_first_and_cheap_files_before_dear_ones() -> None:
-    """A file whose tests do not call it is left out, unless none does."""
+def test_those_that_call_the_function_come_first_and_cheap_files_before_dear_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file whose tests do not call it is left out, unless none does; what is remembered others may read."""
+    monkeypatch.setattr(calling, "source_of", lambda file: "@cache\n" if file == "dear" else "")
     path = "validation/shares.py"
     start = making.source_of(path).index("at_most(")
     mutant = Mutant(path=path, start=start, end=start, new="", tests=("dear", "cheap", "other"), what="")
@@ -84,6 +87,7 @@ def test_those_that_call_the_function_come_first_and_cheap_files_before_dear_one
     assert mutant.function == "at_most_share"
     found = calling.callers(mutant, tests)
     assert [(one.file, list(one.costs)) for one in found] == [("cheap", ["cheap::a"]), ("dear", ["dear::a"])]
+    assert [one.shared for one in found] == [False, True]
     nobody = {
         file: {name: calling.Test(one.cost, frozenset()) for name, one in of.items()} for file, of in tests.items()
     }

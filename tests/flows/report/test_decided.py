@@ -281,3 +281,9 @@ def test_a_flat_table_tells_its_decisions_to_machines(tmp_path: Path) -> None:
     assert told["columns.numeric"] == "age"
     assert told["analysis.level"] == "0.9"
     assert "data.path" not in told
+
+
+def test_a_key_under_no_heading_is_told_under_the_last() -> None:
+    """Whatever is added to the vocabulary is told somewhere; the longest beginning that fits decides."""
+    assert heading("something_new.of_it") == OTHER
+    assert heading("missing.covariates[2]") == heading("confounders.tier1") != heading("missing.outcome") != OTHER
