@@ -7,7 +7,6 @@ import builtins
 import hashlib
 import importlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 import replacing
-from forking import NO_TESTS, PASSED, outcomes, passing, refuse
+from forking import NO_TESTS, PASSED, outcomes, own, passing, refuse
 from making import QUICK, ROOT, Mutant, source_of
 
 Function = tuple[str, str]
@@ -135,7 +134,7 @@ def _watch(file: str, paths: Sequence[str], note: Path, tmp: Path) -> int:
     replacing.replace({replacing.module_name(path): noting(path) for path in paths})
     if file in paths:  # its doctests: pytest would load a file that it is given for itself
         importlib.import_module(replacing.module_name(file))
-    code = int(pytest.main([*QUICK, f"--basetemp={tmp / str(os.getpid())}", file], plugins=[watch]))
+    code = int(pytest.main([*QUICK, f"--basetemp={own(tmp)}", file], plugins=[watch]))
     if code in (PASSED, NO_TESTS):
         note.write_text(json.dumps(watch.noted()), encoding="utf-8")
     return code

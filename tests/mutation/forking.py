@@ -66,6 +66,14 @@ def outcomes(
     return ends
 
 
+def own(folder: Path) -> Path:
+    """A folder of this process alone beside the one given: pytest empties what it is given for temporary files.
+
+    Whatever holds it must exist, for pytest makes nothing but the folder itself.
+    """
+    return folder.with_name(f"{folder.name}{os.getpid()}")
+
+
 def passing(_: int, passed: bool) -> str:
     """The sign of tests on the code as it is."""
     return "." if passed else "F"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import grimp
 import pytest
 import replacing
 from calling import Callers
-from forking import NO_TESTS, PASSED
+from forking import NO_TESTS, PASSED, own
 from making import QUICK, ROOT, Mutant
 
 
@@ -44,7 +43,7 @@ def mutate(mutant: Mutant, graph: grimp.ImportGraph) -> None:
 def judge(mutant: Mutant, by_file: Sequence[Callers], graph: grimp.ImportGraph, tmp: Path) -> int:
     """Run the tests on a mutant in this process, which ends with it; gives what pytest exits with."""
     mutate(mutant, graph)
-    tmp = tmp / str(os.getpid())  # pytest empties it
+    tmp = own(tmp)
     for rest in (False, True):
         for of in by_file:
             if rest and not of.shared:
@@ -57,7 +56,7 @@ def judge(mutant: Mutant, by_file: Sequence[Callers], graph: grimp.ImportGraph, 
 
 def passes(tests: Sequence[str], tmp: Path) -> int:
     """What pytest exits with on the code as it is."""
-    return int(pytest.main([*QUICK, f"--basetemp={tmp / str(os.getpid())}", *tests]))
+    return int(pytest.main([*QUICK, f"--basetemp={own(tmp)}", *tests]))
 
 
 def judge_named(mutant: Mutant, graph: grimp.ImportGraph, tmp: Path) -> int:

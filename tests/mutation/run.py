@@ -27,7 +27,7 @@ import judging
 import making
 import patching
 import replacing
-from forking import PASSED, outcomes, passing, refuse
+from forking import PASSED, outcomes, own, passing, refuse
 from making import Mutant
 
 MODULES = tuple(making.PLAN["modules"])
@@ -88,7 +88,7 @@ def judge_drawn(mutants: Sequence[Mutant], asked: argparse.Namespace, folder: Pa
             files,
             lambda session: ends_of(
                 list(codes),
-                lambda at: patching.judge(mutants[at], codes[at], by_file[at], session, folder / f"tmp{os.getpid()}"),
+                lambda at: patching.judge(mutants[at], codes[at], by_file[at], session, own(folder / "tmp")),
             ),
         )
     return [ends[at] for at in range(len(mutants))]
