@@ -38,9 +38,11 @@ def test_named_mistakes_can_be_made(one: dict[str, object]) -> None:
 
 
 def test_what_the_plan_names_is_there() -> None:
-    """Every module and every file of tests in the plan exists."""
-    paths = [*PLAN["modules"], *PLAN["tests"], *(test for tests in PLAN["tests"].values() for test in tests)]
+    """Every module and every file of tests in the plan exists, and some module begins as each list says."""
+    paths = [*PLAN["modules"], *(test for tests in PLAN["tests"].values() for test in tests)]
     assert [path for path in paths if not (ROOT / path).exists()] == []
+    known = making.modules(PLAN["modules"])
+    assert [start for start in PLAN["tests"] if not any(path.startswith(start) for path in known)] == []
 
 
 def test_every_module_has_tests_beyond_its_doctests() -> None:
