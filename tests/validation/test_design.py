@@ -178,6 +178,13 @@ def test_what_alone_decides_is_named() -> None:
     assert found.sentence.endswith("decide the choice: Threat severity, Depression (PHQ-9): not recorded")
 
 
+def test_where_nothing_is_to_be_named_nothing_is() -> None:
+    """The sentence ends where names would follow."""
+    ends = {"separation": "decide the choice", "confined": "spans several", "facts_tier1": "nothing was adjusted for"}
+    for gate, end in ends.items():
+        assert said(f"design.{gate}").sentence.endswith(end)
+
+
 def test_the_declared_clusters_are_judged_and_the_others_are_watched() -> None:
     """Numbers are those of the study's own clusters; what else holds all of a group in one of several is named."""
     clinics = spread(level="clinic", declared=False, total=3, treated=1, largest_treated=1.0)
