@@ -278,7 +278,9 @@ def test_one_answer_throughout_is_a_warning_only_where_items_are_worded_both_way
     for name, status in (("wai_s", Status.NOT_EVALUATED), ("wai_sr", Status.PASS)):
         items = steady(KEYS[name])
         items[:50] = 3
-        assert judged(table(items, KEYS[name]))[f"straight_lining.{name}"].status is status
+        found = judged(table(items, KEYS[name]))[f"straight_lining.{name}"]
+        assert found.status is status
+        assert found.limit == (1.0 if status is Status.PASS else None)  # a share of everybody: nothing is asked
 
 
 def test_days_and_speed_are_warnings() -> None:
