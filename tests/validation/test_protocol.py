@@ -14,7 +14,7 @@ from flows.flat_table import analyse
 from flows.study_file import load_instruments, load_study
 from validation.estimable import IMPLEMENTED_SENSITIVITY, KNOWN_SENSITIVITY
 from validation.protocol import judge_protocol
-from validation.verdict import Status, Verdict, failed
+from validation.verdict import Side, Status, Verdict, failed
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = ROOT / "tests/causal/protocol/studies"
@@ -474,9 +474,11 @@ def test_naming_what_cannot_be_said_is_allowed(sentence: str) -> None:
 
 
 def test_the_windows_figures_are_kept() -> None:
-    """The verdict on the window carries the first day of rating and the days of grace."""
+    """First day of rating beside the days of grace; days on record beside the last day of the answer."""
     found = verdict("protocol.outcome_window", judge_protocol(FLAGSHIP, INSTRUMENTS))
-    assert (found.measured, found.limit) == (16.0, 3.0)
+    assert (found.measured, found.limit, found.side) == (16.0, 3.0, Side.MORE_THAN)
+    found = verdict("protocol.followed_up", judge_protocol(FLAGSHIP, INSTRUMENTS))
+    assert (found.measured, found.limit, found.side) == (111.0, 111.0, Side.AT_LEAST)
 
 
 def test_a_diagram_that_fails_leaves_its_questions_open() -> None:

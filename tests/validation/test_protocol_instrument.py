@@ -47,7 +47,10 @@ def test_a_misspelt_name_still_has_a_nearest_one() -> None:
 
 def test_without_any_key_that_is_said_first() -> None:
     """Where no folder of keys was found, the reason is that, whatever the name."""
-    assert said("wai_sr", without=KEYS) == "there is no scoring key for wai_sr; no keys were read"
+    assert said("wai_sr", without=KEYS) == (
+        "there is no scoring key for wai_sr, for no keys were read: keep the study below a folder that holds "
+        "instruments/"
+    )
 
 
 def test_an_instrument_without_a_total_cannot_be_the_outcome() -> None:
