@@ -175,3 +175,12 @@ def test_versions_of_the_exposure_are_told_among_the_treated_small_ones_withheld
         ("When the patient was told", "before"): pytest.approx(100 * 101 / SETS),
         ("When the patient was told", "not recorded"): pytest.approx(100 * 100 / SETS),
     }
+
+
+def test_the_group_that_the_compared_stand_for_is_named() -> None:
+    """An effect among the treated is about the first group."""
+    assert [
+        line.question
+        for line in before().looked_at
+        if "stand for all eligible cases of the first group?" in line.question
+    ]
