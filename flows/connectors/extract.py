@@ -11,13 +11,14 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causal.errors import ExtractError
+from causal.spelling import nearest
 from causal.tables import TABLES, Table
 from flows.connectors.csv import CsvFacts, convert_csv, scan_csv
 from flows.connectors.manifest import (
@@ -198,7 +199,7 @@ def _check_columns(
         if present.setdefault(source.table, held) != held:
             message = f"the files of table '{source.table}' hold different columns"
             raise ExtractError("extract.columns_differ", message, fix="deliver all its files with the same columns")
-        missing += _missing_columns(declared, held)
+        missing += _missing_columns(declared, held, fact.header)
         undeclared[source.table] = max(undeclared[source.table], len(fact.header) - len(held))
     if missing:
         listed = ", ".join(dict.fromkeys(missing))
@@ -208,8 +209,16 @@ def _check_columns(
     return {table: present[table] for table in TABLES if table in present}, undeclared
 
 
-def _missing_columns(declared: Table, held: tuple[str, ...]) -> list[str]:
-    return [f"{declared.name}.{c.name}" for c in declared.columns if c.name not in held and not c.optional]
+def _missing_columns(declared: Table, held: tuple[str, ...], header: Sequence[str]) -> list[str]:
+    """Columns that are not there, with the place of one that is named much like it: a first line may hold values."""
+    places = {name: place for place, name in enumerate(header, start=1) if name not in held}
+    told = []
+    for column in declared.columns:
+        if column.name not in held and not column.optional:
+            near = nearest(column.name, places)
+            like = f" (column {places[near]} has a name much like it)" if near else ""
+            told.append(f"{declared.name}.{column.name}{like}")
+    return told
 
 
 def _refuse_odd_names(fact: Facts, known: tuple[str, ...]) -> None:
