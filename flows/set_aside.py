@@ -42,7 +42,8 @@ def _clause(problem: Verdict, set_aside: Mapping[str, int], rows: Mapping[str, i
     if problem.limit is None:
         return problem.sentence
     if not problem.code.startswith(SET_ASIDE_CODE):
-        return f"{problem.sentence}: must be {problem.side} {problem.limit:g}"
+        must = "there must be none" if problem.limit == 0 else f"must be {problem.side} {problem.limit:g}"
+        return f"{problem.sentence}: {must}"
     table = problem.code.removeprefix(SET_ASIDE_CODE)
     own = _most(table, set_aside)
     told = [_reason(code, n, threshold) for code, n in own[:FIRST]]

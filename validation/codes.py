@@ -17,7 +17,7 @@ from causal.protocol import Instrument
 from causal.tables import CLINICIANS, CLINICS, DIAGNOSES, JURISDICTION_REGIME, MEASURES, Rule, Table
 from validation.rules import code
 from validation.shares import at_most_share
-from validation.spelling import known_zones
+from validation.spelling import zones_that_are
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
 from validation.words import holds, listed
 
@@ -59,8 +59,9 @@ def judge_unmatched(declared: Table, rows: int, counts: Mapping[str, int], limit
 
 def judge_zones(clinics: ir.Table) -> Verdict:
     """Clinics in a time zone that no engine knows: their hours cannot be counted."""
-    zones = clinics.group_by("tz").aggregate(n=clinics.count()).to_pyarrow().to_pylist()
-    unknown = sum(int(row["n"]) for row in zones if row["tz"] is not None and row["tz"] not in known_zones())
+    unknown = int(
+        clinics.filter(clinics.tz.notnull() & clinics.tz.notin(zones_that_are(clinics.tz))).count().to_pyarrow().as_py()
+    )
     return at_most("extract.time_zones", unknown, 0, "clinics whose tz is no IANA time zone, such as America/New_York")
 
 

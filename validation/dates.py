@@ -11,8 +11,9 @@ import ibis.expr.types as ir
 
 from causal.cohort.clock import skipped, zones
 from causal.measures.detectors import Finding
-from causal.tables import ENCOUNTERS, MEASURES, PATIENTS, PROTECTIVE_ACTIONS, THREAT_ASSESSMENTS
+from causal.tables import CLINICS, ENCOUNTERS, MEASURES, PATIENTS, PROTECTIVE_ACTIONS, THREAT_ASSESSMENTS
 from validation.shares import at_most_share
+from validation.spelling import zones_that_are
 from validation.verdict import Verdict, at_most, not_evaluated
 
 HAPPENED = {
@@ -103,6 +104,8 @@ def _spike(patients: ir.Table) -> Verdict:
 def _skipped_times(tables: Mapping[str, ir.Table], impossible: float) -> Verdict:
     """Times that no clock showed, because it was put forward past them: other zones, or another clock, wrote them."""
     zoned = tables[THREAT_ASSESSMENTS.name].inner_join(zones(dict(tables)), "clinician_id")
+    # Of a zone that is none the engine knows no clock; `judge_zones` refuses it.
+    zoned = zoned.filter(zoned.zone.isin(zones_that_are(tables[CLINICS.name].tz)))
     row = zoned.aggregate(n=zoned.count(), never=skipped(zoned.ts, zoned.zone).sum()).to_pyarrow().to_pylist()[0]
     sentence = "share of assessments at a time that the clock of their clinic skipped when it was put forward"
     found = Finding(count=int(row["never"] or 0), of=int(row["n"]))

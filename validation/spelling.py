@@ -40,7 +40,7 @@ def _respelt(table: ir.Table, declared: Table, column: Column) -> ir.StringValue
     code = table[column.name]
     trimmed = code.replace(_NO_BREAK_SPACE, " ").strip()
     zone = declared is CLINICS and column.name == "tz"
-    spellings = _written(trimmed) if zone else column.values
+    spellings = zones_that_are(trimmed) if zone else column.values
     if zone or spellings:
         # Nearly every code is written as declared, and the look-up is slow.
         known = dict(zip((each.lower() for each in spellings), spellings, strict=True))
@@ -55,7 +55,7 @@ def _respelt(table: ir.Table, declared: Table, column: Column) -> ir.StringValue
             return trimmed
 
 
-def _written(zones: ir.StringValue) -> tuple[str, ...]:
-    """The known time zones that occur, in whatever case: few of six hundred, of which no query should be made."""
-    lower = set(zones.lower().name("zone").as_table().distinct().to_pyarrow().column("zone").to_pylist())
+def zones_that_are(written: ir.StringValue) -> tuple[str, ...]:
+    """The IANA time zones among those written, in whatever case: few of six hundred, of which no query should be."""
+    lower = set(written.lower().name("zone").as_table().distinct().to_pyarrow().column("zone").to_pylist())
     return tuple(sorted(zone for zone in known_zones() if zone.lower() in lower))

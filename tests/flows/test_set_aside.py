@@ -32,6 +32,8 @@ def test_a_limit_is_told_with_its_side() -> None:
     """A share above its limit and a count below it read alike; which side is good is said."""
     above = at_most("extract.before_birth", 0.2, 0.01, "share of people seen before the year of their birth")
     below = at_least("extract.rows.diagnoses", 0, 1, "rows delivered in table 'diagnoses', needed by sud")
+    none = at_most("extract.time_zones", 2, 0, "clinics whose tz is no IANA time zone")
+    assert unfit([none], {}, {}, 11) == "clinics whose tz is no IANA time zone: there must be none"
     assert unfit([above, below], {}, {}, 11) == (
         "share of people seen before the year of their birth: must be at most 0.01; "
         "rows delivered in table 'diagnoses', needed by sud: must be at least 1"

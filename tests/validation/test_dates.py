@@ -106,3 +106,5 @@ def test_times_that_no_clock_showed_are_counted() -> None:
     assert verdict(dated(tables), "extract.skipped_times").measured == 0
     tables["threat_assessments"][0]["ts"] = "2023-03-12 02:30"
     assert verdict(dated(tables), "extract.skipped_times").status is Status.FAIL
+    tables["clinics"][0]["tz"] = "Central"  # no zone, which is refused as such: no clock is asked of it
+    assert verdict(dated(tables), "extract.skipped_times").status is not Status.FAIL
