@@ -220,7 +220,7 @@ def _sensitivity(planned: tuple[str, ...]) -> Iterator[Verdict]:
         if name in PART_OF:
             yield not_evaluated(code, f"planned sensitivity analysis {name}: declare {PART_OF[name]} under secondary")
         elif name in KNOWN_SENSITIVITY:
-            yield not_evaluated(code, f"planned sensitivity analysis {name}: this version does not run it yet")
+            yield not_evaluated(code, f"planned sensitivity analysis {name}: the software cannot do this yet")
         else:
             near = did_you_mean(name, KNOWN_SENSITIVITY)
             yield not_evaluated(code, f"planned sensitivity analysis {name}: this version does not know the name{near}")
@@ -231,7 +231,7 @@ def _controls(controls: NegativeControls) -> Iterator[Verdict]:
         if control.name not in IMPLEMENTED_NEGATIVE_CONTROLS:
             yield not_evaluated(
                 f"protocol.negative_control.{control.name}",
-                f"negative control {control.name}: this version does not run it yet"
+                f"negative control {control.name}: the software cannot do this yet"
                 f"{did_you_mean(control.name, IMPLEMENTED_NEGATIVE_CONTROLS)}",
             )
 

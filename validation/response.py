@@ -61,8 +61,9 @@ def _judged(response: Response, gates: Gates) -> Iterator[Verdict]:
 
 
 def _lower(day: int) -> str:
-    return f"share of those still in treatment whose rating counts for day {day}, in the group with fewer"
+    return f"share of those still in treatment whose rating counts for day {day}, in the group with fewer (rounded)"
 
 
 def _apart(day: int) -> str:
-    return f"how far the groups differ in the share of those still in treatment whose rating counts for day {day}"
+    differ = "how far the groups differ in the share of those still in treatment whose rating counts for"
+    return f"{differ} day {day} (rounded: 0 is less than a step)"

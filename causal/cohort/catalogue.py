@@ -101,8 +101,8 @@ COVARIATES: dict[str, CovariateDefinition] = {
             "contacts",
             180,
         ),
-        _flag("diagnoses", "sud", "Substance use disorder", "any recorded ICD-10 F10-F19"),
-        _flag("diagnoses", "psychosis", "Psychotic disorder", "any recorded ICD-10 F20-F29"),
+        _flag("diagnoses", "sud", "Substance use disorder", "any ICD-10 F10-F19 with an onset before time zero"),
+        _flag("diagnoses", "psychosis", "Psychotic disorder", "any ICD-10 F20-F29 with an onset before time zero"),
         _flag(
             "hospitalizations",
             "hospitalised_365d",

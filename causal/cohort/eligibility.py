@@ -69,7 +69,7 @@ def sentence(rule: EligibilityRule) -> str:
         case NoPriorExposure():
             return "No earlier warning about this person"
         case NotInpatient():
-            return "Not in hospital on the day"
+            return "Not in hospital when the day began"
         case RegimeKnown():
             return "Exactly one legal regime on record for the place and date"
         case ExposureClear():

@@ -25,7 +25,7 @@ from causal.threads import one_thread
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-OPEN = "Either decision was open: a probability of warning found in both groups"
+OPEN = "Either decision was open, by the probability of a warning"
 
 
 def build_design(cohort: Cohort, study: OccasionStudy) -> Design:

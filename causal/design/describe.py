@@ -126,16 +126,17 @@ def _matching(method: AnyMatching) -> str:
     rules = _rules(method) if isinstance(method, PairRules) else ""
     match method:
         case Greedy():
-            reuse = "nobody used twice" if not method.replacement else _uses(method.most_uses)
+            reuse = "no person used twice as a comparison" if not method.replacement else _uses(method.most_uses)
             return (
-                f"Each warned occasion, {ORDERS[method.order]}, was given up to {method.ratio} unwarned occasions of "
-                f"other people, {reuse}: the nearest {how}, {near}.{rules}"
+                f"One after the other, {ORDERS[method.order]}, each warned occasion took the nearest unwarned occasion "
+                f"of another person still free {how}, {near}{_rounds(method.ratio)}; {reuse}. Those for which none was "
+                f"left are not compared.{rules}"
             )
         case Optimal():
             return (
-                f"Warned occasions were given up to {method.ratio} unwarned occasions of other people each, nobody "
-                f"used twice: as many pairs as possible, and among these those whose total distance {how} is the "
-                f"smallest, {near}.{rules}"
+                f"Warned occasions were given up to {method.ratio} unwarned occasions of other people each, no person "
+                "used twice as a comparison: as many pairs as possible, and among these those whose total distance "
+                f"{how} is the smallest, {near}.{rules}"
             )
         case FineBalance():
             keys = ", ".join(EXACT_KEYS.get(key, key) for key in method.balance)
@@ -167,6 +168,13 @@ def _matching(method: AnyMatching) -> str:
                 f"Occasions were divided into {method.subclasses} strata of the estimated probability, and these by "
                 "the keys named below; parts without both groups left."
             )
+
+
+def _rounds(ratio: int) -> str:
+    """What follows the first comparison of every case."""
+    if ratio == 1:
+        return ""
+    return f", and once each had had its turn those with one took another, up to {ratio} in all"
 
 
 def _stars(method: Full) -> str:

@@ -128,7 +128,8 @@ class Support(Part):
         Says(
             name="Where both strategies were really possible",
             choices={
-                "stratum_common": "in the range of probability that both groups share, inside each exact stratum",
+                "stratum_common": "inside each exact stratum, treated cases no likelier than its likeliest comparison, "
+                "and comparisons no less likely than its least likely treated case",
                 "none": "everywhere: everyone is kept",
             },
         ),

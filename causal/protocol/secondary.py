@@ -229,7 +229,7 @@ class ClinicFixedEffects(Part):
 
 
 class Randomisation(Part):
-    """What lotteries within matched sets would have given: an interval that assumes no model."""
+    """What lotteries within matched sets would have given: an interval that assumes one effect for everyone."""
 
     analysis: Literal["randomisation"]
     """Name of the analysis."""

@@ -59,7 +59,7 @@ class NoPriorExposure(Part):
 
 
 class NotInpatient(Part):
-    """The person is not an inpatient on the day of time zero."""
+    """The person is no inpatient when the day of time zero begins: admitted before it and not discharged before it."""
 
     rule: Literal["not_inpatient"]
     """Name of the rule."""

@@ -28,7 +28,8 @@ def checks_sentence(dossier: Dossier) -> str:
     later = f" {count(len(dossier.later))} more wait for the outcomes." if dossier.later else ""
     return (
         f"Of {counted(total, 'check', 'checks')} set in advance, {count(total - failing - missing)} passed, "
-        f"{count(failing)} failed and {count(missing)} could not be run.{later}"
+        f"{count(failing)} failed and {count(missing)} could not be run.{later} No check can show that nothing "
+        "unrecorded was at work."
     )
 
 
@@ -45,7 +46,7 @@ def planned_sentence(plan: Sequence[PlannedLine]) -> str:
     if told[NOT_RUN] or told[IN_PART]:
         text += " “What could be wrong” says why."
     if any(line.hidden_causes and line.state == NOT_RUN for line in plan):
-        text += " The checks for what nobody wrote down are among those without a result."
+        text += " How strong something that nobody wrote down would have to be is among what has no result."
     return text
 
 

@@ -20,6 +20,8 @@ from flows.report.document import Column, Paragraph, Section, Table
 from flows.report.dossier import DecidedGroup, Dossier
 from flows.report.numbers import capitalised
 from flows.report.sentences import groups_of, stop
+from flows.report.software_rules import TITLE as RULES
+from flows.report.software_rules import software_rules
 
 TITLE = "What was decided in advance"
 OTHER = "Other decisions"
@@ -98,6 +100,7 @@ def decided(study: AnyStudy, instruments: Mapping[str, Instrument]) -> tuple[Dec
         *groups,
         *keys,
         *([DecidedGroup(title="Codes on record, and what they count as", lines=codes)] if codes else []),
+        *([DecidedGroup(title=RULES, lines=tuple(software_rules(study)))] if isinstance(study, OccasionStudy) else []),
     )
 
 
@@ -220,11 +223,14 @@ def worked_out(study: OccasionStudy) -> str:
     weighted = "as the groups were" if study.matching is None else "by the matched sets"
     ratings = {line.key: line.value for line in lines_of(study.missing, NAMES)}["outcome"]
     return (
-        f"Each of the two main differences comes from one regression of the outcome on the choice, weighted {weighted} "
-        f"(weighted ANCOVA), that {_allowed_for(study)}. Where a rating is missing although treatment goes on, "
-        f"{ratings}. Intervals are {100 * how.level:g}% and robust to likeness among the cases of one {how.cluster} "
-        f"(CR2); where fewer than {how.minimum_clusters} {how.cluster}s contribute, the main one is the wider of that "
-        "and the one by matched set or patient."
+        "Each of the two main differences comes from one regression of the outcome on the choice over the same cases, "
+        f"weighted {weighted} (weighted ANCOVA), that {_allowed_for(study)}. For ratings every case has a value: an "
+        "ended treatment that of its estimand; otherwise m plus r times the distance of the rating from m, and m alone "
+        "where no rating counts, m being halfway between the mean ratings of the two groups. Where a rating is missing "
+        f"although treatment goes on, {ratings}: r is that weight, scaled so that those of a group who answered stand "
+        f"for all of it whose treatment goes on. Intervals are {100 * how.level:g}% and robust to likeness among the "
+        f"cases of one {how.cluster} (CR2); where fewer than {how.minimum_clusters} {how.cluster}s contribute, the "
+        "main one is the wider of that and the one by matched set or patient."
     )
 
 
@@ -254,7 +260,9 @@ def decided_section(dossier: Dossier) -> Section:
     groups = groups_of(dossier)
     opening = (
         "All of this was settled before any outcome was opened; to change one line of it makes another design, which "
-        f"needs another approval. “Treated” is {groups.treated}, “comparison” is {groups.comparison}. “As Rapport "
+        f"needs another approval. “{RULES}” and whatever is not listed belong to its version, which is named at the "
+        "end. "
+        f"“Treated” is {groups.treated}, “comparison” is {groups.comparison}. “As Rapport "
         "comes” marks what Rapport does where a study's file says nothing, or says the same: that is a decision too."
     )
     tables = (_table(group) for group in dossier.decided)

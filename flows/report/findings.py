@@ -44,9 +44,9 @@ def icons(results: Results, groups: Groups) -> tuple[Figure, ...]:
     first, second = (f"{100 * mean:.0f}" for mean in (ended.mean_treated, ended.mean_comparison))
     figure = Figure(
         name="termination",
-        caption=f"Each mark is one patient of 100. A filled mark ended treatment within {results.day} days.",
+        caption=f"Each mark is one case of 100. A filled mark ended treatment within {results.day} days.",
         alt=f"Two groups of 100 marks. {groups.treated_head}, {first} are filled; {groups.comparison}, {second}. "
-        f"A filled mark is a patient who ended treatment within {results.day} days.",
+        f"A filled mark is a case in which the patient ended treatment within {results.day} days.",
     )
     return (figure,)
 

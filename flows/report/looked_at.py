@@ -137,7 +137,7 @@ def _within(found: Diagnostics, withheld: frozenset[str]) -> str:
 
 def _separation(found: Diagnostics) -> str:
     fit = found.calibration
-    thin = ". That is high: few occasions are comparable" if fit.warning else ""
+    thin = ". That is high: many eligible cases could hardly have had the other choice" if fit.warning else ""
     return (
         f"A case of the first group has the higher estimated probability {percent(fit.c_statistic)} of the time (c "
         f"statistic){thin}"
@@ -164,7 +164,7 @@ def _outside(design: Design, found: Diagnostics, withheld: frozenset[str]) -> st
 
 def _rule(rule: SupportRule, n: int) -> str:
     who = " and ".join(rule.conditions) or "all of them together"
-    return f"{who}: about {disclose_percent(rule.n_outside / rule.n, min(rule.n, n))}%"
+    return f"{who}: of these, about {disclose_percent(rule.n_outside / rule.n, min(rule.n, n))}% have none"
 
 
 def _positivity(design: Design, found: Diagnostics) -> str:

@@ -17,7 +17,8 @@ MAIN, SECONDARY, SENSITIVITY, CONTROL, DECLARED = (
     "negative control",
     "declared in the study",
 )
-NOT_KNOWN = "this version does not run it"
+NOT_KNOWN = "the software cannot do this yet"
+ALL_WITHHELD = "run, but every number of it is withheld"
 CONTROLS = {"pretrend": "design.pretrend"}
 """The verdict that a negative control ends in."""
 
@@ -83,13 +84,18 @@ def _secondary(study: OccasionStudy, findings: Sequence[FindingLine] | None) -> 
         if found is None or found.analysis != declared.analysis:
             yield PlannedLine(part=SECONDARY, name=name, state=NOT_RUN, reason="it left no finding")
         else:
-            yield PlannedLine(part=SECONDARY, name=name, state=_state(found), reason="; ".join(found.not_evaluated))
+            reasons = (*found.not_evaluated, *([ALL_WITHHELD] if _all_withheld(found) else []))
+            yield PlannedLine(part=SECONDARY, name=name, state=_state(found), reason="; ".join(reasons))
 
 
 def _state(found: FindingLine) -> str:
-    if not found.not_evaluated:
+    if not found.not_evaluated and not _all_withheld(found):
         return RUN
     return IN_PART if found.rows else NOT_RUN
+
+
+def _all_withheld(found: FindingLine) -> bool:
+    return bool(found.rows) and all(row.withheld for row in found.rows)
 
 
 def _sensitivity(

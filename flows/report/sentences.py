@@ -7,16 +7,17 @@ called safe; where a gate failed, the words speak of what went together, never o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 from flows.report.dossier import BalanceLine, Dossier, EffectLine, LaterCheck, Results, UnansweredLine, VerdictLine
-from flows.report.numbers import WITHHELD, capitalised, compact, fixed, hundreds, points, signed
+from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, hundreds, points, signed
 from validation.verdict import Verdict
 from validation.withholding import Withheld
 
 POWER_IN_WORDS = "four times out of five"
+MOST_FACTS = 3
+"""Facts of one size that are named; more are counted."""
 _FORBIDDEN = re.compile(
     r"\bsafe(?! harbou?r)\b|\bsafely\b|\bno effect\b|\bprove[sdn]?\b|\bsignifican\w*"
     r"|\bp\s*[<=]\s*0?\.\d|\bp-value\w*",
@@ -115,7 +116,8 @@ def trust_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[i
     lowest, highest = lowest_and_highest
     scale = f"Patients rate their trust from {lowest} (lowest) to {highest} (highest)."
     if results.decomposition is not None:
-        scale += f" A patient who ended treatment counts as {compact(results.decomposition.floor)}."
+        floor = compact(results.decomposition.floor)
+        scale += f" A patient who ended treatment, or stopped coming without a word, counts as {floor}."
     if isinstance(effect, UnansweredLine):
         return f"{scale} NOT EVALUATED: {stop(effect.not_evaluated)}"
     if effect.mean_treated is None or effect.mean_comparison is None:
@@ -124,7 +126,18 @@ def trust_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[i
     counted = "Counted this way" if results.rated_causal_wording else "Counted this way, among those who answered"
     return (
         f"{scale} {counted}, trust was {fixed(effect.mean_treated)} {groups.treated} and "
-        f"{fixed(effect.mean_comparison)} {groups.comparison}. {difference_sentence(effect)}"
+        f"{fixed(effect.mean_comparison)} {groups.comparison}. {difference_sentence(effect)}{_parts(results)}"
+    )
+
+
+def _parts(results: Results) -> str:
+    """How much of the difference in trust is endings counted as the floor, and how much how the others rated."""
+    split = results.decomposition
+    if split is None:
+        return ""
+    return (
+        f" Of it, {signed(split.termination_part)} comes from endings counted that way and {signed(split.level_part)} "
+        "from how the others rated."
     )
 
 
@@ -160,20 +173,16 @@ def detectable_sentence(effect: EffectLine) -> str:
 
 
 def _difference_opening(effect: EffectLine) -> str:
-    """Says why, when the printed difference is not the printed means subtracted: adjusted, or rounded."""
+    """Says where the printed difference need not be the printed means subtracted: adjusted, or rounded."""
     if effect.mean_treated is None or effect.mean_comparison is None:
         return "The difference is"
     unit, decimals = (100, 0) if is_share(effect) else (1, 2)
     treated, comparison, value = (
         round(unit * x, decimals) for x in (effect.mean_treated, effect.mean_comparison, effect.value)
     )
-    if abs(treated - comparison - value) < 1e-9:
-        return "The difference is"
-    return (
-        "After allowing for what still differed, the difference is"
-        if effect.adjusted
-        else "Before rounding, the difference is"
-    )
+    if effect.adjusted:
+        return "After allowing for what still differed, the difference is"
+    return "The difference is" if abs(treated - comparison - value) < 1e-9 else "Before rounding, the difference is"
 
 
 def is_share(effect: EffectLine | UnansweredLine) -> bool:
@@ -222,12 +231,21 @@ def balance_sentence(balance: tuple[BalanceLine, ...], adjustment: str) -> str:
     inside = f"{sum(bool(line.within_limit) for line in balance)} of {len(balance)} facts are within their limit."
     if not before or not after:
         return f"Every standardised difference is withheld; {inside}"
-    (most_before, fact_before), (most_after, fact_after) = (max(sizes, key=itemgetter(0)) for sizes in (before, after))
-    shown = " shown" if len(after) < len(balance) else ""
+    (most_before, fact_before), (most_after, fact_after) = (_largest(sizes) for sizes in (before, after))
+    hidden = len(balance) - len(after)
+    shown = " shown" if hidden else ""
+    inside = inside.removesuffix(".") + (f", {count(hidden)} of which withheld." if hidden else ".")
     return (
         f"Before {adjustment}, the largest standardised difference{shown} was {fixed(most_before)} ({fact_before}). "
         f"After {adjustment} it is {fixed(most_after)} ({fact_after}); {inside}"
     )
+
+
+def _largest(sizes: Sequence[tuple[float, str]]) -> tuple[float, str]:
+    """The largest size as it is printed, and every fact that has it: two that print alike cannot be told apart."""
+    largest = max(size for size, _ in sizes)
+    facts = [fact for size, fact in sizes if fixed(size) == fixed(largest)]
+    return largest, ", ".join(facts) if len(facts) <= MOST_FACTS else f"{count(len(facts))} facts"
 
 
 def verdict_sentences(verdicts: Iterable[VerdictLine]) -> str:

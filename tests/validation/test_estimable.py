@@ -73,11 +73,11 @@ def test_names_of_sensitivity_analyses_are_told_apart() -> None:
 
 @pytest.mark.parametrize("name", KNOWN_SENSITIVITY)
 def test_a_known_sensitivity_analysis_is_planned_and_not_called_unknown(name: str) -> None:
-    """It is said that this version does not run it yet, or where it is run; never that nobody knows it."""
+    """It is said that the software cannot do this yet, or where it is run; never that nobody knows it."""
     study = cohort(sensitivity={"planned": (name,)})
     told = planned(study)[f"protocol.sensitivity.{name}"]
     ran = name in ("tipping_point", "complete_case")
-    expected = "declare dropout_story under secondary" if ran else "this version does not run it yet"
+    expected = "declare dropout_story under secondary" if ran else "the software cannot do this yet"
     assert told == f"planned sensitivity analysis {name}: {expected}"
 
 
@@ -169,6 +169,6 @@ def test_controls_of_another_unit_are_said_too() -> None:
     study = cohort(negative_controls={"outcomes": (control,), "exposures": (control | {"name": "pretrend"},)})
     found = {code: said for code, said in planned(study).items() if "negative_control" in code}
     assert found == {
-        "protocol.negative_control.pretrends": "negative control pretrends: this version does not run it yet "
+        "protocol.negative_control.pretrends": "negative control pretrends: the software cannot do this yet "
         "(did you mean pretrend?)"
     }

@@ -384,7 +384,9 @@ def test_what_is_planned_besides_is_said() -> None:
     assert failed(verdicts) == ()
     said = {each.code: each.sentence for each in verdicts if each.status is Status.NOT_EVALUATED}
     assert said["protocol.sensitivity.rosenbaun"].endswith("does not know the name (did you mean rosenbaum?)")
-    assert said["protocol.negative_control.pretrends"].endswith("does not run it yet (did you mean pretrend?)")
+    assert said["protocol.negative_control.pretrends"].endswith(
+        "the software cannot do this yet (did you mean pretrend?)"
+    )
     assert said["protocol.secondary_days"] == ("ratings around day 30, 180: no analysis under secondary asks for them")
     assert said["protocol.secondary_estimands"] == "estimands E2: no analysis under secondary answers them"
     assert said["protocol.effect_modifiers"] == "differences of the effect by tenure_months: not yet estimated"

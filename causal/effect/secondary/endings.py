@@ -224,7 +224,7 @@ def _bounds_lines(found: StratumBounds, counts: tuple[int, int], by: str) -> lis
     """The range and its interval; where both arms keep the same share the range is one number, and told as such."""
     interval = (found.interval_lower, found.interval_upper)
     told: tuple[tuple[str, float | None, tuple[float, float]], ...] = (
-        ("range the effect must lie in, as estimated, sampling error left out", None, (found.lower, found.upper)),
+        ("range under these assumptions, sampling error left out", None, (found.lower, found.upper)),
         ("the same with sampling error", None, interval),
     )
     if found.upper - found.lower <= 1e-9 * max(abs(end) for end in interval):  # rounding

@@ -167,7 +167,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
         method=(
             f"{name} ({estimand}) among eligible occasions in which either decision was open, both models learned on "
             f"other {opened.study.estimator.cluster}s ({declared.folds} folds): right in large samples if either model "
-            f"is. {models.sentence}"
+            f"is and nothing unrecorded is at work. {models.sentence}"
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),

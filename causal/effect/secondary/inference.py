@@ -99,8 +99,8 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
         analysis="randomisation",
         title="As if the choice had been drawn by lot within sets",
         method=(
-            "Effects, the same for everyone, that lotteries within matched sets would not reject, adjusted for the "
-            "covariates; no model of the outcome is assumed."
+            "Effects that lotteries within matched sets would not reject, adjusted for the covariates: one effect, the "
+            "same for everyone, is assumed, and no distribution of the outcome."
         ),
         lines=lines,
         not_evaluated=missing,

@@ -13,6 +13,7 @@ from flows.report.dossier import Dossier, EffectLine
 from flows.report.numbers import MINUS
 from flows.report.sentences import (
     Groups,
+    balance_sentence,
     banner,
     detectable_sentence,
     difference_sentence,
@@ -40,9 +41,10 @@ def test_natural_frequencies_and_their_range() -> None:
         "warning. The difference is 9 more in 100; it could be as small as 2 or as large as 16 (95% interval)."
     )
     assert trust_sentence(RESULTS, GROUPS, (1, 5)) == (
-        "Patients rate their trust from 1 (lowest) to 5 (highest). A patient who ended treatment counts as 1. Counted "
-        "this way, trust was 2.66 after a warning and 3.12 without a warning. The difference is 0.46 points lower; it "
-        "could be as small as 0.22 or as large as 0.70 (95% interval)."
+        "Patients rate their trust from 1 (lowest) to 5 (highest). A patient who ended treatment, or stopped coming "
+        "without a word, counts as 1. Counted this way, trust was 2.66 after a warning and 3.12 without a warning. The "
+        "difference is 0.46 points lower; it could be as small as 0.22 or as large as 0.70 (95% interval). Of it, "
+        f"{MINUS}0.30 comes from endings counted that way and {MINUS}0.16 from how the others rated."
     )
 
 
@@ -214,3 +216,22 @@ def test_parts_that_do_not_add_up_in_print_are_explained() -> None:
     even = " ".join(texts(document(DOSSIER)))
     assert "-0.46 = -0.30 + (-0.16)" in even.replace(MINUS, "-")
     assert "unrounded they add up" not in even
+
+
+def test_an_adjusted_difference_says_so_though_it_looks_like_a_plain_one() -> None:
+    """Its interval is that of the adjusted one, whatever the rounded means subtract to."""
+    adjusted = dataclasses.replace(effect(0.09, 0.02, 0.16), adjusted=True)
+    assert difference_sentence(adjusted).startswith("After allowing for what still differed, the difference is 9 more")
+
+
+def test_facts_that_print_alike_are_all_named() -> None:
+    """0.071 and 0.074 are both 0.07: neither is called the largest alone; many are counted, and so are the withheld."""
+    (line, *_) = DOSSIER.balance
+    after = (0.071, 0.074, 0.01, None)
+    rows = tuple(
+        dataclasses.replace(line, label=label, smd_before=0.3, smd_after=size, within_limit=True)
+        for label, size in zip("abcd", after, strict=True)
+    )
+    told = balance_sentence(rows, "matching")
+    assert "the largest standardised difference shown was 0.30 (4 facts)" in told
+    assert told.endswith("it is 0.07 (a, b); 4 of 4 facts are within their limit, 1 of which withheld.")
