@@ -136,8 +136,8 @@ def _parts(results: Results) -> str:
     if split is None:
         return ""
     return (
-        f" Of it, {signed(split.termination_part)} comes from endings counted that way and {signed(split.level_part)} "
-        "from how the others rated."
+        f" Of the difference, {signed(split.termination_part)} comes from endings counted that way and "
+        f"{signed(split.level_part)} from how the others rated."
     )
 
 

@@ -59,9 +59,9 @@ def _rules(study: OccasionStudy) -> Iterator[tuple[str, str]]:
 def _caliper(matching: Greedy) -> str:
     if matching.caliper is None:
         return "none"
-    whole = "everyone eligible taken together"
+    whole = "that of everyone eligible taken together"
     within = "the root of the mean of both groups' variances, over everyone eligible"
-    return f"its standard deviation is that of {whole if matching.caliper.sd == 'whole' else within}"
+    return f"its standard deviation is {whole if matching.caliper.sd == 'whole' else within}"
 
 
 def _ratings(study: OccasionStudy) -> Iterator[tuple[str, str]]:

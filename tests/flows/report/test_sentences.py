@@ -43,8 +43,8 @@ def test_natural_frequencies_and_their_range() -> None:
     assert trust_sentence(RESULTS, GROUPS, (1, 5)) == (
         "Patients rate their trust from 1 (lowest) to 5 (highest). A patient who ended treatment, or stopped coming "
         "without a word, counts as 1. Counted this way, trust was 2.66 after a warning and 3.12 without a warning. The "
-        "difference is 0.46 points lower; it could be as small as 0.22 or as large as 0.70 (95% interval). Of it, "
-        f"{MINUS}0.30 comes from endings counted that way and {MINUS}0.16 from how the others rated."
+        "difference is 0.46 points lower; it could be as small as 0.22 or as large as 0.70 (95% interval). Of the "
+        f"difference, {MINUS}0.30 comes from endings counted that way and {MINUS}0.16 from how the others rated."
     )
 
 
