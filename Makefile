@@ -46,8 +46,8 @@ test-slow: setup ## The slow studies: coverage, recovery, large extracts
 test-kernels: setup ## Every test that is not slow, and the demo byte for byte, under four kernels of linear algebra
 	$(BIN)/python tests/invariance/kernels.py
 
-test-two-kernels: setup ## The invariance tests under two kernels (the demo under two is among the tests)
-	$(BIN)/python tests/invariance/kernels.py --kernels Prescott Haswell --tests tests/invariance --patients 0
+test-two-kernels: setup ## The invariance tests under a second kernel, the oldest (`make test` runs them under this machine's own)
+	$(BIN)/python tests/invariance/kernels.py --kernels Prescott --tests tests/invariance --patients 0
 
 SAMPLE ?= 100
 SEED ?= 1

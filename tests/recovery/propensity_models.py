@@ -12,16 +12,20 @@ Demanded: |bias| <= max(10% of the naive bias, 2 MCSE), and coverage of at least
 is refused. The plain difference of a match is judged by its bias alone: what is left inside a caliper is not in its
 error, whatever the model, which is why matches are followed by a regression. Robust errors take estimated weights for
 known ones and are then too wide, which is no fault here.
+
+Replicates are kept in a folder as they are made (`--kept`, by default ``build/propensity_models``): a run that was
+stopped goes on where it was, and `--only` makes some of the tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -165,6 +169,17 @@ def occasions_replicate(patients: int, seed: int) -> Answers:
     return found
 
 
+TABLES: dict[str, tuple[Any, int, str, float]] = {
+    "flat_small": (flat_replicate, ROWS[0], "A flat table of {:,} rows", 0.0),
+    "flat_large": (flat_replicate, ROWS[1], "A flat table of {:,} rows", 0.0),
+    "occasions_small": (occasions_replicate, PATIENTS[0], "A study of occasions, {:,} patients", 0.02),
+    "occasions_large": (occasions_replicate, PATIENTS[1], "A study of occasions, {:,} patients", 0.02),
+}
+"""Every table: what makes a replicate, its size, what it is, and the least bias that counts."""
+KEPT = Path(__file__).resolve().parents[2] / "build" / "propensity_models"
+FEWEST = 5
+"""Replicates below which a table says nothing."""
+
 HEADER = ("model", "compared by", "runs", "refused", "naive bias", "bias", "MCSE", "coverage", "missed")
 WIDTHS = (19, 18, 5, 8, 11, 9, 8, 9, 0)
 
@@ -203,16 +218,34 @@ def page(tables: Sequence[tuple[str, Sequence[tuple[str, ...]]]]) -> str:
     return "\n".join(parts)
 
 
-def _share(run: Any, todo: Sequence[int]) -> list[Answers]:
-    return [run(seed) for seed in todo]
+def replicated(run: Any, replicates: int, jobs: int, kept: Path) -> list[Answers]:
+    """The first `replicates`, in processes; those in the file `kept` are read, new ones added to it."""
+    found = read(kept)[:replicates]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    todo = seeds(replicates)[len(found) :]
+    if todo:
+        with (
+            kept.open("a", encoding="utf-8") as lines,
+            ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+        ):
+            for answers in pool.map(run, todo):
+                found.append(answers)
+                told = [[*way, asdict(one) if isinstance(one, Answer) else one] for way, one in answers.items()]
+                lines.write(json.dumps(told) + "\n")
+                lines.flush()
+    return found
 
 
-def replicated(run: Any, replicates: int, jobs: int) -> list[Answers]:
-    """The replicates, in processes."""
-    todo = seeds(replicates)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        shares = list(pool.map(partial(_share, run), [todo[job::jobs] for job in range(jobs)]))
-    return [one for share in shares for one in share]
+def read(kept: Path) -> list[Answers]:
+    """The replicates kept in a file; none where there is none. A last line cut short is taken off the file."""
+    if not kept.exists():
+        return []
+    whole = [line for line in kept.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    kept.write_text("".join(whole), encoding="utf-8")
+    return [
+        {(model, way): one if isinstance(one, str) else Answer(**one) for model, way, one in json.loads(line)}
+        for line in whole
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -221,19 +254,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replicates", type=int, default=200)
     parser.add_argument("--large", type=int, default=40, help="replicates of the larger size")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--kept", type=Path, default=KEPT, help="folder of the replicates made so far")
+    parser.add_argument("--only", nargs="*", choices=list(TABLES), default=list(TABLES), help="tables to make")
     parser.add_argument("--markdown", type=Path, help="write the tables here as a page too")
     options = parser.parse_args(arguments)
     tables = []
-    for path, sizes, least in ((flat_replicate, ROWS, 0.0), (occasions_replicate, PATIENTS, 0.02)):
-        for size, replicates in zip(sizes, (options.replicates, options.large), strict=True):
-            start = time.perf_counter()
-            found = replicated(partial(path, size), replicates, options.jobs)
-            what = "a flat table of {:,} rows" if path is flat_replicate else "a study of occasions, {:,} patients"
-            told = lines(found, least_bias=least)
-            tables.append((f"{what.format(size).capitalize()}, {replicates} replicates", told))
-            say(f"\n{tables[-1][0]} in {time.perf_counter() - start:.0f} s\n")
-            for row in (HEADER, *told):
-                say(" ".join(f"{cell:<{width}}" for cell, width in zip(row, WIDTHS, strict=True)) + "\n")
+    for name, (run, size, words, least) in TABLES.items():
+        replicates = options.replicates if size in (ROWS[0], PATIENTS[0]) else options.large
+        start, kept = time.perf_counter(), options.kept / f"{name}.jsonl"
+        made = replicated(partial(run, size), replicates, options.jobs, kept) if name in options.only else read(kept)
+        if len(made) < FEWEST:
+            continue
+        told = lines(made, least_bias=least)
+        tables.append((f"{words.format(size)}, {len(made)} replicates", told))
+        say(f"\n{tables[-1][0]} in {time.perf_counter() - start:.0f} s\n")
+        for row in (HEADER, *told):
+            say(" ".join(f"{cell:<{width}}" for cell, width in zip(row, WIDTHS, strict=True)) + "\n")
     if options.markdown:
         options.markdown.write_text(page(tables), encoding="utf-8")
     return 0 if all(row[-1] == "none" for _, told in tables for row in told) else 1
