@@ -42,12 +42,15 @@ def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
         "How often was either choice open?": _equipoise(design, found),
         "Which cases of the first group have no counterpart?": _outside(design, found, withheld),
         "Is there a combination of exact keys with one choice only?": _positivity(design, found),
-        f"How well do the compared stand for all eligible cases of the {GROUP.get(design.estimand, '')} group?": _kept(
-            found, withheld
-        ),
+        f"How well do the compared stand for all eligible cases{_of_group(design)}?": _kept(found, withheld),
         "How small an effect is planned to be found, four times in five?": _detectable(found.detectable),
     }
     return tuple(LookedAt(question=question, answer=answer) for question, answer in answers.items() if answer)
+
+
+def _of_group(design: Design) -> str:
+    group = GROUP.get(design.estimand)
+    return f" of the {group} group" if group else ""
 
 
 def _worth(design: Design, found: Diagnostics) -> str:

@@ -92,6 +92,25 @@ def function_at(path: str, line: int) -> str | None:
     return next((name for name, lines in functions_of(path).items() if line in lines), None)
 
 
+@cache
+def used_on_import(path: str) -> frozenset[str]:
+    """Functions that a module calls itself, at whatever depth, while it is imported.
+
+    >>> sorted(used_on_import("causal/cohort/catalogue.py"))
+    ['_definition', '_flag', '_score']
+    """
+    body = ast.parse(source_of(path)).body
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    todo: list[ast.AST] = [node for node in body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    found: set[str] = set()
+    while todo:
+        named = {node.id for node in ast.walk(todo.pop()) if isinstance(node, ast.Name)}
+        new = (named & functions.keys()) - found
+        found |= new
+        todo += [functions[name] for name in new]
+    return frozenset(found)
+
+
 def tests_of(path: str) -> tuple[str, ...]:
     """The module itself where it has doctests, its mirror, and what the plan adds: files.
 

@@ -19,11 +19,13 @@ import pytest
 import replacing
 from calling import Callers
 from forking import PASSED
-from making import QUICK, ROOT, Mutant, source_of
+from making import QUICK, ROOT, Mutant, source_of, used_on_import
 
 
 def new_code(mutant: Mutant) -> CodeType | None:
     """The code that the mutant's function would have, where nothing else of its module differs and it can be put in."""
+    if mutant.function in used_on_import(mutant.path):  # what it made then is there already
+        return None
     if mutant.function is None or not isinstance(_function(mutant.path, mutant.function), FunctionType):
         return None
     codes = [
