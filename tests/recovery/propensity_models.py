@@ -14,7 +14,7 @@ error, whatever the model, which is why matches are followed by a regression. Ro
 known ones and are then too wide, which is no fault here.
 
 Replicates are kept in a folder as they are made (`--kept`, by default ``build/propensity_models``): a run that was
-stopped goes on where it was, and `--only` makes some of the tables.
+stopped goes on where it was, and `--only` makes some of the tables; one without replicates is left out of the page.
 """
 
 from __future__ import annotations

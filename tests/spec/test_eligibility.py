@@ -161,6 +161,37 @@ def test_prior_rating() -> None:
     )
 
 
+def test_a_rating_counts_as_far_back_as_its_rule_says() -> None:
+    """Sixty days before is sixty, and a hundred and twenty more than the ninety of the facts."""
+    tables = world(
+        {
+            "patients": SIX_PEOPLE,
+            "threat_assessments": """
+                ta_id     | person_id
+                days_60   | ann
+                days_61   | bob
+                days_120  | cas
+            """,
+            "measures": """
+                person_id | admin_ts         | items
+                ann       | 2020-01-10 12:00 | 4
+                bob       | 2020-01-09 11:00 | 4
+                cas       | 2019-11-11 12:00 | 4
+            """,
+        }
+    )
+    for days, told in ((60, ("yes", "no", "no")), (120, ("yes", "yes", "yes"))):
+        expect(
+            passing(PriorRating(rule="prior_rating", at_least=1, within_days=days), tables),
+            f"""
+                ta_id    | passes
+                days_60  | {told[0]}
+                days_61  | {told[1]}
+                days_120 | {told[2]}
+            """,
+        )
+
+
 def test_a_form_without_a_score_is_no_rating() -> None:
     """Ten answered items make a score if every subscale has three of its four; otherwise the form does not count."""
     tables = world(

@@ -322,6 +322,12 @@ def test_earlier_assessments_tenure_age_and_calendar() -> None:
     )
 
 
+def test_calendar_time_is_nothing_at_the_first_moment_of_2018() -> None:
+    """To the second, by the clock of the clinic."""
+    tables = world({"threat_assessments": "ta_id | ts\n    only | 2018-01-01 00:00"})
+    assert known(tables).calendar_years.to_pyarrow().to_pylist() == [0.0]
+
+
 def test_regime_flags() -> None:
     """Two flags say which regime was in force; neither is up where the state has no duty or the regime is unknown."""
     tables = world(
