@@ -315,7 +315,8 @@ FAULTS: dict[str, tuple[str, Change, str]] = {
         "patients.csv",
         lambda content: content.replace(b"person_id", b"PERSON").replace(b"sex", b"gender"),
         (
-            "[extract.missing_column] missing columns: patients.person_id, patients.sex."
+            "[extract.missing_column] missing columns: patients.person_id (column 1 has a name much like it), "
+            "patients.sex."
             " Fix: deliver them, named in lower case"
         ),
     ),

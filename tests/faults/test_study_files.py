@@ -48,21 +48,27 @@ def line_of(text: str) -> int:
     return FLAGSHIP[: FLAGSHIP.index(text)].count("\n") + 1
 
 
-@cache
-def usual() -> float:
-    """Processor seconds in which the flagship is read and checked."""
+def reading() -> float:
+    """Processor seconds in which the flagship is read and checked now."""
     began = time.process_time()
     load_study(ROOT / "configs/studies/duty_to_warn.yaml", instruments=INSTRUMENTS)
     return time.process_time() - began
 
 
+usual = cache(reading)
+
+
 @contextmanager
 def at_once() -> Iterator[None]:
-    """What is done inside takes no more than `TIMES` what reading the flagship takes."""
+    """What is done inside takes no more than `TIMES` what reading the flagship takes, then or at the same moment.
+
+    The same work costs more where other programs share the processor; what is slow by itself is slow beside either.
+    """
     limit = TIMES * usual()
     began = time.process_time()
     yield
-    assert time.process_time() - began < limit
+    took = time.process_time() - began
+    assert took < limit or took < TIMES * reading()
 
 
 def refusal(folder: Path, content: str | bytes) -> str:
