@@ -40,7 +40,7 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
             "design.ended_in_grace",
             design.ended_in_grace_share,
             gates.ended_in_grace,
-            "share of eligible occasions whose relationship ended inside the grace window",
+            "share of eligible occasions whose relationship ended, or whose person died, inside the grace window",
         ),
         _pretrend(design, gates.pretrend_smd),
     )
