@@ -9,7 +9,7 @@ from dossiers import DESIGN_ONLY, DOSSIER, HOSTILE, INCLUDES_ZERO, with_results
 
 from flows.report.document import figures_of, printable
 from flows.report.dossier import Dossier
-from flows.report.figures import _lines, _style, draw, effects, flow_diagram, icon_array, love_plot, overlap
+from flows.report.figures import _lines, _love_rows, _style, draw, effects, flow_diagram, icon_array, love_plot, overlap
 from flows.report.sentences import groups_of
 from flows.report.wording import document
 
@@ -76,6 +76,18 @@ def test_the_flow_names_every_rule_and_what_it_left_out() -> None:
     assert "143 occasions left out" in words
     assert words.count("persons") == words.count("occasions") == len(DOSSIER.flow)
     assert words[-1].startswith("151 after a warning")
+
+
+def test_every_fact_stands_under_the_heading_of_its_tier() -> None:
+    """Each tier once, the first on top, with its own facts and all of them."""
+    rows = [row for _, row in _love_rows(DOSSIER.balance)]
+    headings = [f"TIER {tier}" for tier in sorted({line.tier for line in DOSSIER.balance})]
+    assert [row for row in rows if isinstance(row, str)] == headings
+    under = ""
+    for row in rows:
+        under = row if isinstance(row, str) else under
+        assert isinstance(row, str) or under == f"TIER {row.tier}"
+    assert sum(not isinstance(row, str) for row in rows) == len(DOSSIER.balance)
 
 
 def test_the_love_plot_marks_each_tier_and_its_limit() -> None:
