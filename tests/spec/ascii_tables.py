@@ -155,9 +155,9 @@ def _value(text: str, column: Column) -> Cell:
             return text
 
 
-def known(tables: dict[str, ir.Table]) -> ir.Table:
-    """Every assessment with its strategy and its history, under the flagship study; kept in between, as a run does."""
-    return kept(history(kept(occasions(tables)), tables, study(), instruments()))
+def known(tables: dict[str, ir.Table], under: OccasionStudy | None = None) -> ir.Table:
+    """Every assessment with its strategy and history, under a study or the flagship; kept in between, as a run does."""
+    return kept(history(kept(occasions(tables)), tables, under or study(), instruments()))
 
 
 def occasions(tables: dict[str, ir.Table]) -> ir.Table:

@@ -181,8 +181,11 @@ def test_a_rating_counts_as_far_back_as_its_rule_says() -> None:
         }
     )
     for days, told in ((60, ("yes", "no", "no")), (120, ("yes", "yes", "yes"))):
+        rule = PriorRating(rule="prior_rating", at_least=1, within_days=days)
+        trial = study().target_trial.model_copy(update={"eligibility": (rule,)})
+        found = known(tables, study().model_copy(update={"target_trial": trial}))
         expect(
-            passing(PriorRating(rule="prior_rating", at_least=1, within_days=days), tables),
+            found.select("ta_id", passes=holds(rule, found)),
             f"""
                 ta_id    | passes
                 days_60  | {told[0]}
