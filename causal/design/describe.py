@@ -126,11 +126,12 @@ def _matching(method: AnyMatching) -> str:
     rules = _rules(method) if isinstance(method, PairRules) else ""
     match method:
         case Greedy():
-            reuse = "no person used twice as a comparison" if not method.replacement else _uses(method.most_uses)
+            free = "" if method.replacement else " still free"
+            reuse = _uses(method.most_uses) if method.replacement else "no person used twice as a comparison"
             return (
                 f"One after the other, {ORDERS[method.order]}, each warned occasion took the nearest unwarned occasion "
-                f"of another person still free {how}, {near}{_rounds(method.ratio)}; {reuse}. Those for which none was "
-                f"left are not compared.{rules}"
+                f"of another person{free} {how}, {near}{_rounds(method.ratio)}; {reuse}. Those for which there was "
+                f"none are not compared.{rules}"
             )
         case Optimal():
             return (

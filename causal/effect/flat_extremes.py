@@ -58,6 +58,8 @@ def _apart(values: NDArray[np.float64]) -> tuple[float, int]:
 def refuse_beyond(frame: pd.DataFrame, study: FlatTableStudy) -> None:
     """Refuse a number beside which all others of its column are one: no model or distance could tell them apart.
 
+    The outcome and the numeric covariates must hold numbers (`causal.design.frame.numbers`).
+
     Raises
     ------
     DesignError

@@ -135,7 +135,6 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     columns, analysis = study.columns, study.analysis
     _refuse_columns(frame, columns)
     frame, response = with_outcomes(frame, study)
-    refuse_beyond(frame, study)
     frame, key = in_canonical_order(frame, study)
     covariates = design_columns(
         frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
@@ -144,12 +143,14 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     refuse_constant(fates)
     treated = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
     refuse_arms(treated)
-    refuse_disguised_outcome(numbers(frame, columns.outcome), covariates.in_models, covariates.names_in_models)
+    outcome = numbers(frame, columns.outcome)
+    refuse_beyond(frame, study)  # once every column is known to hold numbers
+    refuse_disguised_outcome(outcome, covariates.in_models, covariates.names_in_models)
     covariates = covariates.sparing(treated)
     usable, left_out, fates = _without_rare(covariates, treated, analysis, fates)
     seen = covariates if _compares_facts(analysis) else usable
     table = Table(
-        outcome=numbers(frame, columns.outcome),
+        outcome=outcome,
         treated=treated,
         clusters=_clusters(frame, analysis),
         key=key,

@@ -227,9 +227,9 @@ def worked_out(study: OccasionStudy) -> str:
         f"weighted {weighted} (weighted ANCOVA), that {_allowed_for(study)}. For ratings every case has a value: an "
         "ended treatment that of its estimand; otherwise m plus r times the distance of the rating from m, and m alone "
         "where no rating counts, m being halfway between the mean ratings of the two groups. Where a rating is missing "
-        f"although treatment goes on, {ratings}: r is that weight, scaled so that those of a group who answered stand "
-        f"for all of it whose treatment goes on. Intervals are {100 * how.level:g}% and robust to likeness among the "
-        f"cases of one {how.cluster} (CR2); where fewer than {how.minimum_clusters} {how.cluster}s contribute, the "
+        f"although treatment goes on, {ratings}: r is the weight of those who answered, scaled so that they stand for "
+        f"all of their group whose treatment goes on. Intervals are {100 * how.level:g}% and robust to likeness among "
+        f"the cases of one {how.cluster} (CR2); where fewer than {how.minimum_clusters} {how.cluster}s contribute, the "
         "main one is the wider of that and the one by matched set or patient."
     )
 

@@ -9,10 +9,14 @@ from causal.design.propensity.fitted import BENDS_FROM, REFUSE_BELOW
 from causal.effect.estimate import primary_estimand
 from causal.protocol import OccasionStudy
 from causal.protocol.in_words import Line
-from causal.protocol.matching import Greedy
+from causal.protocol.matching import Greedy, Optimal
 from causal.protocol.outcome import WhileInRelationship
 
 TITLE = "What the software fixes"
+_SPREADS = {
+    "whole": "that of everyone eligible taken together",
+    "pooled_within": "the root of the mean of both groups' variances, over everyone eligible",
+}
 
 
 def software_rules(study: OccasionStudy) -> Iterator[Line]:
@@ -38,9 +42,11 @@ def _rules(study: OccasionStudy) -> Iterator[tuple[str, str]]:
     if study.missing.covariates:
         yield "Median that stands in for a fact", "of all eligible, both groups together"
     yield "Exact keys", "no part of the model of the choice unless they are among its facts"
-    if isinstance(study.matching, Greedy):
-        yield "Width of the caliper", _caliper(study.matching)
-        yield "A person with several assessments", "may stand in both groups, never twice among the comparisons"
+    if (caliper := getattr(study.matching, "caliper", None)) is not None:
+        yield "Width of the caliper", f"its standard deviation is {_SPREADS[caliper.sd]}"
+    if isinstance(study.matching, Greedy | Optimal):
+        twice = "and, as declared, several times" if getattr(study.matching, "replacement", False) else "never twice"
+        yield "A person with several assessments", f"may stand in both groups, {twice} among the comparisons"
     if study.estimator.bends == "each_number":
         yield (
             "Bends of the main answer",
@@ -54,14 +60,6 @@ def _rules(study: OccasionStudy) -> Iterator[tuple[str, str]]:
         ),
     )
     yield from _ratings(study)
-
-
-def _caliper(matching: Greedy) -> str:
-    if matching.caliper is None:
-        return "none"
-    whole = "that of everyone eligible taken together"
-    within = "the root of the mean of both groups' variances, over everyone eligible"
-    return f"its standard deviation is {whole if matching.caliper.sd == 'whole' else within}"
 
 
 def _ratings(study: OccasionStudy) -> Iterator[tuple[str, str]]:

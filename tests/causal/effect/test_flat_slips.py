@@ -109,6 +109,15 @@ def test_what_nearly_is_the_outcome_is_not_refused() -> None:
         refuse_disguised_outcome(y[:-1], other[:-1, None], ["other"])
 
 
+@pytest.mark.parametrize("column", ["age", "trust"])
+@pytest.mark.parametrize("key", [None, "unit"], ids=["by content", "by name"])
+def test_text_where_a_number_is_declared_is_told_as_such(column: str, key: str | None) -> None:
+    """Whoever made the table: nothing is computed from a column before it is known to hold numbers."""
+    frame = cells(column, lambda values: values.astype(str) + " or so")
+    told = refusal(frame, PAIRED, **({} if key is None else {"key": key}))
+    assert (told.code, told.message) == ("flat.not_numeric", f"column '{column}' is declared a number and holds text")
+
+
 def test_one_number_beyond_all_others_is_not_called_separation() -> None:
     """Beside a billion nobody's age differs; the column, the count and the distance are told."""
     told = refusal(cells("age", lambda age: age.where(age.index != 5, 1e12)), PAIRED)
