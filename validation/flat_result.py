@@ -109,7 +109,7 @@ def _response(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
 def _extreme(far: Farthest, gates: FlatGates) -> Verdict:
     rows = "1 row" if far.rows == 1 else f"{far.rows} rows"
     sentence = "how far the farthest number of a column stands from the next, in ranges of all others "
-    sentence += f"({far.column}, in {rows}; if it stands for a missing value, name it under data.missing)"
+    sentence += f"({far.column}, in {rows}, {far.place}; if it stands for a missing value, name it under data.missing)"
     return at_most("flat.extreme", far.gap, gates.maximum_gap, sentence)
 
 

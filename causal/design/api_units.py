@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from causal.design.api_arguments import names_of
 from causal.design.compare import Units
-from causal.design.frame import DesignColumns, column_of, design_columns, missing, treatment_of
+from causal.design.frame import DesignColumns, column_of, design_columns, numbered, refuse_gaps, treatment_of
 from causal.design.matching.pairing import Pairing
 from causal.errors import DesignError
 
@@ -118,7 +118,7 @@ def sample_of(
     order = _order(index)
     place = np.empty(order.size, dtype=np.intp)
     place[order] = np.arange(order.size)
-    units = table.iloc[order]
+    units = numbered(table).iloc[order]
     columns = tuple(dict.fromkeys([*names_of("covariates", covariates), *keys]))
     treated = treatment_of(units, names_of("treatment", (treatment,))[0])
     found = _covariates(units, covariates, columns).sparing(treated)
@@ -216,11 +216,9 @@ def _is_text(units: pd.DataFrame, name: str) -> bool:
 
 def _codes(units: pd.DataFrame, name: str) -> IntArray:
     """Codes (n,) that say which units agree in a column."""
-    column = column_of(units, name)
-    if column.isna().any():
-        raise missing(name, int(column.isna().sum()))
+    refuse_gaps(units, [name])
     try:
-        return pd.factorize(column)[0].astype(np.int64)
+        return pd.factorize(column_of(units, name))[0].astype(np.int64)
     except TypeError:
         raise mixed(name) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any
@@ -20,8 +20,37 @@ BoolArray = NDArray[np.bool_]
 FEW = 11
 LARGEST = 1e50
 """Numbers beyond it are no measurement, and products of four of them would leave what a computer can hold."""
+NO_PLAN = "a flat table has no missing-data plan: deliver complete rows"
+"""How gaps are mended."""
+LINE, ROW = "line of the file", "row of the table"
+"""Names of an index that says where rows stand: lines of a CSV file, whose header is line 1, or rows from 1."""
+PLAIN_ARMS = ("yes", "no", "true", "false", "treated", "control")
+"""Words for an arm that say nothing of anybody; no other value of a treatment is ever repeated."""
 DATED = frozenset({"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period"})
 """What pandas calls columns of dates, times and durations."""
+
+
+def numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with an index that says where each of its n rows stands: as its reader numbered them, or rows from 1.
+
+    The labels of any other index may be names of people, and are dropped.
+
+    >>> numbered(pd.DataFrame({"age": [30, 40]}, index=["Ann", "Bob"])).index.tolist()
+    [1, 2]
+    """
+    if frame.index.name in (LINE, ROW):
+        return frame
+    return frame.set_axis(pd.RangeIndex(1, len(frame) + 1, name=ROW), axis="index")
+
+
+def first_of(frame: pd.DataFrame, rows: BoolArray) -> str:
+    """Where the first of the chosen rows (n,) stands in its file or table, whatever order they are in now.
+
+    >>> first_of(pd.DataFrame({"age": [30, 40, 50]}), np.array([False, True, True]))
+    'first row 2'
+    """
+    places = numbered(frame).index
+    return f"first {'line' if places.name == LINE else 'row'} {places[rows].min()}"
 
 
 def treatment_of(frame: pd.DataFrame, name: str, *, treated_value: str | bool | int | None = None) -> BoolArray:
@@ -30,37 +59,71 @@ def treatment_of(frame: pd.DataFrame, name: str, *, treated_value: str | bool | 
     Raises
     ------
     DesignError
-        ``flat.treatment`` (other values, or not two of them), ``flat.treated_value`` (no row has it), and those of
-        `numbers`.
+        ``flat.treatment`` (other values, not two of them, or words of which nothing says which means treated),
+        ``flat.treated_value`` (no row has it), and those of `numbers`.
 
     >>> treatment_of(pd.DataFrame({"told": ["yes", "No ", "YES"]}), "told", treated_value="yes").tolist()
     [True, False, True]
     """
     if treated_value is not None:
-        return _arm_of_text(column_of(frame, name), name, treated_value)
+        return _arm_of_text(frame, name, treated_value)
+    _refuse_untold(frame, name)
     values = numbers(frame, name)
-    if others := int((~np.isin(values, (0.0, 1.0))).sum()):
+    others = ~np.isin(values, (0.0, 1.0))
+    if others.any():
         different = np.unique(values).size
         raise DesignError(
             "flat.treatment",
-            f"treatment '{name}' holds values other than 0 and 1 in {_some(others)} of {len(values)} rows, "
-            f"{different} different ones in all",
+            f"treatment '{name}' holds values other than 0 and 1 in {_some(int(others.sum()))} of {len(values)} rows "
+            f"({first_of(frame, others)}), {different} different ones in all",
             fix="write 0 and 1, or say under columns.treated_value which of two values means treated",
         )
     return np.equal(values, 1.0)
 
 
-def _arm_of_text(column: pd.Series, name: str, treated_value: str | bool | int) -> BoolArray:
+def _refuse_untold(frame: pd.DataFrame, name: str) -> None:
+    """Refuse words for the arms where nothing says which of them means treated."""
+    column = column_of(frame, name)
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return
+    words = np.array([isinstance(value, str) for value in column], dtype=np.bool_)
+    if words.any():
+        places = f"in {_some(int(words.sum()))} of {len(words)} rows ({first_of(frame, words)})"
+        message, fix = untold(name, places, {str(value) for value in column[words]})
+        raise DesignError("flat.treatment", message, fix=fix)
+
+
+def untold(name: str, places: str, values: Collection[str]) -> tuple[str, str]:
+    """What is said of a treatment of words of which nothing says which means treated, and its mend.
+
+    The words are repeated only where all are among `PLAIN_ARMS`.
+
+    >>> untold("told", "in 60 of 60 rows (first row 1)", ["Yes", "no"])[1]
+    'it holds no and yes: say under columns which of them means treated, as in treated_value: yes'
+    """
+    said = sorted({_said(value) for value in values})
+    message = f"treatment '{name}' holds words {places}, and columns.treated_value does not say which means treated"
+    if not set(said) <= set(PLAIN_ARMS):
+        return message, "declare under columns.treated_value which of the two values means treated"
+    means = next((word for word in ("treated", "yes", "true") if word in said), said[0])
+    held = f"it holds {' and '.join(said)}"
+    return message, f"{held}: say under columns which of them means treated, as in treated_value: {means}"
+
+
+def _arm_of_text(frame: pd.DataFrame, name: str, treated_value: str | bool | int) -> BoolArray:
     """Arm (n,): values compared as they are said, without capitals or blanks around them."""
+    column = column_of(frame, name)
     _refuse_dates(column, name)
-    if column.isna().any():
-        raise missing(name, int(column.isna().sum()))
+    refuse_gaps(frame, [name])
     said = np.array([_said(value) for value in column], dtype=object)
     held, wanted = set(said), _said(treated_value)
     if len(held) > 2:
+        often = sorted(held, key=lambda value: (value != wanted, -int((said == value).sum()), value))
+        others = ~np.isin(said, often[:2])
         raise DesignError(
             "flat.treatment",
-            f"treatment '{name}' holds {len(held)} different values, expected 2",
+            f"treatment '{name}' holds {len(held)} different values, expected 2: {_some(int(others.sum()))} of "
+            f"{len(said)} rows ({first_of(frame, others)}) hold neither of the two it should",
             fix="one value for treated, one for all others; leave other rows out of the table",
         )
     if wanted not in held:
@@ -103,11 +166,13 @@ def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
         )
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isnan(values).any():
-        raise missing(name, int(np.isnan(values).sum()))
-    if large := int((np.abs(values) > LARGEST).sum()):
+        raise missing(frame, {name: np.isnan(values)})
+    large = np.abs(values) > LARGEST
+    if large.any():
         raise DesignError(
             "flat.too_large",
-            f"column '{name}' holds numbers beyond {LARGEST:g}, which no measurement is, in {_some(large)} rows",
+            f"column '{name}' holds numbers beyond {LARGEST:g}, which no measurement is, in "
+            f"{_some(int(large.sum()))} rows ({first_of(frame, large)})",
             fix="mend them, or deliver the column in another unit",
         )
     if 0 < np.abs(values).max(initial=0.0) < 1 / LARGEST:
@@ -254,10 +319,8 @@ def key_codes(frame: pd.DataFrame, name: str) -> IntArray:
     DesignError
         ``flat.no_column``, ``flat.missing``.
     """
-    column = column_of(frame, name)
-    if column.isna().any():
-        raise missing(name, int(column.isna().sum()))
-    return np.asarray(pd.factorize(column)[0], dtype=np.int64)
+    refuse_gaps(frame, [name])
+    return np.asarray(pd.factorize(column_of(frame, name))[0], dtype=np.int64)
 
 
 def _refuse_dates(column: pd.Series, name: str) -> None:
@@ -273,8 +336,7 @@ def _levels(frame: pd.DataFrame, name: str) -> tuple[IntArray, list[Any]]:
     """Codes (n,) of a category's levels as they first appear, and the levels."""
     values = column_of(frame, name)
     _refuse_dates(values, name)
-    if values.isna().any():
-        raise missing(name, int(values.isna().sum()))
+    refuse_gaps(frame, [name])
     try:
         codes, levels = pd.factorize(values)
         sorted(levels)
@@ -282,30 +344,57 @@ def _levels(frame: pd.DataFrame, name: str) -> tuple[IntArray, list[Any]]:
         raise DesignError(
             "flat.mixed", f"column '{name}' holds categories of several types", fix="deliver all of them as text"
         ) from None
-    _refuse_spellings(list(levels), name)
+    refuse_spellings(frame, name)
     return np.asarray(codes, dtype=np.int64), list(levels)
 
 
-def _refuse_spellings(levels: Sequence[Any], name: str) -> None:
-    """Refuse levels that differ in capitals or blanks only: a model would take one place for two."""
-    said = [" ".join(level.split()).casefold() for level in levels if isinstance(level, str)]
-    if twice := len(said) - len(set(said)):
+def refuse_spellings(frame: pd.DataFrame, name: str) -> None:
+    """Refuse values of a column that differ in capitals or blanks only: one place would be taken for two.
+
+    Counted are the rows of every spelling but the most frequent one of its value.
+
+    Raises
+    ------
+    DesignError
+        ``flat.spelling``, with the counts of values and of rows, and the first row.
+    """
+    column = column_of(frame, name)
+    often = {value: int(rows) for value, rows in column.value_counts().items() if rows and isinstance(value, str)}
+    ways: dict[str, list[str]] = {}
+    for value in sorted(often, key=lambda value: (-often[value], value)):
+        ways.setdefault(" ".join(value.split()).casefold(), []).append(value)
+    rarer = [value for same in ways.values() for value in same[1:]]
+    if rarer:
+        rows = column.isin(rarer).to_numpy(dtype=np.bool_)
         raise DesignError(
             "flat.spelling",
-            f"{twice} of {len(levels)} categories of column '{name}' differ from another in capitals or blanks only",
-            fix="write each category in one way",
+            f"{len(rarer)} of {column.nunique()} values of column '{name}' differ from another in capitals or blanks "
+            f"only, in {_some(int(rows.sum()))} of {len(frame)} rows ({first_of(frame, rows)})",
+            fix="write each value in one way",
         )
 
 
-def missing(
-    name: str, count: int, *, fix: str = "a flat table has no missing-data plan: deliver complete rows"
-) -> DesignError:
-    """The refusal of a column with gaps; a small count is not told."""
-    return DesignError(
-        "flat.missing",
-        f"column '{name}' is missing in {_some(count)} rows",
-        fix=fix,
+def refuse_gaps(frame: pd.DataFrame, names: Sequence[str], *, fix: str = NO_PLAN) -> None:
+    """Refuse gaps in the columns of those names, all in one line; see `missing`.
+
+    Raises
+    ------
+    DesignError
+        ``flat.missing``, ``flat.no_column``.
+    """
+    gone = {name: column_of(frame, name).isna().to_numpy(dtype=np.bool_) for name in dict.fromkeys(names)}
+    gaps = {name: rows for name, rows in gone.items() if rows.any()}
+    if gaps:
+        raise missing(frame, gaps, fix=fix)
+
+
+def missing(frame: pd.DataFrame, gaps: Mapping[str, BoolArray], *, fix: str = NO_PLAN) -> DesignError:
+    """The refusal of columns with gaps in the rows (n,) of each: how many, a small count not told, and the first."""
+    told = (
+        f"column '{name}' is missing in {_some(int(rows.sum()))} rows ({first_of(frame, rows)})"
+        for name, rows in gaps.items()
     )
+    return DesignError("flat.missing", "; ".join(told), fix=fix)
 
 
 def _some(count: int) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from causal.design.frame import first_of
 from causal.errors import DesignError
 from causal.protocol.flat_table import FlatTableStudy
 
@@ -22,12 +23,13 @@ class Farthest:
     """Of all columns of numbers, the one whose largest or smallest value is farthest from the rest.
 
     `gap` is in ranges of the rest: how far the value is from the nearest other one, over how far the others lie apart.
-    `rows` is how many rows hold it.
+    `rows` is how many rows hold it, `place` where the first of them stands.
     """
 
     column: str
     gap: float
     rows: int
+    place: str
 
 
 def farthest(frame: pd.DataFrame, study: FlatTableStudy) -> Farthest | None:
@@ -37,22 +39,25 @@ def farthest(frame: pd.DataFrame, study: FlatTableStudy) -> Farthest | None:
     """
     columns = (study.columns.outcome, *study.columns.numeric)
     found = [(column, *_apart(frame[column].to_numpy(dtype=np.float64, na_value=np.nan))) for column in columns]
-    ranked = sorted(((gap, column, rows) for column, gap, rows in found if rows), key=lambda one: (-one[0], one[1]))
-    return Farthest(column=ranked[0][1], gap=ranked[0][0], rows=ranked[0][2]) if ranked else None
+    ranked = sorted((one for one in found if one[2].any()), key=lambda one: (-one[1], one[0]))
+    if not ranked:
+        return None
+    column, gap, rows = ranked[0]
+    return Farthest(column=column, gap=gap, rows=int(rows.sum()), place=first_of(frame, rows))
 
 
-def _apart(values: NDArray[np.float64]) -> tuple[float, int]:
-    """Gap of the farther end of values (n,), missing ones left out, and how many hold it; no rows where too few differ.
+def _apart(values: NDArray[np.float64]) -> tuple[float, NDArray[np.bool_]]:
+    """Gap of the farther end of values (n,), missing ones left out, and which hold it (n,); none where too few differ.
 
     >>> _apart(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 99.0, 99.0]))
-    (23.5, 2)
+    (23.5, array([False, False, False, False, False,  True,  True]))
     """
-    different, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    different = np.unique(values[np.isfinite(values)])
     if different.size <= FEWEST_VALUES:
-        return 0.0, 0
+        return 0.0, np.zeros(values.size, dtype=np.bool_)
     high = (different[-1] - different[-2]) / (different[-2] - different[0])
     low = (different[1] - different[0]) / (different[-1] - different[1])
-    return (float(high), int(counts[-1])) if high >= low else (float(low), int(counts[0]))
+    return (float(high), values == different[-1]) if high >= low else (float(low), values == different[0])
 
 
 def refuse_beyond(frame: pd.DataFrame, study: FlatTableStudy) -> None:
@@ -63,14 +68,14 @@ def refuse_beyond(frame: pd.DataFrame, study: FlatTableStudy) -> None:
     Raises
     ------
     DesignError
-        ``flat.beyond``, with the column and the count of rows.
+        ``flat.beyond``, with the column, the count of rows and the first of them.
     """
     far = farthest(frame, study)
     if far is not None and far.gap > BEYOND:
         raise DesignError(
             "flat.beyond",
-            f"column '{far.column}' holds a number in {far.rows} of {len(frame)} rows that is more than {BEYOND:g} "
-            "times as far from the next one as all others lie apart",
+            f"column '{far.column}' holds a number in {far.rows} of {len(frame)} rows ({far.place}) that is more than "
+            f"{BEYOND:g} times as far from the next one as all others lie apart",
             fix="mend it: a mark for 'not known', a lost decimal point, another unit",
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.design.frame import column_of, missing, numbers, treatment_of
+from causal.design.frame import column_of, first_of, numbers, refuse_gaps, treatment_of
 from causal.errors import DesignError
 from causal.numeric.keys import KeyArray, keys_of_content, keys_of_names
 from causal.protocol.flat_table import FlatTableStudy
@@ -23,7 +23,8 @@ def in_canonical_order(frame: pd.DataFrame, study: FlatTableStudy) -> tuple[pd.D
     With a column of names under ``columns.key`` rows follow their names, as people count (unit 9 before unit 10).
     Without one they come by lot: by a hash of the study's seed and of all the study reads of them, the outcome
     included, so that what they hold says nothing about who comes first; rows alike in everything are interchangeable.
-    Units of measurement, the order of columns and the spelling of categories do not enter.
+    Units of measurement, the order of columns and the spelling of categories do not enter. Rows keep their index, which
+    says where they stood.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def in_canonical_order(frame: pd.DataFrame, study: FlatTableStudy) -> tuple[pd.D
     if columns.key is not None:
         order = _by_name(frame, columns.key)
         names = column_of(frame, columns.key).iloc[order]
-        return frame.iloc[order].reset_index(drop=True), keys_of_names(names, study.seed)
+        return frame.iloc[order], keys_of_names(names, study.seed)
     treated = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
     apart = [treated.astype(np.float64), numbers(frame, columns.outcome)]
     alike = [numbers(frame, name) for name in columns.numeric]
@@ -44,19 +45,19 @@ def in_canonical_order(frame: pd.DataFrame, study: FlatTableStudy) -> tuple[pd.D
     matrix = np.column_stack(alike) if alike else np.empty((len(frame), 0))
     key = keys_of_content(apart, matrix, labels=labels, seed=study.seed)
     order = np.lexsort((*labels, *alike, *apart, key))  # what follows the key parts rows of one hash, if there are any
-    return frame.iloc[order].reset_index(drop=True), key[order]
+    return frame.iloc[order], key[order]
 
 
 def _by_name(frame: pd.DataFrame, name: str) -> IntArray:
     """Places (n,) of the rows in the order of their names."""
-    column = column_of(frame, name)
-    if column.isna().any():
-        raise missing(name, int(column.isna().sum()))
-    text = [str(value) for value in column]
-    if repeated := len(text) - len(set(text)):
+    refuse_gaps(frame, [name])
+    text = [str(value) for value in column_of(frame, name)]
+    repeated = pd.Series(text).duplicated().to_numpy(dtype=np.bool_)
+    if repeated.any():
         raise DesignError(
             "flat.key",
-            f"{repeated} of {len(text)} rows share their name in column '{name}' with an earlier row",
+            f"{repeated.sum()} of {len(text)} rows share their name in column '{name}' with an earlier row "
+            f"({first_of(frame, repeated)})",
             fix="name a column that is unique to each row",
         )
     return np.array(sorted(range(len(text)), key=lambda row: (_counted(text[row]), text[row])), dtype=np.int64)

@@ -17,7 +17,15 @@ from causal.design.describe import estimand_label
 from causal.design.diagnostics.balance import BalanceRow, balance_table
 from causal.design.diagnostics.clusters import cluster_spread
 from causal.design.fates import CovariateFate, Fate, fates_of_columns, refuse_constant
-from causal.design.frame import DesignColumns, design_columns, key_codes, numbers, treatment_of
+from causal.design.frame import (
+    DesignColumns,
+    design_columns,
+    key_codes,
+    numbered,
+    numbers,
+    refuse_spellings,
+    treatment_of,
+)
 from causal.design.matching.pairing import Pairing, refuse_arms
 from causal.design.propensity.columns import moments
 from causal.design.propensity.firth import FIRTH_BELOW
@@ -133,8 +141,10 @@ def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult
 
 def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     columns, analysis = study.columns, study.analysis
+    frame = numbered(frame)
     _refuse_columns(frame, columns)
     frame, response = with_outcomes(frame, study)
+    _refuse_spellings(frame, analysis)
     frame, key = in_canonical_order(frame, study)
     covariates = design_columns(
         frame, numeric=columns.numeric, categorical=columns.categorical, squared=columns.squared
@@ -496,6 +506,13 @@ def _joint(frame: pd.DataFrame, names: tuple[str, ...]) -> IntArray | None:
     return joint
 
 
+def _refuse_spellings(frame: pd.DataFrame, analysis: FlatAnalysis) -> None:
+    """Refuse two spellings of one cluster or of one value of a key; those of covariates are found with their levels."""
+    cluster = () if analysis.cluster is None else (analysis.cluster,)
+    for name in (*cluster, *analysis.exact, *named_keys(analysis.design)):
+        refuse_spellings(frame, name)
+
+
 def _refuse_columns(frame: pd.DataFrame, columns: FlatColumns) -> None:
     if not len(frame):
         raise DesignError("flat.empty", "the table has a header and no row", fix="deliver its rows")
@@ -512,6 +529,11 @@ def _refuse_columns(frame: pd.DataFrame, columns: FlatColumns) -> None:
     if frame.columns.has_duplicates:
         raise DesignError("flat.duplicate_column", "two columns of the table have the same name")
     if len(set(wanted)) < len(wanted):
-        raise DesignError("flat.column_twice", "a column is named twice under columns", fix="name each column once")
+        twice = [name for name in dict.fromkeys(wanted) if wanted.count(name) > 1]
+        raise DesignError(
+            "flat.column_twice",
+            f"a column is named twice under columns: {', '.join(map(repr, twice))}",
+            fix="name each column once",
+        )
     if not set(columns.squared) <= set(columns.numeric):
         raise DesignError("flat.squared", "a squared column must also be listed as numeric")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.design.frame import LARGEST
+from causal.design.frame import LARGEST, untold
 from causal.errors import ExtractError
 from causal.protocol.flat_table import FlatTableStudy
 
@@ -43,6 +43,8 @@ class Role(StrEnum):
     """How the cells of a column are read."""
 
     NUMBER = "number"
+    ZERO_ONE = "zero_one"
+    """The treatment where the study does not say which value means treated: a number, or refused as words are."""
     TEXT = "text"
     """A category, a key or a name: as it stands, without blanks around it."""
     ARM = "arm"
@@ -80,7 +82,7 @@ class Spelling:
 def roles_of(study: FlatTableStudy) -> dict[str, Role]:
     """The role of every column the study reads, in the order they are declared."""
     columns, analysis = study.columns, study.analysis
-    roles = {columns.treatment: Role.NUMBER if columns.treated_value is None else Role.ARM}
+    roles = {columns.treatment: Role.ZERO_ONE if columns.treated_value is None else Role.ARM}
     placebos = (placebo.column for placebo in study.placebo_outcomes)
     roles |= dict.fromkeys((columns.outcome, *columns.numeric, *placebos), Role.NUMBER)
     texts = (columns.key, *columns.categorical, *columns.keys, *analysis.exact, analysis.cluster, analysis.person)
@@ -100,7 +102,7 @@ def typed_cells(cells: Sequence[str], name: str, role: Role, spelling: Spelling)
     ExtractError
         A column declared a number has cells that are none: ``flat.thousands``, ``flat.decimal_comma``,
         ``flat.missing_mark``, ``flat.too_large`` or ``flat.not_numeric``, with their count and the first line, never a
-        value.
+        value; ``flat.treatment`` where they are words for the arms (`causal.design.frame.untold`).
 
     >>> said = Spelling(table="t.csv", place="line", first=2, missing=frozenset({"NA"}))
     >>> typed_cells(["07", " 7 ", "", "NA", "None"], "site", Role.TEXT, said).tolist()
@@ -110,12 +112,12 @@ def typed_cells(cells: Sequence[str], name: str, role: Role, spelling: Spelling)
     """
     trimmed = [cell.strip() for cell in cells]
     gone = spelling.missing | {""}
-    if role is not Role.NUMBER:
+    if role not in (Role.NUMBER, Role.ZERO_ONE):
         return pd.Series([None if cell in gone else cell for cell in trimmed], dtype="str", name=name)
     _refuse_thousands(trimmed, name, spelling)
     numbers = _plain_numbers(trimmed, spelling)
     if numbers is None:
-        numbers = _numbers(trimmed, name, spelling)
+        numbers = _numbers(trimmed, name, role, spelling)
     large = np.flatnonzero(np.abs(numbers) > LARGEST)
     if large.size:
         raise ExtractError(
@@ -172,14 +174,14 @@ def _plain_numbers(trimmed: Sequence[str], spelling: Spelling) -> FloatArray | N
     return numbers
 
 
-def _numbers(trimmed: Sequence[str], name: str, spelling: Spelling) -> FloatArray:
+def _numbers(trimmed: Sequence[str], name: str, role: Role, spelling: Spelling) -> FloatArray:
     """The numbers (n,) of any cells, refused where one is none."""
     gone = spelling.missing | {""}
     known = {cell: _number(cell, spelling) for cell in set(trimmed)}
     if {cell.lower() for cell in known if cell not in gone} <= _TRUTH.keys():
         known = {cell: _TRUTH.get(cell.lower(), nan) for cell in known}
     elif unread := {cell for cell, value in known.items() if value is None}:
-        raise _refusal(trimmed, name, unread, spelling)
+        raise _refusal(trimmed, name, role, unread, spelling)
     return np.array([known[cell] for cell in trimmed], dtype=np.float64)
 
 
@@ -193,13 +195,12 @@ def _number(cell: str, spelling: Spelling) -> float | None:
     return nan if value in spelling.missing_numbers else value
 
 
-def _refusal(trimmed: Sequence[str], name: str, unread: set[str], spelling: Spelling) -> ExtractError:
+def _refusal(trimmed: Sequence[str], name: str, role: Role, unread: set[str], spelling: Spelling) -> ExtractError:
     """Why a column declared a number is none, by what its unread cells look like."""
     rows = [row for row, cell in enumerate(trimmed) if cell in unread]
     other = _POINT if spelling.decimal == "comma" else _COMMA
     code, what = "flat.not_numeric", "that are no plain numbers"
-    fix = "write digits, a sign and a decimal point, without units; text belongs to columns.categorical, or for a "
-    fix += "treatment to columns.treated_value"
+    fix = "write digits, a sign and a decimal point, without units; text belongs to columns.categorical"
     opposite: Literal["point", "comma"] = "point" if spelling.decimal == "comma" else "comma"
     if all(_GROUPS[opposite].fullmatch(cell) for cell in unread):
         return _thousands(rows, len(trimmed), name, spelling)
@@ -217,6 +218,9 @@ def _refusal(trimmed: Sequence[str], name: str, unread: set[str], spelling: Spel
     elif all(cell.lower() in _MARKS for cell in unread):
         code, what = "flat.missing_mark", "with a mark for a missing value"
         fix = "name the mark under data.missing, or leave such cells empty"
+    elif role is Role.ZERO_ONE:
+        message, fix = untold(name, f"in {_places(rows, len(trimmed), spelling)} of {spelling.table}", unread)
+        return ExtractError("flat.treatment", message, fix=fix)
     return ExtractError(
         code,
         f"column '{name}' of {spelling.table} is declared a number and has "

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import pandas as pd
 
+from causal.design.frame import LINE
 from causal.errors import ExtractError
 from causal.protocol.flat_table import FileData
 from flows.connectors.csv import DELIMITERS, CsvFacts, scan_csv
@@ -21,7 +22,7 @@ _BYTE["vertical_bar"] = _BYTE["vertical bar"]
 
 
 def read_flat_csv(path: Path, data: FileData, roles: Mapping[str, Role]) -> pd.DataFrame:
-    """The declared columns of a UTF-8 file with one line of names, typed by their roles.
+    """The declared columns of a UTF-8 file with one line of names, typed by their roles; the index says their lines.
 
     Raises
     ------
@@ -47,7 +48,8 @@ def read_flat_csv(path: Path, data: FileData, roles: Mapping[str, Role]) -> pd.D
     spelling = Spelling(
         table=path.name, place="line", first=2, decimal=data.decimal, missing=frozenset(map(str, data.missing))
     )
-    return typed_columns(cells, roles, spelling)
+    found = typed_columns(cells, roles, spelling)
+    return found.set_axis(pd.RangeIndex(2, len(found) + 2, name=LINE), axis="index")
 
 
 def _scanned(stream: BinaryIO, name: str, delimiter: bytes) -> CsvFacts:

@@ -184,8 +184,11 @@ def test_the_share_without_counterpart_is_of_those_the_effect_is_about() -> None
 def test_a_number_far_from_all_others_fails() -> None:
     """Five ranges of the rest is the limit, which passes; what may be done about it stands beside it."""
     for gap, status in ((5.0, Status.PASS), (5.1, Status.FAIL)):
-        far = Farthest(column="age", gap=gap, rows=3)
+        far = Farthest(column="age", gap=gap, rows=3, place="first line 7")
         found = judge_flat_result(RESULT, (), gates=FlatGates(), known=None, far=far)
         (said,) = (verdict for verdict in found if verdict.code == "flat.extreme")
         assert said.status is status
-        assert "(age, in 3 rows; if it stands for a missing value, name it under data.missing)" in said.sentence
+        assert (
+            "(age, in 3 rows, first line 7; if it stands for a missing value, name it under data.missing)"
+            in said.sentence
+        )

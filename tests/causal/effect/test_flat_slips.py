@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
+from causal.design.frame import LINE
 from causal.effect.flat_disguise import FIRST_ROWS, refuse_disguised_outcome
 from causal.effect.flat_table import analyse_flat_table
 from causal.errors import DesignError, EstimationError, RapportError
@@ -122,7 +123,9 @@ def test_one_number_beyond_all_others_is_not_called_separation() -> None:
     """Beside a billion nobody's age differs; the column, the count and the distance are told."""
     told = refusal(cells("age", lambda age: age.where(age.index != 5, 1e12)), PAIRED)
     assert told.code == "flat.beyond"
-    assert told.message.startswith(f"column 'age' holds a number in 1 of {N} rows that is more than 1000 times as far")
+    assert told.message.startswith(
+        f"column 'age' holds a number in 1 of {N} rows (first row 6) that is more than 1000 "
+    )
 
 
 def test_categories_that_differ_in_capitals_or_blanks() -> None:
@@ -130,8 +133,101 @@ def test_categories_that_differ_in_capitals_or_blanks() -> None:
     told = refusal(cells("site", lambda site: site.where(site.index > 5, site.str.upper() + "  ")), PAIRED)
     assert (told.code, told.message) == (
         "flat.spelling",
-        "3 of 6 categories of column 'site' differ from another in capitals or blanks only",
+        (
+            f"3 of 6 values of column 'site' differ from another in capitals or blanks only, in fewer than 11 of "
+            f"{N} rows (first row 1)"
+        ),
     )
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        STANDARDISED | {"cluster": "ward"},
+        PAIRED | {"exact": ["ward"]},
+        PAIRED | {"design": PAIRED["design"] | {"prefer": [{"key": "ward", "penalty": 1.0}]}},
+    ],
+    ids=["cluster", "exact", "prefer"],
+)
+def test_spellings_of_a_cluster_or_a_key(analysis: dict[str, Any]) -> None:
+    """Asked of whatever rows are held together or apart by; a key that nothing uses may be spelt as it likes."""
+    frame = table().assign(ward=np.resize(["A", "B", "C", "D"], N))
+    frame.loc[[17, 40], "ward"] = ["b ", "a"]
+    keys = {"keys": ["ward"]}
+    told = refusal(frame, analysis, **keys)
+    assert (told.code, told.message) == (
+        "flat.spelling",
+        (
+            f"2 of 6 values of column 'ward' differ from another in capitals or blanks only, in fewer than 11 of "
+            f"{N} rows (first row 18)"
+        ),
+    )
+    analyse_flat_table(frame, study(STANDARDISED, **keys))
+
+
+def test_gaps_of_all_columns_in_one_line() -> None:
+    """Each column with its count and where the first is; the outcome's with them, unless such rows are left out."""
+    frame = table().assign(ward=np.resize(["A", "B", "C", "D"], N))
+    frame["score"] = frame["score"].where(frame.index < 100)
+    frame.loc[[30, 20], "ward"] = None
+    frame.loc[[7, 8], "trust"] = None
+    rest = (
+        f"column 'score' is missing in {N - 100} rows (first row 101); column 'ward' is missing in fewer than 11 rows "
+    )
+    analysis, keys = STANDARDISED | {"cluster": "ward"}, {"keys": ["ward"]}
+    told = refusal(frame, analysis, **keys)
+    assert told.code == "flat.missing"
+    assert told.message == f"column 'trust' is missing in fewer than 11 rows (first row 8); {rest}(first row 21)"
+    told = refusal(frame, analysis | {"missing_outcome": "leave_out"}, **keys)
+    assert told.message == f"{rest}(first row 21)"
+
+
+@pytest.mark.parametrize("key", [None, "unit"], ids=["by content", "by name"])
+def test_rows_are_told_where_they_stood_before_they_were_put_in_order(key: str | None) -> None:
+    """Turned about, and known by the lines that their reader gave them; labels of another index are never told."""
+    frame = cells("site", lambda site: site.where(~site.index.isin([5, 50]), site.str.upper()))
+    declared = {} if key is None else {"key": key}
+    assert "(first row 6)" in refusal(frame, PAIRED, **declared).message
+    assert f"(first row {N - 50})" in refusal(frame.iloc[::-1], PAIRED, **declared).message
+    lines = frame.set_axis(pd.RangeIndex(2, N + 2, name=LINE), axis="index")
+    assert "(first line 7)" in refusal(lines.iloc[::-1], PAIRED, **declared).message
+    named = frame.set_axis([f"Ann {row}" for row in range(N)], axis="index")
+    assert "(first row 6)" in refusal(named, PAIRED, **declared).message
+
+
+def test_a_column_named_twice_is_named() -> None:
+    """The name of rows among the covariates, which makes every row its own."""
+    told = refusal(table(), PAIRED, key="age")
+    assert (told.code, told.message) == ("flat.column_twice", "a column is named twice under columns: 'age'")
+
+
+def test_a_treatment_of_three_values_tells_where_the_third_is() -> None:
+    """Neither the declared value nor the most frequent other one: in how many rows, and the first of them."""
+    frame = cells("told", lambda told: told.map({0: "no", 1: "yes"}).where(told.index != 70, "perhaps"))
+    said = refusal(frame, PAIRED, treated_value="yes")
+    assert said.code == "flat.treatment"
+    assert "holds 3 different values, expected 2: fewer than 11 of 120 rows (first row 71) hold neither" in said.message
+    assert "perhaps" not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (("no", "Yes"), "it holds no and yes: say under columns which of them means treated, as in treated_value: yes"),
+        (("Control", "treated"), "it holds control and treated: say under columns which of them means treated, as in "),
+        (("no", "Dr Rare"), "declare under columns.treated_value which of the two values means treated"),
+    ],
+)
+def test_words_for_the_arms_want_a_treated_value(words: tuple[str, str], fix: str) -> None:
+    """Not called a column that is declared a number; only words that say nothing of anybody are repeated."""
+    said = refusal(cells("told", lambda told: told.map(dict(enumerate(words)))), PAIRED)
+    assert said.code == "flat.treatment"
+    assert said.message == (
+        f"treatment 'told' holds words in {N} of {N} rows (first row 1), and columns.treated_value does not say which "
+        "means treated"
+    )
+    assert said.fix.startswith(fix)
+    assert "Rare" not in str(said)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +236,7 @@ def test_categories_that_differ_in_capitals_or_blanks() -> None:
         (
             lambda t: t + 1,
             None,
-            f"holds values other than 0 and 1 in {{others}} of {N} rows, 2 different ones",
+            f"holds values other than 0 and 1 in {{others}} of {N} rows (first row {{first}}), 2 different ones",
             "write 0",
         ),
         (lambda t: t.map({0: "no", 1: "warned"}), "wanred", f"none of {N} rows of", "spelt nearly so"),
@@ -152,7 +248,8 @@ def test_the_treatment_is_told_by_counts(told: Any, treated_value: str | None, m
     """How many rows and how many values; that one is spelt nearly as declared, never which."""
     declared = {} if treated_value is None else {"treated_value": treated_value}
     said = refusal(cells("told", told), PAIRED, **declared)
-    assert message.format(others=int(table().told.sum())) in said.message
+    first = int(table().told.argmax()) + 1
+    assert message.format(others=int(table().told.sum()), first=first) in said.message
     assert said.fix.startswith(fix) or fix in said.fix
     assert "warned" not in str(said)
 
@@ -160,7 +257,7 @@ def test_the_treatment_is_told_by_counts(told: Any, treated_value: str | None, m
 def test_counts_of_names_levels_bounds_and_arms() -> None:
     """How many rows, of how many."""
     told = refusal(cells("unit", lambda unit: unit.where(unit.index != 7, 3)), PAIRED, key="unit")
-    assert told.message == f"1 of {N} rows share their name in column 'unit' with an earlier row"
+    assert told.message == f"1 of {N} rows share their name in column 'unit' with an earlier row (first row 8)"
     told = refusal(table(), PAIRED, categorical=["unit"])
     assert f"levels of 'unit' ({N} in {N} rows) that one group alone has" in told.message
     assert "list a number under numeric" in told.fix
