@@ -14,12 +14,12 @@ from causal.effect.flat_diagnostics import column_of_row
 from causal.effect.flat_extremes import farthest, repeated_rows
 from causal.effect.flat_placebo import placebo_effects
 from causal.effect.flat_table import FlatResult, analyse_flat_table
-from causal.errors import ExtractError
+from causal.errors import ExtractError, RapportError
 from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
 from causal.spelling import nearest
 from flows.report.decided import decided
 from flows.shown import shown
-from flows.study_file.places import refuse_failed
+from flows.study_file.places import placed, refuse_failed
 from validation.flat_result import judge_flat_result
 from validation.protocol import judge_protocol
 from validation.verdict import Verdict, failed
@@ -61,7 +61,7 @@ def _from_file(path: Path, data: FileData, study: FlatTableStudy) -> pd.DataFram
     from flows.connectors.flat_cells import roles_of
 
     if not path.exists():
-        near = nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else None
+        near = _meant(path)
         raise ExtractError(
             "flat.file",
             f"there is no {data.path} below the study file's folder",
@@ -84,6 +84,16 @@ def _from_file(path: Path, data: FileData, study: FlatTableStudy) -> pd.DataFram
     return read_flat_csv(path, data, roles_of(study))
 
 
+def _meant(path: Path) -> str | None:
+    """The table in the folder of `path` whose name without its ending is nearest to it; one of its own format first."""
+    if not path.parent.is_dir():
+        return None
+    tables = [each for each in path.parent.iterdir() if each.suffix in (".csv", ".parquet")]
+    stem = nearest(path.stem, {each.stem for each in tables})
+    same = sorted((each for each in tables if each.stem == stem), key=lambda each: each.suffix != path.suffix)
+    return same[0].name if same else None
+
+
 def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any]]:
     """The answer as text for people and as a value for machines; says whether each published value was reproduced.
 
@@ -93,10 +103,15 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
     ------
     StudyFileError
         The study fails a check of `rapport check`: nothing is read then.
+    RapportError
+        The table cannot be read or analysed; what the study file names and nothing holds is told with its line there.
     """
     refuse_failed(study_file, judge_protocol(study, {}))
-    frame = read_flat(study, study_file)
-    result = analyse_flat_table(frame, study)
+    try:
+        frame = read_flat(study, study_file)
+        result = analyse_flat_table(frame, study)
+    except RapportError as refusal:
+        raise placed(refusal, study_file) from None
     placebos = placebo_effects(frame, study)
     far = farthest(frame, study)
     verdicts = judge_flat_result(result, placebos, gates=study.gates, known=study.known_effect, far=far)

@@ -15,9 +15,9 @@ _ARROW = " -> "
 def named_in(sentence: str, part: Where, document: Document) -> Where | None:
     """The path of the value below `part` that `sentence` names; None where it names none.
 
-    In this order: an arrow that stands in the sentence, a text that holds what the sentence quotes, a name that is one
-    of its words, an arrow from or to one of its words. Of several names the rarest below `part` counts, then the one
-    that the sentence says first; of several places the last, which is the one written too often.
+    In this order: an arrow that stands in the sentence, a text that is what the sentence quotes, one that holds it, a
+    name that is one of its words, an arrow from or to one of its words. Of several names the rarest below `part`
+    counts, then the one that the sentence says first; of several places the last, which is the one written too often.
     """
     texts = dict(_texts(_below(document.value, part), part))
     words = _NAME.findall(sentence)
@@ -25,6 +25,9 @@ def named_in(sentence: str, part: Where, document: Document) -> Where | None:
     arrows = [where for where, text in texts.items() if _ARROW in text and _stands_in(sentence, text)]
     if arrows:
         return arrows[-1]
+    for phrase in quoted:
+        if exact := [where for where, text in texts.items() if text == phrase]:
+            return exact[-1]
     holding = [where for where, text in texts.items() if any(phrase in text for phrase in quoted)]
     if holding:
         return holding[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from causal.errors import StudyFileError
+from causal.errors import RapportError, StudyFileError
 from flows.shown import shown_path
 from flows.study_file.named_in import named_in
 from flows.study_file.plain_yaml import Document, Place, Where, plain_yaml
@@ -68,6 +68,25 @@ Within them the item that the verdict's sentence names is looked for (`named_in`
 that of the first part that is written.
 """
 
+REFUSED: Mapping[str, tuple[Where, ...]] = {
+    "flat.no_column": (("columns",), ("analysis",), ("placebo_outcomes",)),
+    "flat.column_twice": (("columns",),),
+    "flat.item": (("data", "item"),),
+    "flat.file": (("data", "path"),),
+}
+"""By code: the parts of the file that a refusal of its table is about; the same is looked for in them."""
+
+
+def placed(refusal: RapportError, path: Path) -> RapportError:
+    """The refusal of a study's table with ``file:line:column`` of what the study at `path` names and nothing holds.
+
+    Any other refusal is returned as it is.
+    """
+    at = _places(path, {refusal.code: (refusal.message, REFUSED.get(refusal.code, ()))})
+    if refusal.code not in at:
+        return refusal
+    return type(refusal)(refusal.code, f"{at[refusal.code]}: {refusal.message}", fix=refusal.fix)
+
 
 def refuse_failed(path: Path | None, verdicts: Sequence[Verdict]) -> None:
     """Refuse a study, written at `path`, of which a verdict on the protocol is FAIL; each is told at its place.
@@ -96,22 +115,30 @@ def places_of(path: Path, verdicts: Sequence[Verdict]) -> dict[str, str]:
     The place is that of the item the verdict's sentence names, or else of its part of the file. A code whose part is
     left to its default has no place, nor has any where the file can no longer be read.
     """
-    if not verdicts:
+    return _places(path, {verdict.code: (verdict.sentence, _judged(verdict.code)) for verdict in verdicts})
+
+
+def _judged(code: str) -> tuple[Where, ...]:
+    family, _, name = code.partition(".")
+    return JUDGED.get(name.partition(".")[0], ()) if family == "protocol" else ()
+
+
+def _places(path: Path, said: Mapping[str, tuple[str, tuple[Where, ...]]]) -> dict[str, str]:
+    """``file:line:column`` by code, of what each sentence names in the parts of the file it is about."""
+    about = {code: one for code, one in said.items() if one[1]}
+    if not about:
         return {}
     try:
         document = plain_yaml(small_text(path))
     except UnreadableFileError:
         return {}
-    found = {verdict.code: _place(verdict, document) for verdict in verdicts}
+    found = {code: _place(sentence, parts, document) for code, (sentence, parts) in about.items()}
     return {code: f"{shown_path(path)}:{at.line}:{at.column}" for code, at in found.items() if at is not None}
 
 
-def _place(verdict: Verdict, document: Document) -> Place | None:
-    family, _, name = verdict.code.partition(".")
-    if family != "protocol":
-        return None
-    parts = [where for where in JUDGED.get(name.partition(".")[0], ()) if where in document.places]
+def _place(sentence: str, about: tuple[Where, ...], document: Document) -> Place | None:
+    parts = [where for where in about if where in document.places]
     for where in parts:
-        if item := named_in(verdict.sentence, where, document):
+        if item := named_in(sentence, where, document):
             return document.places[item]
     return document.keys.get(parts[0], document.places[parts[0]]) if parts else None

