@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from causal.design.frame import LINE
-from causal.effect.flat_disguise import FIRST_ROWS, refuse_disguised_outcome
+from causal.effect.flat_disguise import FIRST_ROWS, NEARLY, refuse_disguised_outcome
 from causal.effect.flat_table import analyse_flat_table
 from causal.errors import DesignError, EstimationError, RapportError
 from causal.protocol import STUDY, FlatTableStudy
@@ -98,11 +98,34 @@ def test_the_outcome_among_the_covariates(
     assert told.message == f"{named} the outcome exactly in all {N} rows"
 
 
-def test_what_nearly_is_the_outcome_is_not_refused() -> None:
-    """One row that differs, beyond the rows that are looked at first, is no copy; a table of few rows is not judged."""
+def test_a_near_copy_is_the_outcome() -> None:
+    """Rounded, in another unit, or with one row that differs, whatever the order of the two: refused by name."""
+    frame = table()
+    frame = frame.assign(
+        made=frame.trust + np.resize([0.004, -0.004], N) * frame.trust.std(), upside=-100 * frame.trust
+    )
+    frame.loc[3, "upside"] += 2
+    for names, said in ((["made"], "covariate made is"), (["made", "upside"], "covariates made, upside are each")):
+        told = refusal(frame, PAIRED, numeric=["age", *names])
+        assert told.code == "flat.outcome_in_covariates"
+        assert told.message == f"{said} the outcome to within 1% of its spread over all {N} rows"
+
+
+def test_what_is_like_the_outcome_is_not_refused() -> None:
+    """A line that leaves more than a hundredth is no near copy, alone or beside others that are like it too."""
+    rng = np.random.default_rng(1)
+    y = rng.normal(size=4000)
+    noise = rng.normal(size=(4000, 2))
+    refuse_disguised_outcome(y, y[:, None] + (NEARLY + 0.001) * noise, ["one", "other"])
+    with pytest.raises(DesignError, match="covariate other is the outcome to within 1%"):
+        refuse_disguised_outcome(y, y[:, None] + noise * [0.1, NEARLY - 0.001], ["one", "other"])
+
+
+def test_what_follows_from_the_first_rows_is_asked_of_all() -> None:
+    """Rows that differ, beyond those that are looked at first, make no copy; a table of few rows is not judged."""
     y = np.random.default_rng(1).normal(size=FIRST_ROWS + 10)
     other = y.copy()
-    other[-1] += 0.01
+    other[-1] += 10
     refuse_disguised_outcome(y, other[:, None], ["other"])
     refuse_disguised_outcome(y[:3], y[:3, None], ["few"])
     refuse_disguised_outcome(np.ones(50), y[:50, None], ["constant outcome"])
