@@ -76,12 +76,14 @@ def wider(
 ) -> Answer:
     """The answer by clusters; with fewer than the minimum of them, the one by rows or sets if that is wider.
 
-    Where a row stands in several sets only clusters that hold the sets together know of it.
+    Where a row stands in several sets only clusters that hold the sets together know of it: the answer by clusters is
+    then told whatever their number, with a note where they are few.
     """
     if table.clusters is None or not _few(table, compared, analysis):
         return answer(table)
     if compared is not None and np.unique(compared.row).size < compared.row.size:
-        return answer(table)
+        by_cluster = answer(table)
+        return replace(by_cluster, notes=(*by_cluster.notes, _why_by_cluster(analysis)))
     unit = "row" if compared is None or compared.grouping != "matched set" else "matched set"
     each = {unit: answer(replace(table, clusters=None)), "cluster": answer(table)}
     by = widest([(name, one.effect) for name, one in each.items()])[0]
@@ -100,6 +102,13 @@ def _why(by: str, unit: str, analysis: FlatAnalysis) -> str:
     return (
         f"fewer than {analysis.minimum_clusters} clusters: of the intervals by {unit} and by cluster the wider is "
         f"told, here by {by}"
+    )
+
+
+def _why_by_cluster(analysis: FlatAnalysis) -> str:
+    return (
+        f"fewer than {analysis.minimum_clusters} clusters: the interval is by cluster all the same, because rows stand "
+        "in several matched sets and one by matched set would not know of it"
     )
 
 

@@ -492,7 +492,7 @@ def _design_words(analysis: FlatAnalysis) -> str:
         words += f" 1:{ratio}"
     if isinstance(order := getattr(design, "order", None), str):
         words += f", {order} first" if order != "random" else ", by lot"
-    return words
+    return f"{words}, with replacement" if isinstance(design, Greedy) and design.replacement else words
 
 
 def _joint(frame: pd.DataFrame, names: tuple[str, ...]) -> IntArray | None:

@@ -221,7 +221,7 @@ class FlatAnalysis(Part):
     table in which all of an arm lie in one cluster is refused."""
     minimum_clusters: int = Field(default=30, ge=2)
     """Fewer contributing clusters than this, and of the intervals by cluster and by row (by matched set) the wider is
-    told."""
+    told; by cluster all the same, with a note, where a row stands in several matched sets."""
     maximum_cluster_share: float = Field(default=0.5, gt=0, le=1)
     """Largest share of an arm that one cluster may hold; beyond it no interval is honest, and the table is refused."""
     standard_error: Annotated[

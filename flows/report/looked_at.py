@@ -35,7 +35,7 @@ def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
         "How many equally weighted cases is the comparison worth?": _worth(design, found),
         "Behind how many clinicians, clinics and months does each group lie?": _clusters(design, found),
         "Do squares and products of the most important facts agree too?": _terms(found, withheld),
-        "How unlike would a lottery have left the groups?": _lottery(found),
+        "How unlike would a lottery have left the groups?": _lottery(design, found),
         "Do the groups agree in the trust expected of them?": _prognostic(found),
         "Are they alike inside clinics?": _within(found, withheld),
         "How well does what is recorded tell the two choices apart?": _separation(found),
@@ -101,10 +101,15 @@ def _terms(found: Diagnostics, withheld: frozenset[str]) -> str:
     return f"The largest standardised difference{shown_of} is {_about(largest)} ({name})"
 
 
-def _lottery(found: Diagnostics) -> str:
+def _lottery(design: Design, found: Diagnostics) -> str:
     test = found.lottery
     if test is None:
-        return ""
+        shared = design.grouping == "matched set" and design.unit_of_inference != "matched set"
+        return (
+            "Not evaluated: comparisons are used with replacement, and no lottery within sets makes sets that share one"
+            if shared
+            else ""
+        )
     return (
         "Had a lottery decided within each set, the largest difference would have stayed below "
         f"{_below(test.max_smd_by_chance)} in 95 of 100 draws; {hundreds(test.p_max_smd)[0]} of 100 draws leave the "

@@ -76,7 +76,7 @@ def aipw(
     ------
     EstimationError
         ``estimation.empty_arm``, ``estimation.constant_outcome``, ``estimation.not_finite``,
-        ``estimation.too_few_clusters``, ``estimation.folds`` (fewer clusters than folds),
+        ``estimation.too_few_clusters``, ``estimation.folds`` (not 2 or more, or more than clusters),
         ``estimation.arm_in_one_fold``, ``estimation.positivity`` (covariates tell the arms apart; scores of 0 or 1;
         a tenth of the population beyond `truncate`), ``estimation.truncate``, ``estimation.no_standard_error``, and
         those of `predicted_means`.

@@ -233,8 +233,11 @@ def _folds(y: FloatArray, arm: BoolArray, key: KeyArray, folds: int, clusters: I
     """Folds (n,) of whole clusters, alike in arms and rare outcomes, outside each of which both arms occur."""
     groups = arm.size if clusters is None else np.unique(clusters).size
     if folds < 2 or groups < folds:
+        units = "rows" if clusters is None else "clusters"
         raise EstimationError(
-            "estimation.folds", f"there are fewer clusters than {folds} folds", fix="2 folds or more, or none"
+            "estimation.folds",
+            f"{groups} {units} cannot be dealt into {folds} fold{'' if folds == 1 else 's'}",
+            fix=f"choose from 2 to {groups} folds, or none",
         )
     fold = drawn_folds(key, folds, strata=strata_of(arm, y, folds=folds), clusters=clusters)
     _both_arms(arm, fold)

@@ -736,6 +736,21 @@ def test_few_clusters_give_the_wider_interval(way: dict[str, Any]) -> None:
         assert told.effect.upper - told.effect.lower == pytest.approx(width, rel=1e-12)
 
 
+@pytest.mark.parametrize("estimator", [{"method": "difference"}, {"method": "g_computation"}])
+def test_few_clusters_of_reused_rows_are_told_and_kept(estimator: dict[str, Any]) -> None:
+    """Sets that share rows have no interval of their own: the clusters' is told, with the reason, and as it was."""
+    frame, study = clustered()
+    way = {"design": PAIRS | {"replacement": True}, "estimator": estimator, "cluster": "clinician", **ROBUST}
+    enough = run(frame, study, minimum_clusters=2, **way)
+    few = run(frame, study, minimum_clusters=1000, **way)
+    assert few.effect == enough.effect
+    why = (
+        "fewer than 1000 clusters: the interval is by cluster all the same, because rows stand in several matched sets "
+    )
+    assert few.notes == (*enough.notes, f"{why}and one by matched set would not know of it")
+    assert enough.method.partition(", with a ")[0] == "greedy 1:1, highest first, with replacement"
+
+
 def rare_rows(category: list[str], treated: list[int], outcome: list[float]) -> pd.DataFrame:
     """A table of one category besides 112 ordinary rows of two levels, both of which both arms have."""
     rng = np.random.default_rng(7)

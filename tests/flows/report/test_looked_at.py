@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flows.report.looked_at import _held, _label, _size, _terms, _words
+from flows.report.looked_at import _held, _label, _lottery, _size, _terms, _words
 
 
 def terms(*rows: tuple[str, float]) -> Any:
@@ -25,6 +25,23 @@ def test_the_largest_difference_that_may_be_shown_is_named() -> None:
     assert _terms(found, frozenset()) == f"{opening} is about 0.3 ({first})"
     assert _terms(found, frozenset({"severity"})) == f"{opening} shown is about 0.1 ({second})"
     assert _terms(found, frozenset({"severity", "hospitalised_365d"})) == ""
+
+
+@pytest.mark.parametrize(
+    ("grouping", "unit", "said"),
+    [
+        ("matched set", "patient", "Not evaluated: comparisons are used with replacement, and "),
+        ("matched set", "matched set", ""),
+        ("stratum", "patient", ""),
+        ("weight", "patient", ""),
+    ],
+)
+def test_no_lottery_makes_sets_that_share_a_comparison(grouping: str, unit: str, said: str) -> None:
+    """It is said that and why there is none; strata and weights have no sets to ask of."""
+    design = SimpleNamespace(grouping=grouping, unit_of_inference=unit)
+    answer = _lottery(design, SimpleNamespace(lottery=None))  # type: ignore[arg-type]
+    assert answer.startswith(said)
+    assert bool(answer) is bool(said)
 
 
 def test_the_largest_share_is_coarse_and_all_only_where_it_is_all() -> None:

@@ -338,6 +338,23 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("changes", "message", "fix"),
+    [
+        ({"clusters": CLUSTERS % 4}, "4 clusters cannot be dealt into 5 folds", "choose from 2 to 4 folds, or none"),
+        ({"folds": 301}, "300 rows cannot be dealt into 301 folds", "choose from 2 to 300 folds, or none"),
+        ({"folds": 1}, "300 rows cannot be dealt into 1 fold", "choose from 2 to 300 folds, or none"),
+    ],
+)
+def test_folds_that_cannot_be_dealt_are_told_with_those_that_can(
+    changes: dict[str, Any], message: str, fix: str
+) -> None:
+    """How many there are to deal, into how many folds, and which numbers of folds there may be."""
+    with pytest.raises(EstimationError) as refusal:
+        aipw(Y, ARM, X, names=("a", "b"), **changes)
+    assert (refusal.value.code, refusal.value.message, refusal.value.fix) == ("estimation.folds", message, fix)
+
+
 @pytest.mark.parametrize("which", ["aipw", "tmle"])
 @pytest.mark.parametrize("reason", REFUSED)
 def test_refusals(which: str, reason: str) -> None:
