@@ -13,8 +13,9 @@ class Estimator(Part):
     """Weighted ANCOVA on the matched occasions with cluster-robust inference.
 
     The main interval is clustered on `cluster` when at least `minimum_clusters` clusters contribute; with fewer it is
-    the wider of that one and the one clustered on the matched set. Both are always printed, and a comparison one arm of
-    which lies in one cluster is not estimated.
+    the wider of that one and the one clustered on the matched set, or on the patient under weights and strata and where
+    sets share occasions. Both are always printed, and a comparison one arm of which lies in one cluster is not
+    estimated.
     """
 
     primary: Annotated[
@@ -57,8 +58,8 @@ class Estimator(Part):
     cluster: Literal["clinician", "clinic"]
     """Whose occasions may resemble each other."""
     minimum_clusters: int = Field(default=30, ge=2)
-    """Fewer contributing clusters than this, and of the intervals by `cluster` and by matched set the wider is the main
-    one, for each difference by itself."""
+    """Fewer contributing clusters than this, and of the intervals by `cluster` and by matched set (by patient under
+    weights and strata, and where sets share occasions) the wider is the main one, for each difference by itself."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence level of every interval."""
 

@@ -221,7 +221,7 @@ class FlatAnalysis(Part):
     table in which all of an arm lie in one cluster is refused."""
     minimum_clusters: int = Field(default=30, ge=2)
     """Fewer contributing clusters than this, and of the intervals by cluster and by row (by matched set) the wider is
-    told; by cluster all the same, with a note, where a row stands in several matched sets."""
+    told. Where a row stands in several matched sets: the one by cluster all the same, with a note."""
     maximum_cluster_share: float = Field(default=0.5, gt=0, le=1)
     """Largest share of an arm that one cluster may hold; beyond it no interval is honest, and the table is refused."""
     standard_error: Annotated[
@@ -237,7 +237,8 @@ class FlatAnalysis(Part):
         ),
     ]
     """From the differences within pairs; robust; robust and aware that the weights were estimated; or for matching with
-    replacement, where a row may stand in several sets."""
+    replacement, where a row may stand in several sets. Robust ones are by `cluster` where there is one, else by
+    `person`; else by matched set, and by row under weights, in strata and where the whole table is modelled."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence level of the interval."""
     missing_outcome: Literal["refuse", "leave_out"] = "refuse"

@@ -158,8 +158,10 @@ class GComputation(Part):
 
 
 class DoublyRobust(Part):
-    """Outcome and propensity model together, cross-fitted by clinician, on every eligible occasion.
+    """Outcome and propensity model together, cross-fitted by `estimator.cluster`, where either decision was open.
 
+    Both models are learned on other clusters than they speak of, the one of the choice on all eligible occasions. With
+    fewer than `estimator.minimum_clusters` clusters the interval is the wider of those by cluster and by patient.
     Outcomes are then opened for all eligible occasions, not only for those compared.
     """
 
@@ -186,7 +188,8 @@ class DoublyRobust(Part):
             },
         ),
     ] = "design"
-    """Whose effect: the population of the design, the treated, or everyone in whom either decision was open."""
+    """Whose effect: the population of the design (that of ATT, ATC or ATE), the treated, or everyone in whom either
+    decision was open."""
     outcome_model: Annotated[
         Literal["linear", "ridge", "boosting", "average"],
         Says(
@@ -204,7 +207,7 @@ class DoublyRobust(Part):
     penalty, boosted trees, or an average of the three by how well they tell outcomes they never saw. The choice is
     modelled as `propensity` says."""
     folds: int = Field(default=5, ge=2, le=20)
-    """Folds of whole clinicians."""
+    """Folds of whole clusters, those of `estimator.cluster`."""
 
 
 class SetDifferences(Part):
@@ -215,7 +218,11 @@ class SetDifferences(Part):
 
 
 class TwoWayClustering(Part):
-    """The headline intervals, robust to likeness within matched sets and within clinicians at once."""
+    """The headline intervals, robust to likeness within matched sets and within `estimator.cluster` at once.
+
+    Patients stand for sets under weights and strata, and where sets share occasions. The variances of both are added
+    and the shared part taken off; the result is never below either of them.
+    """
 
     analysis: Literal["two_way_clustering"]
     """Name of the analysis."""

@@ -10,8 +10,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from causal.protocol import STUDY, CohortStudy, Instrument, MetaStudy, OccasionStudy
+from causal.protocol.analysis import Estimator
 from causal.protocol.base import is_name
-from causal.protocol.flat_table import FileData
+from causal.protocol.flat_table import FileData, FlatAnalysis
+from causal.protocol.secondary import DoublyRobust, TwoWayClustering
 from flows.study_file import load_instruments, load_study
 from validation.protocol import judge_protocol
 from validation.verdict import Status
@@ -111,6 +113,32 @@ def test_every_part_is_frozen_strict_and_documented(model: type[BaseModel]) -> N
     assert model.model_config.get("strict")
     assert (model.__doc__ or "").strip()
     assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("model", [TwoWayClustering, DoublyRobust])
+def test_what_follows_the_declared_cluster_names_no_other(model: type[BaseModel]) -> None:
+    """The reference says that likeness and folds are of `estimator.cluster`, which need not be the clinician."""
+    said = json.dumps(model.model_json_schema())
+    assert "`estimator.cluster`" in said
+    assert "clinician" not in said
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "said"),
+    [
+        (
+            FlatAnalysis,
+            "standard_error",
+            ("else by `person`", "else by matched set", "by row under weights, in strata"),
+        ),
+        (FlatAnalysis, "minimum_clusters", ("by cluster all the same", "Where a row stands in several matched sets")),
+        (Estimator, "minimum_clusters", ("by patient under weights and strata", "where sets share occasions")),
+    ],
+)
+def test_what_errors_are_clustered_by_is_said(model: type[BaseModel], key: str, said: tuple[str, ...]) -> None:
+    """Every unit that the code may fall back on stands in the reference."""
+    told = " ".join(model.model_json_schema()["properties"][key]["description"].split())
+    assert all(words in told for words in said)
 
 
 def test_numbers_are_not_text_and_text_is_not_a_number() -> None:
