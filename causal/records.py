@@ -78,6 +78,10 @@ def codes(values: pd.Series) -> Ints:
     return np.asarray(pd.factorize(values, sort=False, use_na_sentinel=False)[0], dtype=np.int64)
 
 
+UnitOfInference = Literal["matched set", "patient"]
+"""What stands for itself where clusters are few."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonGroups:
     """Who is compared with whom: all an estimate needs of a design, and cheap to make.
@@ -112,7 +116,7 @@ class ComparisonGroups:
         return int(self.members["ta_id"][~self.members["treated"]].nunique())
 
     @property
-    def unit_of_inference(self) -> Literal["matched set", "patient"]:
+    def unit_of_inference(self) -> UnitOfInference:
         """What stands for itself where clinicians are too few: the matched set, unless sets overlap or are large."""
         own = self.grouping == "matched set" and len(self.members) == self.n_treated + self.n_comparison
         return "matched set" if own else "patient"

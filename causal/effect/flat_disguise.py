@@ -91,4 +91,5 @@ def _scaled(columns: FloatArray) -> FloatArray:
     """Columns (n, k) about their means, each of length 1; a constant one of length 0."""
     centred = columns - columns.mean(axis=0)
     spread = np.linalg.norm(centred, axis=0)
-    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+    scaled: FloatArray = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+    return scaled

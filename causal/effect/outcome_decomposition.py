@@ -27,6 +27,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 ResponseMethod = Literal["everyone responded", "logistic regression", "share by arm"]
+TOO_FEW = "too few missing (or given) ratings for a regression on the covariates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,8 @@ def composite_effect(
     weights
         (n,) matching weights, 0 or more; None for all 1.
     response_covariates
-        (n, p) values known before time zero that may explain both rating and responding; the arm is always included.
+        (n, p) values known before time zero that may explain both rating and responding; the arm is always included,
+        and None leaves it alone: the share by arm.
     response_bends
         How many of them, the last, are bends of others: they enter where responses are enough for all.
     covariates, names
@@ -244,7 +246,11 @@ def _response_probability(
     probability = np.ones(rated.size)
     if rated[staying].all():
         return probability, "everyone responded", ""
-    x = np.empty((rated.size, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
+    for arm in (staying & treated, staying & ~treated):
+        probability[arm] = rated[arm].mean() if arm.any() else 1.0
+    if covariates is None:
+        return probability, "share by arm", ""
+    x = np.asarray(covariates, dtype=np.float64)
     if not np.isfinite(x[staying]).all():
         raise EstimationError("estimation.not_finite", "a covariate of the response model is missing")
     answered = rated[staying]
@@ -257,9 +263,7 @@ def _response_probability(
         probability[staying] = fitted = expit(design @ firth_logistic(design, answered))
         decided = fitted[answered].min() > fitted[~answered].max()
         return probability, "logistic regression", "the covariates tell exactly who answered" if decided else ""
-    for arm in (staying & treated, staying & ~treated):
-        probability[arm] = rated[arm].mean() if arm.any() else 1.0
-    return probability, "share by arm", "too few missing (or given) ratings for a regression on the covariates"
+    return probability, "share by arm", TOO_FEW
 
 
 def _standardised(x: FloatArray) -> FloatArray:

@@ -15,6 +15,7 @@ from causal.protocol.analysis import CovariateRule
 from causal.protocol.cohort import CohortCovariateRule
 from causal.protocol.design import Confounders, Dag, DeclaredCovariate
 from causal.protocol.in_words import AS_IT_COMES, Line, lines_of
+from causal.records import UnitOfInference
 from causal.tables import END_REASONS, ENDED_BY_PATIENT
 from flows.report.document import Column, Paragraph, Section, Table
 from flows.report.dossier import DecidedGroup, Dossier
@@ -217,8 +218,18 @@ def _codes(study: AnyStudy) -> Iterator[Line]:
     yield Line(key="episodes.end_reason", name="Endings that count as the patient's", value=ended, usual=True)
 
 
-def worked_out(study: OccasionStudy) -> str:
-    """How the main answer comes about: the model with what it adjusts for, then missing ratings, then intervals."""
+SHARED = (
+    " Here too few ratings were missing, or given, for that model: the weight is the share by arm, the same for all of "
+    "a group who answered."
+)
+
+
+def worked_out(study: OccasionStudy, *, unit: UnitOfInference, fell_back: bool = False) -> str:
+    """How the main answer comes about: the model with what it adjusts for, then missing ratings, then intervals.
+
+    `unit` is what stands for itself where clusters are few; `fell_back` says that too few ratings were missing, or
+    given, for the model of response that was declared.
+    """
     how = study.estimator
     weighted = "as the groups were" if study.matching is None else "by the matched sets"
     ratings = {line.key: line.value for line in lines_of(study.missing, NAMES)}["outcome"]
@@ -228,9 +239,10 @@ def worked_out(study: OccasionStudy) -> str:
         "ended treatment that of its estimand; otherwise m plus r times the distance of the rating from m, and m alone "
         "where no rating counts, m being halfway between the mean ratings of the two groups. Where a rating is missing "
         f"although treatment goes on, {ratings}: r is the weight of those who answered, scaled so that they stand for "
-        f"all of their group whose treatment goes on. Intervals are {100 * how.level:g}% and robust to likeness among "
-        f"the cases of one {how.cluster} (CR2); where fewer than {how.minimum_clusters} {how.cluster}s contribute, the "
-        "main one is the wider of that and the one by matched set or patient."
+        f"all of their group whose treatment goes on.{SHARED if fell_back else ''} "
+        f"Intervals are {100 * how.level:g}% and robust to likeness among the cases of one {how.cluster} (CR2); "
+        f"where fewer than {how.minimum_clusters} {how.cluster}s contribute, the "
+        f"main one is the wider of that and the one by {unit}."
     )
 
 

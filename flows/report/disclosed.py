@@ -29,7 +29,7 @@ from flows.report.decided import decided, worked_out
 from flows.report.disclosed_checks import design_verdict, eligible, extract_verdicts, quality_lines, verdict_line
 from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_line, planned_lines
 from flows.report.disclosed_response import endings_are_told, few_rated, response_verdicts
-from flows.report.disclosed_results import endings_told, fact_label, results_of, truth_lines
+from flows.report.disclosed_results import endings_told, fact_label, results_of, shared_by_arm, truth_lines
 from flows.report.dossier import (
     ApprovalLine,
     BalanceLine,
@@ -161,6 +161,7 @@ def release_dossier(
         ws,
         judged,
         results=results,
+        fell_back=effects is not None and shared_by_arm(effects, ws.study),
         truth=truths,
         approval=line,
         looks=looks,
@@ -182,6 +183,7 @@ def _dossier(
     approval: ApprovalLine | None,
     looks: int,
     plan: tuple[PlannedLine, ...],
+    fell_back: bool = False,
     later: tuple[LaterCheck, ...] = (),
     unanswered: str = "",
     findings: tuple[FindingLine, ...] = (),
@@ -211,7 +213,7 @@ def _dossier(
         scale=_scale(ws),
         estimand_sentence=design.estimand_sentence,
         estimands=estimand_lines(study),
-        worked_out=worked_out(study),
+        worked_out=worked_out(study, unit=design.unit_of_inference, fell_back=fell_back),
         planned=planned_lines(study),
         opened_for=opened_for(study),
         method_sentence=design.method_sentence,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from causal.cohort.catalogue import DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
+from causal.protocol import OccasionStudy
 from causal.records import Design, Effects, Estimate, Interval, NotEstimated
 from flows.report.disclosed_response import response_withheld
 from flows.report.dossier import (
@@ -115,7 +116,7 @@ RESPONSE_WORDS = {
         "those who answered stand in for those like them who did not, weighted by how likely each was to answer given "
         "the group and what was known before"
     ),
-    "share by arm": "those who answered stand in for those of the same group who did not",
+    "share by arm": "share by arm: those who answered stand in for those of the same group who did not",
 }
 
 
@@ -124,6 +125,12 @@ def fact_label(name: str) -> str:
     base = name.removesuffix(MISSING_SUFFIX)
     label = DESCRIBED[base].label if base in DESCRIBED else base
     return label if base == name else f"{label}: not recorded"
+
+
+def shared_by_arm(effects: Effects, study: OccasionStudy) -> bool:
+    """Whether missing ratings were stood in for by the share of each group although a model was declared."""
+    declared = study.missing.outcome == "inverse_probability_of_response"
+    return declared and effects.response_handling.partition(": ")[0] == "share by arm"
 
 
 def _handling(method: str) -> str:

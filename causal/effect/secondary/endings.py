@@ -11,7 +11,7 @@ from causal.effect.contrast import Contrast
 from causal.effect.principal_strata import StratumBounds, always_stayer_bounds
 from causal.effect.secondary.finding import Finding, Line, line_of, ratio_line
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
-from causal.effect.secondary.responses import responses
+from causal.effect.secondary.responses import STOOD_IN, responses
 from causal.effect.termination.course import TerminationCourse as Course
 from causal.effect.termination.course import termination_course as course_of
 from causal.effect.widest import widest
@@ -161,9 +161,7 @@ def win_odds(opened: Opened, _: WinOdds) -> Finding:
             f"rating at day {opened.window.day}, and a higher rating is better."
         ),
         lines=lines,
-        notes=(
-            "Those who answered stand in for those like them who did not. A set without an answer in a group leaves.",
-        ),
+        notes=(*STOOD_IN[answered.response_method], "A set without an answer in a group leaves."),
     )
 
 

@@ -30,6 +30,7 @@ from causal.effect.sample import SAMPLE_COLUMNS, cluster_codes, sample_of
 from causal.effect.secondary.dropout import CARRIED
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
+from causal.effect.secondary.responses import STOOD_IN
 from causal.effect.uneven_clusters import corrected
 from causal.effect.widest import widest
 from causal.errors import EstimationError
@@ -160,6 +161,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
             )
         )
         notes += [f"{label}: {note}." for note in found.notes]
+        notes += () if share else STOOD_IN[composite.response_method]
     name = {"aipw": "Augmented inverse probability weighting", "tmle": "Targeted maximum likelihood"}[declared.method]
     return Finding(
         analysis="doubly_robust",

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from causal.effect.outcome_decomposition import CompositeEffect, composite_effect
+from causal.effect.outcome_decomposition import CompositeEffect, ResponseMethod, composite_effect
 from causal.effect.sample import Sample
 from causal.effect.secondary.opened import Opened
 from causal.protocol.outcome import Composite
 from causal.records import Outcomes
+
+STOOD_IN: dict[ResponseMethod, tuple[str, ...]] = {
+    "everyone responded": (),
+    "logistic regression": ("Those who answered stand in for those like them who did not.",),
+    "share by arm": ("Those who answered stand in for those of their group who did not (share by arm).",),
+}
+"""What to know of missing ratings, by how the probability of a rating was had."""
 
 
 def responses(opened: Opened, sample: Sample, outcomes: Outcomes) -> CompositeEffect:

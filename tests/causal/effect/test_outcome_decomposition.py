@@ -183,6 +183,12 @@ def test_few_missing_ratings_fall_back_to_shares_and_say_so() -> None:
     assert effect.m1 == pytest.approx(f.truth[staying].mean())
 
 
+def test_without_covariates_the_share_by_arm_is_no_regression() -> None:
+    """Nothing but the group may explain who answered: the method is named for what it is, and nothing went wrong."""
+    effect = estimate(followed(np.random.default_rng(6), sets=200, missing=0.2), response=False)
+    assert (effect.response_method, effect.response_note) == ("share by arm", "")
+
+
 def test_covariates_that_decide_who_answers_are_said() -> None:
     """Where a covariate tells exactly who answered nothing can stand in for the others, and the note says so."""
     f = followed(np.random.default_rng(4), sets=100, missing=0.0)

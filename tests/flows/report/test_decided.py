@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from mutants import blocks, filled, mutants
-from worlds import CONFIGS, World, after, before, design_of, judged_of, study, workspace
+from worlds import CONFIGS, World, after, before, design_of, effects_of, judged_of, study, workspace
 
 from causal.protocol import CohortStudy, FlatTableStudy, Instrument, MetaStudy, OccasionStudy
 from causal.protocol.base import Part
@@ -32,6 +32,7 @@ from flows.report.decided import (
 )
 from flows.report.disclosed import design_dossier
 from flows.report.disclosed_findings import estimand_lines
+from flows.report.disclosed_results import shared_by_arm
 from flows.report.document import Table, texts
 from flows.report.dossier import DecidedGroup, to_json
 from flows.report.sentences import forbidden
@@ -213,15 +214,36 @@ def test_what_was_nowhere_is_there() -> None:
 
 def test_the_main_analysis_is_one_sentence() -> None:
     """The model, whose weights it has and every fact it adjusts for; what is not done is not said."""
-    said = worked_out(flagship())
+    said = worked_out(flagship(), unit="matched set")
     first = said.split(". ")[0]
     assert "weighted by the matched sets (weighted ANCOVA)" in first
     assert "allows for alliance, last 30 days; alliance, 31-60 days before" in first
     assert "months in treatment (each number as a line with one bend, and that one was not recorded" in first
     how = flagship().estimator.model_copy(update={"adjust_for": (), "cluster": "clinic", "level": 0.9})
-    other = worked_out(flagship().model_copy(update={"estimator": how, "matching": None}))
+    other = worked_out(flagship().model_copy(update={"estimator": how, "matching": None}), unit="patient")
     assert "weighted as the groups were (weighted ANCOVA), that allows for nothing else." in other
+    assert other.endswith("is the wider of that and the one by patient.")
+    assert said.endswith("contribute, the main one is the wider of that and the one by matched set.")
     assert "Intervals are 90% and robust to likeness among the cases of one clinic (CR2)" in other
+
+
+def test_the_pages_say_where_the_share_by_arm_stood_in() -> None:
+    """A model of response was declared and too few ratings were missing for it: nobody reads that it was used."""
+    design = design_of(World())
+    effects = effects_of(World(), design)
+    for handling, fell_back in (
+        ("everyone responded", False),
+        ("logistic regression", False),
+        ("share by arm: too few missing ratings", True),
+    ):
+        dossier = after(World(), dataclasses.replace(effects, response_handling=handling))
+        told = json.loads(to_json(dossier))
+        assert ("the weight is the share by arm" in told["worked_out"]) is fell_back
+        assert ("share by arm" in told["results"]["response"]["handling"]) is fell_back
+    shares = flagship().missing.model_copy(update={"outcome": "available_case"})
+    declared = flagship().model_copy(update={"missing": shares})
+    assert shared_by_arm(dataclasses.replace(effects, response_handling="share by arm"), flagship())
+    assert not shared_by_arm(dataclasses.replace(effects, response_handling="share by arm"), declared)
 
 
 @pytest.mark.parametrize("key", ["estimator.adjust_for", "estimator.bends", "missing.outcome", "estimator.level"])
@@ -229,7 +251,8 @@ def test_the_sentence_follows_the_study(key: str) -> None:
     """Another main analysis is another sentence."""
     others = [other for where, other in mutants(flagship()) if plain_key(where) == key]
     assert others
-    assert worked_out(flagship()) not in {worked_out(other) for other in others}
+    said = {worked_out(other, unit="matched set") for other in others}
+    assert worked_out(flagship(), unit="matched set") not in said
 
 
 def test_what_rapport_does_unasked_is_marked() -> None:

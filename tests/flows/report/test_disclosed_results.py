@@ -162,8 +162,11 @@ def test_shares_who_answered_are_in_steps_that_their_own_group_asks_for() -> Non
     [
         ("", "not applied: the ratings could not be compared"),
         ("everyone responded", "none were missing"),
-        ("share by arm", "those who answered stand in for those of the same group who did not"),
-        ("share by arm: a note", "those who answered stand in for those of the same group who did not (a note)"),
+        ("share by arm", "share by arm: those who answered stand in for those of the same group who did not"),
+        (
+            "share by arm: a note",
+            "share by arm: those who answered stand in for those of the same group who did not (a note)",
+        ),
     ],
 )
 def test_how_missing_ratings_were_handled_is_in_plain_words(method: str, said: str) -> None:

@@ -66,7 +66,6 @@ def test_missing_ratings_are_told_by_either_plan() -> None:
         (by_model, "weighted by how unlikely"),
         (by_share, "those of the same group who answered stand in"),
     ):
-        assert words in worked_out(of)
-        assert "r is the weight of those who answered, scaled so that they stand for all of their group" in worked_out(
-            of
-        )
+        said = worked_out(of, unit="matched set")
+        assert words in said
+        assert "r is the weight of those who answered, scaled so that they stand for all of their group" in said

@@ -19,6 +19,7 @@ from causal.effect.outcomes import apply_estimand
 from causal.effect.secondary.everyone import SAME, everyone_of
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened, counts_of
+from causal.effect.secondary.responses import STOOD_IN
 from causal.effect.secondary.run import findings
 from causal.numeric.keys import keys_of_names
 from causal.records import Cohort
@@ -98,6 +99,21 @@ def test_a_rare_covariate_is_left_out_by_name(declaring: Change) -> None:
     assert found.notes == tuple(f"{found.lines[0].label}: {note}." for note in direct.notes) + found.notes[1:]
 
 
+@pytest.mark.parametrize(
+    ("plan_of_missing", "said"),
+    [
+        ("available_case", "Those who answered stand in for those of their group who did not (share by arm)."),
+        ("inverse_probability_of_response", "Those who answered stand in for those like them who did not."),
+    ],
+)
+def test_how_missing_ratings_are_stood_in_for_is_said(declaring: Change, plan_of_missing: str, said: str) -> None:
+    """By the model of response or by the share by arm, of the doubly robust estimate and of wins alike."""
+    asked = declaring(ROBUST, {"analysis": "win_odds"}, missing=plan(declaring, plan_of_missing))
+    robust, wins = findings(asked)
+    assert robust.notes[-1] == said
+    assert wins.notes[0] == said
+
+
 def test_a_covariate_that_separates_everywhere_is_refused(declaring: Change) -> None:
     """No treated occasion with a flag that many others have, all of them kept: refused by name, not left out."""
     support = declaring(ROBUST).study.model_dump(mode="python")["support"] | {"rule": "none"}
@@ -121,8 +137,8 @@ def test_a_covariate_without_variation_is_left_out_by_name(declaring: Change) ->
 
 
 def test_nothing_rare_leaves_nothing_out(declaring: Change) -> None:
-    """Where every fold can learn from every covariate there is no note."""
-    assert one(declaring(ROBUST)).notes == ()
+    """Where every fold can learn from every covariate there is no note of it."""
+    assert one(declaring(ROBUST)).notes == STOOD_IN["logistic regression"]
 
 
 def test_it_models_the_choice_as_the_study_declares(declaring: Change) -> None:
