@@ -390,11 +390,8 @@ def refuse_gaps(frame: pd.DataFrame, names: Sequence[str], *, fix: str = NO_PLAN
 
 def missing(frame: pd.DataFrame, gaps: Mapping[str, BoolArray], *, fix: str = NO_PLAN) -> DesignError:
     """The refusal of columns with gaps in the rows (n,) of each: how many, a small count not told, and the first."""
-    told = (
-        f"column '{name}' is missing in {_some(int(rows.sum()))} rows ({first_of(frame, rows)})"
-        for name, rows in gaps.items()
-    )
-    return DesignError("flat.missing", "; ".join(told), fix=fix)
+    told = (f"column '{name}' ({_some(int(rows.sum()))} rows, {first_of(frame, rows)})" for name, rows in gaps.items())
+    return DesignError("flat.missing", f"values are missing in {', '.join(told)}", fix=fix)
 
 
 def _some(count: int) -> str:

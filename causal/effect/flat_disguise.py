@@ -16,6 +16,7 @@ NEARLY = 0.01
 """Share of the outcome's spread within which a line through one covariate is the outcome again: it was rounded, or
 written down anew. A correlation of .99995; a covariate nowhere further from the outcome than this many of its standard
 deviations is always within."""
+MEND = "take out of the covariates what was made from the outcome, or measured after the treatment"
 FIRST_ROWS = 2000
 """Rows that are looked at first: where covariates do not determine the outcome there, they do not at all."""
 
@@ -50,19 +51,15 @@ def refuse_disguised_outcome(outcome: FloatArray, covariates: FloatArray, names:
         named = [name for name, share in zip(names, part, strict=True) if share > EXACT]
         one = f"covariate {named[0]} determines"
         said = one if len(named) == 1 else f"covariates {', '.join(named)} together determine"
-        raise _refusal(f"{said} the outcome exactly in all {n} rows")
+        raise DesignError("flat.outcome_in_covariates", f"{said} the outcome exactly in all {n} rows", fix=MEND)
     near = [name for name, left in zip(names, _left_by_each(outcome, covariates), strict=True) if left <= NEARLY]
     if near:
         said = f"covariate {near[0]} is" if len(near) == 1 else f"covariates {', '.join(near)} are each"
-        raise _refusal(f"{said} the outcome to within {NEARLY:.0%} of its spread over all {n} rows")
-
-
-def _refusal(message: str) -> DesignError:
-    return DesignError(
-        "flat.outcome_in_covariates",
-        message,
-        fix="take out of the covariates what was made from the outcome, or measured after the treatment",
-    )
+        raise DesignError(
+            "flat.outcome_in_covariates",
+            f"{said} the outcome to within {NEARLY:.0%} of its spread over all {n} rows",
+            fix=MEND,
+        )
 
 
 def _part(outcome: FloatArray, covariates: FloatArray) -> FloatArray | None:

@@ -90,6 +90,25 @@ def test_the_reference_leaves_no_cell_for_words_empty() -> None:
     assert not empty
 
 
+def test_the_flat_table_page_has_every_code() -> None:
+    """A row for each refusal that the code can make of a flat table, none for another, and every check of an answer."""
+    page = (ROOT / "docs" / "how-to" / "analyse-one-flat-table.md").read_text(encoding="utf-8")
+    checks, _, refusals = page.partition("## What is refused")
+    made = {code for code in generator()._refusals() if code.startswith("flat.")}
+    made |= {code for code in written_codes() if code not in generator()._checks()}
+    assert sorted(re.findall(r"^\| `(flat\.\w+)` \|", refusals, re.MULTILINE)) == sorted(made)
+    told = set(re.findall(r"`(flat\.[\w.…]+)`", checks))
+    assert {code for code in generator()._checks() if code.startswith("flat.")} <= told
+
+
+def written_codes() -> set[str]:
+    """Every code of a flat table that stands whole in the code, given to a refusal at once or by a name."""
+    files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in files)
+    words = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {word for word in words if isinstance(word, str) and re.fullmatch(r"flat\.[a-z_]+", word)}
+
+
 def test_every_command_and_option_says_what_it_is() -> None:
     """A command without help, or an option without one, is undocumented."""
     silent = [name for name, command in commands().items() if not command.help]

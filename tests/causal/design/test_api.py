@@ -397,7 +397,7 @@ def test_a_rule_on_a_column_with_gaps_is_refused(word: str) -> None:
     """Nobody agrees or differs in what is missing: the column is named, no value is."""
     table = table_of().assign(ward=lambda t: t["ward"].where(t["age"] > 30))
     words: dict[str, Any] = {word: {"ward": 1.0} if word == "prefer" else ["ward"]}
-    with pytest.raises(DesignError, match=r"flat\.missing.*'ward' is missing in"):
+    with pytest.raises(DesignError, match=r"flat\.missing.*missing in column 'ward'"):
         match(table, "treat", ["age", "severity"], method="fine" if word == "fine" else "nearest", **words)
 
 

@@ -84,5 +84,5 @@ def test_keys_without_gaps() -> None:
     """Codes follow first appearance; a gap is refused, with few of them not counted."""
     frame = pd.DataFrame({"ward": ["b", "a", "b"], "clinic": [1, None, np.nan]})
     assert key_codes(frame, "ward").tolist() == [0, 1, 0]
-    with pytest.raises(DesignError, match="'clinic' is missing in fewer than 11 rows"):
+    with pytest.raises(DesignError, match=r"missing in column 'clinic' \(fewer than 11 rows, first row 2\)"):
         key_codes(frame, "clinic")

@@ -194,15 +194,13 @@ def test_gaps_of_all_columns_in_one_line() -> None:
     frame["score"] = frame["score"].where(frame.index < 100)
     frame.loc[[30, 20], "ward"] = None
     frame.loc[[7, 8], "trust"] = None
-    rest = (
-        f"column 'score' is missing in {N - 100} rows (first row 101); column 'ward' is missing in fewer than 11 rows "
-    )
+    rest = f"column 'score' ({N - 100} rows, first row 101), column 'ward' (fewer than 11 rows, first row 21)"
     analysis, keys = STANDARDISED | {"cluster": "ward"}, {"keys": ["ward"]}
     told = refusal(frame, analysis, **keys)
     assert told.code == "flat.missing"
-    assert told.message == f"column 'trust' is missing in fewer than 11 rows (first row 8); {rest}(first row 21)"
+    assert told.message == f"values are missing in column 'trust' (fewer than 11 rows, first row 8), {rest}"
     told = refusal(frame, analysis | {"missing_outcome": "leave_out"}, **keys)
-    assert told.message == f"{rest}(first row 21)"
+    assert told.message == f"values are missing in {rest}"
 
 
 @pytest.mark.parametrize("key", [None, "unit"], ids=["by content", "by name"])
