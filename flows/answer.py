@@ -17,6 +17,7 @@ from causal.effect.secondary.run import findings
 from causal.errors import EstimationError
 from causal.measures.administration import ProspectiveRatings, administrations, prospective_ratings
 from causal.numeric.grid import figures
+from causal.protocol import OccasionStudy
 from causal.protocol.approval import Approval
 from causal.protocol.outcome import Composite, Rating, Window
 from causal.protocol.secondary import TerminationCourse, opens_everyone
@@ -115,6 +116,21 @@ def other_analyses(opened: Opened) -> tuple[Finding, ...]:
     return figures(findings(opened))
 
 
+def truth_is_silent(study: OccasionStudy) -> str:
+    """Why the truth file of a synthetic extract does not answer this study's main question; empty where it does."""
+    from causal.simulation.truth import ACTIONS, FLOOR, HALF_WINDOWS
+
+    if set(study.target_trial.strategies.treated.actions) != set(ACTIONS):
+        return "the simulator knows the effect of other actions than those of this study"
+    assert isinstance(study.outcome, Rating)
+    window, ended = primary_window(study.outcome), primary_estimand(study).intercurrent_events.patient_ended
+    floor = ended.value if isinstance(ended, Composite) else None
+    if HALF_WINDOWS.get(window.day) != window.half_width or floor != FLOOR:
+        days = ", ".join(f"{day} (within {half} days)" for day, half in sorted(HALF_WINDOWS.items()))
+        return f"it is known at days {days}, an ending counted as {FLOOR:g}"
+    return ""
+
+
 def known_truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes, truth_file: bytes | None) -> TrueEffect | None:
     """The known effect among the occasions the estimate speaks of, when a synthetic extract's truth file was given.
 
@@ -123,13 +139,9 @@ def known_truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes, truth_f
     if truth_file is None or not judged.extract.synthetic:
         return None
     from causal.simulation import true_effect
-    from causal.simulation.truth import FLOOR, HALF_WINDOWS
 
-    events = primary_estimand(ws.study).intercurrent_events
-    floor = events.patient_ended.value if isinstance(events.patient_ended, Composite) else None
-    if HALF_WINDOWS.get(outcomes.day) != outcomes.half_width or floor != FLOOR:
-        days = ", ".join(f"{day} (within {half} days)" for day, half in sorted(HALF_WINDOWS.items()))
-        ws.say("release", f"no truth beside the answer: it is known at days {days}, an ending counted as {FLOOR:g}")
+    if why := truth_is_silent(ws.study):
+        ws.say("release", f"no truth beside the answer: {why}")
         return None
     kept, weights = without_excluded(judged.design, outcomes.excluded)
     chosen = target_population(judged.design, kept, weights)

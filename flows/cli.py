@@ -54,8 +54,9 @@ class Console:
         self.notes: dict[str, str] = {}
 
     def say(self, stage: str, text: str) -> None:
-        """Keep what a stage has to say until its line is printed."""
-        self.notes[stage] = text
+        """Keep what a stage has to say, all of it, until its line is printed."""
+        said = self.notes.get(stage)
+        self.notes[stage] = f"{said}; {text}" if said else text
 
     def timed(self, run: Runner) -> Runner:
         """`run`, printing one line for each stage."""

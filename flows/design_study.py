@@ -196,6 +196,7 @@ def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> N
             impossible_dates=ws.study.gates.impossible_dates,
             record_lag_days=ws.study.gates.record_lag_days,
             unreadable=delivered.unreadable,
+            words=ws.study.words,
         )
         for name, rows in judgement.clean.items():
             connection.to_parquet(rows, staging / f"{name}.parquet")
@@ -319,7 +320,7 @@ def _judge(ws: Workspace, extract: CleanExtract, kept: Path, before: Sequence[Ve
     found = identify(ws.study.dag, (*ws.study.confounders.tier1, *ws.study.confounders.tier2), built.fates)
     if not found.sufficient and not found.not_held:
         raise DesignError("identification.open_path", found.sentence)
-    verdicts = (*judge_design(built, ws.study.gates), judge_adjustment(found))
+    verdicts = (*judge_design(built, ws.study.gates, ws.study.words), judge_adjustment(found))
     digest = digest_of(
         built.digest,
         extract.digest,

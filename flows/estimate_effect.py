@@ -46,9 +46,9 @@ def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release
     standing = published(ws, digest)
     if standing:
         return run("release", lambda: leave_standing(ws, judged, standing))
-    from flows.answer import main_answer, open_outcomes, other_analyses
+    from flows.answer import main_answer, open_outcomes, other_analyses, truth_is_silent
 
-    if truth is not None:
+    if truth is not None and not truth_is_silent(ws.study):
         check_truth(truth, judged.design.members["ta_id"])
     opened = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
     main = run("estimate", lambda: main_answer(ws, opened))

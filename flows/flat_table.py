@@ -119,7 +119,7 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
     width = effect.upper - effect.lower
     got = {"estimate": effect.value, "lower": effect.lower, "upper": effect.upper, "sets": result.n_sets}
     lines = [
-        *_warning(verdicts),
+        *_caution(verdicts),
         study.study.title,
         f"  {result.estimand}, {result.method}, {result.n_rows} rows",
         f"  treated: {columns.treatment} is {1 if columns.treated_value is None else columns.treated_value}",
@@ -159,7 +159,7 @@ def _repeated(frame: pd.DataFrame, study: FlatTableStudy) -> list[str]:
     return [told + "tell a row that was delivered twice from somebody alike"] if copies else []
 
 
-def _warning(verdicts: tuple[Verdict, ...]) -> list[str]:
+def _caution(verdicts: tuple[Verdict, ...]) -> list[str]:
     """The first line of an answer that failed a check; nothing for others."""
     bad = [verdict.code for verdict in failed(verdicts)]
     told = f"DO NOT TRUST THIS ESTIMATE: {len(bad)} of {len(verdicts)} checks failed: {', '.join(bad)}"

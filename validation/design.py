@@ -9,21 +9,22 @@ from causal.design.fates import CovariateFate, Fate
 from causal.design.propensity.curvature import Curvature
 from causal.effect.identification import Identification
 from causal.protocol.design import Gates
+from causal.protocol.words import Words
 from causal.records import Design
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
 from validation.words import holds
 
 
-def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
+def judge_design(design: Design, gates: Gates, words: Words) -> tuple[Verdict, ...]:
     """One verdict per gate, in the order a reader asks: enough, whom, alike, honest."""
     size = design.n_sets if design.grouping == "matched set" else design.n_treated
     return (
-        at_least("design.sets", size, gates.minimum_sets, COUNTED[design.grouping]),
+        at_least("design.sets", size, gates.minimum_sets, _counted(design.grouping, words)),
         at_most(
             "design.unmatched",
             design.lost_share,
             gates.maximum_unmatched,
-            f"share of {WHOM[design.estimand]} that is not in the comparison",
+            f"share of {_whom(design.estimand, words)} that is not in the comparison",
         ),
         *_clusters(design.diagnostics.clusters, gates),
         _varies(design.fates),
@@ -42,7 +43,7 @@ def judge_design(design: Design, gates: Gates) -> tuple[Verdict, ...]:
             gates.ended_in_grace,
             "share of eligible occasions whose relationship ended, or whose person died, inside the grace window",
         ),
-        _pretrend(design, gates.pretrend_smd),
+        _pretrend(design, gates.pretrend_smd, words),
     )
 
 
@@ -60,19 +61,24 @@ def judge_adjustment(found: Identification) -> Verdict:
     )
 
 
-WHOM = {
-    "ATT": "eligible warned occasions",
-    "ATC": "eligible occasions without a warning",
-    "ATE": "all eligible occasions",
-    "ATO": "the overlap population",
-    "ATM": "those a one-to-one match would keep",
-}
-"""The population an effect is about."""
-COUNTED = {
-    "matched set": "matched sets",
-    "stratum": "warned occasions in strata with both groups",
-    "weight": "warned occasions with weight",
-}
+def _whom(estimand: str, words: Words) -> str:
+    """The population an effect is about."""
+    return {
+        "ATT": f"eligible {words.treated} occasions",
+        "ATC": f"eligible occasions without {words.event}",
+        "ATE": "all eligible occasions",
+        "ATO": "the overlap population",
+        "ATM": "those a one-to-one match would keep",
+    }[estimand]
+
+
+def _counted(grouping: str, words: Words) -> str:
+    """What the comparison must have enough of."""
+    return {
+        "matched set": "matched sets",
+        "stratum": f"{words.treated} occasions in strata with both groups",
+        "weight": f"{words.treated} occasions with weight",
+    }[grouping]
 
 
 def _clusters(spreads: tuple[ClusterSpread, ...], gates: Gates) -> tuple[Verdict, ...]:
@@ -149,13 +155,13 @@ def _listed(covariates: tuple[str, ...]) -> str:
     return ", ".join(_label(name) for name in covariates)
 
 
-def _pretrend(design: Design, limit: float) -> Verdict:
+def _pretrend(design: Design, limit: float, words: Words) -> Verdict:
     code = "design.pretrend"
     if design.pretrend_smd is None:
         return not_evaluated(code, "too few compared occasions have two ratings before time zero")
     sentence = (
-        "standardised difference in how trust moved before time zero (a negative control; matching on its two ratings "
-        "makes it small by design, so it can warn but hardly reassure)"
+        f"standardised difference in how {words.outcome} moved before time zero (a negative control; matching on its "
+        "two ratings makes it small by design, so it can alarm but hardly reassure)"
     )
     return at_most(code, abs(design.pretrend_smd), limit, sentence)
 

@@ -153,7 +153,7 @@ def _occasion_parts(study: OccasionStudy) -> Iterator[str]:
     if not isinstance(study.outcome, Rating):
         yield f"as outcome, {_said(study.outcome.kind)}"
     elif study.outcome.dyad != "index_clinician":
-        yield "ratings of another clinician than the one who made the assessment"
+        yield f"ratings of another clinician than {study.words.clinician}"
     contrast = study.target_trial.contrast
     if contrast.analogue != "intention_to_treat":
         yield f"the effect {_said(contrast.analogue)}"

@@ -17,6 +17,7 @@ import ibis.expr.types as ir
 from causal.errors import ExtractError
 from causal.protocol import Instrument
 from causal.protocol.design import Gates
+from causal.protocol.words import NEUTRAL, Words
 from causal.tables import (
     CLINICIANS,
     CLINICS,
@@ -101,6 +102,7 @@ def judge_extract(
     impossible_dates: float = USUAL.impossible_dates,
     record_lag_days: int = USUAL.record_lag_days,
     unreadable: Mapping[str, int] | None = None,
+    words: Words = NEUTRAL,
     batch_rows: int = 1_000_000,
 ) -> ExtractJudgement:
     """Judge an extract against its declaration.
@@ -122,6 +124,8 @@ def judge_extract(
         Limits of `causal.protocol.design.Gates`.
     unreadable
         Rows the reader already kept out, by reason code.
+    words
+        What the study calls the treated.
     batch_rows
         Rows shown to Great Expectations at a time; bounds memory.
 
@@ -162,7 +166,7 @@ def judge_extract(
     if JURISDICTION_REGIME.name in tables:
         verdicts.append(_judge_regimes(judged[JURISDICTION_REGIME.name].sound))
     if PROTECTIVE_ACTIONS.name in tables:
-        verdicts.append(_judge_lost_actions(kept_out[PROTECTIVE_ACTIONS.name]))
+        verdicts.append(_judge_lost_actions(kept_out[PROTECTIVE_ACTIONS.name], words))
     if EPISODES.name in tables:
         verdicts.append(_judge_end_reasons(judged[EPISODES.name].sound))
     if MEASURES.name in tables:
@@ -231,9 +235,12 @@ def _judge_table(declared: Table, delivery: _Delivery) -> _JudgedTable:
     )
 
 
-def _judge_lost_actions(unreadable: int) -> Verdict:
+def _judge_lost_actions(unreadable: int, words: Words) -> Verdict:
     """Nobody knows whom an unreadable action concerned, so nobody can be called untreated."""
-    sentence = "unreadable rows in table 'protective_actions' (whom they concern is lost, so who was warned is unknown)"
+    sentence = (
+        f"unreadable rows in table 'protective_actions' (whom they concern is lost, so who was {words.treated} is "
+        "unknown)"
+    )
     return at_most("extract.lost_actions", unreadable, 0, sentence)
 
 

@@ -1,7 +1,7 @@
 """Judge whether questionnaires are the ones their scoring keys describe, and were recorded as they must be.
 
 A sign that scores would be wrong fails. A sign that proves nothing by itself (consistency, ceiling, speed) is a
-warning: NOT EVALUATED, with its figure in the sentence. Nothing that comes out tells a count of 1 to 10.
+caution: NOT EVALUATED, with its figure in the sentence. Nothing that comes out tells a count of 1 to 10.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _form(
 
 
 def _consistency(name: str, whole: WholeForms, key: Instrument) -> Iterator[Verdict]:
-    """Cronbach's alpha of whole forms (Cronbach 1951); outside the usual range it proves nothing, so it only warns."""
+    """Cronbach's alpha of whole forms (Cronbach 1951); outside the usual range it proves nothing, so it never fails."""
     for scale, found in whole.moments.items():
         label = name if scale == "total" and key.total != "none" else f"{name}.{scale}"
         yield _alpha(label, _few(name), found)
@@ -161,14 +161,14 @@ def _habits(name: str, whole: WholeForms, key: Instrument) -> Iterator[Verdict]:
     straight = f"share of whole forms of {name} with one and the same answer throughout"
     if key.reverse:
         words = f"{straight}, though some items are worded the other way"
-        yield _warning(f"extract.straight_lining.{name}", whole.straight, STRAIGHT_LIMIT, words)
+        yield _caution(f"extract.straight_lining.{name}", whole.straight, STRAIGHT_LIMIT, words)
     else:
         words = f"{straight}; no item is reversed, so this is for information"
-        yield _warning(f"extract.straight_lining.{name}", whole.straight, 1.0, words)
+        yield _caution(f"extract.straight_lining.{name}", whole.straight, 1.0, words)
     for scale, found in whole.at_top.items():
         label = name if scale == "total" and key.total != "none" else f"{name}.{scale}"
         words = f"share of whole forms of {label} with the highest possible score, from which nothing can rise"
-        yield _warning(f"extract.ceiling.{label}", found, CEILING_LIMIT, words)
+        yield _caution(f"extract.ceiling.{label}", found, CEILING_LIMIT, words)
 
 
 def _recording(name: str, records: Records, unsigned_share: float) -> Iterator[Verdict]:
@@ -184,21 +184,21 @@ def _recording(name: str, records: Records, unsigned_share: float) -> Iterator[V
 
 def _timing(name: str, records: Records, days: Days) -> Iterator[Verdict]:
     words = f"share of forms of {name} that repeat one of the same day, pair and rater"
-    yield _warning(f"extract.same_day.{name}", days.same_day, SAME_DAY_LIMIT, words)
+    yield _caution(f"extract.same_day.{name}", days.same_day, SAME_DAY_LIMIT, words)
     if days.away is not None:
         words = f"share of forms of {name} completed on a day without a completed contact of the pair"
-        yield _warning(f"extract.away_from_session.{name}", days.away, AWAY_LIMIT, words)
+        yield _caution(f"extract.away_from_session.{name}", days.away, AWAY_LIMIT, words)
     if records.too_fast is not None:
         words = f"share of forms of {name} answered in less than a second per item"
-        yield _warning(f"extract.too_fast.{name}", records.too_fast, TOO_FAST_LIMIT, words)
+        yield _caution(f"extract.too_fast.{name}", records.too_fast, TOO_FAST_LIMIT, words)
 
 
 def _few(name: str) -> str:
     return f"fewer than {WHOLE_FORMS_NEEDED} whole forms of {name}"
 
 
-def _warning(code: str, found: Finding, limit: float, sentence: str) -> Verdict:
-    """PASS within the limit; beyond it a warning, as are too few forms to tell."""
+def _caution(code: str, found: Finding, limit: float, sentence: str) -> Verdict:
+    """PASS within the limit; beyond it NOT EVALUATED, as are too few forms to tell."""
     if found.of < WHOLE_FORMS_NEEDED:
         return not_evaluated(code, f"{sentence}: fewer than {WHOLE_FORMS_NEEDED} forms, not judged")
     verdict = at_most_share(code, found, limit, sentence)

@@ -12,9 +12,10 @@ from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, MetaStudy, OccasionStudy
 from causal.protocol.cohort import ActorAvailable
 from causal.protocol.outcome import Rating
+from causal.protocol.words import SEVERAL
 from causal.tables import ACTIONS
 from validation.diagram import judge_diagram
-from validation.estimable import judge_estimable, judge_planned
+from validation.estimable import DESCRIBED_VERSIONS, judge_estimable, judge_planned
 from validation.flat_table import judge_flat_table
 from validation.method import estimand_of, judge_method
 from validation.rated_outcome import (
@@ -66,6 +67,7 @@ def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> I
     declared = {covariate.name for covariate in study.covariates}
     yield _eligibility([rule.rule for rule in study.target_trial.eligibility])
     yield _actions(study)
+    yield _words(study)
     yield _exact_keys(study.target_trial.assignment.exact, {*EXACT_KEYS, *declared})
     if isinstance(study.outcome, Rating):
         yield outcome_window_verdict(study, study.outcome)
@@ -135,6 +137,22 @@ def _actions(study: OccasionStudy) -> Verdict:
         "protocol.actions",
         f"the treated strategy names actions that the records do not know: {names}" if unknown else "",
         "every action of the treated strategy is one the records know",
+    )
+
+
+def _words(study: OccasionStudy) -> Verdict:
+    """A word for an action or a version that the study does not have is a slip, or left from another study."""
+    actions = {*study.target_trial.strategies.treated.actions, SEVERAL}
+    slips = [
+        f"{name}{did_you_mean(name, known)}"
+        for said, known in ((study.words.actions, actions), (study.words.versions, DESCRIBED_VERSIONS))
+        for name in said
+        if name not in known
+    ]
+    return holds(
+        "protocol.words",
+        f"words are given for actions or versions the study does not have: {listed(slips)}" if slips else "",
+        "the study's words are for actions and versions that it has",
     )
 
 

@@ -155,7 +155,7 @@ def _batches() -> Any:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Great Expectations logs and warns with what it saw; counts are all that may come out."""
+    """Great Expectations logs and tells what it saw; counts are all that may come out."""
     logger = logging.getLogger("great_expectations")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

@@ -21,8 +21,8 @@ from causal.protocol.target_trial import (
     PriorRating,
     RegimeKnown,
 )
+from causal.protocol.words import NEUTRAL, Words
 
-START = "Structured threat assessments in the extract"
 ON_RECORD = "Person, clinician and clinic on record"
 
 
@@ -51,11 +51,13 @@ def holds(rule: EligibilityRule, occasions: ir.Table) -> ir.BooleanValue:
             return occasions.days_on_record >= rule.days
 
 
-def sentence(rule: EligibilityRule) -> str:
-    """The rule in plain words, as the flow diagram prints it.
+def sentence(rule: EligibilityRule, words: Words = NEUTRAL) -> str:
+    """The rule in the study's words, as the flow diagram prints it.
 
     >>> sentence(MinimumAge(rule="minimum_age", years=18))
     'Aged 18 or over'
+    >>> sentence(NoPriorExposure(rule="no_prior_exposure"))
+    'No earlier treatment of this person'
     """
     match rule:
         case MinimumAge():
@@ -63,21 +65,21 @@ def sentence(rule: EligibilityRule) -> str:
         case PriorContacts():
             return f"{rule.at_least} or more completed visits with this clinician in the {rule.within_days} days before"
         case PriorRating():
-            return f"{rule.at_least} or more trust ratings of this clinician in the {rule.within_days} days before"
+            return f"{rule.at_least} or more {words.ratings} of this clinician in the {rule.within_days} days before"
         case InRelationship():
-            return "In treatment with the assessing clinician"
+            return f"In treatment with {words.clinician}"
         case NoPriorExposure():
-            return "No earlier warning about this person"
+            return f"No {words.earlier_event}"
         case NotInpatient():
             return "Not in hospital when the day began"
         case RegimeKnown():
             return "Exactly one legal regime on record for the place and date"
         case ExposureClear():
-            return "Clear from the records whether a warning followed this assessment"
+            return f"Clear from the records whether {words.event} followed this {words.unit}"
         case Alive():
-            return "No death recorded before the assessment"
+            return f"No death recorded before the {words.unit}"
         case FollowedUp():
-            return f"At least {rule.days} days of records after the assessment"
+            return f"At least {rule.days} days of records after the {words.unit}"
 
 
 def eligible(rules: tuple[EligibilityRule, ...], occasions: ir.Table) -> ir.BooleanValue:
@@ -97,6 +99,7 @@ def attrition(rules: tuple[EligibilityRule, ...], occasions: ir.Table) -> ir.Tab
     return occasions.aggregate(**counts)
 
 
-def steps(rules: tuple[EligibilityRule, ...]) -> tuple[str, ...]:
+def steps(rules: tuple[EligibilityRule, ...], words: Words = NEUTRAL) -> tuple[str, ...]:
     """Sentences of the attrition's steps: everything delivered, what is on record, then rule by rule."""
-    return (START, ON_RECORD, *(sentence(rule) for rule in rules))
+    start = f"{words.units_in_full[:1].upper()}{words.units_in_full[1:]} in the extract"
+    return (start, ON_RECORD, *(sentence(rule, words) for rule in rules))

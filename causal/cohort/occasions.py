@@ -122,11 +122,11 @@ def candidate_occasions(base: ir.Table, tables: dict[str, ir.Table], study: Occa
     grace_hours = study.target_trial.strategies.treated.grace_hours
     episode = open_episode(tables, base)
     actions = linked_actions(tables, base)
-    warned = _observed(actions.filter(actions.action.isin(treated_actions)), base, episode, grace_hours)
-    strategy = warned.group_by("ta_id").aggregate(
-        n_recipients=warned.action.nunique(),
-        first_action=warned.action.min(),
-        patient_informed=warned.patient_informed.min(),
+    taken = _observed(actions.filter(actions.action.isin(treated_actions)), base, episode, grace_hours)
+    strategy = taken.group_by("ta_id").aggregate(
+        n_recipients=taken.action.nunique(),
+        first_action=taken.action.min(),
+        patient_informed=taken.patient_informed.min(),
     )
     held = actions.filter(actions.action.isin(HOLDS) & (actions.action_ts.date() == actions.day_zero))
     holds = held.group_by("ta_id").aggregate(n_holds=held.count())

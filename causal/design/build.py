@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from causal.cohort.catalogue import DESCRIBED, NEAREST_LAGS
+from causal.cohort.eligibility import steps
 from causal.design.compare import Comparison
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.describe import estimand_sentence, method_sentence, propensity_sentence
@@ -19,13 +22,12 @@ from causal.design.weighting.weights import WeightEstimand
 from causal.numeric.grid import figures
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Rating
+from causal.protocol.words import Words
 from causal.records import AttritionStep, Cohort, Design, codes
 from causal.threads import one_thread
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-OPEN = "Either decision was open, by the probability of a warning"
 
 
 def build_design(cohort: Cohort, study: OccasionStudy) -> Design:
@@ -55,14 +57,22 @@ def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Desig
         estimand=groups.estimand,
         estimand_label=groups.estimand_label,
         grouping=groups.grouping,
-        estimand_sentence=estimand_sentence(compared, left_out=worked.lost > 0),
+        estimand_sentence=estimand_sentence(compared, study.words, left_out=worked.lost > 0),
         method_sentence=(
-            f"{method_sentence(method, study.target_trial.assignment)} "
-            f"{propensity_sentence(study.propensity, propensity.method, bends=worked.model.bends)}"
+            f"{method_sentence(method, study.target_trial.assignment, study.words)} "
+            f"{propensity_sentence(study.propensity, propensity.method, study.words, bends=worked.model.bends)}"
         ),
         attrition=(
-            *cohort.attrition,
-            *_design_steps(occasions, treated, worked.supported, in_comparison, compared, rule=study.support.rule),
+            *_in_words_of(study, cohort.attrition),
+            *_design_steps(
+                occasions,
+                treated,
+                worked.supported,
+                in_comparison,
+                compared,
+                rule=study.support.rule,
+                words=study.words,
+            ),
         ),
         balance=balance_table(
             matrix.values, matrix.names, matrix.tiers, treated, compared.weight, estimand=compared.estimand
@@ -138,6 +148,13 @@ def _labels(name: str) -> tuple[str, str]:
     return f"no {base}", base
 
 
+def _in_words_of(study: OccasionStudy, attrition: tuple[AttritionStep, ...]) -> tuple[AttritionStep, ...]:
+    """The cohort's steps, which stand in neutral words, in those of the study."""
+    rules = study.target_trial.eligibility
+    said = dict(zip(steps(rules), steps(rules, study.words), strict=True))
+    return tuple(dataclasses.replace(step, rule=said.get(step.rule, step.rule)) for step in attrition)
+
+
 def _design_steps(
     occasions: pd.DataFrame,
     treated: BoolArray,
@@ -146,17 +163,19 @@ def _design_steps(
     compared: Comparison,
     *,
     rule: str,
+    words: Words,
 ) -> tuple[AttritionStep, ...]:
     person = occasions["person_id"]
+    opening = "Either decision was open, by" if rule == "stratum_common" else "No rule on"
     return tuple(
         AttritionStep(
-            rule=words,
+            rule=step,
             persons=int(person[rows].nunique()),
             occasions=int(rows.sum()),
             treated=int((rows & treated).sum()),
         )
-        for words, rows in (
-            (OPEN if rule == "stratum_common" else "No rule on the probability of a warning", supported),
+        for step, rows in (
+            (f"{opening} the probability of {words.event}", supported),
             ("Weighted" if compared.grouping == "weight" else "Matched", in_comparison),
         )
     )

@@ -24,15 +24,17 @@ from causal.protocol.matching import (
 )
 from causal.protocol.target_trial import Assignment
 from causal.protocol.weighting import AnyWeighting, CovariateBalancing, EntropyBalancing, PropensityWeighting
+from causal.protocol.words import Words
 
 SD_WORDS = {"pooled_within": "pooled within-group SD", "whole": "whole-sample SD"}
 WHOM = {
-    "ATT": "the eligible assessments that led to a warning",
-    "ATC": "the eligible assessments that led to no warning",
-    "ATE": "all eligible assessments",
-    "ATO": "the eligible assessments on which either decision was open, the more so the more open (overlap weights)",
-    "ATM": "the eligible assessments a one-to-one match would keep (matching weights)",
+    "ATT": "the eligible {units} that led to {event}",
+    "ATC": "the eligible {units} that led to {no_event}",
+    "ATE": "all eligible {units}",
+    "ATO": "the eligible {units} on which either decision was open, the more so the more open (overlap weights)",
+    "ATM": "the eligible {units} a one-to-one match would keep (matching weights)",
 }
+"""Of whom the effect speaks, by estimand, with the study's words to be put in."""
 ORDERS = {
     "highest": "highest estimated probability first",
     "lowest": "lowest estimated probability first",
@@ -50,25 +52,26 @@ def estimand_label(compared: Comparison, *, left_out: bool) -> str:
     return f"{letters} in the {'weighted' if compared.grouping == 'weight' else 'matched'}"
 
 
-def estimand_sentence(compared: Comparison, *, left_out: bool) -> str:
+def estimand_sentence(compared: Comparison, words: Words, *, left_out: bool) -> str:
     """Of whom the effect speaks. Whoever is left out, trimming and truncation change that, and it is said."""
-    effect = f"the average effect among {WHOM[compared.estimand]}"
+    whom = WHOM[compared.estimand].format(units=words.units, event=words.event, no_event=words.no_event)
+    effect = f"the average effect among {whom}"
     note = f". {compared.note}" if compared.note else ""
     if not left_out:
         return f"{effect} ({compared.estimand}){note}"
     zone = f"{compared.estimand} in the {'weighted' if compared.grouping == 'weight' else 'matched'} zone"
     if compared.estimand in ("ATT", "ATC"):
         return (
-            f"{effect} and for which a comparable assessment with the other decision exists ({zone}); the others are "
+            f"{effect} and for which a comparable {words.unit} with the other decision exists ({zone}); the others are "
             f"not represented{note}"
         )
     return (
-        f"{effect} ({zone}); those for which no comparable assessment with the other decision exists are not "
+        f"{effect} ({zone}); those for which no comparable {words.unit} with the other decision exists are not "
         f"represented{note}"
     )
 
 
-def propensity_sentence(model: PropensityModel, fitted: str, *, bends: Sequence[str] = ()) -> str:
+def propensity_sentence(model: PropensityModel, fitted: str, words: Words, *, bends: Sequence[str] = ()) -> str:
     """How the probability was modelled, and by which likelihood it was fitted."""
     how = {
         "maximum likelihood": "logistic regression (maximum likelihood)",
@@ -94,15 +97,15 @@ def propensity_sentence(model: PropensityModel, fitted: str, *, bends: Sequence[
     if model.cross_fit:
         sentence += f", each occasion scored by a model that never saw its cluster ({model.cross_fit} folds)"
     if model.sampling_fraction:
-        sentence += f"; {model.sampling_fraction:.0%} of the unwarned were drawn, which the model allows for"
+        sentence += f"; {model.sampling_fraction:.0%} of the {words.untreated} were drawn, which the model allows for"
     return f"{sentence}."
 
 
-def method_sentence(method: AnyMatching | AnyWeighting, assignment: Assignment) -> str:
+def method_sentence(method: AnyMatching | AnyWeighting, assignment: Assignment, words: Words) -> str:
     """How the groups were made comparable, with every standard deviation named."""
     if isinstance(method, AnyMatching):
-        return f"{_matching(method)} {_held_fixed(method, assignment)}".strip()
-    return f"{_weighting(method)} {_within(method, assignment)}".strip()
+        return f"{_matching(method, words)} {_held_fixed(method, assignment)}".strip()
+    return f"{_weighting(method, words)} {_within(method, assignment)}".strip()
 
 
 def _within(method: AnyWeighting, assignment: Assignment) -> str:
@@ -120,34 +123,35 @@ def _held_fixed(method: AnyMatching, assignment: Assignment) -> str:
     return f"Compared occasions are at most {assignment.calendar_days} days apart and the same in: {exact}."
 
 
-def _matching(method: AnyMatching) -> str:
-    how = _on(getattr(method, "distance", None), getattr(method, "caliper", None))
-    near = _near(getattr(method, "caliper", None))
+def _matching(method: AnyMatching, words: Words) -> str:
+    how = _on(getattr(method, "distance", None), getattr(method, "caliper", None), words)
+    near = _near(getattr(method, "caliper", None), words)
     rules = _rules(method) if isinstance(method, PairRules) else ""
     match method:
         case Greedy():
             free = "" if method.replacement else " still free"
             reuse = _uses(method.most_uses) if method.replacement else "no person used twice as a comparison"
             return (
-                f"One after the other, {ORDERS[method.order]}, each warned occasion took the nearest unwarned occasion "
-                f"of another person{free} {how}, {near}{_rounds(method.ratio)}; {reuse}. Those for which there was "
-                f"none are not compared.{rules}"
+                f"One after the other, {ORDERS[method.order]}, each {words.treated} occasion took the nearest "
+                f"{words.untreated} occasion of another person{free} {how}, {near}{_rounds(method.ratio)}; {reuse}. "
+                f"Those for which there was none are not compared.{rules}"
             )
         case Optimal():
             return (
-                f"Warned occasions were given up to {method.ratio} unwarned occasions of other people each, no person "
-                "used twice as a comparison: as many pairs as possible, and among these those whose total distance "
-                f"{how} is the smallest, {near}.{rules}"
+                f"{_capital(words.treated)} occasions were given up to {method.ratio} {words.untreated} occasions of "
+                "other people each, no person used twice as a comparison: as many pairs as possible, and among these "
+                f"those whose total distance {how} is the smallest, {near}.{rules}"
             )
         case FineBalance():
             keys = ", ".join(EXACT_KEYS.get(key, key) for key in method.balance)
             return (
-                f"Warned occasions were given up to {method.ratio} unwarned occasions of other people each, none used "
-                f"twice, so that first the groups' distributions of {keys} agree as closely as possible and then the "
+                f"{_capital(words.treated)} occasions were given up to {method.ratio} {words.untreated} occasions of "
+                f"other people each, none used twice, so that first the groups' distributions of {keys} agree as "
+                "closely as possible and then the "
                 f"total distance {how} is the smallest possible, {near}.{rules}"
             )
         case Full():
-            return f"{_stars(method)}, so that the total distance {how} is the smallest possible, {near}.{rules}"
+            return f"{_stars(method, words)}, so that the total distance {how} is the smallest possible, {near}.{rules}"
         case GeneralisedFull():
             return (
                 "Occasions were gathered into sets with both groups in each and no one far from the others on the "
@@ -156,7 +160,7 @@ def _matching(method: AnyMatching) -> str:
         case Cardinality():
             return (
                 "The largest sample was taken in which no fact differs between the groups by more than "
-                f"{method.tolerance:g} standard deviations (of the warned before matching), then paired 1:"
+                f"{method.tolerance:g} standard deviations (of the {words.treated} before matching), then paired 1:"
                 f"{method.ratio} at the smallest total distance; nobody is in it twice."
             )
         case CoarsenedExact():
@@ -171,6 +175,10 @@ def _matching(method: AnyMatching) -> str:
             )
 
 
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def _rounds(ratio: int) -> str:
     """What follows the first comparison of every case."""
     if ratio == 1:
@@ -178,37 +186,37 @@ def _rounds(ratio: int) -> str:
     return f", and once each had had its turn those with one took another, up to {ratio} in all"
 
 
-def _stars(method: Full) -> str:
+def _stars(method: Full, words: Words) -> str:
     """Who is in a set with whom under full matching, with its bounds."""
     most, shared = method.most_comparisons, method.most_treated
     many = "one or more" if most is None else f"up to {most}"
     several = "several" if shared is None else f"up to {shared}"
-    reverse = "" if shared == 1 else f", or of {several} warned and one unwarned"
+    reverse = "" if shared == 1 else f", or of {several} {words.treated} and one {words.untreated}"
     free = most is None and shared is None
     who = "Every occasion with a possible partner is" if free else "As many occasions as the bounds allow are"
-    return f"{who} in one set of one warned and {many} unwarned occasions{reverse}"
+    return f"{who} in one set of one {words.treated} and {many} {words.untreated} occasions{reverse}"
 
 
 def _uses(most: int | None) -> str:
     return "any of them as often as it is nearest" if most is None else f"nobody used more than {most} times"
 
 
-def _on(distance: Distance | None, caliper: Caliper | None) -> str:
+def _on(distance: Distance | None, caliper: Caliper | None, words: Words) -> str:
     if not isinstance(distance, CovariateDistance):
-        return f"on {_scale(caliper)}"
+        return f"on {_scale(caliper, words)}"
     of = ", ".join(distance.covariates) or "all tier-1 facts"
     ranks = "the ranks of " if distance.kind == "rank_mahalanobis" else ""
     return f"in Mahalanobis distance on {ranks}{of}"
 
 
-def _near(caliper: Caliper | None) -> str:
+def _near(caliper: Caliper | None, words: Words) -> str:
     if caliper is None:
         return "with no limit on the distance"
-    return f"within {caliper.width:g} {SD_WORDS[caliper.sd]} of {_scale(caliper)}"
+    return f"within {caliper.width:g} {SD_WORDS[caliper.sd]} of {_scale(caliper, words)}"
 
 
-def _scale(caliper: Caliper | None) -> str:
-    of = "the estimated probability of a warning"
+def _scale(caliper: Caliper | None, words: Words) -> str:
+    of = f"the estimated probability of {words.event}"
     return of if caliper is not None and caliper.scale == "probability" else f"the logit of {of}"
 
 
@@ -226,12 +234,12 @@ def _rules(rules: PairRules) -> str:
     return "".join(sentences)
 
 
-def _weighting(method: AnyWeighting) -> str:
+def _weighting(method: AnyWeighting, words: Words) -> str:
     match method:
         case PropensityWeighting():
             kinds = {
-                "ATT": "unwarned occasions weighted by the odds of a warning",
-                "ATC": "warned occasions weighted by the odds of no warning",
+                "ATT": f"{words.untreated} occasions weighted by the odds of {words.event}",
+                "ATC": f"{words.treated} occasions weighted by the odds of {words.no_event}",
                 "ATE": "every occasion weighted by the inverse of the probability of the decision taken",
                 "ATO": "every occasion weighted by the probability of the decision not taken (overlap weights)",
                 "ATM": "every occasion weighted as a one-to-one match would keep it (matching weights)",

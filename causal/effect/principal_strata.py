@@ -305,7 +305,9 @@ def _arm(
 
 def _bounds(arms: tuple[_Arm, _Arm], times: FloatArray, monotone: Monotone | None) -> _Found:
     """Bounds in b samples in which cluster g appears ``times[g]`` times: (g, b)."""
-    with np.errstate(invalid="ignore", divide="ignore"):  # a sample without an arm has no bounds: NaN, not a warning
+    with np.errstate(
+        invalid="ignore", divide="ignore"
+    ):  # a sample without an arm has no bounds: NaN, and nothing is said
         s1, s0 = (arm.staying @ times / (arm.weight @ times) for arm in arms)
         least = np.maximum(s1 + s0 - 1, 0.0) if monotone is None else np.minimum(s1, s0)
         q1 = np.ones_like(s1) if monotone == "treated_leaves_more" else np.minimum(least / s1, 1.0)

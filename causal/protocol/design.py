@@ -207,7 +207,7 @@ class Gates(Part):
         float, Says(name="Largest difference between the groups in the share of ratings that count, judged likewise")
     ] = Field(default=0.20, ge=0, le=1)
     """Largest difference between the groups in that share, judged likewise. If the log odds of silence rise by 1.2 for
-    each point of trust lost, a difference of .20 alone moves the difference in trust by .10 points (.05 where the
+    each point of the rating lost, a difference of .20 alone moves that in ratings by .10 points (.05 where the
     covariates explain half of it), and one of .70, 10% against 80%, by .39."""
     quarantined_share: float = Field(default=0.02, ge=0, le=1)
     """Largest share of a table's rows that may be set aside as unfit."""

@@ -96,8 +96,8 @@ def graph_of(edges: Iterable[tuple[str, str]], names: Iterable[str] = ()) -> Gra
 def edge_ends(edge: str) -> tuple[str, str]:
     """Cause and effect of one arrow.
 
-    >>> edge_ends("severity -> warning")
-    ('severity', 'warning')
+    >>> edge_ends("severity -> treated")
+    ('severity', 'treated')
     """
     cause, _, effect = edge.partition(" -> ")
     return cause, effect

@@ -10,7 +10,7 @@ from causal.protocol.base import Days, Name, Part, Sentence
 
 
 class BinaryEvent(Part):
-    """Something that happens or does not within the grace window (a disclosure, a programme started)."""
+    """Something that happens or does not within the grace window (an action taken, a programme started)."""
 
     kind: Literal["binary_event"]
     """The kind of exposure."""

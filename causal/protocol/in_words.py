@@ -15,7 +15,10 @@ from typing import Any, Literal, get_args, get_origin
 from causal.protocol.base import Part, Says, is_name
 
 Names = Mapping[str, str]
-"""What covariates and keys are called: "phq9" to "Depression (PHQ-9)". A name that is not here is said as it is."""
+"""What covariates, keys and a study's nouns are called: "phq9" to "Depression (PHQ-9)", "words.unit" to "visit".
+
+A name that is not here is said as it is. A key's words name a noun in backquotes: "`words.units` of the same kind".
+"""
 
 TAGS = ("kind", "method", "rule", "strategy", "analysis", "family")
 """Keys by which a block says which of several it is."""
@@ -116,7 +119,7 @@ def _said(value: Any, says: Says, names: Names) -> str:
 def _bare(value: Any, says: Says, names: Names) -> str:
     """A single value without its unit."""
     if value in says.choices:
-        return says.choices[value]
+        return _QUOTED.sub(lambda found: names.get(found[1], found[1]), says.choices[value])
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
@@ -146,7 +149,7 @@ def _sentence(part: Part, names: Names) -> str:
     def decided(found: re.Match[str]) -> str:
         key = found[1]
         if key not in kind.model_fields:
-            return key.replace("_", " ")
+            return names.get(key, key.replace("_", " "))
         value, says = getattr(part, key), _says(kind, key)
         return _bare(value, says, names) if isinstance(value, (int, float)) else _said(value, says, names)
 

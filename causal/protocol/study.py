@@ -28,6 +28,7 @@ from causal.protocol.outcome import CohortEstimand, CohortOutcome, Estimand, Out
 from causal.protocol.secondary import Multiplicity, Secondary
 from causal.protocol.target_trial import TargetTrial
 from causal.protocol.weighting import Weighting
+from causal.protocol.words import NEUTRAL, Words
 
 
 class OccasionStudy(Part):
@@ -41,6 +42,8 @@ class OccasionStudy(Part):
     """The kind of study."""
     study: StudyHeader
     """The question."""
+    words: Words = NEUTRAL
+    """What the pages call the cases, the groups, the treatment, the people and the outcome."""
     target_trial: TargetTrial
     """The trial that may not be run, and how it is emulated."""
     exposure: Exposure

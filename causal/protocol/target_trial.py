@@ -45,7 +45,7 @@ class PriorRating(Part):
 
 
 class InRelationship(Part):
-    """A treatment relationship with the assessing clinician is open at time zero."""
+    """A treatment relationship with `words.clinician` is open at time zero."""
 
     rule: Literal["in_relationship"]
     """Name of the rule."""
@@ -80,10 +80,10 @@ class Alive(Part):
 
 
 class ExposureClear(Part):
-    """The records say clearly whether the treated strategy followed this assessment.
+    """The records say clearly whether the treated strategy followed this `words.unit`.
 
-    They do not when the person received it within the grace window through another assessment, or when an action row
-    about the person was set aside or names somebody else's assessment.
+    They do not when the person received it within the grace window through another `words.unit`, or when an action row
+    about the person was set aside or names somebody else's.
     """
 
     rule: Literal["exposure_clear"]
@@ -123,7 +123,7 @@ class TreatedStrategy(Part):
     label: Sentence
     """What the board calls it."""
     short: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
-    """The same in a few words that fit into a sentence: "after a warning"."""
+    """The same in a few words that fit into a sentence: "after a home visit"."""
     actions: Annotated[tuple[Name, ...], Says(name="Actions on record, any of which is that strategy")] = Field(
         min_length=1
     )
@@ -138,15 +138,15 @@ class ComparisonStrategy(Part):
     label: Sentence
     """What the board calls it."""
     short: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
-    """The same in a few words that fit into a sentence: "without a warning"."""
+    """The same in a few words that fit into a sentence: "without a home visit"."""
     pool: Annotated[
         Literal["assessed_not_treated"],
         Says(
             name="Where comparison occasions come from",
-            choices={"assessed_not_treated": "assessments of the same kind without the treated strategy"},
+            choices={"assessed_not_treated": "`words.units` of the same kind without the treated strategy"},
         ),
     ]
-    """Where comparison occasions come from: assessments of the same kind without the treated strategy."""
+    """Where comparison occasions come from: occasions of the same kind without the treated strategy."""
 
 
 class Strategies(Part):
@@ -212,7 +212,7 @@ class TargetTrial(Part):
     """Who may take part, judged at time zero by what was known before it; applied in this order."""
     strategies: Strategies
     """What is compared."""
-    time_zero: Literal["assessment"]
+    time_zero: Annotated[Literal["assessment"], Says(choices={"assessment": "`words.unit`"})]
     """The instant at which eligibility, assignment and follow-up begin together."""
     assignment: Assignment
     """How chance is imitated."""

@@ -24,6 +24,8 @@ from causal.simulation.trajectories import Paths, advance
 FOLLOW_UP_PERIODS: Final = 8
 TARGET_DAY: Final = 90
 HALF_WINDOW: Final = 21
+ACTIONS: Final = ("warn_victim", "warn_police")
+"""The actions whose effect the truth is about; what other actions do is not simulated."""
 HALF_WINDOWS: Final = {30: 14, TARGET_DAY: HALF_WINDOW, 180: 30}
 """Days of the outcome, each with how far from it a rating may lie."""
 FLOOR: Final = 1.0

@@ -78,10 +78,11 @@ def unrun_table(plan: Sequence[PlannedLine]) -> Table | None:
     return Table(caption=UNRUN, columns=columns, rows=rows)
 
 
-def unopened(looks: int) -> str:
+def unopened(dossier: Dossier) -> str:
     """Before approval: whether anybody could know what the outcomes say."""
+    looks, words = dossier.provenance.looks, dossier.words
     if looks == 0:
-        return "Nobody has yet looked at whether trust changed, or at how many patients left."
+        return f"Nobody has yet looked at whether {words.outcome} changed, or at how many {words.persons} left."
     others, were = ("1 other design", "was") if looks == 1 else (f"{count(looks)} other designs", "were")
     return (
         f"But the outcomes of {others} of this study {were} opened before this one was made. Whoever made it could "

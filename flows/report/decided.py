@@ -15,6 +15,7 @@ from causal.protocol.analysis import CovariateRule
 from causal.protocol.cohort import CohortCovariateRule
 from causal.protocol.design import Confounders, Dag, DeclaredCovariate
 from causal.protocol.in_words import AS_IT_COMES, Line, lines_of
+from causal.protocol.words import NEUTRAL
 from causal.records import UnitOfInference
 from causal.tables import END_REASONS, ENDED_BY_PATIENT
 from flows.report.document import Column, Paragraph, Section, Table
@@ -47,6 +48,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What is assumed, to say how small an effect would be found", ("planning",)),
     ("The records and their protection", ("governance", "report")),
     ("Chance", ("seed",)),
+    ("What things are called on these pages", ("words",)),
     (OTHER, ()),
 )
 """Every heading with the keys of study files under it; of two that fit a key the longer decides."""
@@ -108,13 +110,21 @@ def decided(study: AnyStudy, instruments: Mapping[str, Instrument]) -> tuple[Dec
 def told_lines(study: AnyStudy) -> Iterator[Line]:
     """The decisions of a study's file told under the headings: all but those with a reason or another place."""
     known, passed_over = _known_facts(study), {**NOT_TOLD, **(ELSEWHERE if isinstance(study, OccasionStudy) else {})}
-    for line in lines_of(study, {} if isinstance(study, FlatTableStudy) else NAMES):
+    for line in lines_of(study, _names(study)):
         if line.key == "dag.edges" and isinstance(study, OccasionStudy | CohortStudy):
             yield from _arrows(study.dag)
         elif line.key.startswith("confounders.") and isinstance(study, OccasionStudy | CohortStudy):
             yield from _facts(line.key, study)
         elif line.key not in known and not _is_in(line.key, passed_over):
             yield line
+
+
+def _names(study: AnyStudy) -> Mapping[str, str]:
+    """What covariates and keys are called, and in a study of occasions its own nouns."""
+    if isinstance(study, FlatTableStudy):
+        return {}
+    words = study.words if isinstance(study, OccasionStudy) else NEUTRAL
+    return {**NAMES, **{f"words.{key}": said for key, said in words if isinstance(said, str)}}
 
 
 def heading(key: str) -> str:
@@ -215,7 +225,9 @@ def _codes(study: AnyStudy) -> Iterator[Line]:
             yield Line(key=f"code_lists.{name}", name=NAMES[name], value=f"{codes}. {source}", usual=True)
     others = ", ".join(reason for reason in END_REASONS if reason not in ENDED_BY_PATIENT)
     ended = f"{', '.join(ENDED_BY_PATIENT)}; not {others}"
-    yield Line(key="episodes.end_reason", name="Endings that count as the patient's", value=ended, usual=True)
+    yield Line(
+        key="episodes.end_reason", name=f"Endings that count as the {study.words.person}'s", value=ended, usual=True
+    )
 
 
 SHARED = (

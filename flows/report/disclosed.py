@@ -48,6 +48,7 @@ from flows.report.dossier import (
     VersionLine,
 )
 from flows.report.looked_at import looked_at
+from flows.report.numbers import capitalised
 from flows.report.plan import is_planned_analysis, plan_of
 from flows.report.printed import printed
 from validation.disclosure import (
@@ -77,27 +78,16 @@ PACKAGES = (
     "prefect",
 )
 DIVISORS: dict[str, str] = {
-    "ATT": "the standard deviation among all eligible warned occasions, before adjustment",
-    "ATC": "the standard deviation among all eligible occasions without a warning, before adjustment",
+    "ATT": "the standard deviation among all eligible {treated} occasions, before adjustment",
+    "ATC": "the standard deviation among all eligible occasions without {event}, before adjustment",
     "ATE": "the root of the mean of both groups' variances among all eligible occasions, before adjustment",
     "ATO": "the standard deviation among all weighted occasions of both groups",
     "ATM": "the standard deviation among all weighted occasions of both groups",
 }
-"""What `causal.design.diagnostics.balance.fixed_sd` divides by, for each estimand."""
-VERSION_LABELS = {
-    "recipient": {
-        "warn_victim": "the person at risk",
-        "warn_police": "the police",
-        "several": "both",
-    },
-    "patient_informed": {
-        "before": "before",
-        "after": "afterwards",
-        "no": "not told",
-        "unknown": "not recorded",
-    },
-}
-VERSION_NAMES = {"recipient": "Who was told", "patient_informed": "When the patient was told"}
+"""What `causal.design.diagnostics.balance.fixed_sd` divides by, for each estimand, with the study's words to be put
+in."""
+WHEN_INFORMED = {"before": "before", "after": "afterwards", "no": "not told", "unknown": "not recorded"}
+"""What the values of the version `patient_informed` mean."""
 
 
 def design_dossier(ws: Workspace, judged: JudgedDesign, *, looks: int = 0) -> Dossier:
@@ -136,7 +126,14 @@ def release_dossier(
     results = (
         None
         if effects is None
-        else results_of(judged, effects, ws.study.governance.small_cells.threshold, answered=answered, few=few)
+        else results_of(
+            judged,
+            effects,
+            ws.study.governance.small_cells.threshold,
+            ws.study.words,
+            answered=answered,
+            few=few,
+        )
     )
     known = next((a for a in ws.site.approvers if a.public_key == approval.public_key), None)
     line = ApprovalLine(  # who a key belongs to is what the site says, not what the signer wrote
@@ -146,7 +143,7 @@ def release_dossier(
         accepted_failures=approval.decision.accepted_failures,
         key_fingerprint=fingerprint(approval.public_key),
     )
-    truths = truth_lines(results, truth) if truth and results else ()
+    truths = truth_lines(results, truth, ws.study.words) if truth and results else ()
     threshold = ws.study.governance.small_cells.threshold
     found = finding_lines(
         findings,
@@ -204,6 +201,7 @@ def _dossier(
         comparison_label=strategies.comparison.label,
         treated_short=strategies.treated.short or "",
         comparison_short=strategies.comparison.short or "",
+        words=study.words,
         eligibility=tuple(step.rule for step in design.attrition[1:-2]),
         emulation=tuple(
             EmulationLine(element=e.element, ideal=e.ideal, emulated=e.emulated) for e in study.target_trial.emulation
@@ -222,9 +220,9 @@ def _dossier(
         n_treated=n_treated,
         n_comparison=n_comparison,
         balance=balance,
-        balance_denominator=DIVISORS[design.estimand],
+        balance_denominator=DIVISORS[design.estimand].format(treated=study.words.treated, event=study.words.event),
         overlap=_overlap(design),
-        looked_at=looked_at(design, frozenset(line.name for line in balance if line.smd_after is None)),
+        looked_at=looked_at(design, frozenset(line.name for line in balance if line.smd_after is None), study.words),
         versions=_versions(ws, design, threshold),
         verdicts=(
             *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),
@@ -326,7 +324,7 @@ def _overlap(design: Design) -> tuple[OverlapBin, ...]:
 def _flow(design: Design, threshold: int) -> tuple[FlowStep, ...]:
     """Attrition without any step from which a small count could be worked out.
 
-    Counts by group are shown from the first rule on: before it, warned and unwarned are not yet a comparison.
+    Counts by group are shown from the first rule on: before it, treated and untreated are not yet a comparison.
     """
     raw = [
         FlowStep(
@@ -431,7 +429,7 @@ def _eligible_betray_count(row: BalanceRow, design: Design, threshold: int) -> b
 
 
 def _versions(ws: Workspace, design: Design, threshold: int) -> tuple[VersionLine, ...]:
-    names = getattr(ws.study.exposure, "versions", ())
+    names, words = getattr(ws.study.exposure, "versions", ()), ws.study.words
     cases = design.members[design.members["treated"]]
     lines = []
     for name in names:
@@ -439,8 +437,8 @@ def _versions(ws: Workspace, design: Design, threshold: int) -> tuple[VersionLin
         shown = disclose_categories({str(value): int(n) for value, n in counts.items()}, threshold)
         lines += [
             VersionLine(
-                version=VERSION_NAMES.get(name, name),
-                value=VERSION_LABELS.get(name, {}).get(value, value),
+                version=words.version(name),
+                value=WHEN_INFORMED.get(value, value) if name == "patient_informed" else words.action(value),
                 percent=None if n is None else 100 * n / len(cases),
             )
             for value, n in shown.items()
@@ -466,7 +464,7 @@ def _instrument_note(ws: Workspace) -> str:
     }[key.verified.status]
     low, high = key.score_range(key.n_items)
     return (
-        f"Trust is the {key.total} of the {key.n_items} items of {key.id.upper().replace('_', '-')} as the "
-        f"{ws.study.outcome.rater} answered them, from {low} to {high}. {checked} "
-        f"({key.verified.source}). Scoring-key hash: {key.digest[:12]}."
+        f"{capitalised(ws.study.words.outcome)} is the {key.total} of the {key.n_items} items of "
+        f"{key.id.upper().replace('_', '-')} as the {ws.study.outcome.rater} answered them, from {low} to {high}. "
+        f"{checked} ({key.verified.source}). Scoring-key hash: {key.digest[:12]}."
     )

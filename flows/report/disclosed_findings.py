@@ -17,13 +17,14 @@ from validation.verdict import Verdict, failed
 from validation.withholding import Pair, Withheld, tells_endings, why_withheld
 
 EVENTS = {
-    "patient_ended": "The patient ends treatment, or is lost",
+    "patient_ended": "The {person} ends treatment, or is lost",
     "planned_completion": "Treatment ends as planned",
-    "transfer": "The patient is moved elsewhere",
+    "transfer": "The {person} is moved elsewhere",
     "hospitalised": "A hospital stay in the rating window",
-    "comparison_treated_later": "A comparison patient gets the first choice later",
-    "death": "The patient dies",
+    "comparison_treated_later": "A comparison {person} gets the first choice later",
+    "death": "The {person} dies",
 }
+"""What can come between, with the study's word for the people to be put in."""
 STRATEGIES = {
     "while_in_relationship": "the last rating before it counts",
     "hypothetical": "what would have been rated had it not happened",
@@ -38,16 +39,19 @@ def estimand_lines(study: OccasionStudy) -> tuple[EstimandLine, ...]:
     """Every estimand with its strategies, in words."""
     return tuple(
         EstimandLine(
-            id=estimand.id, label=estimand.label, primary=estimand.primary, events=tuple(_strategies(estimand))
+            id=estimand.id,
+            label=estimand.label,
+            primary=estimand.primary,
+            events=tuple(_strategies(estimand, study.words.person)),
         )
         for estimand in study.estimands
     )
 
 
-def _strategies(estimand: Estimand) -> Iterable[tuple[str, str]]:
+def _strategies(estimand: Estimand, person: str) -> Iterable[tuple[str, str]]:
     events = estimand.intercurrent_events
     for name, words in EVENTS.items():
-        yield words, _handled(getattr(events, name))
+        yield words.format(person=person), _handled(getattr(events, name))
 
 
 def _handled(strategy: Strategy) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from causal.cohort.catalogue import DESCRIBED
 from causal.design.covariates import MISSING_SUFFIX
 from causal.protocol import OccasionStudy
+from causal.protocol.words import Words
 from causal.records import Design, Effects, Estimate, Interval, NotEstimated
 from flows.report.disclosed_response import response_withheld
 from flows.report.dossier import (
@@ -37,6 +38,7 @@ def results_of(
     judged: JudgedDesign,
     effects: Effects,
     threshold: int,
+    words: Words,
     *,
     answered: tuple[Verdict, ...] = (),
     few: frozenset[int] = frozenset(),
@@ -51,8 +53,11 @@ def results_of(
         if isinstance(estimate, Estimate)
         else _unanswered(estimate, question)
         for estimate, question in (
-            (effects.termination, f"Did more patients end treatment within {effects.day} days?"),
-            (effects.composite, f"How strong was trust at day {effects.day}, counting an ending as its failure?"),
+            (effects.termination, f"Did more {words.persons} end treatment within {effects.day} days?"),
+            (
+                effects.composite,
+                f"How strong was {words.outcome} at day {effects.day}, counting an ending as its failure?",
+            ),
         )
     )
     withheld = _endings_betray(effects, threshold)
@@ -223,11 +228,11 @@ def _interval(interval: Interval, threshold: int, *, deaths_betrayed: bool, prim
     )
 
 
-def truth_lines(results: Results, truth: TrueEffect) -> tuple[TruthLine, ...]:
+def truth_lines(results: Results, truth: TrueEffect, words: Words) -> tuple[TruthLine, ...]:
     """The truth of synthetic records beside both headline estimates."""
     pairs = (
         ("difference in ending treatment", truth.termination_rd, results.termination),
-        ("difference in trust, an ending counted", truth.composite_difference, results.composite),
+        (f"difference in {words.outcome}, an ending counted", truth.composite_difference, results.composite),
     )
     return tuple(
         TruthLine(

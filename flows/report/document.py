@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from causal.protocol.words import Words
+
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 T = TypeVar("T")
 LAYOUT = ("kind", "tone", "role", "anchor", "name")
@@ -54,9 +56,9 @@ class Display:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callout:
-    """Paragraphs in a box: the answer, or a warning. The tone is carried by the text too, never by colour alone."""
+    """Paragraphs in a box: the answer, or a caution. The tone is carried by the text too, never by colour alone."""
 
-    tone: Literal["answer", "warning"]
+    tone: Literal["answer", "caution"]
     paragraphs: tuple[Paragraph, ...]
     kind: Literal["callout"] = field(default="callout", init=False)
 
@@ -145,7 +147,9 @@ def texts(value: Any) -> list[str]:
 
 
 def printable(value: T) -> T:
-    r"""A frozen dataclass, tuple or text without control, direction-changing or unassigned characters.
+    r"""A value, and what it is made of, without control, direction-changing or unassigned characters.
+
+    It is text, or a tuple, a frozen dataclass or a study's words that hold text.
 
     White space becomes a plain space; anything else that cannot be seen becomes a visible mark, so that a label cannot
     turn the line around or hide part of itself.
@@ -157,6 +161,9 @@ def printable(value: T) -> T:
         return "".join(_visible(character) for character in value)  # type: ignore[return-value]
     if isinstance(value, tuple):
         return tuple(printable(item) for item in value)  # type: ignore[return-value]
+    if isinstance(value, Words):
+        said = {name: printable(text) for name, text in value if isinstance(text, str)}
+        return value.model_copy(update=said)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         settable = (f.name for f in dataclasses.fields(value) if f.init)
         return dataclasses.replace(value, **{name: printable(getattr(value, name)) for name in settable})

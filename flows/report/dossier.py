@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 
 from causal.protocol.in_words import Line
+from causal.protocol.words import NEUTRAL, Words
 
 Count = int | None
 """A disclosed count; None where it is withheld."""
@@ -368,14 +369,16 @@ class Dossier:
     treated_label: str
     comparison_label: str
     treated_short: str = ""
-    """The treated in a few words that fit into a sentence ("after a warning"); empty: "with the first choice"."""
+    """The treated in a few words that fit into a sentence ("after a home visit"); empty: "with the first choice"."""
     comparison_short: str = ""
+    words: Words = NEUTRAL
+    """The study's nouns, for the sentences of the pages."""
     eligibility: tuple[str, ...]
     emulation: tuple[EmulationLine, ...]
     flow: tuple[FlowStep, ...]
     threshold: int
     scale: tuple[int, int]
-    """Lowest and highest answer to an item of the trust scale."""
+    """Lowest and highest answer to an item of the outcome's scale."""
     estimand_sentence: str
     estimands: tuple[EstimandLine, ...] = ()
     worked_out: str = ""
@@ -423,4 +426,5 @@ class Dossier:
 
 def to_json(dossier: Dossier) -> str:
     """The dossier as JSON text, keys sorted, floats shortest round-trip; the same dossier gives the same bytes."""
-    return json.dumps(dataclasses.asdict(dossier), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    facts = dataclasses.asdict(dossier) | {"words": dossier.words.model_dump()}
+    return json.dumps(facts, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -214,7 +214,10 @@ def effects(results: Results, groups: Groups) -> Figure:
     """Each headline difference that has a number, with every interval; the main one is large, zero is marked."""
     titled = (
         (results.termination, f"Ended treatment within {results.day} days: more or fewer in 100"),
-        (results.composite, f"Trust at day {results.day}, leaving counted as lowest: points"),
+        (
+            results.composite,
+            f"{capitalised(groups.words.outcome)} at day {results.day}, leaving counted as lowest: points",
+        ),
     )
     drawn = [(line, title) for line, title in titled if isinstance(line, EffectLine)]
     lines, titles = zip(*drawn, strict=True)
@@ -275,7 +278,7 @@ def _annotate_below(axes: Axes, x: float, ha: str, words: str) -> None:
 
 
 def icon_array(results: Results, groups: Groups) -> Figure:
-    """A hundred patients in each group; a filled mark ended treatment."""
+    """A hundred cases in each group; a filled mark ended treatment."""
     means = (results.termination.mean_treated or 0.0, results.termination.mean_comparison or 0.0)
     heads, numbers = (groups.treated_head, groups.comparison_head), hundreds(*means)
     figure, axes = _page(height=2.65)

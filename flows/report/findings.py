@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from causal.protocol.words import Words
 from flows.report.document import Block, Bullets, Callout, Display, Figure, Paragraph, Section, Subheading
 from flows.report.dossier import Decomposition, Dossier, EffectLine, FindingLine, Results, UnansweredLine
 from flows.report.numbers import capitalised, compact, count, fixed, percent
@@ -14,30 +15,30 @@ from flows.report.sentences import (
     groups_of,
     in_brackets,
     level_of,
+    rated_sentence,
     stop,
-    trust_sentence,
     verdict_sentences,
 )
 from flows.report.tables import finding_table, interval_table, truth_table
 
 ENDED = "Ended treatment within {day} days"
-TRUST = "Trust at day {day}, an ending counted as the lowest rating"
+RATED = "{outcome} at day {day}, an ending counted as the lowest rating"
 
 
 def answer(dossier: Dossier, results: Results) -> Callout:
     """The two headline differences in plain words."""
-    groups, ended, trust = groups_of(dossier), results.termination, results.composite
+    groups, ended, rated = groups_of(dossier), results.termination, results.composite
     return Callout(
         tone="answer",
         paragraphs=(
             Paragraph(lead=ended.question, text=ended_sentence(results, groups)),
-            Paragraph(lead=trust.question, text=trust_sentence(results, groups, dossier.scale)),
+            Paragraph(lead=rated.question, text=rated_sentence(results, groups, dossier.scale)),
         ),
     )
 
 
 def icons(results: Results, groups: Groups) -> tuple[Figure, ...]:
-    """A hundred patients in each group; nothing where the shares are withheld."""
+    """A hundred cases in each group; nothing where the shares are withheld."""
     ended = results.termination
     if ended.mean_treated is None or ended.mean_comparison is None:
         return ()
@@ -46,22 +47,22 @@ def icons(results: Results, groups: Groups) -> tuple[Figure, ...]:
         name="termination",
         caption=f"Each mark is one case of 100. A filled mark ended treatment within {results.day} days.",
         alt=f"Two groups of 100 marks. {groups.treated_head}, {first} are filled; {groups.comparison}, {second}. "
-        f"A filled mark is a case in which the patient ended treatment within {results.day} days.",
+        f"A filled mark is a case in which the {groups.words.person} ended treatment within {results.day} days.",
     )
     return (figure,)
 
 
-def association_warning(dossier: Dossier) -> Callout:
+def association_caution(dossier: Dossier) -> Callout:
     """Stands before every number when a check set in advance was not passed."""
     failing = verdict_sentences(
         v for v in dossier.verdicts if v.status == "FAIL" and not v.code.startswith("estimate.")
     )
     opening = (
         "The numbers below say only what went together in the records. They do not say what either choice does to "
-        "patients."
+        f"{dossier.words.persons}."
     )
     return Callout(
-        tone="warning",
+        tone="caution",
         paragraphs=(
             Paragraph(lead="Not every check set in advance was passed.", text=opening),
             *([Paragraph(lead="Failed:", text=failing)] if failing else []),
@@ -69,23 +70,24 @@ def association_warning(dossier: Dossier) -> Callout:
     )
 
 
-def response_warning(dossier: Dossier) -> tuple[Callout, ...]:
+def response_caution(dossier: Dossier) -> tuple[Callout, ...]:
     """Stands before every rating where too few answered, or the groups too unlike."""
     failing = [v for v in dossier.verdicts if v.status == "FAIL" and v.code.startswith("estimate.response")]
     if not failing:
         return ()
+    outcome = dossier.words.outcome
     opening = (
         "Ratings stand in here for too many that were never given, or were given by one group far more than by the "
-        "other. What follows about trust at these days tells what those who answered said. It does not say what either "
-        "choice does to trust. Endings do not rest on ratings."
+        f"other. What follows about {outcome} at these days tells what those who answered said. It does not say what "
+        f"either choice does to {outcome}. Endings do not rest on ratings."
     )
     results = dossier.results
     given = () if results is None else (Paragraph(lead="Who answered.", text=_given(results, groups_of(dossier))),)
     return (
         Callout(
-            tone="warning",
+            tone="caution",
             paragraphs=(
-                Paragraph(lead="Too few ratings to speak of what the choice does to trust.", text=opening),
+                Paragraph(lead=f"Too few ratings to speak of what the choice does to {outcome}.", text=opening),
                 *given,
                 Paragraph(lead="Failed:", text=verdict_sentences(failing)),
             ),
@@ -96,22 +98,23 @@ def response_warning(dossier: Dossier) -> tuple[Callout, ...]:
 def found_section(dossier: Dossier, results: Results) -> Section:
     """Both differences with every interval, the split of the second, and who answered; or why one has no number."""
     groups = groups_of(dossier)
-    ended, trust = results.termination, results.composite
-    endings, rating = ENDED.format(day=results.day), TRUST.format(day=results.day)
+    ended, rated = results.termination, results.composite
+    endings = ENDED.format(day=results.day)
+    rating = RATED.format(outcome=capitalised(dossier.words.outcome), day=results.day)
     return Section(
         anchor="found",
         title="What was found, in detail",
         blocks=(
-            *([] if results.causal_wording else [association_warning(dossier)]),
-            *response_warning(dossier),
+            *([] if results.causal_wording else [association_caution(dossier)]),
+            *response_caution(dossier),
             *worked_out(dossier),
-            _effects_figure([(endings, ended), (rating, trust)], groups),
+            _effects_figure([(endings, ended), (rating, rated)], groups),
             *_effect_blocks(ended, endings, ended_sentence(results, groups)),
-            *_effect_blocks(trust, rating, trust_sentence(results, groups, dossier.scale)),
-            *(_decomposition_blocks(results.decomposition, trust, groups) if results.decomposition else ()),
+            *_effect_blocks(rated, rating, rated_sentence(results, groups, dossier.scale)),
+            *(_decomposition_blocks(results.decomposition, rated, groups) if results.decomposition else ()),
             *_response_blocks(results, groups),
             *_aliased_blocks(results),
-            *_death_blocks(results),
+            *_death_blocks(results, groups.words),
         ),
     )
 
@@ -144,29 +147,31 @@ def _effect_blocks(effect: EffectLine | UnansweredLine, heading: str, sentence: 
 
 
 def _decomposition_blocks(
-    split: Decomposition, trust: EffectLine | UnansweredLine, groups: Groups
+    split: Decomposition, rated: EffectLine | UnansweredLine, groups: Groups
 ) -> tuple[Block, ...]:
+    words = groups.words
     total, ended, level = (fixed(x) for x in (split.total, split.termination_part, split.level_part))
     parts = (
         f"The difference of {total} points has two parts. One is how many ended treatment, each counted as "
-        f"{compact(split.floor)}: {ended} points. The other is how those who stayed rated their trust: {level} points."
+        f"{compact(split.floor)}: {ended} points. The other is how those who stayed rated {words.their_outcome}: "
+        f"{level} points."
     )
     reading = (
         f"Who stayed was settled after the choice, so those who stayed {groups.treated} and {groups.comparison} need "
         "not be alike. Read the split as arithmetic."
     )
     return (
-        Subheading(text="Where the difference in trust comes from"),
-        Paragraph(text=f"{parts}{_plain_difference(split, trust)}"),
+        Subheading(text=f"Where the difference in {words.outcome} comes from"),
+        Paragraph(text=f"{parts}{_plain_difference(split, rated)}"),
         Display(text=f"{total} = {ended} + {level if level[0].isdigit() else f'({level})'}"),
         Paragraph(text=f"{reading}{_rounding(split)}"),
     )
 
 
-def _plain_difference(split: Decomposition, trust: EffectLine | UnansweredLine) -> str:
-    if trust.value is None or fixed(split.total) == fixed(trust.value):
+def _plain_difference(split: Decomposition, rated: EffectLine | UnansweredLine) -> str:
+    if rated.value is None or fixed(split.total) == fixed(rated.value):
         return ""
-    return f" The split is of the plain difference in means; after adjustment it is {fixed(trust.value)}."
+    return f" The split is of the plain difference in means; after adjustment it is {fixed(rated.value)}."
 
 
 def _rounding(split: Decomposition) -> str:
@@ -206,17 +211,17 @@ def _aliased_blocks(results: Results) -> tuple[Block, ...]:
     return Subheading(text="What was not adjusted for, or not twice"), Paragraph(text=text)
 
 
-def _death_blocks(results: Results) -> tuple[Block, ...]:
+def _death_blocks(results: Results, words: Words) -> tuple[Block, ...]:
     """Who left after matching. A set that loses its treated occasion, or all its others, leaves whole."""
     if results.excluded == 0:
-        text = "No occasion left this comparison because a patient died."
+        text = f"No occasion left this comparison because {words.a_person} died."
     else:
         number = "A number of" if results.excluded is None else count(results.excluded)
         withheld = " (how many is withheld)" if results.excluded is None else ""
         text = (
-            f"{number} occasions{withheld} left this comparison because a patient died before day "
-            f"{results.day}: the patient's own, and those that death left with nobody to stand beside. A death is an "
-            "outcome of its own; it is counted neither as an ending nor as a rating."
+            f"{number} occasions{withheld} left this comparison because {words.a_person} died before day "
+            f"{results.day}: the {words.person}'s own, and those that death left with nobody to stand beside. A death "
+            "is an outcome of its own; it is counted neither as an ending nor as a rating."
         )
     return Subheading(text="Deaths"), Paragraph(text=text)
 
@@ -233,24 +238,24 @@ def others_section(dossier: Dossier) -> Section:
         if dossier.results
         else not any(v.status == "FAIL" for v in dossier.verdicts if not v.code.startswith("estimate."))
     )
-    warning = [*([] if causal else [association_warning(dossier)]), *response_warning(dossier)]
-    blocks = [block for finding in dossier.findings for block in _finding_blocks(finding)]
+    caution = [*([] if causal else [association_caution(dossier)]), *response_caution(dossier)]
+    blocks = [block for finding in dossier.findings for block in _finding_blocks(finding, groups.words)]
     return Section(
-        anchor="others", title="Other analyses set in advance", blocks=(*warning, Paragraph(text=opening), *blocks)
+        anchor="others", title="Other analyses set in advance", blocks=(*caution, Paragraph(text=opening), *blocks)
     )
 
 
-def _finding_blocks(finding: FindingLine) -> tuple[Block, ...]:
+def _finding_blocks(finding: FindingLine, words: Words) -> tuple[Block, ...]:
     why = tuple(
         Paragraph(
-            lead="NOT EVALUATED." if not finding.rows else "Of this, NOT EVALUATED:", text=stop(capitalised(words))
+            lead="NOT EVALUATED." if not finding.rows else "Of this, NOT EVALUATED:", text=stop(capitalised(reason))
         )
-        for words in finding.not_evaluated
+        for reason in finding.not_evaluated
     )
     return (
         Subheading(text=finding.title),
         *([Paragraph(text=finding.method)] if finding.method else []),
-        *([finding_table(finding)] if finding.rows else []),
+        *([finding_table(finding, words)] if finding.rows else []),
         *([Bullets(items=finding.notes)] if finding.notes else []),
         *why,
     )

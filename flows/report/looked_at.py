@@ -13,6 +13,7 @@ from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.positivity import SupportRule
 from causal.design.diagnostics.power import DetectableEffect
+from causal.protocol.words import Words
 from causal.records import Design
 from flows.report.dossier import LookedAt
 from flows.report.numbers import capitalised, hundreds, percent
@@ -28,7 +29,7 @@ GROUP = {"ATT": "first", "ATC": "second"}
 """The group an effect is about, where it is about one."""
 
 
-def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
+def looked_at(design: Design, withheld: frozenset[str], words: Words) -> tuple[LookedAt, ...]:
     """All of them, in the order a reader asks; `withheld` names the covariates nothing may be said about."""
     found = design.diagnostics
     answers = {
@@ -36,7 +37,7 @@ def looked_at(design: Design, withheld: frozenset[str]) -> tuple[LookedAt, ...]:
         "Behind how many clinicians, clinics and months does each group lie?": _clusters(design, found),
         "Do squares and products of the most important facts agree too?": _terms(found, withheld),
         "How unlike would a lottery have left the groups?": _lottery(design, found),
-        "Do the groups agree in the trust expected of them?": _prognostic(found),
+        f"Do the groups agree in the {words.outcome.removeprefix('the ')} expected of them?": _prognostic(found),
         "Are they alike inside clinics?": _within(found, withheld),
         "How well does what is recorded tell the two choices apart?": _separation(found),
         "How often was either choice open?": _equipoise(design, found),
@@ -145,7 +146,7 @@ def _within(found: Diagnostics, withheld: frozenset[str]) -> str:
 
 def _separation(found: Diagnostics) -> str:
     fit = found.calibration
-    thin = ". That is high: many eligible cases could hardly have had the other choice" if fit.warning else ""
+    thin = ". That is high: many eligible cases could hardly have had the other choice" if fit.caution else ""
     return (
         f"A case of the first group has the higher estimated probability {percent(fit.c_statistic)} of the time (c "
         f"statistic){thin}"

@@ -107,7 +107,7 @@ def _size(x: float, decimals: int) -> str:
 def capitalised(text: str) -> str:
     """The text with its first letter large and the rest as it was.
 
-    >>> capitalised("after a warning (PHQ)")
-    'After a warning (PHQ)'
+    >>> capitalised("after a home visit (PHQ)")
+    'After a home visit (PHQ)'
     """
     return text[:1].upper() + text[1:]

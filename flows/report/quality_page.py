@@ -47,6 +47,6 @@ def _summary(verdicts: Sequence[VerdictLine | Verdict], about: str) -> tuple[Blo
     lead = "The extract may be used." if verdicts and not failing else "The extract may not be used as it is."
     text = f"Of {len(verdicts)} checks, {passed} passed, {failing} failed and {missing} could not be run."
     return (
-        Callout(tone="warning" if failing or not verdicts else "answer", paragraphs=(Paragraph(lead=lead, text=text),)),
+        Callout(tone="caution" if failing or not verdicts else "answer", paragraphs=(Paragraph(lead=lead, text=text),)),
         *([Paragraph(lead="The extract.", text=about)] if about else []),
     )

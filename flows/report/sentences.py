@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from causal.protocol.words import NEUTRAL, Words
 from flows.report.dossier import BalanceLine, Dossier, EffectLine, LaterCheck, Results, UnansweredLine, VerdictLine
 from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, hundreds, points, signed
 from validation.verdict import Verdict
@@ -28,7 +29,7 @@ _FORBIDDEN = re.compile(
 def forbidden(text: str) -> tuple[str, ...]:
     """Phrases in `text` that no report may contain.
 
-    >>> forbidden("The result was significant: warning is safe and has no effect.")
+    >>> forbidden("The result was significant: treatment is safe and has no effect.")
     ('significant', 'safe', 'no effect')
     >>> forbidden("Safe Harbor data")
     ()
@@ -38,10 +39,11 @@ def forbidden(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """How the two groups are named inside a sentence, and at the head of a column."""
+    """How the two groups are named inside a sentence, and at the head of a column; with the study's other words."""
 
     treated: str
     comparison: str
+    words: Words = NEUTRAL
 
     @property
     def treated_head(self) -> str:
@@ -55,10 +57,11 @@ class Groups:
 
 
 def groups_of(dossier: Dossier) -> Groups:
-    """The study's short names, or "with the first choice" and "with the second choice"."""
+    """The study's words and short names, or "with the first choice" and "with the second choice"."""
     return Groups(
         treated=dossier.treated_short or "with the first choice",
         comparison=dossier.comparison_short or "with the second choice",
+        words=dossier.words,
     )
 
 
@@ -84,7 +87,8 @@ def ended_sentence(results: Results, groups: Groups) -> str:
             f"{because(effect.means_withheld)}. {difference_sentence(effect)}"
         )
     first, second = hundreds(effect.mean_treated, effect.mean_comparison)
-    of_whom = "Of 100 patients like these" if results.causal_wording else "In these records, of 100 patients"
+    persons = groups.words.persons
+    of_whom = f"Of 100 {persons} like these" if results.causal_wording else f"In these records, of 100 {persons}"
     return (
         f"{of_whom}, about {first} ended treatment within {results.day} days {groups.treated}, and about {second} "
         f"{groups.comparison}. {difference_sentence(effect)}"
@@ -100,7 +104,8 @@ def _endings_unanswered(effect: UnansweredLine, groups: Groups) -> str:
         told = f"{'Nobody' if shares[0] == 0 else 'Everybody'} ended treatment, in either group."
     else:
         first, second = hundreds(*(share or 0.0 for share in shares))
-        told = f"Of 100 patients, about {first} ended treatment {groups.treated}, about {second} {groups.comparison}."
+        persons = groups.words.persons
+        told = f"Of 100 {persons}, about {first} ended treatment {groups.treated}, about {second} {groups.comparison}."
     return f"NOT EVALUATED. {told} {ALIKE}"
 
 
@@ -110,14 +115,17 @@ ALIKE = (
 )
 
 
-def trust_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[int, int]) -> str:
-    """Mean trust in each group with leaving counted as the floor of the scale, the difference and its range."""
+def rated_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[int, int]) -> str:
+    """Mean outcome of each group with leaving counted as the floor of the scale, the difference and its range."""
     effect = results.composite
     lowest, highest = lowest_and_highest
-    scale = f"Patients rate their trust from {lowest} (lowest) to {highest} (highest)."
+    words = groups.words
+    scale = f"{capitalised(words.persons)} rate {words.their_outcome} from {lowest} (lowest) to {highest} (highest)."
     if results.decomposition is not None:
         floor = compact(results.decomposition.floor)
-        scale += f" A patient who ended treatment, or stopped coming without a word, counts as {floor}."
+        scale += (
+            f" {capitalised(words.a_person)} who ended treatment, or stopped coming without a word, counts as {floor}."
+        )
     if isinstance(effect, UnansweredLine):
         return f"{scale} NOT EVALUATED: {stop(effect.not_evaluated)}"
     if effect.mean_treated is None or effect.mean_comparison is None:
@@ -125,13 +133,13 @@ def trust_sentence(results: Results, groups: Groups, lowest_and_highest: tuple[i
         return f"{scale} {withheld} {difference_sentence(effect)}"
     counted = "Counted this way" if results.rated_causal_wording else "Counted this way, among those who answered"
     return (
-        f"{scale} {counted}, trust was {fixed(effect.mean_treated)} {groups.treated} and "
+        f"{scale} {counted}, {words.outcome} was {fixed(effect.mean_treated)} {groups.treated} and "
         f"{fixed(effect.mean_comparison)} {groups.comparison}. {difference_sentence(effect)}{_parts(results)}"
     )
 
 
 def _parts(results: Results) -> str:
-    """How much of the difference in trust is endings counted as the floor, and how much how the others rated."""
+    """How much of the difference is endings counted as the floor, and how much how the others rated."""
     split = results.decomposition
     if split is None:
         return ""

@@ -33,7 +33,8 @@ def _rules(study: OccasionStudy) -> Iterator[tuple[str, str]]:
             "diagnoses count by days, visits and calendar time to the moment; a time of 00:00 stands for its whole day"
         ),
     )
-    yield "Actions that name no assessment", "belong to the same person's latest assessment before them"
+    words = study.words
+    yield f"Actions that name no {words.unit}", f"belong to the same person's latest {words.unit} before them"
     if any(rule.covariate in NEAREST_LAGS for rule in study.missing.covariates):
         yield (
             "A rating before time zero that is missing",
@@ -46,7 +47,7 @@ def _rules(study: OccasionStudy) -> Iterator[tuple[str, str]]:
         yield "Width of the caliper", f"its standard deviation is {_SPREADS[caliper.sd]}"
     if isinstance(study.matching, Greedy | Optimal):
         twice = "and, as declared, several times" if getattr(study.matching, "replacement", False) else "never twice"
-        yield "A person with several assessments", f"may stand in both groups, {twice} among the comparisons"
+        yield f"A person with several {words.units}", f"may stand in both groups, {twice} among the comparisons"
     if study.estimator.bends == "each_number":
         yield (
             "Bends of the main answer",

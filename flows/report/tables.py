@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+from causal.protocol.words import Words
 from flows.report.document import Column, Table
 from flows.report.dossier import (
     BalanceLine,
@@ -199,7 +200,7 @@ def planned_table(planned: Sequence[tuple[str, str]]) -> Table:
 RATIOS = ("hazard ratio", "win odds")
 
 
-def finding_table(finding: FindingLine) -> Table:
+def finding_table(finding: FindingLine, words: Words) -> Table:
     """The numbers of one analysis set in advance; a row whose numbers are withheld stays, with the reason below."""
     level = f"{100 * finding.rows[0].level:g}%"
     optional = {
@@ -218,7 +219,7 @@ def finding_table(finding: FindingLine) -> Table:
             *told,
         ),
         rows=tuple((*_finding_row(row), *(cells[k] for cells in told.values())) for k, row in enumerate(finding.rows)),
-        note="".join((*_finding_notes(finding), *_why_withheld(finding))).strip(),
+        note="".join((*_finding_notes(finding, words), *_why_withheld(finding))).strip(),
     )
 
 
@@ -230,7 +231,7 @@ def _finding_row(row: FindingRow) -> tuple[str, ...]:
     return capitalised(row.label), unit, estimate, f"{_found(row, row.lower)} to {_found(row, row.upper)}"
 
 
-def _finding_notes(finding: FindingLine) -> Iterator[str]:
+def _finding_notes(finding: FindingLine, words: Words) -> Iterator[str]:
     if any(row.family for row in finding.rows):
         yield (
             "“Holds in the family”: whether the difference stands apart from zero when all tests of the declared "
@@ -239,7 +240,8 @@ def _finding_notes(finding: FindingLine) -> Iterator[str]:
     if any(row.response for row in finding.rows):
         yield (
             " “Who answered”: a number marked so rests on ratings that too few gave, or one group far more than the "
-            "other. It tells what those who answered said, and not what either choice does to trust."
+            "other. It tells what those who answered said, and not what either choice does to "
+            f"{words.outcome}."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from causal.protocol.words import Words
 from flows.report.counted import counted_blocks, looked, unopened, unrun_table
 from flows.report.decided import decided_section
 from flows.report.document import (
@@ -20,11 +21,11 @@ from flows.report.document import (
 from flows.report.dossier import Dossier, Results
 from flows.report.findings import (
     answer,
-    association_warning,
+    association_caution,
     found_section,
     icons,
     others_section,
-    response_warning,
+    response_caution,
     truth_section,
     worked_out,
 )
@@ -96,14 +97,14 @@ def _summary(dossier: Dossier) -> Section:
 def _summary_with_results(dossier: Dossier, results: Results) -> tuple[Block, ...]:
     groups = groups_of(dossier)
     return (
-        *([] if results.causal_wording else [association_warning(dossier)]),
-        *response_warning(dossier),
+        *([] if results.causal_wording else [association_caution(dossier)]),
+        *response_caution(dossier),
         answer(dossier, results),
         *icons(results, groups),
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
         *counted_blocks(dossier),
-        Paragraph(lead="How to read this.", text=_reading(results)),
+        Paragraph(lead="How to read this.", text=_reading(results, dossier.words)),
     )
 
 
@@ -116,10 +117,10 @@ def _summary_unanswered(dossier: Dossier) -> tuple[Block, ...]:
     )
     return (
         Callout(
-            tone="warning",
+            tone="caution",
             paragraphs=(Paragraph(lead="The main question was NOT EVALUATED.", text=why), Paragraph(text=reading)),
         ),
-        *response_warning(dossier),
+        *response_caution(dossier),
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
         *counted_blocks(dossier),
@@ -137,14 +138,12 @@ def _summary_before(dossier: Dossier) -> tuple[Block, ...]:
     return (
         Callout(
             tone="answer",
-            paragraphs=(
-                Paragraph(lead="Outcomes have not been opened.", text=f"{shows} {unopened(dossier.provenance.looks)}"),
-            ),
+            paragraphs=(Paragraph(lead="Outcomes have not been opened.", text=f"{shows} {unopened(dossier)}"),),
         ),
         _choices(dossier),
         Paragraph(lead="The comparison.", text=_comparison(dossier)),
         *counted_blocks(dossier),
-        *([Callout(tone="warning", paragraphs=(Paragraph(lead="Failed:", text=failing),))] if failing else []),
+        *([Callout(tone="caution", paragraphs=(Paragraph(lead="Failed:", text=failing),))] if failing else []),
         Paragraph(lead="What is asked of the board.", text=asked),
     )
 
@@ -162,11 +161,12 @@ def _comparison(dossier: Dossier) -> str:
     return (
         f"{count(dossier.n_treated)} cases {groups.treated} are set beside {count(dossier.n_comparison)} cases "
         f"{groups.comparison} that were {'made ' if dossier.n_sets is None else ''}like them{together}. "
-        "Each case is one occasion; a patient can be counted on more than one. Nobody was assigned by lot."
+        f"Each case is one occasion; {dossier.words.a_person} can be counted on more than one. Nobody was assigned by "
+        "lot."
     )
 
 
-def _reading(results: Results) -> str:
+def _reading(results: Results, words: Words) -> str:
     if not results.causal_wording:
         return (
             "The two groups may differ in ways that were not recorded, or not balanced. Take the numbers as a "
@@ -178,7 +178,7 @@ def _reading(results: Results) -> str:
     )
     if results.rated_causal_wording:
         return reading
-    return f"{reading} For the ratings of trust even that does not hold: they describe those who answered."
+    return f"{reading} For the ratings of {words.outcome} even that does not hold: they describe those who answered."
 
 
 def _question(dossier: Dossier) -> Section:

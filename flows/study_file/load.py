@@ -16,12 +16,14 @@ from causal.errors import StudyFileError
 from causal.protocol import STUDY, AnyStudy, Instrument
 from causal.protocol.base import is_day
 from causal.protocol.header import NOT_REGISTERED
+from causal.protocol.words import SEVERAL
 from causal.spelling import nearest
 from causal.tables import ACTIONS, INSTRUMENTS
 from flows.shown import shown, shown_path
 from flows.study_file.plain_words import did_you_mean
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
 from flows.study_file.typed_file import typed_file
+from validation.estimable import DESCRIBED_VERSIONS
 
 INSTRUMENT: TypeAdapter[Instrument] = TypeAdapter(Instrument)
 
@@ -43,6 +45,11 @@ _INSTRUMENTS_NAMED: tuple[tuple[str | None, ...], ...] = (
     ("directed_measures", None, "instrument"),
 )
 """Where a study file names something that must exist; None stands for every item of a list."""
+_NAMED_BY_KEYS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("action", ("words", "actions"), (*ACTIONS, SEVERAL)),
+    ("version", ("words", "versions"), DESCRIBED_VERSIONS),
+)
+"""The blocks whose keys are such names, and the names that exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,10 +202,25 @@ def _unknown_names(document: Document, instruments: Collection[str] | None) -> I
             for where, text in _texts(document.value, pattern):
                 if text not in known:
                     # A questionnaire of its own without a key is no misspelling of another one.
-                    near = "" if kind == "instrument" and text in INSTRUMENTS else did_you_mean(text, known)
-                    end = near or f"; known are {', '.join(sorted(known))}"
-                    sentence = f"unknown {kind} {shown(text)!r}{end}"
+                    sentence = _unknown(kind, text, known, near=kind != "instrument" or text not in INSTRUMENTS)
                     yield Problem(place=document.places[where], where=where, text=sentence)
+    for kind, block, names in _NAMED_BY_KEYS:
+        for where, name in _keys(document.value, block):
+            if name not in names:
+                yield Problem(place=document.keys[where], where=where, text=_unknown(kind, name, names))
+
+
+def _unknown(kind: str, name: str, known: Collection[str], *, near: bool = True) -> str:
+    end = (did_you_mean(name, known) if near else "") or f"; known are {', '.join(sorted(known))}"
+    return f"unknown {kind} {shown(name)!r}{end}"
+
+
+def _keys(value: Plain, block: tuple[str, ...]) -> Iterator[tuple[Where, str]]:
+    """Every key of a block, with its place."""
+    for step in block:
+        value = value.get(step) if isinstance(value, dict) else None
+    for key in value if isinstance(value, dict) else ():
+        yield (*block, key), key
 
 
 def _declarations_stand(study: Plain, key: str, named_by: str) -> bool:

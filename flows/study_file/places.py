@@ -18,6 +18,7 @@ _METHOD: tuple[Where, ...] = (("matching",), ("weighting",), ("propensity",), ("
 JUDGED: Mapping[str, tuple[Where, ...]] = {
     "eligibility": (("target_trial", "eligibility"),),
     "actions": (("target_trial", "strategies", "treated", "actions"),),
+    "words": (("words", "actions"), ("words", "versions"), ("words",)),
     "actors": (("directed_measures",), ("actors",)),
     "exact_keys": ((*_ASSIGNMENT, "exact"),),
     "outcome_window": (("outcome", "windows"), ("outcome",)),

@@ -112,7 +112,7 @@ def test_a_major_fact_without_variation_fails_a_gate(
     tier2 = tuple(name for name in study.confounders.tier2 if not name.startswith("regime"))
     strict = study.model_copy(update={"confounders": Confounders(tier1=tier1, tier2=tier2)})
     design = build_design(cohort_of(occasions), strict)
-    verdict = {one.code: one for one in judge_design(design, study.gates)}["design.facts_tier1"]
+    verdict = {one.code: one for one in judge_design(design, study.gates, study.words)}["design.facts_tier1"]
     assert verdict.status is (Status.PASS if fails is None else Status.FAIL)
     assert ("Threat severity (constant)" in verdict.sentence) == (fails is not None)
 
@@ -176,7 +176,7 @@ def test_a_group_of_one_clinician_fails_a_gate_and_is_refused(
     chosen = {"warned": occasions["treated"], "others": ~occasions["treated"], "everyone": True}[who]
     occasions["clinician_id"] = np.where(chosen, "c1", occasions["clinician_id"])
     design = build_design(cohort_of(occasions), study)
-    verdicts = {verdict.code: verdict for verdict in judge_design(design, study.gates)}
+    verdicts = {verdict.code: verdict for verdict in judge_design(design, study.gates, study.words)}
     assert (verdicts["design.clusters"].status, verdicts["design.clusters"].measured) == (Status.FAIL, 1)
     assert (verdicts["design.cluster_share"].status, verdicts["design.cluster_share"].measured) == (Status.FAIL, 1)
     with pytest.raises(EstimationError, match=r"^\[estimation\.arm_in_one_cluster\]"):
@@ -188,7 +188,7 @@ def test_a_group_that_leans_on_one_clinician_fails_a_gate(occasions: pd.DataFram
     first = occasions["treated"] & (np.arange(N) % 4 > 0)
     occasions["clinician_id"] = np.where(first, "c1", occasions["clinician_id"])
     design = build_design(cohort_of(occasions), study)
-    verdicts = {verdict.code: verdict for verdict in judge_design(design, study.gates)}
+    verdicts = {verdict.code: verdict for verdict in judge_design(design, study.gates, study.words)}
     assert verdicts["design.cluster_share"].status is Status.FAIL
     assert verdicts["design.cluster_share"].measured == pytest.approx(0.75, abs=0.06)
     assert verdicts["design.clusters"].status is Status.PASS
@@ -216,7 +216,7 @@ def test_a_group_in_one_clinic_month_or_version_fails_a_gate(
 def design_codes(occasions: pd.DataFrame, study: OccasionStudy) -> dict[str, Verdict]:
     """The verdicts on the design of these occasions, by code."""
     design = build_design(cohort_of(occasions), study)
-    return {verdict.code: verdict for verdict in judge_design(design, study.gates)}
+    return {verdict.code: verdict for verdict in judge_design(design, study.gates, study.words)}
 
 
 def test_few_clinicians_give_the_wider_interval(occasions: pd.DataFrame, study: OccasionStudy) -> None:
@@ -270,7 +270,11 @@ def test_four_missing_forms_do_not_fail_a_study(occasions: pd.DataFrame, study: 
     assert (told["phq9_missing"], told["phq9"]) == (Fate.TOO_RARE, Fate.ADJUSTED)
     assert "phq9_missing" not in design.covariate_names
     assert design.separated == ()
-    assert not [v for v in judge_design(design, study.gates) if v.code == "design.separation" and v.status == "FAIL"]
+    assert not [
+        v
+        for v in judge_design(design, study.gates, study.words)
+        if v.code == "design.separation" and v.status == "FAIL"
+    ]
 
 
 def test_what_many_have_of_one_arm_alone_still_fails(occasions: pd.DataFrame, study: OccasionStudy) -> None:

@@ -219,7 +219,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         (
             "actions: [warn_victim, warn_police]",
             "actions: []",
-            "actions: |",
+            "actions: |[]",
             (
                 "target_trial.strategies.treated.actions: got an empty list, expected a list of 1 or more "
                 "(each: a lower-case word of letters, digits and underscores)"

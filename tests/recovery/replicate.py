@@ -165,7 +165,7 @@ def one_study(study: OccasionStudy, made: Recorded, cohort: Cohort, *, judged: b
         answers, refused = {}, refusal.code
     gates = None
     if isinstance(groups, Design):
-        gates = tuple(verdict.code for verdict in failed(judge_design(groups, study.gates)))
+        gates = tuple(verdict.code for verdict in failed(judge_design(groups, study.gates, study.words)))
     return Replicate(
         answers=answers, refused=refused, n_sets=groups.n_treated if groups else 0, naive=naive, gates=gates
     )

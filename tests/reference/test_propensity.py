@@ -130,7 +130,7 @@ def test_lalonde_overlap_is_thin(trained: Propensity) -> None:
     """A c statistic of .874 announces thin overlap, and few of either arm are in equipoise."""
     _, treated, _ = lalonde()
     found = calibration(trained.logit, treated)
-    assert found.warning
+    assert found.caution
     assert (found.intercept, found.slope) == (pytest.approx(0, abs=1e-8), pytest.approx(1, abs=1e-8))
     assert found.equipoise_comparison < 0.5
 

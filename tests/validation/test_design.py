@@ -15,6 +15,7 @@ from causal.design.fates import CovariateFate, Fate
 from causal.design.propensity.curvature import Curvature, ScoreTest
 from causal.effect.identification import Identification
 from causal.protocol.design import Gates
+from causal.protocol.words import NEUTRAL
 from causal.records import Design
 from validation.design import curvature_verdict, judge_adjustment, judge_design
 from validation.verdict import Status, Verdict
@@ -92,14 +93,14 @@ def designed(*spreads: ClusterSpread, **words: Any) -> Design:
 def said(code: str, *spreads: ClusterSpread, **words: Any) -> Verdict:
     """The verdict of that code on such a design, where two sets are enough."""
     gates = Gates(minimum_sets=2, minimum_clusters_per_arm=3, maximum_cluster_share=0.4)
-    (found,) = [one for one in judge_design(designed(*spreads, **words), gates) if one.code == code]
+    (found,) = [one for one in judge_design(designed(*spreads, **words), gates, NEUTRAL) if one.code == code]
     return found
 
 
 def test_a_design_at_every_limit_passes_every_gate() -> None:
     """Limits are inside: a design that stands on each of them has nothing against it."""
     gates = Gates(minimum_sets=2, minimum_clusters_per_arm=3, maximum_cluster_share=0.4, smd_tier1=0.08, smd_tier2=0.16)
-    found = judge_design(designed(), gates)
+    found = judge_design(designed(), gates, NEUTRAL)
     assert {one.status for one in found} == {Status.PASS}
     assert {one.code: (one.measured, one.limit) for one in found} == {
         "design.sets": (2, 2),
@@ -133,15 +134,15 @@ def test_a_design_at_every_limit_passes_every_gate() -> None:
 def test_past_a_limit_that_gate_alone_fails(code: str, words: dict[str, Any]) -> None:
     """A difference counts by its size, be it above or below zero."""
     gates = Gates(minimum_sets=2, minimum_clusters_per_arm=3, maximum_cluster_share=0.4)
-    assert [one.code for one in judge_design(designed(**words), gates) if one.status is Status.FAIL] == [code]
+    assert [one.code for one in judge_design(designed(**words), gates, NEUTRAL) if one.status is Status.FAIL] == [code]
 
 
 @pytest.mark.parametrize(
     ("grouping", "n", "what", "made"),
     [
         ("matched set", 2, "matched sets", "after matching"),
-        ("stratum", 1, "warned occasions in strata with both groups", "after matching"),
-        ("weight", 1, "warned occasions with weight", "after weighting"),
+        ("stratum", 1, "treated occasions in strata with both groups", "after matching"),
+        ("weight", 1, "treated occasions with weight", "after weighting"),
     ],
 )
 def test_what_is_counted_depends_on_how_groups_were_made(grouping: str, n: int, what: str, made: str) -> None:
@@ -154,7 +155,11 @@ def test_what_is_counted_depends_on_how_groups_were_made(grouping: str, n: int, 
 
 @pytest.mark.parametrize(
     ("estimand", "whom"),
-    [("ATT", "eligible warned occasions"), ("ATC", "eligible occasions without a warning"), ("ATO", "the overlap pop")],
+    [
+        ("ATT", "eligible treated occasions"),
+        ("ATC", "eligible occasions without the treatment"),
+        ("ATO", "the overlap pop"),
+    ],
 )
 def test_the_lost_are_named_by_whom_the_effect_is_about(estimand: str, whom: str) -> None:
     """Who is not in the comparison is a share of the population of the estimand."""

@@ -80,6 +80,16 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         "the treated strategy names actions that the records do not know: warn_victm (did you mean warn_victim?)",
     ),
     (
+        {"target_trial.strategies.treated.actions": ["intensify"]},
+        "protocol.words",
+        "words are given for actions or versions the study does not have: warn_victim, warn_police",
+    ),
+    (
+        {"words.versions": {"recipeint": "Who was told"}},
+        "protocol.words",
+        "words are given for actions or versions the study does not have: recipeint (did you mean recipient?)",
+    ),
+    (
         {"target_trial.assignment.exact": ["regim"]},
         "protocol.exact_keys",
         "compared occasions are to agree on keys that do not exist: regim (did you mean regime?)",
@@ -320,7 +330,7 @@ NOT_YET: list[tuple[dict[str, Any], str]] = [
         {"outcome": {"kind": "time_to_event", "event": "left", "horizon_days": 180}},
         "as outcome, the time until an event (time_to_event)",
     ),
-    ({"outcome.dyad": "any_clinician"}, "ratings of another clinician than the one who made the assessment"),
+    ({"outcome.dyad": "any_clinician"}, "ratings of another clinician than the assessing clinician"),
     ({"target_trial.contrast.analogue": "per_protocol"}, "the effect of keeping to a strategy (per_protocol)"),
     (
         {"estimands.0.intercurrent_events.death": {"strategy": "treatment_policy"}},

@@ -50,7 +50,7 @@ class Calibration:
     equipoise_treated, equipoise_comparison
         Share of each arm with a preference score from .3 to .7: at least half of each suggests that either decision was
         open (Walker et al. 2013, Comp Eff Res 3:11-20).
-    warning
+    caution
         One sentence where overlap is thin; otherwise empty.
     """
 
@@ -61,7 +61,7 @@ class Calibration:
     c_statistic: float
     equipoise_treated: float
     equipoise_comparison: float
-    warning: str
+    caution: str
 
 
 def calibration(logit: FloatArray, treated: BoolArray, *, bins: int = 10, minimum: int = 11) -> Calibration:
@@ -107,14 +107,14 @@ def calibration(logit: FloatArray, treated: BoolArray, *, bins: int = 10, minimu
         c_statistic=c,
         equipoise_treated=either[0],
         equipoise_comparison=either[1],
-        warning=overlap_warning(c),
+        caution=overlap_caution(c),
     )
 
 
-def overlap_warning(c: float) -> str:
+def overlap_caution(c: float) -> str:
     """What a c statistic says about overlap, in one sentence; empty where it says nothing.
 
-    >>> overlap_warning(0.7)
+    >>> overlap_caution(0.7)
     ''
     """
     if c <= THIN_OVERLAP:

@@ -105,10 +105,10 @@ def score_test_of_squares(
     >>> from causal.design.propensity.fit import fit_propensity
     >>> rng = np.random.default_rng(1)
     >>> age = rng.normal(size=(800, 1))
-    >>> warned = rng.random(800) < 1 / (1 + np.exp(1 - age[:, 0] ** 2))
-    >>> line = fit_propensity(age, warned, names=["age"])
+    >>> treated = rng.random(800) < 1 / (1 + np.exp(1 - age[:, 0] ** 2))
+    >>> line = fit_propensity(age, treated, names=["age"])
     >>> model = PropensityModel()
-    >>> test = score_test_of_squares(age, warned, line, names=["age"], model=model, squares=["age"])
+    >>> test = score_test_of_squares(age, treated, line, names=["age"], model=model, squares=["age"])
     >>> test.df, test.p_value < 0.001
     (1, True)
     """

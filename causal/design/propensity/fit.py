@@ -150,12 +150,12 @@ def fit_propensity(
 
     >>> rng = np.random.default_rng(1)
     >>> severity = rng.normal(size=(400, 1))
-    >>> warned = rng.random(400) < 1 / (1 + np.exp(1 - severity[:, 0]))
-    >>> fit = fit_propensity(severity, warned, names=["severity"])
+    >>> treated = rng.random(400) < 1 / (1 + np.exp(1 - severity[:, 0]))
+    >>> fit = fit_propensity(severity, treated, names=["severity"])
     >>> fit.method, fit.names, fit.aliased
     ('maximum likelihood', ('severity',), ())
     >>> curve = PropensityModel(splines=("severity",), cross_fit=5)
-    >>> fit_propensity(severity, warned, names=["severity"], model=curve).names
+    >>> fit_propensity(severity, treated, names=["severity"], model=curve).names
     ('severity', 'severity, bend 1', 'severity, bend 2')
     """
     labels = tuple(names)

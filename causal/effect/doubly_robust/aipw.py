@@ -96,9 +96,9 @@ def aipw(
 
     >>> rng = np.random.default_rng(1)
     >>> age = rng.normal(size=(600, 1))
-    >>> warned = rng.random(600) < 1 / (1 + np.exp(-age[:, 0]))
-    >>> score = age[:, 0] - 0.5 * warned + rng.normal(size=600)
-    >>> found = aipw(score, warned, age, names=["age"])
+    >>> treated = rng.random(600) < 1 / (1 + np.exp(-age[:, 0]))
+    >>> score = age[:, 0] - 0.5 * treated + rng.normal(size=600)
+    >>> found = aipw(score, treated, age, names=["age"])
     >>> found.effect.lower < -0.5 < found.effect.upper, found.folds, found.n_truncated
     (True, 5, 0)
     """

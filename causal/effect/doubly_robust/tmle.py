@@ -79,9 +79,9 @@ def tmle(
 
     >>> rng = np.random.default_rng(1)
     >>> age = rng.normal(size=(600, 1))
-    >>> warned = rng.random(600) < 1 / (1 + np.exp(-age[:, 0]))
-    >>> ended = (rng.random(600) < 1 / (1 + np.exp(1 - age[:, 0] - warned))).astype(float)
-    >>> found = tmle(ended, warned, age, bounds=(0, 1), names=["age"])
+    >>> treated = rng.random(600) < 1 / (1 + np.exp(-age[:, 0]))
+    >>> ended = (rng.random(600) < 1 / (1 + np.exp(1 - age[:, 0] - treated))).astype(float)
+    >>> found = tmle(ended, treated, age, bounds=(0, 1), names=["age"])
     >>> 0 < found.mean_comparison.value < found.mean_treated.value < 1
     True
     >>> bool(abs(found.influence.mean()) < 1e-10)

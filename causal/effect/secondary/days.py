@@ -22,6 +22,7 @@ from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol.outcome import WhileInRelationship, Window
 from causal.protocol.secondary import LastRating, OtherDays, SetDifferences, Subscales, TwoWayClustering
+from causal.protocol.words import Words
 from causal.records import Outcomes
 
 
@@ -46,23 +47,24 @@ def _at(opened: Opened, window: Window) -> tuple[list[Line], list[str]]:
     except EstimationError as refusal:
         return [], [f"day {window.day}: {refusal.message}"]
     counts, events = counts_of(sample), counts_of(sample, outcomes.ended[sample.kept])
-    return headline_pair(found, window.day, counts=counts, events=events, tested=True)
+    return headline_pair(found, window.day, opened.study.words, counts=counts, events=events, tested=True)
 
 
 def headline_pair(
     found: Sequence[tuple[str, CompositeEffect]],
     day: int,
+    words: Words,
     *,
     counts: tuple[int, int],
     events: tuple[int, int],
     tested: bool = False,
 ) -> tuple[list[Line], list[str]]:
     """Lines of both headline differences, by the widest of their clusterings, and why one of them cannot be told."""
-    trust, ended = trust_at(day), f"ended by day {day}"
+    rated, ended = composite_label(words, day), f"ended by day {day}"
     by, composite = widest([(by, one.composite) for by, one in found])
     lines = [
         line_of(
-            composite, label=trust, scale="points", counts=counts, clustered_by=by, tested=tested, rated_days=(day,)
+            composite, label=rated, scale="points", counts=counts, clustered_by=by, tested=tested, rated_days=(day,)
         )
     ]
     endings = [(by, one.termination) for by, one in found if one.termination is not None]
@@ -73,9 +75,14 @@ def headline_pair(
     return lines, []
 
 
-def trust_at(day: int) -> str:
-    """What the composite at a day is called."""
-    return f"trust at day {day}, an ending counted"
+def composite_label(words: Words, day: int) -> str:
+    """What the composite at a day is called.
+
+    >>> from causal.protocol.words import NEUTRAL
+    >>> composite_label(NEUTRAL, 90)
+    'the outcome at day 90, an ending counted'
+    """
+    return f"{words.outcome} at day {day}, an ending counted"
 
 
 def subscale_label(name: str) -> str:
@@ -102,7 +109,7 @@ def subscales(opened: Opened, _: Subscales) -> Finding:
             missing.append(f"{name}: {refusal.message}")
     return Finding(
         analysis="subscales",
-        title="Parts of the trust rating",
+        title=f"Parts of the {opened.study.words.rating}",
         method="As the primary analysis, for each subscale of the same rating.",
         lines=tuple(lines),
         not_evaluated=tuple(missing),
@@ -195,11 +202,11 @@ def two_way_clustering(opened: Opened, _: TwoWayClustering) -> Finding:
         )
 
     day, endings = opened.window.day, outcomes.ended[sample.kept].astype(np.float64)
-    ended, trust = f"ended by day {day}", trust_at(day)
+    ended, rated = f"ended by day {day}", composite_label(opened.study.words, day)
     lines, missing = told(
         {
             ended: lambda: line(endings, ended, "risk difference", counts_of(sample, endings > 0)),
-            trust: lambda: line(found.pseudo_outcome, trust, "points"),
+            rated: lambda: line(found.pseudo_outcome, rated, "points"),
         }
     )
     return Finding(
@@ -235,11 +242,11 @@ def set_differences(opened: Opened, _: SetDifferences) -> Finding:
         counts = counts_of(sample)
         return line_of(found, label=label, scale=scale, counts=counts, clustered_by="matched set", events=events)
 
-    ended, trust = f"ended by day {day}", trust_at(day)
+    ended, rated = f"ended by day {day}", composite_label(opened.study.words, day)
     lines, missing = told(
         {
             ended: lambda: line(endings.astype(np.float64), ended, "risk difference", counts_of(sample, endings)),
-            trust: lambda: line(composite, trust, "points"),
+            rated: lambda: line(composite, rated, "points"),
         }
     )
     return Finding(

@@ -22,11 +22,15 @@ from causal.effect.widest import widest
 from causal.errors import EstimationError
 from causal.protocol.outcome import Composite
 from causal.protocol.secondary import DropoutStory
+from causal.protocol.words import Words
 
-CARRIED = (
-    "Occasions whose relationship was completed or transferred without any rating count through the others of their "
-    "group whose relationship the patient did not end, as in the main analysis."
-)
+
+def carried(words: Words) -> str:
+    """How occasions count that have no rating and could have none."""
+    return (
+        "Occasions whose relationship was completed or transferred without any rating count through the others of "
+        f"their group whose relationship the {words.person} did not end, as in the main analysis."
+    )
 
 
 def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
@@ -104,13 +108,13 @@ def dropout_story(opened: Opened, declared: DropoutStory) -> Finding:
         analysis="dropout_story",
         title="Had the missing ratings been different",
         method=(
-            f"The main difference in trust at day {opened.window.day} under every handling of ratings missing while "
-            f"treatment went on; {declared.imputations} imputed sets, pooled by Rubin's rules with Barnard and Rubin's "
-            "degrees of freedom. Nothing is imputed after treatment ended or a death."
+            f"The main difference in {opened.study.words.outcome} at day {opened.window.day} under every handling of "
+            f"ratings missing while treatment went on; {declared.imputations} imputed sets, pooled by Rubin's rules "
+            "with Barnard and Rubin's degrees of freedom. Nothing is imputed after treatment ended or a death."
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),
-        notes=(CARRIED, *notes_of(main_story)),
+        notes=(carried(opened.study.words), *notes_of(main_story)),
         readings=tipping_reading(main_story.tipping),
     )
 

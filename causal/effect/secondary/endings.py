@@ -20,6 +20,7 @@ from causal.errors import EstimationError
 from causal.protocol.outcome import PrincipalStratum
 from causal.protocol.secondary import StratumBounds as DeclaredBounds
 from causal.protocol.secondary import TerminationCourse, WinOdds
+from causal.protocol.words import Words
 from causal.tables import ENDED_BY_PATIENT
 
 IntArray = NDArray[np.int64]
@@ -78,8 +79,9 @@ def termination_course(opened: Opened, declared: TerminationCourse) -> Finding:
         analysis="termination_course",
         title="When treatment ended",
         method=(
-            "Cumulative incidence of the patient ending treatment beside planned ends, transfers and deaths "
-            "(Aalen-Johansen), mean days lost to it, and its cause-specific hazard (Cox), in the compared groups."
+            f"Cumulative incidence of the {opened.study.words.person} ending treatment beside planned ends, "
+            "transfers and deaths (Aalen-Johansen), mean days lost to it, and its cause-specific hazard (Cox), in the "
+            "compared groups."
         ),
         lines=tuple(lines),
         not_evaluated=tuple(missing),
@@ -140,7 +142,7 @@ def win_odds(opened: Opened, _: WinOdds) -> Finding:
         )
     )
     counts = counts_of(sample, weights > 0)
-    label = "odds that a patient of the first group fares better, ties halved"
+    label = f"odds that {opened.study.words.a_person} of the first group fares better, ties halved"
     by_odds, odds = widest([(by, one.log_odds) for by, one in found])
     by_shares, shares = widest([(by, one.difference) for by, one in found])
     lines = (
@@ -157,8 +159,8 @@ def win_odds(opened: Opened, _: WinOdds) -> Finding:
         analysis="win_odds",
         title="Who fares better",
         method=(
-            "Each patient of the first group against each they are compared with: ending treatment is worse than any "
-            f"rating at day {opened.window.day}, and a higher rating is better."
+            f"Each {opened.study.words.person} of the first group against each they are compared with: ending "
+            f"treatment is worse than any rating at day {opened.window.day}, and a higher rating is better."
         ),
         lines=lines,
         notes=(*STOOD_IN[answered.response_method], "A set without an answer in a group leaves."),
@@ -214,7 +216,7 @@ def stratum_bounds(opened: Opened, declared: DeclaredBounds) -> Finding:
             f"{found.draws} bootstrap samples of whole clusters."
         ),
         lines=tuple(_bounds_lines(found, counts, by)),
-        notes=_bounds_notes(found),
+        notes=_bounds_notes(found, opened.study.words),
     )
 
 
@@ -244,11 +246,12 @@ def _bounds_lines(found: StratumBounds, counts: tuple[int, int], by: str) -> lis
     ]
 
 
-def _bounds_notes(found: StratumBounds) -> tuple[str, ...]:
+def _bounds_notes(found: StratumBounds, words: Words) -> tuple[str, ...]:
     assumed = {
-        "treated_leaves_more": "It is assumed that the first choice never keeps a patient who would otherwise leave.",
-        "comparison_leaves_more": "It is assumed that the second choice never keeps a patient who would otherwise "
+        "treated_leaves_more": f"It is assumed that the first choice never keeps {words.a_person} who would otherwise "
         "leave.",
+        "comparison_leaves_more": f"It is assumed that the second choice never keeps {words.a_person} who would "
+        "otherwise leave.",
         None: "Nothing is assumed of who leaves.",
     }[found.monotone]
     notes = [assumed]

@@ -27,7 +27,8 @@ from causal.effect.missing.within import Result, within
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.outcomes import apply_estimand
 from causal.effect.sample import SAMPLE_COLUMNS, cluster_codes, sample_of
-from causal.effect.secondary.dropout import CARRIED
+from causal.effect.secondary.days import composite_label
+from causal.effect.secondary.dropout import carried
 from causal.effect.secondary.finding import Finding, Line, line_of
 from causal.effect.secondary.opened import BoolArray, FloatArray, Opened, counts_of
 from causal.effect.secondary.responses import STOOD_IN
@@ -136,7 +137,7 @@ def doubly_robust(opened: Opened, declared: DoublyRobust) -> Finding:
     patients = codes(every.cohort.occasions["person_id"][rows])
     for outcome, label, bounds in (
         (ended.astype(np.float64), f"ended by day {opened.window.day}", (0.0, 1.0)),
-        (composite.pseudo_outcome, f"trust at day {opened.window.day}, an ending counted", opened.score_range),
+        (composite.pseudo_outcome, composite_label(opened.study.words, opened.window.day), opened.score_range),
     ):
         share = bounds == (0.0, 1.0)
         if declared.method == "tmle" and not share and not complete:
@@ -317,7 +318,7 @@ def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
         by = widest([(name, one.contrast) for name, one in both.items()])[0]
         pooled = both[by]
     counts = min(one for one, _ in compared), min(zero for _, zero in compared)
-    label = f"trust at day {opened.window.day}, an ending counted"
+    label = composite_label(opened.study.words, opened.window.day)
     return Finding(
         analysis="imputation_within",
         title="Missing covariates and ratings imputed, groups made alike anew",
@@ -327,7 +328,7 @@ def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
             "in each, pooled by Rubin's rules with Barnard and Rubin's degrees of freedom."
         ),
         lines=(line_of(pooled.contrast, label=label, scale="points", counts=counts, clustered_by=by),),
-        notes=(MADE_AGAIN, CARRIED),
+        notes=(MADE_AGAIN, carried(opened.study.words)),
     )
 
 

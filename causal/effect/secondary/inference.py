@@ -10,6 +10,7 @@ from causal.effect.estimate import composite_of
 from causal.effect.margins import equivalence as equivalent
 from causal.effect.margins import non_inferiority as non_inferior
 from causal.effect.randomisation import randomisation_interval
+from causal.effect.secondary.days import composite_label
 from causal.effect.secondary.finding import Finding, Line, Scale, line_of, told
 from causal.effect.secondary.opened import FloatArray, Opened, counts_of
 from causal.effect.secondary.responses import responses
@@ -49,7 +50,7 @@ def g_computation(opened: Opened, _: GComputation) -> Finding:
     )
     found = each[0][1]
     by, effect = widest([(by, one.effect) for by, one in each])
-    label = f"trust at day {opened.window.day}, an ending counted"
+    label = composite_label(opened.study.words, opened.window.day)
     aliased = (f"Terms left out, because others determine them: {', '.join(found.aliased)}.",) if found.aliased else ()
     return Finding(
         analysis="g_computation",
@@ -71,6 +72,7 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
     composite = responses(opened, sample, outcomes).pseudo_outcome
     ended = outcomes.ended[sample.kept]
     rng, day, level = opened.rng("randomisation"), opened.window.day, opened.study.estimator.level
+    persons = opened.study.words.persons
 
     def line(outcome: FloatArray, label: str, scale: Scale, events: tuple[int, int] | None = None) -> Line:
         found = randomisation_interval(
@@ -88,11 +90,11 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
             events=events,
         )
 
-    endings, trust = f"ended by day {day}", f"trust at day {day}, an ending counted"
+    endings, rated = f"ended by day {day}", composite_label(opened.study.words, day)
     lines, missing = told(
         {
             endings: lambda: line(ended.astype(np.float64), endings, "risk difference", counts_of(sample, ended)),
-            trust: lambda: line(composite, trust, "points"),
+            rated: lambda: line(composite, rated, "points"),
         }
     )
     return Finding(
@@ -104,7 +106,9 @@ def randomisation(opened: Opened, declared: Randomisation) -> Finding:
         ),
         lines=lines,
         not_evaluated=missing,
-        notes=("It takes the choice for a lottery among those matched, and patients for unlike each other otherwise.",),
+        notes=(
+            f"It takes the choice for a lottery among those matched, and {persons} for unlike each other otherwise.",
+        ),
     )
 
 
@@ -142,11 +146,11 @@ def reuse_variance(opened: Opened, _: ReuseVariance) -> Finding:
         )
         return line_of(found.effect, label=label, scale=scale, counts=counts_of(sample), events=events)
 
-    endings, trust = f"ended by day {day}", f"trust at day {day}, an ending counted"
+    endings, rated = f"ended by day {day}", composite_label(opened.study.words, day)
     lines, missing = told(
         {
             endings: lambda: line(ended.astype(np.float64), endings, "risk difference", counts_of(sample, ended)),
-            trust: lambda: line(composite, trust, "points"),
+            rated: lambda: line(composite, rated, "points"),
         }
     )
     return Finding(
@@ -166,18 +170,20 @@ def reuse_variance(opened: Opened, _: ReuseVariance) -> Finding:
 
 
 def non_inferiority(opened: Opened, _: NonInferiority) -> Finding:
-    """Whether trust is shown to be less than the margin worse."""
+    """Whether the outcome is shown to be less than the margin worse."""
     effect, line = _headline(opened)
     margin = _margin(opened)
     found = non_inferior(effect, margin=margin, better="higher")
-    verdict = "shown" if found.shown else "not shown"
+    verdict, outcome = "shown" if found.shown else "not shown", opened.study.words.outcome
     return Finding(
         analysis="non_inferiority",
-        title="Is trust less than the margin worse?",
+        title=f"Is {outcome} less than the margin worse?",
         method=f"One-sided {100 * found.level:g}% bound of the main difference against a margin of {margin:g} points "
         "declared in advance.",
         lines=(line,),
-        readings=(f"The bound is {found.bound:.2f}: that trust is less than {margin:g} points worse is {verdict}.",),
+        readings=(
+            f"The bound is {found.bound:.2f}: that {outcome} is less than {margin:g} points worse is {verdict}.",
+        ),
     )
 
 
@@ -193,7 +199,7 @@ def equivalence(opened: Opened, _: Equivalence) -> Finding:
     )
     return Finding(
         analysis="equivalence",
-        title="Does trust differ by less than the margin either way?",
+        title=f"Does {opened.study.words.outcome} differ by less than the margin either way?",
         method=f"Two one-sided tests of the main difference against {margin:g} points either way, declared in advance.",
         lines=(line,),
         readings=(reading,),
@@ -205,7 +211,7 @@ def _headline(opened: Opened) -> tuple[Contrast, Line]:
     sample = opened.sample(outcomes.excluded)
     by, found = sample.wider(lambda code: composite_of(sample, outcomes, opened.study, code).composite)
     effect = student("difference", found.value, found.std_error, found.df, level=found.level)
-    label = f"trust at day {opened.window.day}, an ending counted"
+    label = composite_label(opened.study.words, opened.window.day)
     return effect, line_of(effect, label=label, scale="points", counts=counts_of(sample), clustered_by=by)
 
 

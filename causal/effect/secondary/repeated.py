@@ -84,7 +84,7 @@ def repeated_outcomes(opened: Opened, declared: RepeatedOutcomes) -> Finding:
     lines = []
     for k, one in enumerate(found.by_day):
         by, day = widest([(by, fit.by_day[k]) for by, fit in each])
-        label, counts = f"trust at {one.label}", ratings.counts(k)
+        label, counts = f"{opened.study.words.outcome} at {one.label}", ratings.counts(k)
         lines.append(line_of(day, label=label, scale="points", counts=counts, clustered_by=by, rated_days=(rated[k],)))
     fewest = min(ratings.counts(k) for k in range(len(found.by_day)))
     by, average = widest([(by, fit.average) for by, fit in each])
@@ -137,7 +137,7 @@ def mixed_model(opened: Opened, declared: MixedModel) -> Finding:
     lines = tuple(
         line_of(
             one,
-            label=f"trust at day {ratings.days[k]:g}",
+            label=f"{opened.study.words.outcome} at day {ratings.days[k]:g}",
             scale="points",
             counts=ratings.counts(k),
             rated_days=rated,
@@ -191,7 +191,7 @@ def marginal_model(opened: Opened, declared: MarginalModel) -> Finding:
     )
     return Finding(
         analysis="marginal_model",
-        title=f"{estimand.label}: averaged over patients",
+        title=f"{estimand.label}: averaged over {opened.study.words.persons}",
         method=(
             "Generalised estimating equations with an independence working correlation and the weights of the "
             f"comparison; standard errors corrected for few clusters ({correction}), Satterthwaite degrees of freedom."

@@ -10,6 +10,7 @@ from causal.effect.bootstrap import Bootstrapped, Resampled
 from causal.effect.bootstrap import cluster_bootstrap as bootstrapped
 from causal.effect.outcome_decomposition import composite_effect
 from causal.effect.sample import sample_of
+from causal.effect.secondary.days import composite_label
 from causal.effect.secondary.everyone import everyone_of
 from causal.effect.secondary.finding import Finding, Line
 from causal.effect.secondary.opened import Opened, counts_of
@@ -46,7 +47,7 @@ def cluster_bootstrap(opened: Opened, declared: ClusterBootstrap) -> Finding:
             n_treated=counts_of(sample)[0],
             n_comparison=counts_of(sample)[1],
         )
-        for label in (f"trust at day {opened.window.day}, an ending counted",)
+        for label in (composite_label(opened.study.words, opened.window.day),)
         for how, lower, upper in (
             ("from the bootstrap standard error", found.effect.lower, found.effect.upper),
             ("bias-corrected and accelerated", found.lower, found.upper),
@@ -59,7 +60,7 @@ def cluster_bootstrap(opened: Opened, declared: ClusterBootstrap) -> Finding:
     )
     return Finding(
         analysis="cluster_bootstrap",
-        title="The main difference in trust, resampled",
+        title=f"The main difference in {opened.study.words.outcome}, resampled",
         method=f"Bootstrap of {found.draws.size} samples: {what}; the response model fitted anew in each.",
         lines=tuple(lines),
         notes=()

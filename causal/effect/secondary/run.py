@@ -12,12 +12,12 @@ from causal.effect.adjustment import adjustment_of
 from causal.effect.multiplicity import holm
 from causal.effect.secondary.change import reliable_change
 from causal.effect.secondary.days import (
+    composite_label,
     last_rating,
     other_days,
     set_differences,
     subscale_label,
     subscales,
-    trust_at,
     two_way_clustering,
 )
 from causal.effect.secondary.dropout import dropout_story
@@ -114,7 +114,7 @@ def family_of(study: OccasionStudy) -> tuple[tuple[str, str], ...]:
     assert isinstance(outcome, Rating)
     days = sorted(window.day for window in outcome.windows if window.day != outcome.primary_day)
     labels = {
-        "other_days": [trust_at(day) for day in days],
+        "other_days": [composite_label(study.words, day) for day in days],
         "subscales": [subscale_label(name) for name in outcome.subscales],
     }
     return tuple((analysis, label) for analysis in holm_of for label in labels[analysis])

@@ -44,7 +44,10 @@ def clinic_fixed_effects(opened: Opened, _: ClinicFixedEffects) -> Finding:
         lambda code: composite_of(within, outcomes, opened.study, code, explained_by=sample.adjustment)
     )
     counts, ended = counts_of(sample), outcomes.ended[sample.kept]
-    lines, missing = headline_pair(found, opened.window.day, counts=counts, events=counts_of(sample, ended))
+    lines, missing = headline_pair(
+        found, opened.window.day, opened.study.words, counts=counts, events=counts_of(sample, ended)
+    )
+    drops = f"What all {opened.study.words.persons} of a clinic share drops out"
     return Finding(
         analysis="clinic_fixed_effects",
         title="The same question within clinics",
@@ -52,7 +55,7 @@ def clinic_fixed_effects(opened: Opened, _: ClinicFixedEffects) -> Finding:
         lines=tuple(reversed(lines)),
         not_evaluated=tuple(missing),
         notes=(
-            "What all patients of a clinic share drops out; clinics in which one group alone is found say nothing.",
+            f"{drops}; clinics in which one group alone is found say nothing.",
             "What only those of one clinician share does not drop out.",
         ),
     )

@@ -12,7 +12,7 @@ from ibis.expr import types as ir
 
 from causal.cohort.build import build_cohort
 from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
-from causal.cohort.eligibility import ON_RECORD, START, sentence
+from causal.cohort.eligibility import sentence, steps
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
 from causal.protocol.target_trial import EligibilityRule, InRelationship, MinimumAge, PriorRating
@@ -79,10 +79,10 @@ def test_flow_and_contents() -> None:
     cohort = built(small_world(), adults, relationship)
     flow = [(step.rule, step.persons, step.occasions, step.treated) for step in cohort.attrition]
     assert flow == [
-        (START, 3, 4, 1),
-        (ON_RECORD, 3, 4, 1),
-        (sentence(adults), 2, 3, 1),
-        (sentence(relationship), 2, 3, 1),
+        (rule, *counts)
+        for rule, counts in zip(
+            steps((adults, relationship)), ((3, 4, 1), (3, 4, 1), (2, 3, 1), (2, 3, 1)), strict=True
+        )
     ]
     occasions = cohort.occasions
     assert sorted(occasions["ta_id"]) == ["a1", "a2", "b1"]

@@ -16,6 +16,7 @@ from causal.errors import DesignError
 from causal.protocol.matching import AnyMatching, Matching
 from causal.protocol.target_trial import Assignment
 from causal.protocol.weighting import AnyWeighting, Weighting
+from causal.protocol.words import NEUTRAL
 
 N = 400
 WINDOW = 60.0
@@ -128,10 +129,10 @@ def test_every_method_is_described(units: Units, words: dict[str, Any]) -> None:
     made = compare(method, units)
     left_out = int((units.treated & (made.weight == 0)).sum())
     assert estimand_label(made, left_out=left_out > 0).startswith(made.estimand)
-    sentence = method_sentence(method, Assignment(exact=("regime",), calendar_days=60))
+    sentence = method_sentence(method, Assignment(exact=("regime",), calendar_days=60), NEUTRAL)
     assert sentence.endswith(".")
     assert "_" not in sentence.replace("clinic_id", "")
-    assert ("not represented" in estimand_sentence(made, left_out=left_out > 0)) == (left_out > 0)
+    assert ("not represented" in estimand_sentence(made, NEUTRAL, left_out=left_out > 0)) == (left_out > 0)
 
 
 def test_rules_on_pairs_reach_the_engine(units: Units) -> None:
@@ -174,7 +175,7 @@ def test_trimming_and_truncation_are_said(units: Units) -> None:
     """Whoever changes the population or the weights changes the estimand's letters and sentence."""
     trimmed = compare(declared(WEIGHTED[1]), units)
     assert estimand_label(trimmed, left_out=False) == "ATE, trimmed"
-    assert "0.1" in estimand_sentence(trimmed, left_out=False)
+    assert "0.1" in estimand_sentence(trimmed, NEUTRAL, left_out=False)
     plain = compare(declared({"method": "propensity", "estimand": "ATE"}), units)
     assert estimand_label(plain, left_out=False) == "ATE"
 

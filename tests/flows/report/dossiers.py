@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from causal.protocol.in_words import Line
+from causal.protocol.words import Words
 from flows.report.dossier import (
     ApprovalLine,
     BalanceLine,
@@ -33,6 +34,7 @@ from flows.report.dossier import (
 from validation.disclosure import disclose_count, disclose_flow
 
 STUDY = YAML(typ="safe", pure=True).load(Path(__file__).parents[3] / "configs" / "studies" / "duty_to_warn.yaml")
+WORDS = Words.model_validate(STUDY["words"])
 THRESHOLD = 11
 DIGEST = "9f2c1ab0d4e87a66c1f0b3a2985d7714e6b0c8aa12de55f7730491bce2ad6f08"
 
@@ -164,6 +166,7 @@ DOSSIER = Dossier(
     comparison_label="manage the risk without telling a third party",
     treated_short="after a warning",
     comparison_short="without a warning",
+    words=WORDS,
     eligibility=(
         "The patient is 18 or older.",
         "The patient is in a relationship with the clinician who made the assessment.",

@@ -17,6 +17,7 @@ from causal.protocol import CohortStudy, FlatTableStudy, Instrument, MetaStudy, 
 from causal.protocol.base import Part
 from causal.protocol.flat_table import FileData
 from causal.protocol.in_words import AS_IT_COMES, lines_of
+from causal.protocol.words import NEUTRAL
 from flows.flat_table import analyse
 from flows.report.decided import (
     ELSEWHERE,
@@ -60,7 +61,9 @@ def flagship() -> Any:
 
 def pages(told: tuple[DecidedGroup, ...]) -> list[str]:
     """The section as text."""
-    dossier: Any = SimpleNamespace(decided=told, treated_short="after one", comparison_short="after the other")
+    dossier: Any = SimpleNamespace(
+        decided=told, treated_short="after one", comparison_short="after the other", words=NEUTRAL
+    )
     return texts(decided_section(dossier))
 
 
@@ -271,7 +274,7 @@ def test_what_rapport_does_unasked_is_marked() -> None:
 
 def pages_tables(told: tuple[DecidedGroup, ...]) -> list[Table]:
     """The tables of the section."""
-    dossier: Any = SimpleNamespace(decided=told, treated_short="", comparison_short="")
+    dossier: Any = SimpleNamespace(decided=told, treated_short="", comparison_short="", words=NEUTRAL)
     return [block for block in decided_section(dossier).blocks if isinstance(block, Table)]
 
 

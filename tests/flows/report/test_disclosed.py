@@ -204,7 +204,7 @@ def test_rows_go_with_the_rows_set_aside() -> None:
 def test_the_divisor_is_said_for_every_estimand() -> None:
     """Standardised differences are divided by something else under each estimand, and the page says by what."""
     assert set(DIVISORS) == set(get_args(WeightEstimand))
-    assert before(World()).balance_denominator == DIVISORS["ATT"]
+    assert before(World()).balance_denominator == DIVISORS["ATT"].format(treated="warned")
 
 
 @pytest.mark.parametrize(

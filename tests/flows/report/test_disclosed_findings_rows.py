@@ -83,13 +83,14 @@ def test_every_question_says_what_is_done_about_each_event() -> None:
     ]
     assert [line.primary for line in lines] == [True, False, False, False]
     handled = {line.id: dict(line.events) for line in lines}
-    assert all(list(events) == list(EVENTS.values()) for events in handled.values())
-    assert handled["E1"][EVENTS["patient_ended"]] == "it is itself a bad outcome, counted as 1"
-    assert handled["E1"][EVENTS["death"]] == STRATEGIES["separate"]
-    assert handled["E4"][EVENTS["patient_ended"]] == STRATEGIES["principal_stratum"]
-    assert handled["E3"][EVENTS["hospitalised"]] == STRATEGIES["while_in_relationship"]
-    assert handled["E2"][EVENTS["transfer"]] == STRATEGIES["hypothetical"]
-    assert handled["E2"][EVENTS["hospitalised"]] == STRATEGIES["treatment_policy"]
+    said = {event: words.format(person="patient") for event, words in EVENTS.items()}
+    assert all(list(events) == list(said.values()) for events in handled.values())
+    assert handled["E1"][said["patient_ended"]] == "it is itself a bad outcome, counted as 1"
+    assert handled["E1"][said["death"]] == STRATEGIES["separate"]
+    assert handled["E4"][said["patient_ended"]] == STRATEGIES["principal_stratum"]
+    assert handled["E3"][said["hospitalised"]] == STRATEGIES["while_in_relationship"]
+    assert handled["E2"][said["transfer"]] == STRATEGIES["hypothetical"]
+    assert handled["E2"][said["hospitalised"]] == STRATEGIES["treatment_policy"]
 
 
 def test_analyses_that_are_planned_are_named_with_what_they_are() -> None:

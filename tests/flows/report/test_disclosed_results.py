@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from worlds import SETS, THRESHOLD, World, design_of, effects_of, judged_of
+from worlds import SETS, THRESHOLD, World, design_of, effects_of, judged_of, study
 
 from causal.records import Effects, Estimate, Interval, NotEstimated
 from flows.report.disclosed_results import (
@@ -38,7 +38,7 @@ def estimates() -> Effects:
 
 def results(effects: Effects | None = None, **given: Any) -> Results:
     """The results of a world with these effects, or its own."""
-    return results_of(judged(), effects or estimates(), THRESHOLD, **given)
+    return results_of(judged(), effects or estimates(), THRESHOLD, study().words, **given)
 
 
 def estimated(one: Estimate | NotEstimated) -> Estimate:
@@ -201,7 +201,7 @@ def test_words_about_ratings_fall_with_the_checks_of_their_own_day() -> None:
         verdict = at_least(f"estimate.response.day_{day}", share, 0.5, "share who answered")
         assert results(answered=(verdict,)).rated_causal_wording is causal
     unlike = SimpleNamespace(**vars(judged()) | {"verdicts": ()})
-    assert results_of(unlike, estimates(), THRESHOLD).causal_wording is True  # type: ignore[arg-type]
+    assert results_of(unlike, estimates(), THRESHOLD, study().words).causal_wording is True  # type: ignore[arg-type]
     assert results().causal_wording is False  # a check of this design fails
 
 
@@ -227,7 +227,7 @@ def test_a_truth_at_the_end_of_an_interval_is_inside_it(truth: str, covered: boo
     pair = (found.termination, found.composite)
     truths = [line.upper + 0.01 if truth == "beyond" else getattr(line, truth) for line in pair]
     known: Any = SimpleNamespace(termination_rd=truths[0], composite_difference=truths[1])
-    told = truth_lines(found, known)
+    told = truth_lines(found, known, study().words)
     assert [line.covered for line in told] == [covered, covered]
     assert [line.truth for line in told] == truths
     for line, effect in zip(told, pair, strict=True):

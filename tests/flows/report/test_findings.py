@@ -10,7 +10,7 @@ from dossiers import DOSSIER, GATE_FAILED, INCLUDES_ZERO, RESULTS, TERMINATION, 
 
 from flows.report.document import Block, Bullets, Callout, Display, Figure, Paragraph, Section, Subheading, Table, texts
 from flows.report.dossier import Dossier, FindingLine, FindingRow, Results, UnansweredLine
-from flows.report.findings import association_warning, found_section, icons, others_section, response_warning
+from flows.report.findings import association_caution, found_section, icons, others_section, response_caution
 from flows.report.sentences import groups_of
 
 MINUS = "\N{MINUS SIGN}"
@@ -163,12 +163,12 @@ def test_icons_count_a_hundred_of_each_group_unless_withheld() -> None:
 def test_a_warning_names_the_checks_of_the_design_that_failed() -> None:
     """Not those on who answered, which have their own; without any there is nothing to name."""
     both = dataclasses.replace(GATE_FAILED, verdicts=(*GATE_FAILED.verdicts, UNLIKE))
-    warning = association_warning(both)
-    assert warning.tone == "warning"
+    warning = association_caution(both)
+    assert warning.tone == "caution"
     assert [one.lead for one in warning.paragraphs] == ["Not every check set in advance was passed.", "Failed:"]
     assert warning.paragraphs[1].text.count("measured") == 1
     assert "0.17" in warning.paragraphs[1].text
-    assert len(association_warning(DOSSIER).paragraphs) == 1
+    assert len(association_caution(DOSSIER).paragraphs) == 1
     assert isinstance(found(both).blocks[0], Callout)
     assert not isinstance(found().blocks[0], Callout)
 
@@ -176,17 +176,17 @@ def test_a_warning_names_the_checks_of_the_design_that_failed() -> None:
 def test_a_warning_on_ratings_says_who_answered() -> None:
     """Where a check on response failed; without results there is nobody to count."""
     unlike = dataclasses.replace(DOSSIER, verdicts=(*VERDICTS, UNLIKE))
-    (warning,) = response_warning(unlike)
-    assert warning.tone == "warning"
+    (warning,) = response_caution(unlike)
+    assert warning.tone == "caution"
     leads = ["Too few ratings to speak of what the choice does to trust.", "Who answered.", "Failed:"]
     assert [one.lead for one in warning.paragraphs] == leads
     assert "about 78% after a warning" in warning.paragraphs[1].text
     assert warning.paragraphs[2].text == "Share who answered (measured 0.1, limit at least 0.5)."
-    (early,) = response_warning(dataclasses.replace(unlike, results=None))
+    (early,) = response_caution(dataclasses.replace(unlike, results=None))
     assert [one.lead for one in early.paragraphs] == [leads[0], leads[2]]
-    assert response_warning(GATE_FAILED) == ()
+    assert response_caution(GATE_FAILED) == ()
     passed = dataclasses.replace(UNLIKE, status="PASS")
-    assert response_warning(dataclasses.replace(DOSSIER, verdicts=(passed,))) == ()
+    assert response_caution(dataclasses.replace(DOSSIER, verdicts=(passed,))) == ()
 
 
 def finding(**changes: Any) -> FindingLine:

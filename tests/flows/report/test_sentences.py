@@ -20,11 +20,11 @@ from flows.report.sentences import (
     ended_sentence,
     forbidden,
     groups_of,
-    trust_sentence,
+    rated_sentence,
 )
 from flows.report.wording import document
 
-GROUPS = Groups(treated="after a warning", comparison="without a warning")
+GROUPS = Groups(treated="after a warning", comparison="without a warning", words=DOSSIER.words)
 HIGHEST_GRADE = 9.0
 ALL = {"found": DOSSIER, "includes zero": INCLUDES_ZERO, "gate failed": GATE_FAILED, "design only": DESIGN_ONLY}
 
@@ -40,7 +40,7 @@ def test_natural_frequencies_and_their_range() -> None:
         "Of 100 patients like these, about 31 ended treatment within 90 days after a warning, and about 22 without a "
         "warning. The difference is 9 more in 100; it could be as small as 2 or as large as 16 (95% interval)."
     )
-    assert trust_sentence(RESULTS, GROUPS, (1, 5)) == (
+    assert rated_sentence(RESULTS, GROUPS, (1, 5)) == (
         "Patients rate their trust from 1 (lowest) to 5 (highest). A patient who ended treatment, or stopped coming "
         "without a word, counts as 1. Counted this way, trust was 2.66 after a warning and 3.12 without a warning. The "
         "difference is 0.46 points lower; it could be as small as 0.22 or as large as 0.70 (95% interval). Of the "
@@ -50,7 +50,7 @@ def test_natural_frequencies_and_their_range() -> None:
 
 def test_the_scale_is_that_of_the_instrument() -> None:
     """Another scale is said as it is, on the summary and in the findings."""
-    assert trust_sentence(RESULTS, GROUPS, (0, 10)).startswith("Patients rate their trust from 0 (lowest) to 10 (highe")
+    assert rated_sentence(RESULTS, GROUPS, (0, 10)).startswith("Patients rate their trust from 0 (lowest) to 10 (highe")
     words = " ".join(texts(document(dataclasses.replace(DOSSIER, scale=(1, 7)))))
     assert words.count("from 1 (lowest) to 7 (highest)") == 2
     assert "to 5 (highest)" not in words
@@ -113,7 +113,7 @@ def test_association_words_when_a_gate_failed() -> None:
             continue
         first = section.blocks[0]
         assert isinstance(first, Callout)
-        assert first.tone == "warning"
+        assert first.tone == "caution"
         assert "went together" in " ".join(texts(first))
         assert "tier-1 covariate (severity) (measured 0.17, limit at most 0.1)" in " ".join(texts(first))
         words = " ".join(texts(section))
@@ -123,7 +123,7 @@ def test_association_words_when_a_gate_failed() -> None:
 
 def test_no_warning_where_every_gate_was_passed() -> None:
     """The association box appears only when it applies."""
-    assert not any(isinstance(b, Callout) and b.tone == "warning" for s in document(DOSSIER).sections for b in s.blocks)
+    assert not any(isinstance(b, Callout) and b.tone == "caution" for s in document(DOSSIER).sections for b in s.blocks)
 
 
 @pytest.mark.parametrize("dossier", ALL.values(), ids=ALL.keys())
@@ -201,7 +201,9 @@ def test_a_feigned_study_is_marked_even_if_the_flag_was_forgotten() -> None:
 def test_a_study_without_short_names_still_reads() -> None:
     """The choices are then called the first and the second."""
     nameless = dataclasses.replace(DOSSIER, treated_short="", comparison_short="")
-    assert groups_of(nameless) == Groups(treated="with the first choice", comparison="with the second choice")
+    assert groups_of(nameless) == Groups(
+        treated="with the first choice", comparison="with the second choice", words=DOSSIER.words
+    )
     words = " ".join(texts(document(nameless)))
     assert "First choice: warn a third party within 72 hours of the assessment." in words
     assert "about 31 ended treatment within 90 days with the first choice" in words

@@ -52,7 +52,7 @@ def test_nobody_is_called_free_where_all_may_serve_again() -> None:
     for replacement, words in ((False, " of another person still free on "), (True, " of another person on ")):
         of = declaring(matching=GREEDY | {"replacement": replacement})
         assert of.matching is not None
-        sentence = method_sentence(of.matching, of.target_trial.assignment)
+        sentence = method_sentence(of.matching, of.target_trial.assignment, of.words)
         assert words in sentence
         assert ("no person used twice" in sentence) is not replacement
 

@@ -23,7 +23,7 @@ from flows.report.disclosed_findings import finding_lines
 from flows.report.document import Document, Figure, Paragraph, Section, Table, texts
 from flows.report.dossier import Dossier, PlannedLine, to_json
 from flows.report.looked_at import _about, _index
-from flows.report.sentences import ended_sentence, groups_of, trust_sentence
+from flows.report.sentences import ended_sentence, groups_of, rated_sentence
 from flows.report.wording import document
 from flows.store import OPENED, Store, looks, looks_before
 from validation.withholding import Withheld
@@ -322,7 +322,7 @@ def test_every_interval_says_its_level(state: str) -> None:
     results = dossier.results
     if results is not None:
         groups = groups_of(dossier)
-        for sentence in (ended_sentence(results, groups), trust_sentence(results, groups, dossier.scale)):
+        for sentence in (ended_sentence(results, groups), rated_sentence(results, groups, dossier.scale)):
             assert ("could be as small" in sentence or "not rule out" in sentence) == ("(95% interval)" in sentence)
             assert sentence in " ".join(texts(section(state, "in-short")))
     for table in tables_of(document_in(state)):
@@ -394,7 +394,7 @@ def test_a_dossier_owns_up_to_looks_at_other_designs() -> None:
     assert "the outcomes of 2 other designs of this study were opened before this one was made" in again
     assert "had never been opened" in looked(fresh)
     assert "of 2 other designs of this study had been opened" in looked(second)
-    assert "1 other design of this study was opened" in unopened(1)
+    assert "1 other design of this study was opened" in unopened(before(World(), looks=1))
 
 
 def test_one_of_a_kind_is_said_in_the_singular() -> None:

@@ -172,7 +172,9 @@ def row(**changes: Any) -> FindingRow:
 
 def finding(*rows: FindingRow) -> Table:
     """The table of a finding with these numbers."""
-    return finding_table(FindingLine(analysis="a", title="A", method="M.", rows=rows, not_evaluated=(), notes=()))
+    return finding_table(
+        FindingLine(analysis="a", title="A", method="M.", rows=rows, not_evaluated=(), notes=()), GROUPS.words
+    )
 
 
 @pytest.mark.parametrize(

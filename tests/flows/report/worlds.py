@@ -246,7 +246,7 @@ def judged_of(world: World, design: Design) -> Any:
     return SimpleNamespace(
         design=design,
         extract=extract,
-        verdicts=(*extract.verdicts, *judge_design(design, study().gates)),
+        verdicts=(*extract.verdicts, *judge_design(design, study().gates, study().words)),
         identified="The diagram.",
         digest="d" * 64,
     )

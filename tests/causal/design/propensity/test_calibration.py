@@ -80,8 +80,8 @@ def test_thin_overlap_is_said() -> None:
     x = rng.normal(size=3000)
     apart = rng.random(3000) < 1 / (1 + np.exp(-4 * x))
     mixed = rng.random(3000) < 1 / (1 + np.exp(-x))
-    assert "few of them are comparable" in calibration(4 * x, apart).warning
-    assert calibration(x, mixed).warning == ""
+    assert "few of them are comparable" in calibration(4 * x, apart).caution
+    assert calibration(x, mixed).caution == ""
 
 
 def test_scores_without_spread_have_no_slope() -> None:

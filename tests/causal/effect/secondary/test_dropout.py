@@ -12,7 +12,7 @@ import pytest
 from causal.effect.estimate import estimate_effects
 from causal.effect.matched_estimates import Ancova, ancova
 from causal.effect.secondary import dropout
-from causal.effect.secondary.dropout import CARRIED
+from causal.effect.secondary.dropout import carried
 from causal.effect.secondary.finding import Finding
 from causal.effect.secondary.opened import Opened
 from causal.effect.secondary.run import findings
@@ -71,7 +71,7 @@ def test_an_undefined_occasion_is_carried_as_in_the_headline(declaring: Change) 
 
 def test_it_says_how_the_undefined_count(declaring: Change) -> None:
     """The rule is a note of every story, so that the note tells nothing of whether there are any."""
-    assert CARRIED in told(declaring(DECLARED)).notes
+    assert carried(declaring(DECLARED).study.words) in told(declaring(DECLARED)).notes
 
 
 def test_the_design_is_factored_once_for_each_clustering(declaring: Change, monkeypatch: pytest.MonkeyPatch) -> None:
