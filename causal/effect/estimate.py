@@ -214,13 +214,13 @@ def _effects(design: ComparisonGroups, outcomes: Outcomes, study: OccasionStudy,
     p1, p0 = (float(np.average(ended[arm], weights=sample.weights[arm])) for arm in (sample.treated, ~sample.treated))
     floor = ended_as(study)
     nowhere = float("nan")
-    trust = (nowhere, nowhere)
+    rated = (nowhere, nowhere)
     if c is not None:
-        trust = (_mean(floor, c.p1, c.m1), _mean(floor, c.p0, c.m0))
+        rated = (_mean(floor, c.p1, c.m1), _mean(floor, c.p0, c.m0))
     handling = "" if c is None else c.response_method
     return Effects(
         termination=one("termination", "risk difference", found.termination, (p1, p0)),
-        composite=one("composite", "points", found.composite, trust),
+        composite=one("composite", "points", found.composite, rated),
         termination_part=None if c is None else c.termination_part,
         level_part=None if c is None else c.level_part,
         floor=floor,
