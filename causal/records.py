@@ -7,6 +7,7 @@ time zero, apart from the strategy itself) is refused, so blindness is held by t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import COVARIATES
 from causal.design.compare import Grouping
 from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
@@ -29,8 +29,8 @@ Ints = NDArray[np.int64]
 ID_COLUMNS = ("ta_id", "person_id", "clinician_id", "clinic_id")
 STRATEGY_COLUMNS = ("treated", "recipient", "patient_informed", "ended_in_grace")
 CONTENT_COLUMNS = ("time_zero", "regime", "same_day_hold", "instrument_ver")
-OCCASION_COLUMNS = (*ID_COLUMNS, *CONTENT_COLUMNS, *STRATEGY_COLUMNS, *COVARIATES)
-"""Every column a cohort may hold, in this order."""
+OCCASION_COLUMNS = (*ID_COLUMNS, *CONTENT_COLUMNS, *STRATEGY_COLUMNS)
+"""The columns of every cohort, in this order; the study's facts follow them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,24 +53,26 @@ class Cohort:
     """Eligible occasions, one row each, in canonical order, with covariates from before time zero (NaN: not recorded).
 
     The canonical order is by content (time zero, then every covariate), ids only where two occasions agree in
-    everything else: relabelling ids or permuting rows of the extract changes no number computed from it.
+    everything else: relabelling ids or permuting rows of the extract changes no number computed from it. `covariates`
+    names the columns of the study's facts, the last of `occasions`.
     """
 
     occasions: pd.DataFrame
     attrition: tuple[AttritionStep, ...]
+    covariates: tuple[str, ...]
 
     def __post_init__(self) -> None:
         """Refuse columns a cohort may not see."""
-        got, allowed = list(self.occasions.columns), list(OCCASION_COLUMNS)
+        got, allowed = list(self.occasions.columns), [*OCCASION_COLUMNS, *self.covariates]
         if got != allowed:
             odd = sorted(set(got) ^ set(allowed))
             raise DesignError("cohort.columns", f"a cohort may hold exactly its declared columns; these differ: {odd}")
 
 
-def canonical(occasions: pd.DataFrame) -> pd.DataFrame:
-    """`occasions` with the declared columns and row order of a `Cohort`."""
-    order = ["time_zero", *COVARIATES, *CONTENT_COLUMNS[1:], "treated", *ID_COLUMNS]
-    return occasions[list(OCCASION_COLUMNS)].sort_values(order, kind="stable", ignore_index=True)
+def canonical(occasions: pd.DataFrame, covariates: Sequence[str]) -> pd.DataFrame:
+    """`occasions` with the columns and the row order of a `Cohort` of these `covariates`."""
+    order = ["time_zero", *covariates, *CONTENT_COLUMNS[1:], "treated", *ID_COLUMNS]
+    return occasions[[*OCCASION_COLUMNS, *covariates]].sort_values(order, kind="stable", ignore_index=True)
 
 
 def codes(values: pd.Series) -> Ints:

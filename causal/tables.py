@@ -46,7 +46,12 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: `low`/`high` are inclusive, in `unit`; `values` are the allowed categories."""
+    """One column: `low`/`high` are inclusive, in `unit`; `values` are the allowed categories.
+
+    `known_at` names the column of the same row that says when this one became known, where that is later than the row's
+    own date: a relationship carries its end from the day it began to be recorded, and nobody knew it then. What is not
+    yet known at an occasion's time zero reads there as not recorded.
+    """
 
     name: str
     kind: Kind
@@ -58,6 +63,7 @@ class Column:
     unit: str = ""
     optional: bool = False  # the whole column may be absent from an extract
     case: Case | None = None  # how a category without `values` is written; blanks and case never tell two codes apart
+    known_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +89,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One table; `grain` says what a row is. `key` is empty where rows have no identity of their own."""
+    """One table; `grain` says what a row is. `key` is empty where rows have no identity of their own.
+
+    `dated` names the column that says when a row happened, or began; `until` the one that says when it ended. Without
+    `dated` a row is a standing fact.
+    """
 
     name: str
     grain: str
@@ -92,6 +102,8 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     orders: tuple[Order, ...] = ()
     optional: bool = False  # the whole table may be absent from an extract
+    dated: str = ""
+    until: str = ""
 
     def column(self, name: str) -> Column:
         """The declaration of one column; raises `KeyError` if the table has none of that name."""
@@ -149,7 +161,13 @@ PATIENTS = Table(
             values=("private", "medicaid", "medicare", "self", "other"),
             required=False,
         ),
-        Column(name="death_date", kind=Kind.DATE, meaning="date of death, null while alive", required=False),
+        Column(
+            name="death_date",
+            kind=Kind.DATE,
+            meaning="date of death, null while alive",
+            required=False,
+            known_at="death_date",
+        ),
     ),
 )
 
@@ -184,7 +202,7 @@ CLINICIANS = Table(
             values=("psychologist", "psychiatrist", "social_worker", "counsellor"),
         ),
         Column(name="hire_date", kind=Kind.DATE, meaning="first day at the clinic", required=False),
-        Column(name="end_date", kind=Kind.DATE, meaning="last day at the clinic", required=False),
+        Column(name="end_date", kind=Kind.DATE, meaning="last day at the clinic", required=False, known_at="end_date"),
     ),
     foreign_keys=(ForeignKey(column="clinic_id", table="clinics"),),
     orders=(Order(earlier="hire_date", later="end_date"),),
@@ -194,6 +212,8 @@ JURISDICTION_REGIME = Table(
     name="jurisdiction_regime",
     grain="one legal regime of one state and profession over one span of dates",
     key=("state", "profession", "valid_from"),
+    dated="valid_from",
+    until="valid_to",
     columns=(
         Column(name="state", kind=Kind.CATEGORY, meaning="jurisdiction code", case=Case.UPPER),
         Column(name="profession", kind=Kind.CATEGORY, meaning="licensed profession, or 'any'", case=Case.LOWER),
@@ -211,6 +231,7 @@ ENCOUNTERS = Table(
     name="encounters",
     grain="one scheduled contact of one person with one clinician",
     key=("enc_id",),
+    dated="start_ts",
     columns=(
         _id("enc_id", "opaque id of the contact"),
         _id("person_id", "the person seen"),
@@ -234,6 +255,7 @@ THREAT_ASSESSMENTS = Table(
     name="threat_assessments",
     grain="one structured threat assessment",
     key=("ta_id",),
+    dated="ts",
     columns=(
         _id("ta_id", "opaque id of the assessment"),
         _id("person_id", "the person assessed"),
@@ -260,6 +282,7 @@ PROTECTIVE_ACTIONS = Table(
     name="protective_actions",
     grain="one protective action taken for one assessment or person",
     key=("action_id",),
+    dated="ts",
     columns=(
         _id("action_id", "opaque id of the action"),
         _id("ta_id", "the assessment it answers; null where the source did not link them", required=False),
@@ -288,6 +311,7 @@ MEASURES = Table(
     name="measures",
     grain="one completed questionnaire",
     key=("person_id", "clinician_id", "instrument", "rater", "admin_ts"),
+    dated="admin_ts",
     columns=(
         _id("person_id", "the person the rating is about"),
         _id("clinician_id", "the clinician of the rated pair; for symptom scales, who ordered it"),
@@ -350,6 +374,7 @@ MEASURES = Table(
 DIAGNOSES = Table(
     name="diagnoses",
     grain="one recorded diagnosis of one person",
+    dated="onset",
     columns=(
         _id("person_id", "the person"),
         Column(name="icd10", kind=Kind.CATEGORY, meaning="ICD-10 code, dotted or not", case=Case.UPPER),
@@ -364,10 +389,18 @@ DIAGNOSES = Table(
 HOSPITALIZATIONS = Table(
     name="hospitalizations",
     grain="one inpatient stay",
+    dated="admit",
+    until="discharge",
     columns=(
         _id("person_id", "the person"),
         Column(name="admit", kind=Kind.DATE, meaning="day of admission"),
-        Column(name="discharge", kind=Kind.DATE, meaning="day of discharge; null while inpatient", required=False),
+        Column(
+            name="discharge",
+            kind=Kind.DATE,
+            meaning="day of discharge; null while inpatient",
+            required=False,
+            known_at="discharge",
+        ),
         Column(name="type", kind=Kind.CATEGORY, meaning="kind of stay", values=("psychiatric", "medical")),
         Column(
             name="legal_status",
@@ -385,17 +418,26 @@ EPISODES = Table(
     name="episodes",
     grain="one treatment relationship of one person with one clinician",
     key=("person_id", "clinician_id", "start"),
+    dated="start",
+    until="end",
     columns=(
         _id("person_id", "the person"),
         _id("clinician_id", "the clinician"),
         Column(name="start", kind=Kind.TIMESTAMP, meaning="first contact"),
-        Column(name="end", kind=Kind.TIMESTAMP, meaning="end of the relationship; null while it lasts", required=False),
+        Column(
+            name="end",
+            kind=Kind.TIMESTAMP,
+            meaning="end of the relationship; null while it lasts",
+            required=False,
+            known_at="end",
+        ),
         Column(
             name="end_reason",
             kind=Kind.CATEGORY,
             meaning="why it ended; null while it lasts",
             values=END_REASONS,
             required=False,
+            known_at="end",
         ),
     ),
     foreign_keys=(

@@ -20,7 +20,9 @@ from typing import Any, get_args
 import typer
 
 from causal import errors
-from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
+from causal.cohort.catalogue import EXACT_KEYS
+from causal.cohort.language.types import typed
+from causal.cohort.language.words import TAKES, said
 from causal.protocol import Instrument
 from causal.protocol.design import Gates
 from causal.protocol.flat_gates import FlatGates
@@ -29,6 +31,7 @@ from causal.tables import EARLIEST_DATE, ITEM_COLUMNS, TABLES, Column, Rule, Tab
 from flows.cli import app
 from flows.study_file import load_instruments, study_json_schema
 from flows.study_file.plain_words import expected
+from flows.study_file.shared import shared_beside
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -308,29 +311,66 @@ def _allowed(column: Column) -> str:
     return unit.strip()
 
 
-def covariates_page() -> str:
-    """List every covariate and exact key a study may name."""
-    rows = (
-        (
-            f"`{c.name}`",
-            c.label,
-            c.meaning,
-            c.unit,
-            f"{c.window_days} days" if c.window_days else "whole record",
-            "yes" if c.can_be_missing else "",
-        )
-        for c in COVARIATES.values()
-    )
-    intro = (
-        "Computed from rows dated strictly before time zero (rows with only a date: before its day), or recorded by "
-        "the assessment itself. Where a covariate can be missing, the study's `missing.covariates` says what stands "
-        "in, and an indicator of what was missing is added to the propensity model."
-    )
+EXAMPLES = """\
+anxiety: {take: last, of: {score: gad7, rater: patient}, before: 180 days}
+anxiety_severe: {of: anxiety, at_least: 15}
+telephone_contacts: {take: count, of: encounters, where: {modality: phone, status: completed}, before: 90 days}
+ways_of_meeting: {take: count_distinct, of: encounters.modality, before: ever}
+colleague_load: {take: count, of: encounters, same: [clinician], before: 30 days}
+long_stay: {take: exists, of: hospitalizations, where: {legal_status: involuntary}, before: 3650 to 30 days}
+in_treatment: {take: time_since, of: episodes.start, same: [person, clinician], at: time_zero, scale: months of 30 days}
+any_psychosis: {take: exists, of: {codes: psychosis}, before: ever}
+ethnicity_group: {take: value, of: person.race_eth, reference: white}
+trained_as: {take: value, of: clinician.profession, is: [psychologist, psychiatrist]}
+worst_mood: {take: maximum, of: {score: phq9, rater: patient}, before: 365 days, minimum_rows: 2}
+mood_gap: {difference: [worst_mood, anxiety]}
+"""
+"""Definitions that the page shows; a test reads and computes each of them."""
+
+
+def definitions_page() -> str:
+    """Explain the language of definitions, and list every definition, code list and exact key a study may name."""
+    shared = shared_beside(ROOT / "configs" / "studies" / "duty_to_warn.yaml")
+    known = typed(shared.definitions, None)
+    schema = study_json_schema()
     keys = table(
-        ("Key", "Compared occasions agree in"), ((f"`{name}`", meaning) for name, meaning in EXACT_KEYS.items())
+        ("Key", "Expected", "What it says"),
+        (
+            (f"`{key}`", expected(field, schema), field.get("description", ""))
+            for key, field in schema["$defs"]["Definition"]["properties"].items()
+        ),
     )
-    listing = table(("Name", "Label", "Meaning", "Unit", "Looks back", "Can be missing"), rows)
-    return page("Covariates", "`causal/cohort/catalogue.py`", intro, listing, "## Exact keys", keys)
+    takes = table(("`take`", "Gives"), ((f"`{take}`", words) for take, words in TAKES.items()))
+    rows = (
+        (f"`{name}`", one.definition.label or "", one.definition.meaning or said(one)) for name, one in known.items()
+    )
+    lists = ((f"`{name}`", f"{one.codes[0]} to {one.codes[-1]}", one.source) for name, one in shared.codelists.items())
+    intro = (
+        "What a study takes from the records before time zero is said in definitions: under `definitions:` in its own "
+        "file, or by the name of one in `configs/definitions`. Name it under `confounders`, `estimator.adjust_for` or "
+        "`prior_ratings`. Rows count when they are dated strictly before time zero (rows with only a date: before its "
+        "day). A column that becomes known later than its row (`known_at` in the tables), such as why a relationship "
+        "ended, reads as not recorded until then. A category becomes an indicator of each of its values; models leave "
+        "`reference` out, balance is judged at all. Where a number can be missing, `missing.covariates` says what "
+        "stands in. `unit` is the occasion, with its regime in force as `unit.regime`."
+    )
+    return page(
+        "Definitions",
+        "`causal/protocol/definitions.py`, `configs/definitions` and `configs/codelists`",
+        intro,
+        "## Examples",
+        f"```yaml\n{EXAMPLES}```",
+        "## What is taken",
+        takes,
+        "## Keys",
+        keys,
+        "## Shared definitions",
+        table(("Name", "Label", "Meaning"), rows),
+        "## Code lists",
+        table(("Name", "Codes", "Source"), lists),
+        "## Exact keys",
+        table(("Key", "Compared occasions agree in"), ((f"`{name}`", words) for name, words in EXACT_KEYS.items())),
+    )
 
 
 def instruments_page() -> str:
@@ -493,7 +533,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "command.md": command_page,
     "study-file.md": study_file_page,
     "tables.md": tables_page,
-    "covariates.md": covariates_page,
+    "definitions.md": definitions_page,
     "instruments.md": instruments_page,
     "simulation.md": simulation_page,
     "verdicts.md": verdicts_page,

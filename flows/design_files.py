@@ -28,7 +28,8 @@ FRAMES = ("members", "covariates")
 def write_cohort(cohort: Cohort, folder: Path) -> None:
     """occasions.parquet and cohort.json."""
     cohort.occasions.to_parquet(folder / "occasions.parquet", index=False)
-    _write_json(folder / "cohort.json", {"attrition": [dataclasses.asdict(step) for step in cohort.attrition]})
+    attrition = [dataclasses.asdict(step) for step in cohort.attrition]
+    _write_json(folder / "cohort.json", {"attrition": attrition, "covariates": cohort.covariates})
 
 
 def read_cohort(folder: Path) -> Cohort:
@@ -37,6 +38,7 @@ def read_cohort(folder: Path) -> Cohort:
     return Cohort(
         occasions=pd.read_parquet(folder / "occasions.parquet"),
         attrition=tuple(AttritionStep(**step) for step in facts["attrition"]),
+        covariates=tuple(facts["covariates"]),
     )
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causal.cohort.catalogue import catalogue_of, code_lists_of, indicators_of
 from causal.cohort.needs import tables_needed
 from causal.errors import DesignError, ExtractError
 from causal.tables import PROTECTIVE_ACTIONS, SET_ASIDE
@@ -192,6 +193,7 @@ def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> N
             as_of=delivered.as_of,
             quarantined_share=ws.study.gates.quarantined_share,
             needed=tables_needed(ws.study),
+            codelists={name: ws.study.codelists[name].codes for name in code_lists_of(ws.study)},
             unmatched_codes=ws.study.gates.unmatched_codes,
             impossible_dates=ws.study.gates.impossible_dates,
             record_lag_days=ws.study.gates.record_lag_days,
@@ -317,10 +319,12 @@ def _judge(ws: Workspace, extract: CleanExtract, kept: Path, before: Sequence[Ve
     from validation.design import judge_adjustment, judge_design
 
     built = read_design(kept)
-    found = identify(ws.study.dag, (*ws.study.confounders.tier1, *ws.study.confounders.tier2), built.fates)
+    known = catalogue_of(ws.study)
+    adjustment = known.spread((*ws.study.confounders.tier1, *ws.study.confounders.tier2))
+    found = identify(ws.study.dag, adjustment, built.fates, indicators_of(ws.study))
     if not found.sufficient and not found.not_held:
         raise DesignError("identification.open_path", found.sentence)
-    verdicts = (*judge_design(built, ws.study.gates, ws.study.words), judge_adjustment(found))
+    verdicts = (*judge_design(built, ws.study.gates, ws.study.words, known), judge_adjustment(found))
     digest = digest_of(
         built.digest,
         extract.digest,

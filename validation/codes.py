@@ -7,11 +7,11 @@ of the site (professions of the table of regimes), never where a row of a person
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import ibis.expr.types as ir
 
-from causal.cohort.catalogue import CODE_LISTS
+from causal.cohort.language.rows import below
 from causal.measures.detectors import Finding
 from causal.protocol import Instrument
 from causal.tables import CLINICIANS, CLINICS, DIAGNOSES, JURISDICTION_REGIME, MEASURES, Rule, Table
@@ -95,12 +95,13 @@ def judge_regime_codes(tables: Mapping[str, ir.Table], limit: float) -> Iterator
     yield at_most("extract.regime_clinicians", lost / of if of else 0.0, limit, sentence)
 
 
-def judge_diagnosis_codes(diagnoses: ir.Table, limit: float) -> Iterator[Verdict]:
-    """Whether diagnoses are ICD-10 codes, and whether every code list of a covariate matches some."""
+def judge_diagnosis_codes(
+    diagnoses: ir.Table, codelists: Mapping[str, Sequence[str]], limit: float
+) -> Iterator[Verdict]:
+    """Whether diagnoses are ICD-10 codes, and whether every code list of the study matches some."""
     said = diagnoses.icd10.strip().upper()
-    block = said.left(3)
     shape, old = said.re_search(_ICD_10), said.re_search(_ICD_9)
-    sums = {name: block.isin(codes).sum().fill_null(0) for name, codes in CODE_LISTS.items()}
+    sums = {name: below(diagnoses.icd10, codes).sum().fill_null(0) for name, codes in codelists.items()}
     row = (
         diagnoses.aggregate(n=diagnoses.count(), odd=(~shape).sum(), old=old.sum(), **sums).to_pyarrow().to_pylist()[0]
     )
@@ -112,7 +113,7 @@ def judge_diagnosis_codes(diagnoses: ir.Table, limit: float) -> Iterator[Verdict
         f"share of codes in {DIAGNOSES.name}.icd10 that are not shaped as ICD-10 codes are"
         + ("; some are shaped as those of ICD-9" if looks_old else ""),
     )
-    for name in CODE_LISTS:
+    for name in codelists:
         label = f"extract.code_list.{name}"
         sentence = f"at least one diagnosis has a code of the list '{name}'"
         if n < ENOUGH_DIAGNOSES:

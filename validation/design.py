@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causal.cohort.catalogue import CATEGORIES, DESCRIBED
+from causal.cohort.catalogue import Catalogue
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnostics.clusters import ClusterSpread
 from causal.design.fates import CovariateFate, Fate
@@ -15,8 +15,8 @@ from validation.verdict import Verdict, at_least, at_most, not_evaluated
 from validation.words import holds
 
 
-def judge_design(design: Design, gates: Gates, words: Words) -> tuple[Verdict, ...]:
-    """One verdict per gate, in the order a reader asks: enough, whom, alike, honest."""
+def judge_design(design: Design, gates: Gates, words: Words, facts: Catalogue) -> tuple[Verdict, ...]:
+    """One verdict per gate, in the order a reader asks: enough, whom, alike, honest; `facts` are the study's."""
     size = design.n_sets if design.grouping == "matched set" else design.n_treated
     return (
         at_least("design.sets", size, gates.minimum_sets, _counted(design.grouping, words)),
@@ -27,16 +27,16 @@ def judge_design(design: Design, gates: Gates, words: Words) -> tuple[Verdict, .
             f"share of {_whom(design.estimand, words)} that is not in the comparison",
         ),
         *_clusters(design.diagnostics.clusters, gates),
-        _varies(design.fates),
-        _balance("design.balance_tier1", design, 1, gates.smd_tier1),
-        _balance("design.balance_tier2", design, 2, gates.smd_tier2),
+        _varies(design.fates, facts),
+        _balance("design.balance_tier1", design, 1, gates.smd_tier1, facts),
+        _balance("design.balance_tier2", design, 2, gates.smd_tier2, facts),
         at_most(
             "design.separation",
             len(design.separated),
             0,
-            "covariates that alone decide the choice" + _named(design.separated),
+            "covariates that alone decide the choice" + _named(design.separated, facts),
         ),
-        curvature_verdict(design.curvature, gates.curvature),
+        curvature_verdict(design.curvature, gates.curvature, facts),
         at_most(
             "design.ended_in_grace",
             design.ended_in_grace_share,
@@ -108,10 +108,10 @@ def _clusters(spreads: tuple[ClusterSpread, ...], gates: Gates) -> tuple[Verdict
     )
 
 
-def _varies(fates: tuple[CovariateFate, ...]) -> Verdict:
+def _varies(fates: tuple[CovariateFate, ...], facts: Catalogue) -> Verdict:
     """Tier-1 facts in which nobody differs: nothing was adjusted, and absent records look just like this."""
     told = {one.name: one.fate for one in fates}
-    parts = {level: category.levels for category in CATEGORIES for level in category.levels}
+    parts = {level: category.levels for category in facts.categories for level in category.levels}
     missing = [
         one
         for one in fates
@@ -119,22 +119,22 @@ def _varies(fates: tuple[CovariateFate, ...]) -> Verdict:
         and one.fate not in (Fate.ADJUSTED, Fate.COLLINEAR)
         and all(told.get(level, one.fate) is one.fate for level in parts.get(one.name, ()))  # one level may be empty
     ]
-    named = ", ".join(f"{_label(one.name)} ({one.fate})" for one in missing)
+    named = ", ".join(f"{_label(one.name, facts)} ({one.fate})" for one in missing)
     sentence = "tier-1 facts that nothing was adjusted for" + (f": {named}" if named else "")
     return at_most("design.facts_tier1", len(missing), 0, sentence)
 
 
-def _balance(code: str, design: Design, tier: int, limit: float) -> Verdict:
+def _balance(code: str, design: Design, tier: int, limit: float, facts: Catalogue) -> Verdict:
     rows = [row for row in design.balance if row.tier == tier]
     if not rows:
         return not_evaluated(code, f"no covariate of tier {tier} varies")
     worst = max(rows, key=lambda row: abs(row.smd_after))
     made = "weighting" if design.grouping == "weight" else "matching"
-    sentence = f"largest standardised difference of a tier-{tier} covariate after {made} ({_label(worst.name)})"
+    sentence = f"largest standardised difference of a tier-{tier} covariate after {made} ({_label(worst.name, facts)})"
     return at_most(code, abs(worst.smd_after), limit, sentence)
 
 
-def curvature_verdict(found: Curvature, limit: float) -> Verdict:
+def curvature_verdict(found: Curvature, limit: float, facts: Catalogue) -> Verdict:
     """Whether curves are left in the propensity, by the joint test in the model that was used."""
     code = "design.curvature"
     if found.remaining is None:
@@ -145,14 +145,14 @@ def curvature_verdict(found: Curvature, limit: float) -> Verdict:
         "(joint test of their squares)"
     )
     if found.bends:
-        sentence += f", after it was given a bend in {_listed(found.bends)}"
+        sentence += f", after it was given a bend in {_listed(found.bends, facts)}"
     if found.unbent:
-        sentence += f"; too few events per parameter for a bend in {_listed(found.unbent)}"
+        sentence += f"; too few events per parameter for a bend in {_listed(found.unbent, facts)}"
     return at_least(code, found.remaining.p_value, limit, sentence)
 
 
-def _listed(covariates: tuple[str, ...]) -> str:
-    return ", ".join(_label(name) for name in covariates)
+def _listed(covariates: tuple[str, ...], facts: Catalogue) -> str:
+    return ", ".join(_label(name, facts) for name in covariates)
 
 
 def _pretrend(design: Design, limit: float, words: Words) -> Verdict:
@@ -166,10 +166,10 @@ def _pretrend(design: Design, limit: float, words: Words) -> Verdict:
     return at_most(code, abs(design.pretrend_smd), limit, sentence)
 
 
-def _named(covariates: tuple[str, ...]) -> str:
-    return f": {_listed(covariates)}" if covariates else ""
+def _named(covariates: tuple[str, ...], facts: Catalogue) -> str:
+    return f": {_listed(covariates, facts)}" if covariates else ""
 
 
-def _label(name: str) -> str:
-    base = DESCRIBED[name.removesuffix(MISSING_SUFFIX)].label
-    return base if name in DESCRIBED else f"{base}: not recorded"
+def _label(name: str, facts: Catalogue) -> str:
+    base = facts.described[name.removesuffix(MISSING_SUFFIX)].label
+    return base if name in facts.described else f"{base}: not recorded"

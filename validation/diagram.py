@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from causal.protocol.design import Dag
 from causal.protocol.diagram import (
-    INDICATORS,
     Graph,
     cycle,
     diagram,
@@ -19,7 +18,12 @@ from validation.words import did_you_mean, holds, listed
 
 
 def judge_diagram(
-    dag: Dag, *, covariates: Collection[str], mediators: Collection[str], used: Sequence[str]
+    dag: Dag,
+    *,
+    covariates: Collection[str],
+    mediators: Collection[str],
+    used: Sequence[str],
+    indicators: Mapping[str, Sequence[str]],
 ) -> tuple[Verdict, ...]:
     """Five verdicts on `dag`.
 
@@ -33,6 +37,8 @@ def judge_diagram(
         Names that are measured after it.
     used
         The confounders: what the design adjusts for.
+    indicators
+        By variable, the covariates that together say all of it.
     """
     graph = diagram(dag)
     ends = _ends(graph, dag, covariates)
@@ -42,7 +48,7 @@ def judge_diagram(
         f"the diagram goes round in a circle: {' -> '.join(loop)}; nothing can cause itself" if loop else "",
         "the diagram has no circle",
     )
-    nodes = _nodes(graph, dag, covariates, mediators, used)
+    nodes = _nodes(graph, dag, {*covariates, *indicators}, mediators, used)
     if ends.status is not Status.PASS or loop:
         reason = "not evaluated while the diagram has a circle, or its treatment or outcome is unclear"
         return (
@@ -52,7 +58,7 @@ def judge_diagram(
             not_evaluated("protocol.dag_descendants", reason),
             not_evaluated("protocol.dag_open_path", reason),
         )
-    return ends, acyclic, nodes, _descendants(graph, dag, used), _backdoor(graph, dag, used)
+    return ends, acyclic, nodes, _descendants(graph, dag, used), _backdoor(graph, dag, used, indicators)
 
 
 def _ends(graph: Graph, dag: Dag, covariates: Collection[str]) -> Verdict:
@@ -75,7 +81,7 @@ def _ends(graph: Graph, dag: Dag, covariates: Collection[str]) -> Verdict:
 def _nodes(
     graph: Graph, dag: Dag, covariates: Collection[str], mediators: Collection[str], used: Sequence[str]
 ) -> Verdict:
-    known = {*covariates, *mediators, dag.treatment, dag.outcome, *INDICATORS}
+    known = {*covariates, *mediators, dag.treatment, dag.outcome}
     unknown = [name for name in graph.effects if name not in known and name not in dag.unobserved]
     both = sorted(set(dag.unobserved) & set(used))
     problems = []
@@ -100,9 +106,9 @@ def _descendants(graph: Graph, dag: Dag, used: Sequence[str]) -> Verdict:
     )
 
 
-def _backdoor(graph: Graph, dag: Dag, used: Sequence[str]) -> Verdict:
+def _backdoor(graph: Graph, dag: Dag, used: Sequence[str], indicators: Mapping[str, Sequence[str]]) -> Verdict:
     late = {name for name in used if path_after_treatment(graph, dag, name)}
-    paths = open_backdoor_paths(graph, dag, with_indicators(set(used) - late))
+    paths = open_backdoor_paths(graph, dag, with_indicators(set(used) - late, indicators))
     return holds(
         "protocol.dag_open_path",
         f"with these confounders, something other than the treatment still links it to the outcome: {'; '.join(paths)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
+from causal.cohort.catalogue import EXACT_KEYS
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
 from causal.protocol.design import NegativeControls
 from causal.protocol.matching import AnyMatching
@@ -159,7 +159,7 @@ def _occasion_parts(study: OccasionStudy) -> Iterator[str]:
         yield f"the effect {_said(contrast.analogue)}"
     for estimand in study.estimands:
         yield from _strategies(estimand)
-    declared = {covariate.name for covariate in study.covariates} - set(COVARIATES)
+    declared = {covariate.name for covariate in study.covariates} - set(study.definitions)
     if missing := [name for name in (*study.confounders.tier1, *study.confounders.tier2) if name in declared]:
         yield f"covariates that no table holds yet: {listed(missing)}"
     if missing := [key for key in study.target_trial.assignment.exact if key in declared - set(EXACT_KEYS)]:

@@ -98,6 +98,7 @@ def judge_extract(
     as_of: datetime.date,
     quarantined_share: float,
     needed: Mapping[str, Sequence[str]] | None = None,
+    codelists: Mapping[str, Sequence[str]] | None = None,
     unmatched_codes: float = USUAL.unmatched_codes,
     impossible_dates: float = USUAL.impossible_dates,
     record_lag_days: int = USUAL.record_lag_days,
@@ -120,6 +121,8 @@ def judge_extract(
     needed
         What in the study needs each table (`causal.cohort.needs`): a needed table without a row is a failure, because
         it would answer every question with "no".
+    codelists
+        Codes of each list that the study counts diagnoses by; each should match some.
     unmatched_codes, impossible_dates, record_lag_days
         Limits of `causal.protocol.design.Gates`.
     unreadable
@@ -161,7 +164,7 @@ def judge_extract(
         verdicts += judge_spelling(TABLES[name], each.rows, respelt_rows[name])
         verdicts += judge_unmatched(TABLES[name], each.rows, each.counts, unmatched_codes)
         verdicts += judge_grain(name, grains[name])
-    verdicts += _judge_codes(tables, present, unmatched_codes)
+    verdicts += _judge_codes(tables, present, codelists or {}, unmatched_codes)
     verdicts += judge_dates(tables, as_of=as_of, impossible=impossible_dates, lag_days=record_lag_days)
     if JURISDICTION_REGIME.name in tables:
         verdicts.append(_judge_regimes(judged[JURISDICTION_REGIME.name].sound))
@@ -188,14 +191,17 @@ def _named(table: ir.Table, name: str) -> ir.Table:
 
 
 def _judge_codes(
-    tables: Mapping[str, ir.Table], instruments: Mapping[str, Instrument], limit: float
+    tables: Mapping[str, ir.Table],
+    instruments: Mapping[str, Instrument],
+    codelists: Mapping[str, Sequence[str]],
+    limit: float,
 ) -> Iterator[Verdict]:
     if CLINICS.name in tables:
         yield judge_zones(tables[CLINICS.name])
     if {CLINICS.name, CLINICIANS.name, JURISDICTION_REGIME.name} <= tables.keys():
         yield from judge_regime_codes(tables, limit)
     if DIAGNOSES.name in tables:
-        yield from judge_diagnosis_codes(tables[DIAGNOSES.name], limit)
+        yield from judge_diagnosis_codes(tables[DIAGNOSES.name], codelists, limit)
     if MEASURES.name in tables:
         yield from judge_versions(tables[MEASURES.name], instruments, limit)
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
+from causal.cohort.catalogue import EXACT_KEYS, facts_of, indicators_of, scores_of, typed_definitions
+from causal.cohort.language.types import Category, Flag
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, MetaStudy, OccasionStudy
 from causal.protocol.cohort import ActorAvailable
+from causal.protocol.definitions import OUTCOME
 from causal.protocol.outcome import Rating
+from causal.protocol.target_trial import Holds
 from causal.protocol.words import SEVERAL
 from causal.tables import ACTIONS
 from validation.diagram import judge_diagram
@@ -29,8 +32,6 @@ from validation.secondary import judge_secondary
 from validation.verdict import Verdict
 from validation.words import did_you_mean, holds, listed
 
-SYMPTOM_KEYS = {"phq9": "phq9"}
-"""Covariates scored with a key of their own, and the key."""
 FREE_TEXT = ("note_text", "session_note")
 CLAIMS = re.compile(
     r"\b(safe|safely|harmless)\b|\b(no|zero|without an?) (\w+ )?(effect|harm)\b|\b(does|did|do) not (harm|hurt)\b",
@@ -66,6 +67,7 @@ def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> I
     confounders = (*study.confounders.tier1, *study.confounders.tier2)
     declared = {covariate.name for covariate in study.covariates}
     yield _eligibility([rule.rule for rule in study.target_trial.eligibility])
+    yield _rules_hold(study)
     yield _actions(study)
     yield _words(study)
     yield _exact_keys(study.target_trial.assignment.exact, {*EXACT_KEYS, *declared})
@@ -75,15 +77,16 @@ def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> I
         yield followed_up_verdict(study, study.outcome)
         yield from instrument_verdicts(study.outcome, instruments)
         yield from composite_value_verdicts(study, study.outcome, instruments)
-    yield _symptom_keys(confounders, instruments)
+    yield _scoring_keys(study, instruments)
     yield _primary_estimand([estimand.primary for estimand in study.estimands], [e.id for e in study.estimands])
     yield from judge_diagram(
         study.dag,
-        covariates={*COVARIATES, *declared},
+        covariates={*study.definitions, *declared},
         mediators=[mediator.name for mediator in study.mediators],
         used=confounders,
+        indicators=indicators_of(study),
     )
-    yield _covariates(confounders, study.confounders.tier1, declared)
+    yield _covariates(study, declared)
     yield _adjust_for(study.estimator.adjust_for, confounders)
     yield _mediators(study)
     yield from _method(study, confounders, {*EXACT_KEYS, *declared})
@@ -108,11 +111,12 @@ def _cohort(study: CohortStudy, instruments: Mapping[str, Instrument]) -> Iterat
     yield _alliance(study)
     yield from judge_diagram(
         study.dag,
-        covariates={*COVARIATES, *declared},
+        covariates={*study.definitions, *declared},
         mediators=[mediator.name for mediator in study.mediators],
         used=confounders,
+        indicators=indicators_of(study),
     )
-    yield _covariates(confounders, study.confounders.tier1, declared)
+    yield _covariates(study, declared)
     yield _adjust_for(study.estimator.adjust_for, confounders)
     yield _mediators(study)
     yield _missing(study, confounders)
@@ -121,12 +125,28 @@ def _cohort(study: CohortStudy, instruments: Mapping[str, Instrument]) -> Iterat
 
 
 def _eligibility(rules: Sequence[str]) -> Verdict:
-    may_repeat = {"diagnosis", "prior_measure", "prior_fills", "actor_available"}
+    may_repeat = {"holds", "diagnosis", "prior_measure", "prior_fills", "actor_available"}
     twice = sorted({rule for rule in rules if rules.count(rule) > 1} - may_repeat)
     return holds(
         "protocol.eligibility",
         f"an eligibility rule stands twice, and only one of them could count: {listed(twice)}" if twice else "",
         "each eligibility rule stands once",
+    )
+
+
+def _rules_hold(study: OccasionStudy) -> Verdict:
+    known = typed_definitions(study)
+    named = [rule.of for rule in study.target_trial.eligibility if isinstance(rule, Holds)]
+    problems = [f"no definition is called {name}{did_you_mean(name, known)}" for name in named if name not in known]
+    problems += [
+        f"{name} is not yes or no; set at_least, at_most or is"
+        for name in named
+        if name in known and not isinstance(known[name].type, Flag)
+    ]
+    return holds(
+        "protocol.rules",
+        f"an eligibility rule asks whether a definition holds: {listed(problems)}" if problems else "",
+        "every definition that an eligibility rule asks for is yes or no",
     )
 
 
@@ -166,14 +186,25 @@ def _exact_keys(keys: Sequence[str], known: Collection[str]) -> Verdict:
     )
 
 
-def _symptom_keys(confounders: Sequence[str], instruments: Mapping[str, Instrument]) -> Verdict:
-    absent = [
-        SYMPTOM_KEYS[name] for name in confounders if name in SYMPTOM_KEYS and SYMPTOM_KEYS[name] not in instruments
-    ]
+def _scoring_keys(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> Verdict:
+    """Whether every questionnaire that a fact is a score of has a key, and the key the subscale that is meant."""
+    problems = []
+    for scored in scores_of(study):
+        if scored.instrument == OUTCOME:  # the outcome is no rating, which `judge_estimable` says
+            continue
+        if scored.instrument not in instruments:
+            problems.append(f"{scored.instrument} has no scoring key{did_you_mean(scored.instrument, instruments)}")
+        elif scored.subscale and scored.subscale not in instruments[scored.instrument].subscales:
+            near = did_you_mean(scored.subscale, instruments[scored.instrument].subscales)
+            problems.append(f"{scored.instrument} has no subscale {scored.subscale}{near}")
+        elif not scored.subscale and instruments[scored.instrument].total == "none":
+            problems.append(f"{scored.instrument} has no total; name one of its subscales")
     return holds(
         "protocol.symptom_keys",
-        f"a confounder is a questionnaire without a scoring key: {listed(absent)}" if absent else "",
-        "every questionnaire among the confounders has a scoring key",
+        f"a fact is the score of a questionnaire, and cannot be scored: {listed(dict.fromkeys(problems))}"
+        if problems
+        else "",
+        "every questionnaire among the facts has a scoring key",
     )
 
 
@@ -187,8 +218,10 @@ def _primary_estimand(primary: Sequence[bool], ids: Sequence[str]) -> Verdict:
     return holds("protocol.primary_estimand", problem, "exactly one estimand is primary")
 
 
-def _covariates(confounders: Sequence[str], tier1: Sequence[str], declared: Collection[str]) -> Verdict:
-    known = {*COVARIATES, *declared}
+def _covariates(study: OccasionStudy | CohortStudy, declared: Collection[str]) -> Verdict:
+    tier1 = study.confounders.tier1
+    confounders = (*tier1, *study.confounders.tier2)
+    known = {*study.definitions, *declared}
     unknown = [name for name in confounders if name not in known]
     twice = sorted({name for name in confounders if confounders.count(name) > 1})
     problems = []
@@ -197,19 +230,30 @@ def _covariates(confounders: Sequence[str], tier1: Sequence[str], declared: Coll
         problems.append(f"confounders that no table and no definition holds: {names}")
     if twice:
         problems.append(f"confounders named twice: {listed(twice)}")
-    if shadowed := sorted(set(declared) & set(COVARIATES)):
+    if shadowed := sorted(set(declared) & set(study.definitions)):
         problems.append(
-            f"declared anew under covariates, where the catalogue's own meaning would be used in silence: "
+            f"declared anew under covariates, where the definition's own meaning would be used in silence: "
             f"{listed(shadowed)}"
         )
-    both = [name for name in ("regime_mandatory", "regime_permissive") if name in confounders]
-    if len(both) == 1:
-        problems.append(f"{both[0]} alone says only part of the legal regime; name both indicators or neither")
+    problems += [
+        f"{part} alone says only part of the {whole}; name every indicator of it or none"
+        for whole, part in _in_part(study, confounders)
+    ]
     return holds(
         "protocol.covariates",
         "; ".join(problems),
         f"all {len(confounders)} confounders are defined, {len(tier1)} of them to be balanced strictly",
     )
+
+
+def _in_part(study: OccasionStudy | CohortStudy, confounders: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """A category of which some of the indicators that a study could name are confounders, with one of those."""
+    known = typed_definitions(study)
+    for name, one in known.items():
+        if isinstance(one.type, Category) and name not in confounders:
+            named = [other.name for other in known.values() if other.needs == (name,) and other.name in confounders]
+            if named and len(named) < len(one.type.values) - 1:
+                yield (one.definition.label or name.replace("_", " ")).lower(), named[0]
 
 
 def _adjust_for(adjust_for: Sequence[str], confounders: Sequence[str]) -> Verdict:
@@ -262,7 +306,7 @@ def _method(study: OccasionStudy, confounders: Sequence[str], keys: Collection[s
 
 
 def _missing(study: OccasionStudy | CohortStudy, confounders: Sequence[str]) -> Verdict:
-    gaps = {name for name, covariate in COVARIATES.items() if covariate.can_be_missing}
+    gaps = {name for name, fact in facts_of(study).items() if fact.can_be_missing}
     gaps |= {covariate.name for covariate in study.covariates if covariate.can_be_missing}
     rules = [rule.covariate for rule in study.missing.covariates]
     lags = [rule.covariate for rule in study.missing.covariates if rule.fill == "nearest_lag"]
@@ -274,7 +318,7 @@ def _missing(study: OccasionStudy | CohortStudy, confounders: Sequence[str]) -> 
     if unused := [name for name in rules if name not in confounders]:
         near = listed(f"{name}{did_you_mean(name, confounders)}" for name in unused)
         problems.append(f"a rule for what is missing names no confounder: {near}")
-    if wrong := [name for name in lags if name not in NEAREST_LAGS]:
+    if wrong := [name for name in lags if name not in study.prior_ratings]:
         problems.append(f"{listed(wrong)} has no other lag that could stand in for it; use the median")
     return holds(
         "protocol.missing_covariates",

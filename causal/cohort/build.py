@@ -10,12 +10,13 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of
 from causal.cohort.eligibility import attrition, eligible, steps
 from causal.cohort.history import history
 from causal.cohort.occasions import assessments, candidate_occasions
 from causal.errors import DesignError
 from causal.protocol import Instrument, OccasionStudy
+from causal.protocol.words import Words
 from causal.records import AttritionStep, Cohort, canonical
 
 Keep = Callable[[str, ir.Table], ir.Table]
@@ -51,29 +52,32 @@ def build_cohort(
             occasions=int(counts[f"occasions_{k}"]),
             treated=int(counts[f"treated_{k}"]),
         )
-        for k, rule in enumerate(steps(rules))
+        for k, rule in enumerate(steps(rules, study.words))
     )
     frame = known.filter(eligible(rules, known)).to_pyarrow().to_pandas()
-    _refuse_empty_arms(flow[-1])
-    return Cohort(occasions=canonical(_typed(frame)), attrition=flow)
+    _refuse_empty_arms(flow[-1], study.words)
+    covariates = tuple(catalogue_of(study).covariates)
+    return Cohort(occasions=canonical(_typed(frame, covariates), covariates), attrition=flow, covariates=covariates)
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+def _typed(frame: pd.DataFrame, covariates: tuple[str, ...]) -> pd.DataFrame:
     """Covariates as float64 with NaN for not recorded; flags as bool."""
-    typed = frame.astype(dict.fromkeys(COVARIATES, np.float64))
+    typed = frame.astype(dict.fromkeys(covariates, np.float64))
     return typed.astype({"treated": bool, "same_day_hold": bool, "ended_in_grace": bool})
 
 
-def _refuse_empty_arms(last: AttritionStep) -> None:
+def _refuse_empty_arms(last: AttritionStep, words: Words) -> None:
     if last.occasions == 0:
         raise DesignError(
-            "cohort.empty", "no assessment meets every eligibility rule", fix="see the flow of occasions, rule by rule"
+            "cohort.empty",
+            f"no {words.unit} meets every eligibility rule",
+            fix="see the flow of occasions, rule by rule",
         )
     if last.treated == 0:
         raise DesignError(
-            "cohort.no_treated", "no eligible assessment led to the treated strategy: there is no effect to estimate"
+            "cohort.no_treated", f"no eligible {words.unit} led to the treated strategy: there is no effect to estimate"
         )
     if last.comparison == 0:
         raise DesignError(
-            "cohort.no_comparison", "every eligible assessment led to the treated strategy: nothing to compare with"
+            "cohort.no_comparison", f"every eligible {words.unit} led to the treated strategy: nothing to compare with"
         )

@@ -1,4 +1,4 @@
-"""Every covariate a study may name: what it means, its unit, and over which rows before time zero it is taken.
+"""The facts of one study: what its definitions give, column by column, with what pages say of each.
 
 All are computed from rows dated strictly before the occasion's time zero (rows that carry only a date: before the day
 of time zero), or recorded by the assessment itself as its content.
@@ -6,12 +6,26 @@ of time zero), or recorded by the assessment itself as its content.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+
+from causal.cohort.language.sources import Age, Coded, Day, DefinitionError, Scored, Standing
+from causal.cohort.language.types import Category as Values
+from causal.cohort.language.types import Flag, Number, Typed, refuse_taken_name, table_of, typed, values_of
+from causal.cohort.language.words import said
+from causal.protocol import CohortStudy, OccasionStudy
+from causal.protocol.definitions import window_days
+from causal.protocol.outcome import Rating
+from causal.tables import PATIENTS, THREAT_ASSESSMENTS
+
+NOT_RECORDED = "not_recorded"
+"""The value of a category that nobody recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CovariateDefinition:
-    """One covariate.
+    """One column of facts.
 
     `tables` are those it is taken from, without a row of which it says nothing; `window_days` counts back from time
     zero (None: the whole record).
@@ -27,133 +41,207 @@ class CovariateDefinition:
     window_days: int | None = None
 
 
-def _definition(
-    table: str, name: str, label: str, meaning: str, unit: str, window_days: int | None = None
-) -> CovariateDefinition:
-    return CovariateDefinition(
-        name=name, label=label, meaning=meaning, unit=unit, tables=(table,), window_days=window_days
-    )
-
-
-def _flag(table: str, name: str, label: str, meaning: str, window_days: int | None = None) -> CovariateDefinition:
-    return CovariateDefinition(
-        name=name,
-        label=label,
-        meaning=meaning,
-        unit="yes or no",
-        tables=(table,),
-        binary=True,
-        window_days=window_days,
-    )
-
-
-def _score(name: str, label: str, meaning: str, unit: str, window_days: int) -> CovariateDefinition:
-    return CovariateDefinition(
-        name=name,
-        label=label,
-        meaning=meaning,
-        unit=unit,
-        tables=("measures",),
-        can_be_missing=True,
-        window_days=window_days,
-    )
-
-
-COVARIATES: dict[str, CovariateDefinition] = {
-    definition.name: definition
-    for definition in (
-        _score(
-            "alliance_lag1", "Alliance, last 30 days", "latest rating of the index dyad 0-30 days before", "points", 30
-        ),
-        _score("alliance_lag2", "Alliance, 31-60 days before", "latest rating 31-60 days before", "points", 60),
-        _score("alliance_lag3", "Alliance, 61-90 days before", "latest rating 61-90 days before", "points", 90),
-        _score("phq9", "Depression (PHQ-9)", "latest PHQ-9 total in the 180 days before", "points", 180),
-        _definition("threat_assessments", "severity", "Threat severity", "severity score of the assessment", "points"),
-        _flag(
-            "threat_assessments",
-            "target_identified",
-            "Identifiable target",
-            "the assessment names an identifiable possible victim",
-        ),
-        _flag("threat_assessments", "means_access", "Access to means", "the assessment records access to means"),
-        _flag(
-            "threat_assessments",
-            "history_violence",
-            "History of violence",
-            "the assessment records a history of violence",
-        ),
-        _definition(
-            "episodes", "tenure_months", "Months in treatment", "30-day months since the relationship began", "months"
-        ),
-        _definition(
-            "encounters",
-            "visits_90d",
-            "Visits in 90 days",
-            "completed contacts with the index clinician",
-            "contacts",
-            90,
-        ),
-        _definition(
-            "encounters",
-            "missed_180d",
-            "Missed visits in 180 days",
-            "no-shows and patient cancellations",
-            "contacts",
-            180,
-        ),
-        _flag("diagnoses", "sud", "Substance use disorder", "any ICD-10 F10-F19 with an onset before time zero"),
-        _flag("diagnoses", "psychosis", "Psychotic disorder", "any ICD-10 F20-F29 with an onset before time zero"),
-        _flag(
-            "hospitalizations",
-            "hospitalised_365d",
-            "Inpatient in past year",
-            "any inpatient admission in the 365 days before",
-            365,
-        ),
-        _definition(
-            "threat_assessments",
-            "prior_assessments",
-            "Earlier assessments",
-            "threat assessments earlier in the record",
-            "assessments",
-        ),
-        _definition("patients", "age", "Age", "age at time zero: calendar year less year of birth, less one", "years"),
-        _flag("patients", "male", "Male", "administrative sex M"),
-        _flag(
-            "jurisdiction_regime",
-            "regime_mandatory",
-            "Mandatory regime",
-            "a mandatory duty regime was in force at time zero",
-        ),
-        _flag(
-            "jurisdiction_regime",
-            "regime_permissive",
-            "Permissive regime",
-            "a permissive regime was in force at time zero",
-        ),
-        _definition("threat_assessments", "calendar_years", "Calendar time", "years since 1 January 2018", "years"),
-    )
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
-    """A fact of several levels, of which the catalogue holds an indicator of all `levels` but the `last`."""
+    """A fact of several levels, of which a cohort holds an indicator of all `levels` but the `last`.
 
+    Balance is shown, judged and measured at every level; models do without the last.
+    """
+
+    name: str
     levels: tuple[str, ...]
     last: CovariateDefinition
 
 
-CATEGORIES: tuple[Category, ...] = (
-    Category(
-        levels=("regime_mandatory", "regime_permissive"),
-        last=_flag("jurisdiction_regime", "regime_none", "No duty in force", "neither of the two regimes was in force"),
-    ),
-)
-"""Balance is shown, judged and measured at every level; models do without the last."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """The facts of a study.
 
-DESCRIBED: dict[str, CovariateDefinition] = COVARIATES | {category.last.name: category.last for category in CATEGORIES}
-"""Every covariate a page may name: the catalogue's, and the last levels of its categories."""
+    Attributes
+    ----------
+    covariates
+        The columns a cohort holds of them, in order.
+    categories
+        The facts of several levels whose indicators are all among the columns.
+    columns
+        By the name a study calls a fact: its columns, itself alone unless it is a category.
+    """
+
+    covariates: Mapping[str, CovariateDefinition]
+    categories: tuple[Category, ...]
+    columns: Mapping[str, tuple[str, ...]]
+
+    @property
+    def described(self) -> dict[str, CovariateDefinition]:
+        """Every fact a page may name: the columns, and the last levels of categories."""
+        return {**self.covariates, **{category.last.name: category.last for category in self.categories}}
+
+    def spread(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """`names` with each category's columns in its place; what is no fact of the study stays as it is."""
+        return tuple(column for name in names for column in self.columns.get(name, (name,)))
+
+
+def used_names(study: OccasionStudy) -> tuple[str, ...]:
+    """The definitions that a study takes facts from, in its order: to be alike in, to adjust for, ratings before."""
+    named = (*study.confounders.tier1, *study.confounders.tier2, *study.estimator.adjust_for, *study.prior_ratings)
+    return tuple(name for name in dict.fromkeys(named) if name in study.definitions)
+
+
+def typed_definitions(study: OccasionStudy | CohortStudy) -> dict[str, Typed]:
+    """A study's definitions with their types; raises `DefinitionError` where one makes no sense."""
+    found = typed(study.definitions, study.outcome if isinstance(study.outcome, Rating) else None)
+    for one in found.values():
+        refuse_taken_name(one, study.definitions)
+    return found
+
+
+def catalogue_of(study: OccasionStudy) -> Catalogue:
+    """What the definitions of `study` give that it uses; raises `DefinitionError` where one makes no sense."""
+    known = typed_definitions(study)
+    covariates: dict[str, CovariateDefinition] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    categories = []
+    for name in used_names(study):
+        one = known[name]
+        if isinstance(one.type, Values):
+            levels = [_level(one, value, known) for value in _values(one)]
+            covariates |= {level.name: level for level in levels[:-1]}
+            columns[name] = tuple(level.name for level in levels[:-1])
+            categories.append(Category(name=name, levels=columns[name], last=levels[-1]))
+        else:
+            covariates[name] = _described(one, known)
+            columns[name] = (name,)
+    categories += _of_indicators(covariates, known)
+    return Catalogue(covariates=covariates, categories=tuple(categories), columns=columns)
+
+
+def indicators_of(study: OccasionStudy | CohortStudy) -> dict[str, tuple[str, ...]]:
+    """By category, the facts that together say all of it: its columns, or an indicator of every value but one."""
+    known = typed_definitions(study)
+    spread = {one.name: tuple(level_columns(one)) for one in known.values() if isinstance(one.type, Values)}
+    return spread | {one.name: one.levels for one in _of_indicators(known, known)}
+
+
+def _values(one: Typed) -> tuple[str, ...]:
+    """The values of a category in the order of its columns, the one that models leave out last."""
+    assert isinstance(one.type, Values)
+    values = values_of(one.definition, one.type)
+    if _can_be_missing(one):
+        values = (*values, NOT_RECORDED)
+    last = one.definition.reference or values_of(one.definition, one.type)[-1]
+    return (*(value for value in values if value != last), last)
+
+
+def level_columns(one: Typed) -> dict[str, str]:
+    """The columns of a category that a cohort holds, and the value each says yes to."""
+    return {_level_name(one, value): value for value in _values(one)[:-1]}
+
+
+def _level_name(one: Typed, value: str) -> str:
+    """What the indicator of a value is called: letters that no name of a study has are written as an underscore."""
+    return f"{one.name}_{re.sub(r'[^a-z0-9_]', '_', value.lower())}"
+
+
+def _level(one: Typed, value: str, known: Mapping[str, Typed]) -> CovariateDefinition:
+    whole = _described(one, known)
+    plain = "not recorded" if value == NOT_RECORDED else value.replace("_", " ")
+    return CovariateDefinition(
+        name=_level_name(one, value),
+        label=one.definition.levels.get(value, f"{whole.label}: {plain}"),
+        meaning=f"{whole.meaning}: {plain}",
+        unit="yes or no",
+        tables=whole.tables,
+        binary=True,
+        window_days=whole.window_days,
+    )
+
+
+def _of_indicators(names: Container[str], known: Mapping[str, Typed]) -> Iterator[Category]:
+    """Categories of which there is an indicator among `names` for every value but one."""
+    for name, one in known.items():
+        if not isinstance(one.type, Values):
+            continue
+        single = {other.definition.is_: other.name for other in known.values() if other.needs == (name,)}
+        named = {value: single[value] for value in one.type.values if single.get(value) in names}
+        left = [value for value in one.type.values if value not in named]
+        if named and len(left) == 1:
+            last = _level(one, left[0], known)
+            yield Category(name=name, levels=tuple(named.values()), last=last)
+
+
+def _described(one: Typed, known: Mapping[str, Typed]) -> CovariateDefinition:
+    definition = one.definition
+    flag = isinstance(one.type, Flag)
+    own_unit = one.type.unit if isinstance(one.type, Number) else "yes or no" if flag else "one of several"
+    return CovariateDefinition(
+        name=one.name,
+        label=definition.label or f"{one.name[:1].upper()}{one.name[1:].replace('_', ' ')}",
+        meaning=definition.meaning or said(one),
+        unit=definition.unit or own_unit,
+        tables=tuple(dict.fromkeys(_tables(one, known))),
+        binary=flag,
+        can_be_missing=_can_be_missing(one, known) and not isinstance(one.type, Values),
+        window_days=_reach(one, known),
+    )
+
+
+def _tables(one: Typed, known: Mapping[str, Typed]) -> Iterator[str]:
+    if (table := table_of(one.source)) is not None:
+        yield table.name
+    elif isinstance(one.source, Day):
+        yield THREAT_ASSESSMENTS.name
+    elif isinstance(one.source, Standing):
+        yield "jurisdiction_regime" if one.source.column.name == "regime" else one.source.table.name
+    elif isinstance(one.source, Age):
+        yield PATIENTS.name
+    for name in one.needs:
+        yield from _tables(known[name], known)
+
+
+def _can_be_missing(one: Typed, known: Mapping[str, Typed] | None = None) -> bool:
+    """Whether an eligible occasion can be without it."""
+    if one.zero_where_none or one.definition.if_none == "refuse" or isinstance(one.source, Coded):
+        return False
+    if isinstance(one.source, Standing):
+        return not one.source.column.required
+    if one.needs and known is not None:
+        return any(_can_be_missing(known[name], known) for name in one.needs)
+    return table_of(one.source) is not None
+
+
+def _reach(one: Typed, known: Mapping[str, Typed]) -> int | None:
+    """How far back it looks: the farthest of what it is made of; None where that is the whole record."""
+    if one.needs:
+        reaches = [_reach(known[name], known) for name in one.needs]
+        return None if None in reaches else max(reach for reach in reaches if reach is not None)
+    if table_of(one.source) is None or one.definition.before is None:
+        return None
+    days = window_days(one.definition.before)
+    return days[0] if days else None
+
+
+def code_lists_of(study: OccasionStudy) -> dict[str, tuple[str, ...]]:
+    """The code lists that a study's facts are taken by, and the facts taken by each."""
+    found: dict[str, list[str]] = {}
+    known = typed_definitions(study)
+    for name in used_names(study):
+        for one in (known[name], *(known[need] for need in known[name].needs)):
+            if isinstance(one.source, Coded):
+                found.setdefault(one.source.codes, []).append(name)
+    return {name: tuple(facts) for name, facts in found.items()}
+
+
+def scores_of(study: OccasionStudy | CohortStudy) -> tuple[Scored, ...]:
+    """The scores that a study's facts are."""
+    sources = (one.source for one in typed_definitions(study).values())
+    return tuple(dict.fromkeys(source for source in sources if isinstance(source, Scored)))
+
+
+def facts_of(study: OccasionStudy | CohortStudy) -> dict[str, CovariateDefinition]:
+    """Each definition of a study as one fact, categories whole."""
+    known = typed_definitions(study)
+    return {name: _described(one, known) for name, one in known.items()}
+
 
 EXACT_KEYS: dict[str, str] = {
     "regime": "legal regime in force at time zero",
@@ -164,17 +252,18 @@ EXACT_KEYS: dict[str, str] = {
 }
 """Keys on which compared occasions can be made to agree."""
 
-CODE_LISTS: dict[str, tuple[str, ...]] = {
-    "sud": ("F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18", "F19"),
-    "psychosis": ("F20", "F21", "F22", "F23", "F24", "F25", "F26", "F27", "F28", "F29"),
-}
-"""ICD-10 blocks of the diagnosis covariates; every code below a block belongs to it."""
-
-CODE_LIST_SOURCES: dict[str, str] = {
-    "sud": "ICD-10, 2019: WHO ICD-10 chapter V block F10-F19",
-    "psychosis": "ICD-10, 2019: WHO ICD-10 chapter V block F20-F29",
-}
-"""System, version and source of each list, as `configs/codelists` has them."""
-
-NEAREST_LAGS = ("alliance_lag1", "alliance_lag2", "alliance_lag3")
-"""Covariates that may stand in for one another when one is missing, nearest first."""
+__all__ = [
+    "EXACT_KEYS",
+    "Catalogue",
+    "Category",
+    "CovariateDefinition",
+    "DefinitionError",
+    "catalogue_of",
+    "code_lists_of",
+    "facts_of",
+    "indicators_of",
+    "level_columns",
+    "scores_of",
+    "typed_definitions",
+    "used_names",
+]

@@ -8,11 +8,13 @@ import operator
 import ibis
 import ibis.expr.types as ir
 
+from causal.cohort.history import AGE, CONTACTS, INPATIENT, RATINGS, holding
 from causal.protocol.target_trial import (
     Alive,
     EligibilityRule,
     ExposureClear,
     FollowedUp,
+    Holds,
     InRelationship,
     MinimumAge,
     NoPriorExposure,
@@ -30,17 +32,17 @@ def holds(rule: EligibilityRule, occasions: ir.Table) -> ir.BooleanValue:
     """Whether `rule` holds, one value per row of `history`'s table; never null."""
     match rule:
         case MinimumAge():
-            return (occasions.age >= rule.years).fill_null(False)
+            return (occasions[AGE] >= rule.years).fill_null(False)
         case PriorContacts():
-            return occasions.n_contacts >= rule.at_least
+            return occasions[CONTACTS] >= rule.at_least
         case PriorRating():
-            return occasions.n_ratings >= rule.at_least
+            return occasions[RATINGS] >= rule.at_least
         case InRelationship():
             return occasions.in_relationship
         case NoPriorExposure():
             return ~occasions.prior_exposure
         case NotInpatient():
-            return ~occasions.inpatient
+            return ~occasions[INPATIENT].cast("boolean")
         case RegimeKnown():
             return occasions.regime.notnull()
         case Alive():
@@ -49,6 +51,8 @@ def holds(rule: EligibilityRule, occasions: ir.Table) -> ir.BooleanValue:
             return ~occasions.exposure_unclear
         case FollowedUp():
             return occasions.days_on_record >= rule.days
+        case Holds():
+            return (occasions[holding(rule.of)] == 1).fill_null(False)
 
 
 def sentence(rule: EligibilityRule, words: Words = NEUTRAL) -> str:
@@ -78,6 +82,8 @@ def sentence(rule: EligibilityRule, words: Words = NEUTRAL) -> str:
             return f"Clear from the records whether {words.event} followed this {words.unit}"
         case Alive():
             return f"No death recorded before the {words.unit}"
+        case Holds():
+            return rule.says
         case FollowedUp():
             return f"At least {rule.days} days of records after the {words.unit}"
 
@@ -91,15 +97,15 @@ def attrition(rules: tuple[EligibilityRule, ...], occasions: ir.Table) -> ir.Tab
     """One row of counts: persons_k, occasions_k, treated_k for step k of `steps`."""
     counts: dict[str, ir.Scalar] = {}
     inside: ir.BooleanValue = ibis.literal(True)
-    for k, holding in enumerate((ibis.literal(True), occasions.on_record, *(holds(rule, occasions) for rule in rules))):
-        inside = inside & holding
+    for k, stays in enumerate((ibis.literal(True), occasions.on_record, *(holds(rule, occasions) for rule in rules))):
+        inside = inside & stays
         counts[f"persons_{k}"] = occasions.person_id.nunique(where=inside)
         counts[f"occasions_{k}"] = occasions.count(where=inside)
         counts[f"treated_{k}"] = occasions.count(where=inside & occasions.treated)
     return occasions.aggregate(**counts)
 
 
-def steps(rules: tuple[EligibilityRule, ...], words: Words = NEUTRAL) -> tuple[str, ...]:
+def steps(rules: tuple[EligibilityRule, ...], words: Words) -> tuple[str, ...]:
     """Sentences of the attrition's steps: everything delivered, what is on record, then rule by rule."""
     start = f"{words.units_in_full[:1].upper()}{words.units_in_full[1:]} in the extract"
     return (start, ON_RECORD, *(sentence(rule, words) for rule in rules))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of, facts_of
 from causal.protocol import OccasionStudy
+from causal.protocol.target_trial import Holds
 from causal.tables import (
     CLINICIANS,
     ENCOUNTERS,
@@ -44,10 +45,14 @@ def tables_needed(study: OccasionStudy) -> dict[str, tuple[str, ...]]:
 
     A table that holds no row answers every question with "no": nobody has a diagnosis, nobody was ever an inpatient.
     """
-    trial = study.target_trial
-    covariates = (*study.confounders.tier1, *study.confounders.tier2)
-    asked = [(table, name) for name in covariates if name in COVARIATES for table in COVARIATES[name].tables]
-    asked += [(RULES[rule.rule], rule.rule) for rule in trial.eligibility]
+    trial, known = study.target_trial, catalogue_of(study)
+    named = (*study.confounders.tier1, *study.confounders.tier2)
+    columns = [(name, column) for name in named for column in known.columns.get(name, ())]
+    asked = [(table, name) for name, column in columns for table in known.covariates[column].tables]
+    asked += [(RULES[rule.rule], rule.rule) for rule in trial.eligibility if rule.rule in RULES]
+    facts = facts_of(study)
+    held = [rule.of for rule in trial.eligibility if isinstance(rule, Holds)]
+    asked += [(table, name) for name in held for table in facts[name].tables]
     asked += [(KEYS[key], key) for key in trial.assignment.exact if key in KEYS]
     asked += [
         (PROTECTIVE_ACTIONS.name, "the strategies"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import DESCRIBED, NEAREST_LAGS
-from causal.cohort.eligibility import steps
+from causal.cohort.catalogue import Catalogue, catalogue_of
 from causal.design.compare import Comparison
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.describe import estimand_sentence, method_sentence, propensity_sentence
@@ -50,6 +49,8 @@ def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Desig
     occasions, method, groups = cohort.occasions, chosen_method(study), groups_of(cohort, worked)
     treated, matrix, propensity, compared = worked.treated, worked.matrix, worked.propensity, worked.compared
     n_treated, in_comparison = int(treated.sum()), compared.weight > 0
+    known = catalogue_of(study)
+    bends = tuple(known.covariates[name].label for name in worked.model.bends)
     return Design(
         members=groups.members,
         covariates=groups.covariates,
@@ -60,10 +61,10 @@ def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Desig
         estimand_sentence=estimand_sentence(compared, study.words, left_out=worked.lost > 0),
         method_sentence=(
             f"{method_sentence(method, study.target_trial.assignment, study.words)} "
-            f"{propensity_sentence(study.propensity, propensity.method, study.words, bends=worked.model.bends)}"
+            f"{propensity_sentence(study.propensity, propensity.method, study.words, bends=bends)}"
         ),
         attrition=(
-            *_in_words_of(study, cohort.attrition),
+            *cohort.attrition,
             *_design_steps(
                 occasions,
                 treated,
@@ -89,13 +90,13 @@ def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Desig
         n_eligible_treated=n_treated,
         n_unmatched_treated=n_treated - int((treated & in_comparison).sum()),
         lost_share=worked.lost,
-        pretrend_smd=_pretrend(occasions, treated, compared.weight, compared.estimand),
+        pretrend_smd=_pretrend(occasions, study.prior_ratings, treated, compared.weight, compared.estimand),
         ended_in_grace_share=float(occasions["ended_in_grace"].mean()),
         diagnostics=diagnose(
             Eligible(
                 treated=treated,
                 matrix=matrix,
-                labels=tuple(_labels(name) for name in matrix.names),
+                labels=tuple(_labels(name, known) for name in matrix.names),
                 propensity=worked.fitted,
                 supported=worked.supported,
                 exact=worked.exact,
@@ -107,7 +108,7 @@ def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Desig
             ),
             compared,
             outcome_plans(study),
-            proxy=NEAREST_LAGS[0],
+            proxy=next(iter(study.prior_ratings), None),
             minimum=study.governance.small_cells.threshold,
         ),
     )
@@ -140,19 +141,12 @@ def outcome_plans(study: OccasionStudy) -> tuple[OutcomePlan, ...]:
     return (OutcomePlan(name="termination", risk=p.ended, icc=p.icc), composite, *ratings)
 
 
-def _labels(name: str) -> tuple[str, str]:
+def _labels(name: str, known: Catalogue) -> tuple[str, str]:
     """What a column is called at 0 and at 1."""
-    base = DESCRIBED[name.removesuffix(MISSING_SUFFIX)].label.lower()
-    if name not in DESCRIBED:
+    base = known.described[name.removesuffix(MISSING_SUFFIX)].label.lower()
+    if name not in known.described:
         return f"{base} recorded", f"{base} not recorded"
     return f"no {base}", base
-
-
-def _in_words_of(study: OccasionStudy, attrition: tuple[AttritionStep, ...]) -> tuple[AttritionStep, ...]:
-    """The cohort's steps, which stand in neutral words, in those of the study."""
-    rules = study.target_trial.eligibility
-    said = dict(zip(steps(rules), steps(rules, study.words), strict=True))
-    return tuple(dataclasses.replace(step, rule=said.get(step.rule, step.rule)) for step in attrition)
 
 
 def _design_steps(
@@ -182,10 +176,17 @@ def _design_steps(
 
 
 def _pretrend(
-    occasions: pd.DataFrame, treated: BoolArray, weights: FloatArray, estimand: WeightEstimand
+    occasions: pd.DataFrame,
+    prior_ratings: Sequence[str],
+    treated: BoolArray,
+    weights: FloatArray,
+    estimand: WeightEstimand,
 ) -> float | None:
-    """SMD of the change in alliance from lag 2 to lag 1 among matched occasions that have both (a negative control)."""
-    change = (occasions["alliance_lag1"] - occasions["alliance_lag2"]).to_numpy(dtype=np.float64)
+    """SMD of the change to the last rating from the one before among matched occasions with both (negative control)."""
+    if len(prior_ratings) < 2 or not {*prior_ratings[:2]} <= {*occasions.columns}:
+        return None
+    last, earlier = prior_ratings[:2]
+    change = (occasions[last] - occasions[earlier]).to_numpy(dtype=np.float64)
     known = ~np.isnan(change)
     if min((known & treated).sum(), (known & ~treated).sum(), (known & treated & (weights > 0)).sum()) < 2:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import CATEGORIES, COVARIATES, NEAREST_LAGS
+from causal.cohort.catalogue import catalogue_of
 from causal.design.fates import CovariateFate, Fate, fates_of
 from causal.design.propensity.columns import moments
 from causal.design.propensity.rare import rare_levels
@@ -67,19 +67,22 @@ def covariate_matrix(occasions: pd.DataFrame, study: OccasionStudy) -> Covariate
         ``design.covariate_empty``: a tier-1 covariate was recorded for nobody; ``design.missing_rule``: a missing value
         has no declared rule.
     """
-    tier = dict.fromkeys(study.confounders.tier1, 1) | dict.fromkeys(study.confounders.tier2, 2)
-    raw = dict(zip(COVARIATES, occasions[list(COVARIATES)].to_numpy(dtype=np.float64).T, strict=True))
+    known = catalogue_of(study)
+    tier1 = known.spread(study.confounders.tier1)
+    tier = dict.fromkeys(tier1, 1) | dict.fromkeys(known.spread(study.confounders.tier2), 2)
+    facts = [*known.covariates]
+    raw = dict(zip(facts, occasions[facts].to_numpy(dtype=np.float64).T, strict=True))
     rules = {rule.covariate: rule.fill for rule in study.missing.covariates}
     recorded = [name for name in tier if not np.isnan(raw[name]).all()]
-    _refuse_empty([name for name in study.confounders.tier1 if name not in recorded])
+    _refuse_empty([name for name in tier1 if name not in recorded])
     columns: dict[str, FloatArray] = {}
     for name in recorded:
-        columns[name] = _filled(name, raw, rules)
+        columns[name] = _filled(name, raw, rules, study.prior_ratings)
         absent = np.isnan(raw[name])
         if absent.any():
             columns[name + MISSING_SUFFIX] = absent.astype(np.float64)
     last = {}
-    for category in CATEGORIES:
+    for category in known.categories:
         if set(category.levels) <= set(columns):
             last[category.last.name] = min(tier[level] for level in category.levels)
             columns[category.last.name] = 1.0 - np.sum([columns[level] for level in category.levels], axis=0)
@@ -131,7 +134,9 @@ def _refuse_empty(names: Sequence[str]) -> None:
         )
 
 
-def _filled(name: str, raw: Mapping[str, FloatArray], rules: Mapping[str, str]) -> FloatArray:
+def _filled(
+    name: str, raw: Mapping[str, FloatArray], rules: Mapping[str, str], prior_ratings: Sequence[str]
+) -> FloatArray:
     values, absent = raw[name], np.isnan(raw[name])
     if not absent.any():
         return values
@@ -143,16 +148,16 @@ def _filled(name: str, raw: Mapping[str, FloatArray], rules: Mapping[str, str]) 
         )
     if rules[name] == "median":
         return np.where(absent, np.nanmedian(values), values)
-    return _nearest_lag(name, raw)
+    return _nearest_lag(name, raw, prior_ratings)
 
 
-def _nearest_lag(name: str, raw: Mapping[str, FloatArray]) -> FloatArray:
+def _nearest_lag(name: str, raw: Mapping[str, FloatArray], lags: Sequence[str]) -> FloatArray:
     """The recorded lag closest in time; the more recent of two equally close; the median where no lag is recorded."""
-    own = NEAREST_LAGS.index(name)
-    by_closeness = sorted(range(len(NEAREST_LAGS)), key=lambda k: (abs(k - own), k))
+    own = lags.index(name)
+    by_closeness = sorted(range(len(lags)), key=lambda k: (abs(k - own), k))
     values = raw[name].copy()
     for k in by_closeness[1:]:
-        values = np.where(np.isnan(values), raw[NEAREST_LAGS[k]], values)
+        values = np.where(np.isnan(values), raw[lags[k]], values)
     return np.where(np.isnan(values), np.nanmedian(raw[name]), values)
 
 

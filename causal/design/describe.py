@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
+from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.compare import Comparison
 from causal.protocol.design import PropensityModel
 from causal.protocol.matching import (
@@ -72,7 +72,7 @@ def estimand_sentence(compared: Comparison, words: Words, *, left_out: bool) -> 
 
 
 def propensity_sentence(model: PropensityModel, fitted: str, words: Words, *, bends: Sequence[str] = ()) -> str:
-    """How the probability was modelled, and by which likelihood it was fitted."""
+    """How the probability was modelled, by which likelihood it was fitted, and the labels of what has a bend."""
     how = {
         "maximum likelihood": "logistic regression (maximum likelihood)",
         "Firth": "logistic regression (Firth's, for few events)",
@@ -87,7 +87,7 @@ def propensity_sentence(model: PropensityModel, fitted: str, words: Words, *, be
         how = "logistic regression with a ridge penalty"
     parts = (
         f"splines in {', '.join(model.splines)}" if model.splines else "",
-        f"one bend in {', '.join(COVARIATES[name].label for name in bends)}" if bends else "",
+        f"one bend in {', '.join(bends)}" if bends else "",
         f"the {model.cluster_means}'s mean of every fact" if model.cluster_means else "",
     )
     terms = " and ".join(part for part in parts if part)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of
 from causal.design.covariates import MISSING_SUFFIX, columns_of
 from causal.design.propensity.splines import bend
 from causal.protocol import OccasionStudy
@@ -73,10 +73,11 @@ class Adjustment:
 def adjustment_of(groups: ComparisonGroups, study: OccasionStudy) -> Adjustment:
     """The study's `adjust_for`, with its bends, over the rows of the comparison; knots do not depend on outcomes."""
     bent = study.estimator.bends == "each_number"
-    named = study.estimator.adjust_for
+    known = catalogue_of(study)
+    named = known.spread(study.estimator.adjust_for)
     facts = [name for name in (*named, *(name + MISSING_SUFFIX for name in named)) if name in groups.covariate_names]
     bends = bends_of(groups.covariates, groups.covariate_names, study)
-    numbers = [name for name in named if name in groups.covariate_names and not COVARIATES[name].binary]
+    numbers = [name for name in named if name in groups.covariate_names and not known.covariates[name].binary]
     return Adjustment(
         values=np.column_stack([columns_of(groups.covariates, groups.covariate_names, facts), *bends.values()]),
         names=(*facts, *(name + BEND_SUFFIX for name in bends)),
@@ -94,8 +95,9 @@ def bends_of(covariates: FloatArray, names: Sequence[str], study: OccasionStudy)
     """
     place = {name: k for k, name in enumerate(names)}
     found: dict[str, FloatArray] = {}
-    for name in study.estimator.adjust_for if study.estimator.bends == "each_number" else ():
-        if name not in place or COVARIATES[name].binary:
+    known = catalogue_of(study)
+    for name in known.spread(study.estimator.adjust_for) if study.estimator.bends == "each_number" else ():
+        if name not in place or known.covariates[name].binary:
             continue
         values, absent = covariates[:, place[name]], place.get(name + MISSING_SUFFIX)
         recorded = np.ones(values.size, dtype=np.bool_) if absent is None else covariates[:, absent] == 0

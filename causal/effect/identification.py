@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -77,7 +77,12 @@ class Identification:
     sentence: str
 
 
-def identify(dag: Dag, adjustment: Sequence[str], fates: Sequence[CovariateFate] = ()) -> Identification:
+def identify(
+    dag: Dag,
+    adjustment: Sequence[str],
+    fates: Sequence[CovariateFate] = (),
+    indicators: Mapping[str, Sequence[str]] | None = None,
+) -> Identification:
     """Judge the covariates `adjustment` against the diagram `dag`.
 
     Parameters
@@ -86,6 +91,8 @@ def identify(dag: Dag, adjustment: Sequence[str], fates: Sequence[CovariateFate]
         What became of them in the comparison made; one without a fate counts as adjusted for. A covariate that others
         determine is held fixed with them; one that nobody recorded, or that is in no model, is not, and the paths it
         was to block stay open.
+    indicators
+        By variable of the diagram, the covariates that together say all of it.
 
     Raises
     ------
@@ -115,7 +122,7 @@ def identify(dag: Dag, adjustment: Sequence[str], fates: Sequence[CovariateFate]
     not_held = tuple((name, str(fate[name])) for name in used if fate.get(name, Fate.ADJUSTED) not in HELD)
     same = tuple(name for name in used if fate.get(name) is Fate.CONSTANT)
     held = [name for name in used if name not in dict(not_held)]
-    open_paths = open_backdoor_paths(graph, dag, with_indicators(held))
+    open_paths = open_backdoor_paths(graph, dag, with_indicators(held, indicators or {}))
     in_diagram = frozenset(held) & graph.effects.keys()
     extras = tuple(sorted(in_diagram - frozenset(named)))
     outside = tuple(name for name in held if name not in graph.effects)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from causal.cohort.catalogue import catalogue_of
 from causal.design.matching.sets import SetEstimand, set_weights
 from causal.effect.adjustment import Adjustment, adjustment_of
 from causal.effect.matched_estimates import contributing_clusters, refuse_arm_in_one_cluster
@@ -147,7 +148,11 @@ def sample_of(design: ComparisonGroups, excluded: BoolArray, study: OccasionStud
         units=sets if unit == "matched set" else patients,
         clusters=clusters,
         adjustment=replace(adjustment, values=adjustment.values[kept]),
-        left_out=tuple(name for name in study.estimator.adjust_for if name not in design.covariate_names),
+        left_out=tuple(
+            name
+            for name in catalogue_of(study).spread(study.estimator.adjust_for)
+            if name not in design.covariate_names
+        ),
         unit_label=unit,
         cluster_label=study.estimator.cluster,
         minimum_clusters=study.estimator.minimum_clusters,

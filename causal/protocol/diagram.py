@@ -8,7 +8,7 @@ back-door path enters the treatment by an arrow into it (ibid., definition 3.3.1
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -17,9 +17,6 @@ from typing import TypeVar
 from causal.protocol.design import Dag
 
 Step = TypeVar("Step")
-
-INDICATORS = {"regime": ("regime_mandatory", "regime_permissive")}
-"""Variables of which the catalogue holds indicators: adjusting for all indicators is adjusting for the variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,17 +124,19 @@ def path_after_treatment(graph: Graph, dag: Dag, name: str) -> str:
     return " -> ".join([*path, *graph.path(name, dag.outcome)[1:]] if path else [])
 
 
-def with_indicators(names: Iterable[str]) -> frozenset[str]:
+def with_indicators(names: Iterable[str], indicators: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """Complete `names`: a variable all of whose indicators are there, and the indicators of a variable that is there.
 
-    >>> sorted(with_indicators(["regime_mandatory", "regime_permissive"]))
-    ['regime', 'regime_mandatory', 'regime_permissive']
+    `indicators` are, by variable, the names that together say all of it: to adjust for all is to adjust for it.
+
+    >>> sorted(with_indicators(["law_a", "law_b"], {"law": ("law_a", "law_b")}))
+    ['law', 'law_a', 'law_b']
     """
     found = set(names)
-    for variable, indicators in INDICATORS.items():
+    for variable, parts in indicators.items():
         if variable in found:
-            found.update(indicators)
-        elif found.issuperset(indicators):
+            found.update(parts)
+        elif found.issuperset(parts):
             found.add(variable)
     return frozenset(found)
 

@@ -74,6 +74,13 @@ def lines_of(
             yield Line(key=path, name=_name(kind, key), value=said, usual=bool(value == usual))
 
 
+def given(part: Part, names: Names) -> str:
+    """A block as its file says it: every key whose value is not what comes, in words."""
+    kind = type(part)
+    said = (key for key in kind.model_fields if getattr(part, key) != _usual(part, key, None))
+    return "; ".join(_labelled(part, key, names) for key in said)
+
+
 def _one_each(value: Any, path: str, called: str, names: Names) -> Iterator[Line]:
     """A line for each block of a list or of a dictionary of blocks."""
     for place, item in value.items() if isinstance(value, dict) else enumerate(value, start=1):
@@ -93,7 +100,7 @@ def _inline(part: Part, names: Names) -> str:
 def _labelled(part: Part, key: str, names: Names) -> str:
     """One key of a block that is told in a sentence: "within: 180 days"."""
     value, says = getattr(part, key), _says(type(part), key)
-    label = says.name or re.sub(rf"_{says.unit}$", "", key).replace("_", " ")
+    label = says.name or re.sub(rf"_{says.unit}$", "", key.rstrip("_")).replace("_", " ")
     said = _said(value, says, names) + (AS_IT_COMES if bool(value == _usual(part, key, None)) else "")
     return said if label == says.unit else f"{label}: {said}"
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from causal.protocol.analysis import Estimator, MetaAnalysis, MissingData, Sensitivity
 from causal.protocol.base import Name, Part, Says, Sentence
 from causal.protocol.cohort import CohortDesign, CohortEstimator, CohortMissing, CohortTrial, Level
+from causal.protocol.definitions import CodeList, Definition
 from causal.protocol.design import (
     Confounders,
     Dag,
@@ -55,7 +56,15 @@ class OccasionStudy(Part):
     dag: Dag
     """What the authors believe causes what."""
     covariates: tuple[DeclaredCovariate, ...] = ()
-    """Covariates the catalogue does not hold."""
+    """Covariates that no definition says and no table holds yet."""
+    definitions: Annotated[dict[Name, Definition], Says(name="Definition", empty="none")] = Field(default_factory=dict)
+    """What is taken from the records before time zero, by name. A name in use that is not here is taken from
+    `configs/definitions`."""
+    codelists: Annotated[dict[Name, CodeList], Says(name="Code list", empty="none")] = Field(default_factory=dict)
+    """Code lists by name. One in use that is not here is taken from `configs/codelists`."""
+    prior_ratings: tuple[Name, ...] = ("alliance_lag1", "alliance_lag2", "alliance_lag3")
+    """Definitions of the outcome as it was before time zero, latest first: how it moved, what stands in for a missing
+    one, and from where a patient changed."""
     confounders: Confounders
     """What compared occasions must be alike in."""
     support: Support = Support(rule="stratum_common")
@@ -146,7 +155,15 @@ class CohortStudy(Part):
     dag: Dag
     """What the authors believe causes what."""
     covariates: tuple[DeclaredCovariate, ...] = ()
-    """Covariates the catalogue does not hold."""
+    """Covariates that no definition says and no table holds yet."""
+    definitions: Annotated[dict[Name, Definition], Says(name="Definition", empty="none")] = Field(default_factory=dict)
+    """What is taken from the records before time zero, by name. A name in use that is not here is taken from
+    `configs/definitions`."""
+    codelists: Annotated[dict[Name, CodeList], Says(name="Code list", empty="none")] = Field(default_factory=dict)
+    """Code lists by name. One in use that is not here is taken from `configs/codelists`."""
+    prior_ratings: tuple[Name, ...] = ("alliance_lag1", "alliance_lag2", "alliance_lag3")
+    """Definitions of the outcome as it was before time zero, latest first: how it moved, what stands in for a missing
+    one, and from where a patient changed."""
     confounders: Confounders
     """What compared units must be alike in."""
     design: CohortDesign

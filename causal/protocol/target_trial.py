@@ -102,8 +102,20 @@ class FollowedUp(Part):
     """Days of records there must be after time zero, whatever happened in them."""
 
 
+class Holds(Part):
+    """`says` (the definition `of` is yes; where it was not recorded it is not)."""
+
+    rule: Literal["holds"]
+    """Name of the rule."""
+    of: Name
+    """A definition that is yes or no, of what was known before time zero."""
+    says: Sentence
+    """What the flow of occasions and the board are told: who is left, in a few words."""
+
+
 EligibilityRule = Annotated[
     MinimumAge
+    | Holds
     | PriorContacts
     | PriorRating
     | InRelationship

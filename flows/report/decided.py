@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from causal.cohort.catalogue import CODE_LIST_SOURCES, CODE_LISTS, COVARIATES, DESCRIBED, EXACT_KEYS
-from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, OccasionStudy
+from causal.cohort.catalogue import EXACT_KEYS, CovariateDefinition, catalogue_of, facts_of, scores_of
+from causal.protocol import AnyStudy, CohortStudy, Instrument, OccasionStudy
 from causal.protocol.analysis import CovariateRule
 from causal.protocol.cohort import CohortCovariateRule
-from causal.protocol.design import Confounders, Dag, DeclaredCovariate
-from causal.protocol.in_words import AS_IT_COMES, Line, lines_of
+from causal.protocol.design import Dag, DeclaredCovariate
+from causal.protocol.in_words import AS_IT_COMES, Line, given, lines_of
 from causal.protocol.words import NEUTRAL
 from causal.records import UnitOfInference
 from causal.tables import END_REASONS, ENDED_BY_PATIENT
@@ -35,6 +35,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("target_trial.assignment", "matching", "weighting", "design", "support", "analysis.design", "analysis.exact"),
     ),
     ("The facts they are made alike in", ("confounders", "covariates", "missing.covariates")),
+    ("How facts are taken from the records", ("definitions", "codelists", "prior_ratings")),
     ("How the probability of treatment is modelled", ("propensity", "analysis.propensity")),
     ("The causal diagram", ("dag",)),
     ("The outcome", ("outcome", "secondary_outcomes", "directed_measures", "estimands")),
@@ -84,9 +85,6 @@ NOT_TOLD: dict[str, str] = {
 }
 """Keys that are told nowhere, each with the reason."""
 
-NAMES: Mapping[str, str] = {name: known.label for name, known in DESCRIBED.items()} | EXACT_KEYS
-WRITTEN_DOWN = "written down from general knowledge, not compared with the printed classification"
-
 
 def decided(study: AnyStudy, instruments: Mapping[str, Instrument]) -> tuple[DecidedGroup, ...]:
     """Every decision of a study under its heading, with the scoring keys and the code lists it rests on."""
@@ -110,21 +108,26 @@ def decided(study: AnyStudy, instruments: Mapping[str, Instrument]) -> tuple[Dec
 def told_lines(study: AnyStudy) -> Iterator[Line]:
     """The decisions of a study's file told under the headings: all but those with a reason or another place."""
     known, passed_over = _known_facts(study), {**NOT_TOLD, **(ELSEWHERE if isinstance(study, OccasionStudy) else {})}
-    for line in lines_of(study, _names(study)):
+    for line in lines_of(study, names_in(study)):
         if line.key == "dag.edges" and isinstance(study, OccasionStudy | CohortStudy):
-            yield from _arrows(study.dag)
+            yield from _arrows(study.dag, names_in(study))
         elif line.key.startswith("confounders.") and isinstance(study, OccasionStudy | CohortStudy):
             yield from _facts(line.key, study)
+        elif line.key.startswith("definitions[") and isinstance(study, OccasionStudy | CohortStudy):
+            yield _definition(line.key, study)
         elif line.key not in known and not _is_in(line.key, passed_over):
             yield line
 
 
-def _names(study: AnyStudy) -> Mapping[str, str]:
-    """What covariates and keys are called, and in a study of occasions its own nouns."""
-    if isinstance(study, FlatTableStudy):
+def names_in(study: AnyStudy) -> Mapping[str, str]:
+    """What the facts and keys of a study are called on its pages."""
+    if not isinstance(study, OccasionStudy | CohortStudy):
         return {}
+    whole = {name: fact.label for name, fact in facts_of(study).items()}
     words = study.words if isinstance(study, OccasionStudy) else NEUTRAL
-    return {**NAMES, **{f"words.{key}": said for key, said in words if isinstance(said, str)}}
+    nouns = {f"words.{key}": said for key, said in words if isinstance(said, str)}
+    parts = catalogue_of(study).described if isinstance(study, OccasionStudy) else {}
+    return whole | {name: fact.label for name, fact in parts.items()} | EXACT_KEYS | nouns
 
 
 def heading(key: str) -> str:
@@ -150,24 +153,31 @@ def _is_in(key: str, known: Iterable[str]) -> bool:
 def _facts(tier_key: str, study: OccasionStudy | CohortStudy) -> Iterator[Line]:
     """One line for each fact of a tier: what it is, over which time, and what stands in where nobody recorded it."""
     tier = tier_key.removeprefix("confounders.")
-    declared = {one.name: one for one in study.covariates}
+    declared, known, names = {one.name: one for one in study.covariates}, facts_of(study), names_in(study)
     for place, name in enumerate(getattr(study.confounders, tier), start=1):
         fill = "; ".join(_fills(study, name))
         lacking = f" Where nobody recorded it: {fill}, and that nobody did is a fact of its own." if fill else ""
-        value = f"{tier.replace('tier', 'Tier ')}. {_meaning(name, declared)}{lacking}"
-        yield Line(key=f"{tier_key}[{place}]", name=NAMES.get(name, name.replace("_", " ")), value=value, usual=False)
+        value = f"{tier.replace('tier', 'Tier ')}. {_meaning(name, known, declared)}{lacking}"
+        yield Line(key=f"{tier_key}[{place}]", name=names.get(name, name.replace("_", " ")), value=value, usual=False)
+
+
+def _definition(key: str, study: OccasionStudy | CohortStudy) -> Line:
+    """A definition as the study's file says it, without what it leaves as it comes."""
+    name = key.removeprefix("definitions[").removesuffix("]")
+    said = given(study.definitions[name], {})
+    return Line(key=key, name=f"{names_in(study).get(name, name)} ({name})", value=said, usual=False)
 
 
 def _fills(study: OccasionStudy | CohortStudy, name: str) -> list[str]:
     """What stands in for a fact nobody recorded, in words."""
     own = (rule for rule in _rules(study) if rule.covariate == name)
-    return [line.value for rule in own for line in lines_of(rule, NAMES) if line.key == "fill"]
+    return [line.value for rule in own for line in lines_of(rule, names_in(study)) if line.key == "fill"]
 
 
-def _meaning(name: str, declared: Mapping[str, DeclaredCovariate]) -> str:
-    if name not in COVARIATES:
+def _meaning(name: str, facts: Mapping[str, CovariateDefinition], declared: Mapping[str, DeclaredCovariate]) -> str:
+    if name not in facts:
         return stop(capitalised(declared[name].meaning)) if name in declared else "Known to the study alone."
-    known = COVARIATES[name]
+    known = facts[name]
     said = known.window_days is None or str(known.window_days) in known.meaning
     back = "" if said else f", in the {known.window_days} days before"
     return f"{capitalised(known.meaning)} ({known.unit}{back})."
@@ -186,11 +196,11 @@ def _rules(study: OccasionStudy | CohortStudy) -> Sequence[CovariateRule | Cohor
     return study.missing.covariates
 
 
-def _arrows(dag: Dag) -> Iterator[Line]:
+def _arrows(dag: Dag, names: Mapping[str, str]) -> Iterator[Line]:
     """One line for each cause: what the authors believe it leads to."""
     effects: dict[str, list[str]] = {}
     for arrow in dag.edges:
-        cause, effect = (NAMES.get(end, end.replace("_", " ")) for end in arrow.split(" -> "))
+        cause, effect = (names.get(end, end.replace("_", " ")) for end in arrow.split(" -> "))
         effects.setdefault(cause, []).append(effect)
     for cause, caused in effects.items():
         yield Line(key="dag.edges", name=f"{capitalised(cause)} leads to", value="; ".join(caused), usual=False)
@@ -200,29 +210,23 @@ def _instruments_of(study: AnyStudy, instruments: Mapping[str, Instrument]) -> l
     """The questionnaires a study of occasions rests on: that of the outcome, and those of its facts."""
     if not isinstance(study, OccasionStudy):
         return []
-    facts: Confounders = study.confounders
-    named = (getattr(study.outcome, "instrument", ""), *facts.tier1, *facts.tier2)
+    named = (getattr(study.outcome, "instrument", ""), *(score.instrument for score in scores_of(study)))
     return [name for name in dict.fromkeys(named) if name in instruments]
 
 
 def scoring_lines(key: Instrument) -> Iterator[Line]:
     """Every part of a scoring key that decides a score, how far it was checked, and its hash."""
     under = f"instruments.{key.id}"
-    for line in lines_of(key, NAMES, under=under):
+    for line in lines_of(key, EXACT_KEYS, under=under):
         if not _is_in(line.key.replace(under, "instruments.*", 1), NOT_TOLD):
             yield line
     yield Line(key=f"{under}.digest", name="Hash of all that decides a score", value=key.digest, usual=False)
 
 
 def _codes(study: AnyStudy) -> Iterator[Line]:
-    """Lists of codes that stand in the software, not in the study's file."""
+    """Codes that stand in the software, not in the study's file."""
     if not isinstance(study, OccasionStudy):
         return
-    for name in (*study.confounders.tier1, *study.confounders.tier2):
-        if name in CODE_LISTS:
-            codes = f"{', '.join(CODE_LISTS[name])}, and every code that begins with one of them"
-            source = f"{CODE_LIST_SOURCES[name]}; {WRITTEN_DOWN}"
-            yield Line(key=f"code_lists.{name}", name=NAMES[name], value=f"{codes}. {source}", usual=True)
     others = ", ".join(reason for reason in END_REASONS if reason not in ENDED_BY_PATIENT)
     ended = f"{', '.join(ENDED_BY_PATIENT)}; not {others}"
     yield Line(
@@ -244,7 +248,7 @@ def worked_out(study: OccasionStudy, *, unit: UnitOfInference, fell_back: bool =
     """
     how = study.estimator
     weighted = "as the groups were" if study.matching is None else "by the matched sets"
-    ratings = {line.key: line.value for line in lines_of(study.missing, NAMES)}["outcome"]
+    ratings = {line.key: line.value for line in lines_of(study.missing, names_in(study))}["outcome"]
     return (
         "Each of the two main differences comes from one regression of the outcome on the choice over the same cases, "
         f"weighted {weighted} (weighted ANCOVA), that {_allowed_for(study)}. For ratings every case has a value: an "
@@ -263,7 +267,8 @@ def _allowed_for(study: OccasionStudy) -> str:
     how = study.estimator
     if not how.adjust_for:
         return "allows for nothing else"
-    facts = "; ".join(in_a_sentence(NAMES.get(name, name.replace("_", " "))) for name in how.adjust_for)
+    names = names_in(study)
+    facts = "; ".join(in_a_sentence(names.get(name, name.replace("_", " "))) for name in how.adjust_for)
     enters = "with one bend" if how.bends == "each_number" else "without a bend"
     lacking = {rule.covariate for rule in study.missing.covariates}.isdisjoint(how.adjust_for)
     also = "" if lacking else ", and that one was not recorded enters as a fact of its own"

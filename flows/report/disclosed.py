@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import CATEGORIES, DESCRIBED
+from causal.cohort.catalogue import Catalogue, catalogue_of
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.fates import CovariateFate
@@ -131,6 +131,7 @@ def release_dossier(
             effects,
             ws.study.governance.small_cells.threshold,
             ws.study.words,
+            catalogue_of(ws.study),
             answered=answered,
             few=few,
         )
@@ -222,7 +223,9 @@ def _dossier(
         balance=balance,
         balance_denominator=DIVISORS[design.estimand].format(treated=study.words.treated, event=study.words.event),
         overlap=_overlap(design),
-        looked_at=looked_at(design, frozenset(line.name for line in balance if line.smd_after is None), study.words),
+        looked_at=looked_at(
+            design, frozenset(line.name for line in balance if line.smd_after is None), study.words, catalogue_of(study)
+        ),
         versions=_versions(ws, design, threshold),
         verdicts=(
             *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),
@@ -341,15 +344,16 @@ def _flow(design: Design, threshold: int) -> tuple[FlowStep, ...]:
 
 def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine, ...]:
     """Every column in both groups, then the declared covariates that have none."""
+    facts = catalogue_of(ws.study)
     limits = {1: ws.study.gates.smd_tier1, 2: ws.study.gates.smd_tier2}
     fates = {one.name: one for one in design.fates}
-    hidden = _withheld(design, threshold)
+    hidden = _withheld(design, threshold, facts)
     lines = []
     for row in design.balance:
         shown = row.name not in hidden
         lines.append(
             BalanceLine(
-                **_described(row.name),
+                **_described(row.name, facts),
                 tier=row.tier,
                 mean_treated=row.mean_treated_after if shown else None,
                 mean_comparison_before=row.mean_comparison_before if shown else None,
@@ -359,17 +363,18 @@ def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine
                 variance_ratio=row.variance_ratio if shown else None,
                 limit=limits[row.tier],
                 within_limit=abs(row.smd_after) <= limits[row.tier],
-                fate=_fate(fates[row.name]),
+                fate=_fate(fates[row.name], facts),
             )
         )
-    return (*lines, *(_without_column(one, limits[one.tier]) for one in design.fates if not _has_row(one, design)))
+    gone = (one for one in design.fates if not _has_row(one, design))
+    return (*lines, *(_without_column(one, limits[one.tier], facts) for one in gone))
 
 
-def _described(name: str) -> dict[str, Any]:
+def _described(name: str, facts: Catalogue) -> dict[str, Any]:
     """What a line says of a covariate, the last level of a category, or the indicator of an absence."""
-    definition = DESCRIBED[name.removesuffix(MISSING_SUFFIX)]
-    if name not in DESCRIBED:
-        return {"name": name, "label": fact_label(name), "unit": "yes or no", "binary": True}
+    definition = facts.described[name.removesuffix(MISSING_SUFFIX)]
+    if name not in facts.described:
+        return {"name": name, "label": fact_label(name, facts), "unit": "yes or no", "binary": True}
     return {"name": name, "label": definition.label, "unit": definition.unit, "binary": definition.binary}
 
 
@@ -377,10 +382,10 @@ def _has_row(one: CovariateFate, design: Design) -> bool:
     return any(row.name == one.name for row in design.balance)
 
 
-def _without_column(one: CovariateFate, limit: float) -> BalanceLine:
+def _without_column(one: CovariateFate, limit: float, facts: Catalogue) -> BalanceLine:
     """A declared covariate of which there is nothing to balance, with the reason."""
     return BalanceLine(
-        **_described(one.name),
+        **_described(one.name, facts),
         tier=one.tier,
         mean_treated=None,
         mean_comparison_before=None,
@@ -390,25 +395,25 @@ def _without_column(one: CovariateFate, limit: float) -> BalanceLine:
         variance_ratio=None,
         limit=limit,
         within_limit=None,
-        fate=_fate(one),
+        fate=_fate(one, facts),
     )
 
 
-def _fate(one: CovariateFate) -> str:
-    others = ", ".join(fact_label(name) for name in one.determined_by)
+def _fate(one: CovariateFate, facts: Catalogue) -> str:
+    others = ", ".join(fact_label(name, facts) for name in one.determined_by)
     return f"{one.fate} with {others}" if others else str(one.fate)
 
 
-def _withheld(design: Design, threshold: int) -> frozenset[str]:
+def _withheld(design: Design, threshold: int, facts: Catalogue) -> frozenset[str]:
     """Covariates whose balance would tell a small count; where a level of a category would, all of its levels."""
     treated = design.members["treated"].to_numpy(dtype=np.bool_)
     hidden = {
         row.name
         for j, row in enumerate(design.balance)
         if _betrays_count(design.covariates[:, j], treated, threshold)
-        or (_described(row.name)["binary"] and _eligible_betray_count(row, design, threshold))
+        or (_described(row.name, facts)["binary"] and _eligible_betray_count(row, design, threshold))
     }
-    for category in CATEGORIES:
+    for category in facts.categories:
         levels = {*category.levels, category.last.name}
         hidden |= levels if hidden & levels else set()
     return frozenset(hidden)

@@ -6,7 +6,7 @@ import dataclasses
 from math import isnan
 from typing import TYPE_CHECKING
 
-from causal.cohort.catalogue import DESCRIBED
+from causal.cohort.catalogue import Catalogue
 from causal.design.covariates import MISSING_SUFFIX
 from causal.protocol import OccasionStudy
 from causal.protocol.words import Words
@@ -39,6 +39,7 @@ def results_of(
     effects: Effects,
     threshold: int,
     words: Words,
+    facts: Catalogue,
     *,
     answered: tuple[Verdict, ...] = (),
     few: frozenset[int] = frozenset(),
@@ -79,7 +80,7 @@ def results_of(
         excluded=disclose_count(effects.n_excluded, threshold),
         causal_wording=accepted,
         rated_causal_wording=not failed(v for v in answered if v.code.endswith(f".day_{effects.day}")),
-        aliased=tuple(fact_label(name) for name in effects.aliased),
+        aliased=tuple(fact_label(name, facts) for name in effects.aliased),
     )
 
 
@@ -125,10 +126,10 @@ RESPONSE_WORDS = {
 }
 
 
-def fact_label(name: str) -> str:
+def fact_label(name: str, facts: Catalogue) -> str:
     """A covariate's label, and that of the indicator of its absence."""
     base = name.removesuffix(MISSING_SUFFIX)
-    label = DESCRIBED[base].label if base in DESCRIBED else base
+    label = facts.described[base].label if base in facts.described else base
     return label if base == name else f"{label}: not recorded"
 
 

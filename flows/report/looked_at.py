@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from causal.cohort.catalogue import DESCRIBED
+from causal.cohort.catalogue import Catalogue
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.positivity import SupportRule
@@ -29,21 +29,21 @@ GROUP = {"ATT": "first", "ATC": "second"}
 """The group an effect is about, where it is about one."""
 
 
-def looked_at(design: Design, withheld: frozenset[str], words: Words) -> tuple[LookedAt, ...]:
-    """All of them, in the order a reader asks; `withheld` names the covariates nothing may be said about."""
+def looked_at(design: Design, withheld: frozenset[str], words: Words, facts: Catalogue) -> tuple[LookedAt, ...]:
+    """All of them, in the order a reader asks; `withheld` names those of the `facts` nothing may be said about."""
     found = design.diagnostics
     answers = {
         "How many equally weighted cases is the comparison worth?": _worth(design, found),
         "Behind how many clinicians, clinics and months does each group lie?": _clusters(design, found),
-        "Do squares and products of the most important facts agree too?": _terms(found, withheld),
+        "Do squares and products of the most important facts agree too?": _terms(found, withheld, facts),
         "How unlike would a lottery have left the groups?": _lottery(design, found),
         f"Do the groups agree in the {words.outcome.removeprefix('the ')} expected of them?": _prognostic(found),
-        "Are they alike inside clinics?": _within(found, withheld),
+        "Are they alike inside clinics?": _within(found, withheld, facts),
         "How well does what is recorded tell the two choices apart?": _separation(found),
         "How often was either choice open?": _equipoise(design, found),
-        "Which cases of the first group have no counterpart?": _outside(design, found, withheld),
+        "Which cases of the first group have no counterpart?": _outside(design, found, withheld, facts),
         "Is there a combination of exact keys with one choice only?": _positivity(design, found),
-        f"How well do the compared stand for all eligible cases{_of_group(design)}?": _kept(found, withheld),
+        f"How well do the compared stand for all eligible cases{_of_group(design)}?": _kept(found, withheld, facts),
         "How small an effect is planned to be found, four times in five?": _detectable(found.detectable),
     }
     return tuple(LookedAt(question=question, answer=answer) for question, answer in answers.items() if answer)
@@ -93,11 +93,11 @@ def _plural(level: str) -> str:
     return f"{first}s {rest}".rstrip()
 
 
-def _terms(found: Diagnostics, withheld: frozenset[str]) -> str:
+def _terms(found: Diagnostics, withheld: frozenset[str], facts: Catalogue) -> str:
     shown = [row for row in found.terms if not any(name in row.name for name in withheld)]
     if not shown:
         return ""
-    largest, name = abs(shown[0].smd_after), _words(shown[0].name)
+    largest, name = abs(shown[0].smd_after), _words(shown[0].name, facts)
     shown_of = "" if len(shown) == len(found.terms) else " shown"
     return f"The largest standardised difference{shown_of} is {_about(largest)} ({name})"
 
@@ -132,7 +132,7 @@ def _prognostic(found: Diagnostics) -> str:
     )
 
 
-def _within(found: Diagnostics, withheld: frozenset[str]) -> str:
+def _within(found: Diagnostics, withheld: frozenset[str], facts: Catalogue) -> str:
     clinics = found.within_clinics
     if clinics.worst is None:
         return "Not evaluated: no clinic alone has enough cases in both groups"
@@ -140,7 +140,7 @@ def _within(found: Diagnostics, withheld: frozenset[str]) -> str:
         return f"Withheld: {Withheld.FACT.value}"
     return (
         f"In {clinics.n_evaluated} of {clinics.n_groups} clinics there are enough cases to tell; the largest "
-        f"difference there is {_about(clinics.worst)} ({_words(clinics.worst_name)})"
+        f"difference there is {_about(clinics.worst)} ({_words(clinics.worst_name, facts)})"
     )
 
 
@@ -163,9 +163,9 @@ def _equipoise(design: Design, found: Diagnostics) -> str:
     )
 
 
-def _outside(design: Design, found: Diagnostics, withheld: frozenset[str]) -> str:
+def _outside(design: Design, found: Diagnostics, withheld: frozenset[str], facts: Catalogue) -> str:
     rules = [rule for rule in found.outside if rule.n_outside > 0]
-    hidden = {_label(name) for name in withheld}
+    hidden = {_label(name, facts) for name in withheld}
     if any(label in condition for rule in rules for condition in rule.conditions for label in hidden):
         return f"Withheld: {Withheld.FACT.value}"
     return "; ".join(_rule(rule, design.n_treated) for rule in rules)
@@ -184,7 +184,7 @@ def _positivity(design: Design, found: Diagnostics) -> str:
     return f"{strata.n_one_armed} of {strata.n_strata} combinations, with about {share}% of the eligible occasions"
 
 
-def _kept(found: Diagnostics, withheld: frozenset[str]) -> str:
+def _kept(found: Diagnostics, withheld: frozenset[str], facts: Catalogue) -> str:
     if found.kept is None:
         return ""
     rows = [row for row in found.kept.rows if row.name not in withheld]
@@ -193,10 +193,10 @@ def _kept(found: Diagnostics, withheld: frozenset[str]) -> str:
         return ""
     shown = "" if len(rows) == len(found.kept.rows) else " shown"
     return (
-        f"The largest difference{shown} is {_about(worst.smd)} standard deviations ({_words(worst.name)}). Tipton's "
-        "index of generalisability compares one thing only, how the estimated probability of the first choice is "
-        f"spread among the compared and among all eligible: it is {_index(found.kept.index)}, 1 being the same spread. "
-        "Single facts can differ all the same"
+        f"The largest difference{shown} is {_about(worst.smd)} standard deviations ({_words(worst.name, facts)}). "
+        "Tipton's index of generalisability compares one thing only, how the estimated probability of the first choice "
+        f"is spread among the compared and among all eligible: it is {_index(found.kept.index)}, 1 being the same "
+        "spread. Single facts can differ all the same"
     )
 
 
@@ -250,14 +250,14 @@ def _coarse(n: float) -> int:
     return int(step * round(n / step))
 
 
-def _words(name: str) -> str:
+def _words(name: str, facts: Catalogue) -> str:
     """A column, a square or a product in words."""
     parts = name.split(" x ")
-    return " and ".join(_label(part.removesuffix(" squared")) for part in parts) + (
+    return " and ".join(_label(part.removesuffix(" squared"), facts) for part in parts) + (
         ", squared" if name.endswith(" squared") else ""
     )
 
 
-def _label(name: str) -> str:
-    label = DESCRIBED[name.removesuffix(MISSING_SUFFIX)].label.lower()
-    return label if name in DESCRIBED else f"{label} not recorded"
+def _label(name: str, facts: Catalogue) -> str:
+    label = facts.described[name.removesuffix(MISSING_SUFFIX)].label.lower()
+    return label if name in facts.described else f"{label} not recorded"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from causal.cohort.catalogue import NEAREST_LAGS
 from causal.design.propensity.fitted import BENDS_FROM, REFUSE_BELOW
 from causal.effect.estimate import primary_estimand
 from causal.protocol import OccasionStudy
@@ -35,7 +34,7 @@ def _rules(study: OccasionStudy) -> Iterator[tuple[str, str]]:
     )
     words = study.words
     yield f"Actions that name no {words.unit}", f"belong to the same person's latest {words.unit} before them"
-    if any(rule.covariate in NEAREST_LAGS for rule in study.missing.covariates):
+    if any(rule.covariate in study.prior_ratings for rule in study.missing.covariates):
         yield (
             "A rating before time zero that is missing",
             "that of the neighbouring window, the more recent of two first; the median where there is none",

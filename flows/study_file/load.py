@@ -9,23 +9,34 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
+from causal.cohort.catalogue import EXACT_KEYS
+from causal.cohort.language.sources import Coded, DefinitionError
+from causal.cohort.language.types import refuse_taken_name, typed
 from causal.errors import StudyFileError
 from causal.protocol import STUDY, AnyStudy, Instrument
 from causal.protocol.base import is_day
+from causal.protocol.definitions import CodeList
 from causal.protocol.header import NOT_REGISTERED
+from causal.protocol.outcome import Rating
 from causal.protocol.words import SEVERAL
 from causal.spelling import nearest
 from causal.tables import ACTIONS, INSTRUMENTS
 from flows.shown import shown, shown_path
 from flows.study_file.plain_words import did_you_mean
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
+from flows.study_file.shared import DEFINITIONS, Shared, completed, shared_beside, with_needs
 from flows.study_file.typed_file import typed_file
 from validation.estimable import DESCRIBED_VERSIONS
 
 INSTRUMENT: TypeAdapter[Instrument] = TypeAdapter(Instrument)
+NOWHERE = (
+    "is defined nowhere, and no folder of definitions was found; keep the file in a folder such as configs/studies, "
+    "beside configs/definitions, or run from where configs is"
+)
+RATING: TypeAdapter[Rating] = TypeAdapter(Rating)
+CODE_LISTS: TypeAdapter[dict[str, CodeList]] = TypeAdapter(dict[str, CodeList])
 
 _DECLARED: tuple[tuple[str | None, ...], ...] = (("covariates", None, "name"), ("estimands", None, "id"))
 """Names that a study declares itself."""
@@ -33,6 +44,8 @@ _COVARIATES_NAMED: tuple[tuple[str | None, ...], ...] = (
     ("confounders", "tier1", None),
     ("confounders", "tier2", None),
     ("estimator", "adjust_for", None),
+    ("prior_ratings", None),
+    ("target_trial", "eligibility", None, "of"),
     ("missing", "covariates", None, "covariate"),
     ("effect_modifiers", None, "name"),
 )
@@ -81,9 +94,11 @@ def load_study(path: Path | str, *, instruments: Collection[str] | None = None) 
         ``study.unreadable`` or ``study.invalid``; the message names every problem, one line each.
     """
     path = Path(path)
-    study = typed_file(
-        path, STUDY, what="study", more_problems=lambda document: further_problems(document, instruments)
+    shared = shared_beside(path)
+    written = typed_file(
+        path, STUDY, what="study", more_problems=lambda document: further_problems(document, instruments, shared)
     )
+    study = completed(written, shared)
     return LoadedStudy(study=study, path=path, digest=study_digest(study))
 
 
@@ -122,10 +137,14 @@ def load_instruments(folder: Path | str) -> dict[str, Instrument]:
     return keys
 
 
-def further_problems(document: Document, instruments: Collection[str] | None = None) -> list[Problem]:
-    """What the vocabulary alone does not see in a study: names that do not exist, and items that stand twice."""
+def further_problems(document: Document, instruments: Collection[str] | None, shared: Shared) -> list[Problem]:
+    """What the vocabulary alone does not see in a study: names that do not exist, and items that stand twice.
+
+    `shared` are the definitions and code lists a study may name without saying them.
+    """
     return [
-        *_unknown_names(document, instruments),
+        *_unknown_names(document, instruments, shared),
+        *_senseless(document, shared),
         *_repeated(document),
         *_named_twice(document),
         *_not_yet_registered(document, datetime.now(UTC).date() + timedelta(days=1)),
@@ -184,13 +203,42 @@ def _lists(value: Plain, where: Where = ()) -> Iterator[tuple[Where, list[Plain]
             yield from _lists(item, (*where, position))
 
 
-def _unknown_names(document: Document, instruments: Collection[str] | None) -> Iterator[Problem]:
+def _senseless(document: Document, shared: Shared) -> Iterator[Problem]:
+    """Definitions of the study's own that can be read and make no sense, each at the key that is wrong."""
+    value = document.value
+    if not isinstance(value, dict) or not isinstance(value.get("definitions"), dict):
+        return
+    try:
+        own = DEFINITIONS.validate_json(json.dumps(value["definitions"]))
+        outcome = RATING.validate_json(json.dumps(value.get("outcome")))
+        lists = CODE_LISTS.validate_json(json.dumps(value.get("codelists", {})))
+    except ValidationError:  # told where the whole file is judged
+        return
+    known, codes = {**shared.definitions, **own}, {**shared.codelists, **lists}
+    for name in own:
+        try:
+            found = typed({each: known[each] for each in with_needs([name], known)}, outcome)
+            refuse_taken_name(found[name], known)
+            if isinstance(source := found[name].source, Coded) and source.codes not in codes:
+                near = did_you_mean(source.codes, codes) or f"; known are {', '.join(sorted(codes))}"
+                raise DefinitionError(f"no code list is called {shown(source.codes)!r}{near}", name, "of", "codes")
+        except DefinitionError as error:
+            where = ("definitions", *error.where)
+            if error.where[0] == name:
+                while where not in document.places:
+                    where = where[:-1]
+                yield Problem(place=document.places[where], where=where, text=str(error))
+
+
+def _unknown_names(document: Document, instruments: Collection[str] | None, shared: Shared) -> Iterator[Problem]:
     """Covariates, exact keys, actions, estimands and instruments that are named and do not exist."""
     declared = {text for _, text in _texts(document.value, ("covariates", None, "name"))}
+    own = document.value.get("definitions") if isinstance(document.value, dict) else None
+    declared |= set(own) if isinstance(own, dict) else set()
     estimands = {text for _, text in _texts(document.value, ("estimands", None, "id"))}
     kinds = [("action", _ACTIONS_NAMED, set(ACTIONS))]
     if _declarations_stand(document.value, "covariates", "name"):
-        kinds.append(("covariate", _COVARIATES_NAMED, {*COVARIATES, *declared}))
+        kinds.append(("covariate", _COVARIATES_NAMED, {*shared.definitions, *declared}))
         kinds.append(("exact key", _EXACT_KEYS_NAMED, {*EXACT_KEYS, *declared}))
     ids = [text for _, text in _texts(document.value, ("estimands", None, "id"))]
     if estimands and len(ids) == len(estimands) and _declarations_stand(document.value, "estimands", "id"):
@@ -201,6 +249,9 @@ def _unknown_names(document: Document, instruments: Collection[str] | None) -> I
         for pattern in patterns:
             for where, text in _texts(document.value, pattern):
                 if text not in known:
+                    if kind == "covariate" and not shared.definitions:
+                        yield Problem(place=document.places[where], where=where, text=f"{shown(text)!r} {NOWHERE}")
+                        return
                     # A questionnaire of its own without a key is no misspelling of another one.
                     sentence = _unknown(kind, text, known, near=kind != "instrument" or text not in INSTRUMENTS)
                     yield Problem(place=document.places[where], where=where, text=sentence)

@@ -17,6 +17,7 @@ _METHOD: tuple[Where, ...] = (("matching",), ("weighting",), ("propensity",), ("
 
 JUDGED: Mapping[str, tuple[Where, ...]] = {
     "eligibility": (("target_trial", "eligibility"),),
+    "rules": (("target_trial", "eligibility"),),
     "actions": (("target_trial", "strategies", "treated", "actions"),),
     "words": (("words", "actions"), ("words", "versions"), ("words",)),
     "actors": (("directed_measures",), ("actors",)),

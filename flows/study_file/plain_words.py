@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from causal.protocol.base import COLUMN_PATTERN, DAY_PATTERN, NAME_PATTERN, STUDY_ID_PATTERN, PlacedError
+from causal.protocol.definitions import SCORE_PATTERN, SOURCE_PATTERN, SPAN_PATTERN, WINDOW_PATTERN
 from causal.spelling import nearest
 from flows.shown import shown
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
@@ -37,6 +38,10 @@ PATTERNS: dict[str, str] = {
     r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.(csv|parquet)$": (
         "a .csv or .parquet file below the study file's folder, without '..'"
     ),
+    SOURCE_PATTERN: "a table, table.column, unit.column, person.column, a day, or a definition's name",
+    SCORE_PATTERN: "a scoring key, with a full stop and a subscale where one is meant; or: outcome",
+    WINDOW_PATTERN: "ever, 90 days, or 90 to 60 days",
+    SPAN_PATTERN: "days, months of 30 days, or years of 365.25 days",
     r"^[A-Za-z0-9+/]{43}=$": "a public key: 44 characters of base64",
 }
 """Every pattern of the vocabulary, in words."""

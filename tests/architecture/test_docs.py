@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 import typer
 
-from causal.cohort.catalogue import CODE_LIST_SOURCES, CODE_LISTS
 from causal.simulation.parameters import SimulationParameters
 from causal.simulation.world import regime_spans
 from flows.cli import app
@@ -338,15 +337,6 @@ def test_no_text_names_a_machine_or_a_registry(pattern: re.Pattern[str]) -> None
 
 
 # Lists that stand in two places
-
-
-@pytest.mark.parametrize(("name", "covariate"), [("substance_use", "sud"), ("psychosis", "psychosis")])
-def test_code_lists_are_those_of_the_cohort(name: str, covariate: str) -> None:
-    """A code list holds the codes by which the cohort computes its covariate, and the source the pages name."""
-    with (ROOT / "configs" / "codelists" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert tuple(row["code"] for row in rows) == CODE_LISTS[covariate]
-    assert {f"{row['system']}, {row['version']}: {row['source']}" for row in rows} == {CODE_LIST_SOURCES[covariate]}
 
 
 def test_illustrative_regimes_are_those_of_the_simulator() -> None:

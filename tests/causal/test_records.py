@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.cohort.catalogue import COVARIATES
 from causal.design.diagnose import Diagnostics
 from causal.design.propensity.curvature import Curvature
 from causal.errors import DesignError
 from causal.records import OCCASION_COLUMNS, AttritionStep, Cohort, Design, canonical, codes
+
+COVARIATES = ("severity", "phq9", "age")
 
 
 def occasions(n: int, seed: int = 0) -> pd.DataFrame:
@@ -75,12 +76,12 @@ def design(**changed: Any) -> Design:
 
 def test_a_cohort_refuses_what_it_may_not_see() -> None:
     """A column of the future, or a missing one, is refused by name."""
-    good = canonical(occasions(5))
+    good = canonical(occasions(5), COVARIATES)
     for bad in (good.assign(end_reason="lost"), good.drop(columns="severity"), good[sorted(good.columns)]):
         with pytest.raises(DesignError, match=r"^\[cohort\.columns\]"):
-            Cohort(occasions=bad, attrition=())
+            Cohort(occasions=bad, attrition=(), covariates=COVARIATES)
     with pytest.raises(DesignError, match="end_reason"):
-        Cohort(occasions=good.assign(end_reason="lost"), attrition=())
+        Cohort(occasions=good.assign(end_reason="lost"), attrition=(), covariates=COVARIATES)
 
 
 def test_canonical_order_is_by_content() -> None:
@@ -89,8 +90,8 @@ def test_canonical_order_is_by_content() -> None:
     rng = np.random.default_rng(1)
     shuffled = frame.iloc[rng.permutation(50)].assign(ta_id=[f"x{i}" for i in rng.permutation(50)])
     contents = ["time_zero", *COVARIATES]
-    first, second = canonical(frame), canonical(shuffled)
-    assert list(first.columns) == list(OCCASION_COLUMNS)
+    first, second = canonical(frame, COVARIATES), canonical(shuffled, COVARIATES)
+    assert list(first.columns) == [*OCCASION_COLUMNS, *COVARIATES]
     assert first["time_zero"].is_monotonic_increasing
     pd.testing.assert_frame_equal(first[contents], second[contents])
 
@@ -99,7 +100,7 @@ def test_canonical_order_at_one_instant_is_by_covariates_then_by_id() -> None:
     """At one time zero the covariates decide, and only between equal contents the id does."""
     frame = pd.concat([occasions(1)] * 3, ignore_index=True)
     frame = frame.assign(severity=[2.0, 1.0, 1.0], ta_id=["a", "c", "b"])
-    assert list(canonical(frame)["ta_id"]) == ["b", "c", "a"]
+    assert list(canonical(frame, COVARIATES)["ta_id"]) == ["b", "c", "a"]
 
 
 def test_codes_do_not_depend_on_labels() -> None:

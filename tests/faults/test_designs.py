@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of
 from causal.design.build import build_design
 from causal.design.fates import Fate
 from causal.effect.estimate import estimate_effects
@@ -22,6 +23,8 @@ from validation.design import judge_design
 from validation.verdict import Status, Verdict
 
 STUDY_FILE = Path(__file__).parents[2] / "configs" / "studies" / "duty_to_warn.yaml"
+FLAGSHIP: Any = load_study(STUDY_FILE).study
+COVARIATES = catalogue_of(FLAGSHIP).covariates
 N = 1200
 
 
@@ -58,7 +61,7 @@ def cohort_of(occasions: pd.DataFrame) -> Cohort:
     """A cohort of these occasions with one step of attrition."""
     treated = int(occasions["treated"].sum())
     step = AttritionStep(rule="all", persons=len(occasions), occasions=len(occasions), treated=treated)
-    return Cohort(occasions=canonical(occasions), attrition=(step,))
+    return Cohort(occasions=canonical(occasions, [*COVARIATES]), attrition=(step,), covariates=(*COVARIATES,))
 
 
 def outcomes_of(design: Design) -> Outcomes:
@@ -112,7 +115,9 @@ def test_a_major_fact_without_variation_fails_a_gate(
     tier2 = tuple(name for name in study.confounders.tier2 if not name.startswith("regime"))
     strict = study.model_copy(update={"confounders": Confounders(tier1=tier1, tier2=tier2)})
     design = build_design(cohort_of(occasions), strict)
-    verdict = {one.code: one for one in judge_design(design, study.gates, study.words)}["design.facts_tier1"]
+    verdict = {one.code: one for one in judge_design(design, study.gates, study.words, catalogue_of(study))}[
+        "design.facts_tier1"
+    ]
     assert verdict.status is (Status.PASS if fails is None else Status.FAIL)
     assert ("Threat severity (constant)" in verdict.sentence) == (fails is not None)
 
@@ -163,9 +168,9 @@ def test_clinic_equal_to_treatment_is_refused(occasions: pd.DataFrame, study: Oc
 
 def test_a_cohort_cannot_hold_an_outcome(occasions: pd.DataFrame) -> None:
     """A column that is not declared, such as a later rating, is refused by type."""
-    frame = canonical(occasions).assign(alliance_after=3.0)
+    frame = canonical(occasions, [*COVARIATES]).assign(alliance_after=3.0)
     with pytest.raises(DesignError, match=r"^\[cohort\.columns\].*alliance_after"):
-        Cohort(occasions=frame, attrition=())
+        Cohort(occasions=frame, attrition=(), covariates=(*COVARIATES,))
 
 
 @pytest.mark.parametrize("who", ["warned", "others", "everyone"])
@@ -176,7 +181,9 @@ def test_a_group_of_one_clinician_fails_a_gate_and_is_refused(
     chosen = {"warned": occasions["treated"], "others": ~occasions["treated"], "everyone": True}[who]
     occasions["clinician_id"] = np.where(chosen, "c1", occasions["clinician_id"])
     design = build_design(cohort_of(occasions), study)
-    verdicts = {verdict.code: verdict for verdict in judge_design(design, study.gates, study.words)}
+    verdicts = {
+        verdict.code: verdict for verdict in judge_design(design, study.gates, study.words, catalogue_of(study))
+    }
     assert (verdicts["design.clusters"].status, verdicts["design.clusters"].measured) == (Status.FAIL, 1)
     assert (verdicts["design.cluster_share"].status, verdicts["design.cluster_share"].measured) == (Status.FAIL, 1)
     with pytest.raises(EstimationError, match=r"^\[estimation\.arm_in_one_cluster\]"):
@@ -188,7 +195,9 @@ def test_a_group_that_leans_on_one_clinician_fails_a_gate(occasions: pd.DataFram
     first = occasions["treated"] & (np.arange(N) % 4 > 0)
     occasions["clinician_id"] = np.where(first, "c1", occasions["clinician_id"])
     design = build_design(cohort_of(occasions), study)
-    verdicts = {verdict.code: verdict for verdict in judge_design(design, study.gates, study.words)}
+    verdicts = {
+        verdict.code: verdict for verdict in judge_design(design, study.gates, study.words, catalogue_of(study))
+    }
     assert verdicts["design.cluster_share"].status is Status.FAIL
     assert verdicts["design.cluster_share"].measured == pytest.approx(0.75, abs=0.06)
     assert verdicts["design.clusters"].status is Status.PASS
@@ -216,7 +225,7 @@ def test_a_group_in_one_clinic_month_or_version_fails_a_gate(
 def design_codes(occasions: pd.DataFrame, study: OccasionStudy) -> dict[str, Verdict]:
     """The verdicts on the design of these occasions, by code."""
     design = build_design(cohort_of(occasions), study)
-    return {verdict.code: verdict for verdict in judge_design(design, study.gates, study.words)}
+    return {verdict.code: verdict for verdict in judge_design(design, study.gates, study.words, catalogue_of(study))}
 
 
 def test_few_clinicians_give_the_wider_interval(occasions: pd.DataFrame, study: OccasionStudy) -> None:
@@ -272,7 +281,7 @@ def test_four_missing_forms_do_not_fail_a_study(occasions: pd.DataFrame, study: 
     assert design.separated == ()
     assert not [
         v
-        for v in judge_design(design, study.gates, study.words)
+        for v in judge_design(design, study.gates, study.words, catalogue_of(study))
         if v.code == "design.separation" and v.status == "FAIL"
     ]
 

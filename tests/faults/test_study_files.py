@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -361,13 +362,15 @@ PAYLOADS = (
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_29_code_in_text_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, payload: str) -> None:
     """A sentence of the study is kept letter by letter, and nothing in it is run."""
+    for shared in ("definitions", "codelists"):
+        shutil.copytree(ROOT / "configs" / shared, tmp_path / shared)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "study.yaml"
     path.write_text(edited(("Duty-to-warn disclosure and the therapeutic alliance", f'"{payload}"')), encoding="utf-8")
     study = load_study(path).study
     assert study.study.title == payload
     judge_protocol(study, INSTRUMENTS)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["study.yaml"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["codelists", "definitions", "study.yaml"]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from small_study import Frames, bench, design_of, simulated
 
-from causal.cohort.catalogue import COVARIATES
-from causal.cohort.history import history
+from causal.cohort.catalogue import catalogue_of
+from causal.cohort.history import RULES, history
 from causal.cohort.occasions import assessments, candidate_occasions
 
 DATED = {"measures": "admin_ts", "encounters": "start_ts", "diagnoses": "onset", "hospitalizations": "admit"}
@@ -150,9 +150,9 @@ def one_world_per_assessment() -> tuple[Frames, pd.DataFrame]:
 
 def test_each_occasion_knows_only_its_own_past() -> None:
     """Covariates and counts are the same from the whole record, one cut at time zero, and one with an invented rest."""
-    columns = [*COVARIATES, "n_ratings", "n_contacts", "in_relationship", "inpatient", "prior_exposure", "regime"]
     cut, people = one_world_per_assessment()
     with bench() as opened:
+        columns = [*catalogue_of(opened.study).covariates, *RULES, "in_relationship", "prior_exposure", "regime"]
 
         def histories(frames: Frames) -> pd.DataFrame:
             tables = opened.load(frames)

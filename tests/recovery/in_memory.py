@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal import tables
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of
 from causal.cohort.eligibility import steps
 from causal.protocol import OccasionStudy
 from causal.protocol.outcome import Window
@@ -97,7 +97,7 @@ def cohort_of(made: Recorded, study: OccasionStudy) -> Cohort:
     flow = []
     treated, persons = occasions["treated"].to_numpy(dtype=np.bool_), made.persons
     for sentence, holding in zip(
-        steps(rules), (inside, inside, *(_holds(rule, occasions) for rule in rules)), strict=True
+        steps(rules, study.words), (inside, inside, *(_holds(rule, occasions) for rule in rules)), strict=True
     ):
         inside = inside & holding
         flow.append(
@@ -108,14 +108,15 @@ def cohort_of(made: Recorded, study: OccasionStudy) -> Cohort:
                 treated=int((inside & treated).sum()),
             )
         )
-    kept = occasions.loc[inside, list(OCCASION_COLUMNS)]
-    return Cohort(occasions=_in_order(_with_ids(made, kept)), attrition=tuple(flow))
+    facts = tuple(catalogue_of(study).covariates)
+    kept = occasions.loc[inside, [*OCCASION_COLUMNS, *facts]]
+    return Cohort(occasions=_in_order(_with_ids(made, kept), facts), attrition=tuple(flow), covariates=facts)
 
 
-def _in_order(occasions: pd.DataFrame) -> pd.DataFrame:
+def _in_order(occasions: pd.DataFrame, facts: tuple[str, ...]) -> pd.DataFrame:
     """As `canonical`, which sorts by thirty columns; time zero alone decides unless two occasions share theirs."""
     if occasions["time_zero"].duplicated().any():
-        return canonical(occasions)
+        return canonical(occasions, facts)
     return occasions.sort_values("time_zero", ignore_index=True)
 
 
@@ -176,7 +177,7 @@ def _occasions(made: Recorded, study: OccasionStudy) -> pd.DataFrame:
         "calendar_years": (zero - EPOCH_2018) / (365.25 * DAY),
         "days_on_record": AS_OF_DAY - day,
     }
-    return pd.DataFrame(columns).astype(dict.fromkeys(COVARIATES, np.float64))
+    return pd.DataFrame(columns).astype(dict.fromkeys(catalogue_of(study).covariates, np.float64))
 
 
 def _year(day: Ints) -> Ints:

@@ -12,6 +12,7 @@ import pandas as pd
 from in_memory import Recorded, cohort_of, ever_warned_contrast, facts_of, recorded_of, truth_of
 from settings import Setting
 
+from causal.cohort.catalogue import catalogue_of
 from causal.design.build import build_design
 from causal.design.groups import build_groups
 from causal.effect.estimate import estimate_effects, primary_estimand, target_population
@@ -165,7 +166,9 @@ def one_study(study: OccasionStudy, made: Recorded, cohort: Cohort, *, judged: b
         answers, refused = {}, refusal.code
     gates = None
     if isinstance(groups, Design):
-        gates = tuple(verdict.code for verdict in failed(judge_design(groups, study.gates, study.words)))
+        gates = tuple(
+            verdict.code for verdict in failed(judge_design(groups, study.gates, study.words, catalogue_of(study)))
+        )
     return Replicate(
         answers=answers, refused=refused, n_sets=groups.n_treated if groups else 0, naive=naive, gates=gates
     )

@@ -54,7 +54,7 @@ def test_a_rating_of_the_day_is_not_before_it() -> None:
     expect(
         known(tables),
         """
-            ta_id    | alliance_lag1 | alliance_lag2 | phq9 | n_ratings | visits_90d
+            ta_id    | alliance_lag1 | alliance_lag2 | phq9 | rule_ratings | visits_90d
             the_day  | -             | -             | -    | 0         | 0
             before   | 2             | -             | -    | 1         | 1
             far_edge | 3             | -             | -    | 1         | 1

@@ -54,7 +54,7 @@ def test_alliance_windows() -> None:
     expect(
         known(tables),
         """
-            ta_id    | alliance_lag1 | alliance_lag2 | alliance_lag3 | n_ratings
+            ta_id    | alliance_lag1 | alliance_lag2 | alliance_lag3 | rule_ratings
             latest   | 4             | 2             | 1             | 4
             far_edge | 3             | 2             | 1             | 3
             beyond   | -             | 3             | 2             | 2
@@ -206,7 +206,7 @@ def test_visits() -> None:
     expect(
         known(tables),
         """
-            ta_id | visits_90d | missed_180d | n_contacts
+            ta_id | visits_90d | missed_180d | rule_contacts
             t1    | 2          | 2           | 3
         """,
     )

@@ -100,10 +100,13 @@ def test_undeclared_codes_have_a_limit_of_their_own(odd: int, limit: float, stat
     assert judgement.counts == {code("patients", "insurance", Rule.NOT_ALLOWED): odd}
 
 
+LISTS = {"substance_use": [f"F{n}" for n in range(10, 20)], "psychosis": [f"F{n}" for n in range(20, 30)]}
+
+
 def diagnosed(*codes: str) -> tuple[Verdict, ...]:
     """What is said of diagnoses with these codes."""
     tables = {"diagnoses": [small_extract()["diagnoses"][0] | {"icd10": each} for each in codes]}
-    return tuple(judge_diagnosis_codes(as_declared(tables)["diagnoses"], 0.02))
+    return tuple(judge_diagnosis_codes(as_declared(tables)["diagnoses"], LISTS, 0.02))
 
 
 def test_an_old_code_set_is_refused() -> None:
@@ -119,7 +122,7 @@ def test_an_old_code_set_is_refused() -> None:
 def test_a_code_list_that_matches_nothing_is_refused() -> None:
     """Among a thousand diagnoses; among fewer it may be rare."""
     many = diagnosed(*["F10.20"] * 1000)
-    assert verdict(many, "extract.code_list.sud").status is Status.PASS
+    assert verdict(many, "extract.code_list.substance_use").status is Status.PASS
     assert verdict(many, "extract.code_list.psychosis").status is Status.FAIL
     assert verdict(diagnosed(*["F10.20"] * 999), "extract.code_list.psychosis").status is Status.NOT_EVALUATED
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from causal.cohort.catalogue import catalogue_of
 from causal.design.diagnose import Diagnostics
 from causal.design.diagnostics.balance import BalanceRow
 from causal.design.diagnostics.clusters import ClusterSpread
@@ -17,9 +18,11 @@ from causal.effect.identification import Identification
 from causal.protocol.design import Gates
 from causal.protocol.words import NEUTRAL
 from causal.records import Design
+from flows.study_file import load_study
 from validation.design import curvature_verdict, judge_adjustment, judge_design
 from validation.verdict import Status, Verdict
 
+FACTS = catalogue_of(load_study("configs/studies/duty_to_warn.yaml").study)  # type: ignore[arg-type]  # of occasions
 CURVED = ScoreTest(statistic=30.0, df=5, p_value=0.0001, covariates=("severity", "phq9"))
 STRAIGHT = dataclasses.replace(CURVED, statistic=4.0, p_value=0.4)
 
@@ -46,7 +49,7 @@ STRAIGHT = dataclasses.replace(CURVED, statistic=4.0, p_value=0.4)
 )
 def test_what_is_left_of_curves_is_judged(found: Curvature, status: Status, says: str) -> None:
     """The test in the model that was used decides, and the sentence says what was bent and what could not be."""
-    verdict = curvature_verdict(found, 0.01)
+    verdict = curvature_verdict(found, 0.01, FACTS)
     assert (verdict.code, verdict.status) == ("design.curvature", status)
     assert says in verdict.sentence
     if status is not Status.NOT_EVALUATED:
@@ -93,14 +96,14 @@ def designed(*spreads: ClusterSpread, **words: Any) -> Design:
 def said(code: str, *spreads: ClusterSpread, **words: Any) -> Verdict:
     """The verdict of that code on such a design, where two sets are enough."""
     gates = Gates(minimum_sets=2, minimum_clusters_per_arm=3, maximum_cluster_share=0.4)
-    (found,) = [one for one in judge_design(designed(*spreads, **words), gates, NEUTRAL) if one.code == code]
+    (found,) = [one for one in judge_design(designed(*spreads, **words), gates, NEUTRAL, FACTS) if one.code == code]
     return found
 
 
 def test_a_design_at_every_limit_passes_every_gate() -> None:
     """Limits are inside: a design that stands on each of them has nothing against it."""
     gates = Gates(minimum_sets=2, minimum_clusters_per_arm=3, maximum_cluster_share=0.4, smd_tier1=0.08, smd_tier2=0.16)
-    found = judge_design(designed(), gates, NEUTRAL)
+    found = judge_design(designed(), gates, NEUTRAL, FACTS)
     assert {one.status for one in found} == {Status.PASS}
     assert {one.code: (one.measured, one.limit) for one in found} == {
         "design.sets": (2, 2),
@@ -134,7 +137,9 @@ def test_a_design_at_every_limit_passes_every_gate() -> None:
 def test_past_a_limit_that_gate_alone_fails(code: str, words: dict[str, Any]) -> None:
     """A difference counts by its size, be it above or below zero."""
     gates = Gates(minimum_sets=2, minimum_clusters_per_arm=3, maximum_cluster_share=0.4)
-    assert [one.code for one in judge_design(designed(**words), gates, NEUTRAL) if one.status is Status.FAIL] == [code]
+    assert [
+        one.code for one in judge_design(designed(**words), gates, NEUTRAL, FACTS) if one.status is Status.FAIL
+    ] == [code]
 
 
 @pytest.mark.parametrize(

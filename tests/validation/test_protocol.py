@@ -187,12 +187,12 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"covariates": [{"name": "sud", "meaning": "in treatment for substance use", "unit": "yes or no"}]},
         "protocol.covariates",
-        "declared anew under covariates, where the catalogue's own meaning would be used in silence: sud",
+        "declared anew under covariates, where the definition's own meaning would be used in silence: sud",
     ),
     (
         {"confounders.tier2": ["regime_mandatory"], "dag.edges": ["warning -> alliance_after"]},
         "protocol.covariates",
-        "regime_mandatory alone says only part of the legal regime; name both indicators or neither",
+        "regime_mandatory alone says only part of the legal regime; name every indicator of it or none",
     ),
     (
         {"estimator.adjust_for": ["severity", "sude"]},
@@ -431,7 +431,10 @@ def test_a_symptom_scale_without_a_key() -> None:
     """A questionnaire among the confounders needs its key too."""
     verdicts = judge_protocol(FLAGSHIP, {"wai_sr": INSTRUMENTS["wai_sr"]})
     assert [(each.code, each.sentence) for each in failed(verdicts)] == [
-        ("protocol.symptom_keys", "a confounder is a questionnaire without a scoring key: phq9")
+        (
+            "protocol.symptom_keys",
+            "a fact is the score of a questionnaire, and cannot be scored: phq9 has no scoring key",
+        )
     ]
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from causal.cohort.catalogue import NEAREST_LAGS
 from causal.effect.cluster_robust import beyond_rounding, cluster_robust_contrasts
 from causal.effect.contrast import student
 from causal.effect.matched_estimates import weighted_ancova
@@ -84,8 +83,21 @@ def reliable_change(opened: Opened, declared: ReliableChange) -> Finding:
 
 
 def last_rating_before(opened: Opened) -> FloatArray:
-    """(n,) the latest recorded rating in the three months before time zero, NaN where there is none."""
-    lags = opened.design.members[list(NEAREST_LAGS)].to_numpy(dtype=np.float64)
+    """(n,) the latest recorded of the study's ratings before time zero, NaN where there is none.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.no_prior_rating``: the study defines no rating before time zero.
+    """
+    known = [name for name in opened.study.prior_ratings if name in opened.design.members]
+    if not known:
+        raise EstimationError(
+            "estimation.no_prior_rating",
+            "no rating before time zero is defined, so nobody's change can be told",
+            fix="name definitions of it under prior_ratings",
+        )
+    lags = opened.design.members[known].to_numpy(dtype=np.float64)
     latest = np.isnan(lags).argmin(axis=1)
     return np.asarray(lags[np.arange(latest.size), latest])
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of
 from causal.design.groups import Bearings, WorkedOut, bearings_of, fit_occasions, groups_of, work_out
 from causal.design.propensity.fit import Propensity
 from causal.design.propensity.model import PropensityModel
@@ -297,7 +297,8 @@ def imputation_within(opened: Opened, declared: ImputationWithin) -> Finding:
     are of the occasions compared, the fewest over the imputed sets.
     """
     every = everyone_of(opened)
-    names = [*opened.study.confounders.tier1, *opened.study.confounders.tier2]
+    known = catalogue_of(opened.study)
+    names = [*known.spread((*opened.study.confounders.tier1, *opened.study.confounders.tier2))]
     imputed = _imputed(opened, every, names, declared.imputations)
     compared: list[tuple[int, int]] = []
     by_unit: list[Result] = []
@@ -343,7 +344,8 @@ def _imputed(opened: Opened, every: Everyone, names: list[str], imputations: int
     may[:, -1] = ~outcomes.undefined & ~outcomes.ended & ~outcomes.excluded
     varying = np.ptp(np.where(np.isnan(table), np.nanmean(table, axis=0), table), axis=0) > 0
     chosen = np.flatnonzero(varying)
-    kinds = ["logistic" if k < len(names) and COVARIATES[names[k]].binary else "pmm" for k in chosen]
+    facts = catalogue_of(opened.study).covariates
+    kinds = ["logistic" if k < len(names) and facts[names[k]].binary else "pmm" for k in chosen]
     labels = [*names, "ending", "other ratings", "rating"]
     found = impute(
         table[:, chosen],

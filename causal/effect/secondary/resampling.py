@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,6 @@ from causal.effect.secondary.opened import Opened, counts_of
 from causal.effect.secondary.responses import responses
 from causal.errors import EstimationError
 from causal.protocol.secondary import ClusterBootstrap
-from causal.records import Cohort
 
 IntArray = NDArray[np.int64]
 
@@ -109,7 +110,7 @@ def _of_weights(opened: Opened, declared: ClusterBootstrap) -> Bootstrapped:
     def procedure(rows: IntArray) -> float:
         drawn = occasions.iloc[rows].reset_index(drop=True)
         drawn = drawn.assign(ta_id=[str(k) for k in range(len(drawn))])
-        groups = build_groups(Cohort(occasions=drawn, attrition=every.cohort.attrition), opened.study)
+        groups = build_groups(replace(every.cohort, occasions=drawn), opened.study)
         place = rows[groups.members["ta_id"].astype(int).to_numpy()]
         sample = sample_of(groups, outcomes.excluded[place], opened.study)
         kept = place[sample.kept]

@@ -11,7 +11,7 @@ from ascii_tables import instruments, study, world
 from ibis.expr import types as ir
 
 from causal.cohort.build import build_cohort
-from causal.cohort.catalogue import COVARIATES, EXACT_KEYS, NEAREST_LAGS
+from causal.cohort.catalogue import EXACT_KEYS, catalogue_of
 from causal.cohort.eligibility import sentence, steps
 from causal.errors import DesignError
 from causal.protocol import OccasionStudy
@@ -87,7 +87,7 @@ def test_flow_and_contents() -> None:
     occasions = cohort.occasions
     assert sorted(occasions["ta_id"]) == ["a1", "a2", "b1"]
     assert occasions["time_zero"].is_monotonic_increasing
-    assert all(occasions[name].dtype == np.float64 for name in COVARIATES)
+    assert all(occasions[name].dtype == np.float64 for name in catalogue_of(study()).covariates)
     assert all(occasions[name].dtype == bool for name in ("treated", "same_day_hold", "ended_in_grace"))
     assert occasions.loc[occasions["treated"], "ta_id"].tolist() == ["b1"]
     assert occasions["alliance_lag1"].isna().all()
@@ -124,6 +124,7 @@ def test_every_rule_has_its_sentence() -> None:
 
 def test_catalogue() -> None:
     """Names are keys, and lags can stand in for one another."""
-    assert all(name == definition.name for name, definition in COVARIATES.items())
-    assert all(COVARIATES[lag].can_be_missing for lag in NEAREST_LAGS)
+    known = catalogue_of(study()).covariates
+    assert all(name == definition.name for name, definition in known.items())
+    assert all(known[lag].can_be_missing for lag in study().prior_ratings)
     assert set(study().target_trial.assignment.exact) <= set(EXACT_KEYS)

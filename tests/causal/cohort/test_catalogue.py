@@ -8,20 +8,14 @@ from typing import get_args
 import pytest
 from ascii_tables import study
 
-from causal.cohort.catalogue import (
-    CATEGORIES,
-    CODE_LIST_SOURCES,
-    CODE_LISTS,
-    COVARIATES,
-    DESCRIBED,
-    EXACT_KEYS,
-    NEAREST_LAGS,
-    CovariateDefinition,
-)
+from causal.cohort.catalogue import EXACT_KEYS, CovariateDefinition, catalogue_of, code_lists_of
 from causal.cohort.needs import KEYS, RULES, tables_needed
 from causal.protocol import OccasionStudy
 from causal.protocol.target_trial import EligibilityRule
 from causal.tables import CLINICIANS, JURISDICTION_REGIME, PATIENTS, TABLES, THREAT_ASSESSMENTS
+
+CATALOGUE = catalogue_of(study())
+COVARIATES, DESCRIBED = CATALOGUE.covariates, CATALOGUE.described
 
 
 @pytest.mark.parametrize("one", DESCRIBED.values(), ids=lambda one: one.name)
@@ -86,21 +80,23 @@ def test_windows_are_those_of_their_names() -> None:
 
 
 def test_code_lists_are_whole_blocks_with_their_source() -> None:
-    """Substance use is F10 to F19 and psychosis F20 to F29, each flag with a list, each list with its source."""
-    assert {name: list(codes) for name, codes in CODE_LISTS.items()} == {
-        "sud": [f"F{n}" for n in range(10, 20)],
+    """Substance use is F10 to F19 and psychosis F20 to F29, each read from its file, with its source."""
+    assert code_lists_of(study()) == {"substance_use": ("sud",), "psychosis": ("psychosis",)}
+    lists = study().codelists
+    assert {name: list(one.codes) for name, one in lists.items()} == {
+        "substance_use": [f"F{n}" for n in range(10, 20)],
         "psychosis": [f"F{n}" for n in range(20, 30)],
     }
-    for name, codes in CODE_LISTS.items():
-        assert CODE_LIST_SOURCES[name].endswith(f"{codes[0]}-{codes[-1]}")
-        assert f"{codes[0]}-{codes[-1]}" in COVARIATES[name].meaning
-    assert set(CODE_LIST_SOURCES) == set(CODE_LISTS)
+    for name, (fact,) in code_lists_of(study()).items():
+        block = f"{lists[name].codes[0]}-{lists[name].codes[-1]}"
+        assert f"block {block};" in lists[name].source
+        assert block in COVARIATES[fact].meaning
 
 
 def test_lags_and_levels_name_covariates() -> None:
     """Lags from the nearest on; the last level of a category is described and is no covariate."""
-    assert NEAREST_LAGS == ("alliance_lag1", "alliance_lag2", "alliance_lag3")
-    (regime,) = CATEGORIES
+    assert set(study().prior_ratings) <= set(COVARIATES)
+    (regime,) = CATALOGUE.categories
     assert set(regime.levels) == {"regime_mandatory", "regime_permissive"} <= set(COVARIATES)
     assert regime.last.name in set(DESCRIBED) - set(COVARIATES)
 
@@ -108,7 +104,7 @@ def test_lags_and_levels_name_covariates() -> None:
 def test_every_rule_and_key_knows_the_table_it_reads() -> None:
     """Nothing a study can declare is asked of a table that was forgotten, or that there is not."""
     rules = {get_args(one.model_fields["rule"].annotation)[0] for one in get_args(get_args(EligibilityRule)[0])}
-    assert set(RULES) == rules
+    assert set(RULES) == rules - {"holds"}  # which asks what its definition is taken from
     assert set(KEYS) == set(EXACT_KEYS)
     assert {*RULES.values(), *KEYS.values()} <= set(TABLES)
     assert {key for key, table in KEYS.items() if table == CLINICIANS.name} == {"clinic_id", "clinician_id"}

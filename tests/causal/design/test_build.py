@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of
 from causal.design.build import build_design
 from causal.design.covariates import covariate_matrix
 from causal.design.groups import bearings_of, build_groups, exact_codes, fit_occasions, groups_of, work_out
@@ -26,6 +26,8 @@ from causal.records import AttritionStep, Cohort, ComparisonGroups, Design, cano
 from flows.study_file.load import load_study
 
 STUDY_FILE = Path(__file__).parents[3] / "configs" / "studies" / "duty_to_warn.yaml"
+FLAGSHIP: Any = load_study(STUDY_FILE).study
+COVARIATES = catalogue_of(FLAGSHIP).covariates
 N = 3000
 
 
@@ -80,7 +82,7 @@ def cohort_of(frame: pd.DataFrame) -> Cohort:
         occasions=len(frame),
         treated=int(frame["treated"].sum()),
     )
-    return Cohort(occasions=canonical(frame), attrition=(step,))
+    return Cohort(occasions=canonical(frame, [*COVARIATES]), attrition=(step,), covariates=(*COVARIATES,))
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of
 from causal.design.covariates import columns_of, covariate_matrix
 from causal.design.fates import CovariateFate, Fate
 from causal.errors import DesignError
@@ -18,6 +19,8 @@ from causal.protocol.design import Confounders
 from flows.study_file.load import load_study
 
 STUDY_FILE = Path(__file__).parents[3] / "configs" / "studies" / "duty_to_warn.yaml"
+FLAGSHIP: Any = load_study(STUDY_FILE).study
+COVARIATES = catalogue_of(FLAGSHIP).covariates
 NAN = np.nan
 
 

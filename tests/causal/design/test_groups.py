@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.cohort.catalogue import COVARIATES
+from causal.cohort.catalogue import catalogue_of
 from causal.design.groups import (
     bearings_of,
     build_groups,
@@ -29,6 +29,8 @@ from causal.records import OCCASION_COLUMNS, Cohort
 from flows.study_file.load import load_study
 
 STUDY_FILE = Path(__file__).parents[3] / "configs" / "studies" / "duty_to_warn.yaml"
+FLAGSHIP: Any = load_study(STUDY_FILE).study
+COVARIATES = catalogue_of(FLAGSHIP).covariates
 N = 400
 EVERYONE = {"rule": "none"}
 
@@ -77,13 +79,13 @@ def frame() -> pd.DataFrame:
         recipient=None,
         patient_informed=None,
         ended_in_grace=False,
-    )[list(OCCASION_COLUMNS)]
+    )[[*OCCASION_COLUMNS, *COVARIATES]]
 
 
 @pytest.fixture(scope="module")
 def cohort(frame: pd.DataFrame) -> Cohort:
     """Those occasions."""
-    return Cohort(occasions=frame, attrition=())
+    return Cohort(occasions=frame, attrition=(), covariates=(*COVARIATES,))
 
 
 PARTS: dict[WeightEstimand, list[float]] = {
@@ -253,7 +255,11 @@ def test_a_method_is_given_the_facts_by_name(cohort: Cohort, study: OccasionStud
 def test_the_last_day_of_the_window_is_inside(frame: pd.DataFrame, study: OccasionStudy) -> None:
     """All treated on one day and all others five days later: compared within five days, refused within four."""
     days = pd.to_timedelta(np.where(frame["treated"], 0, 5), unit="D")
-    apart = Cohort(occasions=frame.assign(time_zero=pd.Timestamp("2020-01-01 12:00") + days), attrition=())
+    apart = Cohort(
+        occasions=frame.assign(time_zero=pd.Timestamp("2020-01-01 12:00") + days),
+        attrition=(),
+        covariates=(*COVARIATES,),
+    )
     matching = {"method": "greedy", "ratio": 1, "caliper": None}
     words = declaring(assigning(study, calendar_days=5), matching=matching, support=EVERYONE)
     assert (work_out(apart, words).compared.weight > 0).sum() > 20
@@ -295,7 +301,7 @@ def test_means_of_clusters_enter_the_model(frame: pd.DataFrame, study: OccasionS
     """Facts beside their means in the declared clusters, in the scores and in the test of curves."""
     words = declaring(study, support=EVERYONE, propensity={"model": "logistic", "cluster_means": level})
     lifted = frame.assign(severity=frame["severity"] + np.arange(N) % n)
-    worked = work_out(Cohort(occasions=lifted, attrition=()), words)
+    worked = work_out(Cohort(occasions=lifted, attrition=(), covariates=(*COVARIATES,)), words)
     assert "severity, cluster mean" in worked.fitted.names
     assert worked.curvature.linear is not None
     known = bearings_of(lifted, words)
@@ -323,7 +329,7 @@ def curved(frame: pd.DataFrame) -> Cohort:
     """Occasions of which the middling are treated most often: no line tells that."""
     drawn = np.random.default_rng(3).random(N)
     treated = drawn < 1 / (1 + np.exp(1.5 * frame["severity"] ** 2 - 0.5))
-    return Cohort(occasions=frame.assign(treated=treated), attrition=())
+    return Cohort(occasions=frame.assign(treated=treated), attrition=(), covariates=(*COVARIATES,))
 
 
 def test_a_curve_is_found_and_bent_where_the_study_allows_it(frame: pd.DataFrame, study: OccasionStudy) -> None:
@@ -343,7 +349,9 @@ def test_a_curve_is_found_and_bent_where_the_study_allows_it(frame: pd.DataFrame
 
 def test_without_overlap_the_refusal_says_what_would_help(frame: pd.DataFrame, study: OccasionStudy) -> None:
     """One regime treats all and the other nobody: no stratum has both, unless the rule of support is none."""
-    decided = Cohort(occasions=frame.assign(treated=frame["regime"] == "mandatory"), attrition=())
+    decided = Cohort(
+        occasions=frame.assign(treated=frame["regime"] == "mandatory"), attrition=(), covariates=(*COVARIATES,)
+    )
     with pytest.raises(DesignError) as refused:
         work_out(decided, study)
     assert refused.value.code == "design.no_overlap"
@@ -351,7 +359,7 @@ def test_without_overlap_the_refusal_says_what_would_help(frame: pd.DataFrame, s
     assert "fewer exact keys, or a population in which either decision is open" in str(refused.value)
     strict = study.model_copy(update={"support": study.support.model_copy(update={"probability_max": 0.001})})
     with pytest.raises(DesignError, match=r"^\[design\.no_overlap\]"):  # comparisons are left, the treated are not
-        work_out(Cohort(occasions=frame, attrition=()), strict)
+        work_out(Cohort(occasions=frame, attrition=(), covariates=(*COVARIATES,)), strict)
     free = declaring(assigning(study, exact=()), support=EVERYONE)
     worked = work_out(decided, free)
     assert worked.supported.dtype == np.bool_

@@ -107,8 +107,10 @@ def test_extras_that_do_no_harm_are_named() -> None:
 def test_both_indicators_are_the_regime() -> None:
     """A diagram may draw the regime as one node; both indicators together adjust for it, one alone does not."""
     dag = Dag(treatment="w", outcome="y", edges=("regime -> w", "regime -> y", "w -> y"))
-    assert identify(dag, ["regime_mandatory", "regime_permissive"]).sufficient
-    assert not identify(dag, ["regime_mandatory"]).sufficient
+    both = {"regime": ("regime_mandatory", "regime_permissive")}
+    assert identify(dag, ["regime_mandatory", "regime_permissive"], indicators=both).sufficient
+    assert not identify(dag, ["regime_mandatory"], indicators=both).sufficient
+    assert not identify(dag, ["regime_mandatory", "regime_permissive"]).sufficient
 
 
 def test_an_unmeasured_common_cause_is_refused() -> None:

@@ -141,4 +141,4 @@ def test_a_descendant_is_told_with_its_way() -> None:
 )
 def test_two_indicators_are_one_variable(names: list[str], completed: set[str]) -> None:
     """Both indicators of the legal regime are the regime; one of them is not."""
-    assert with_indicators(names) == completed
+    assert with_indicators(names, {"regime": ("regime_mandatory", "regime_permissive")}) == completed

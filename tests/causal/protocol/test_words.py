@@ -44,7 +44,7 @@ def test_rules_are_said_in_the_words_given() -> None:
     )
     started, _, *said = steps(rules, own)
     assert (started, *said) == ("Urgent calls in the extract", "No visit", "No death recorded before the call")
-    started, _, *said = steps(rules)
+    started, _, *said = steps(rules, NEUTRAL)
     assert (started, said[0]) == ("Occasions in the extract", "No earlier treatment of this person")
 
 

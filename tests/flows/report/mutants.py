@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from causal.protocol.base import Part
+from causal.protocol.definitions import Definition
 
 MADE_UP: dict[Any, tuple[Any, Any]] = {
     bool: (True, False),
@@ -16,6 +17,7 @@ MADE_UP: dict[Any, tuple[Any, Any]] = {
     str: ("some_name", "other_name"),
     datetime.date: (datetime.date(2020, 1, 2), datetime.date(2021, 1, 2)),
 }
+SENSIBLE = {"some_name": Definition(take="count", of="encounters", before="ever")}
 ARROWS = ("one_cause -> one_effect", "other_cause -> one_effect")
 
 
@@ -46,7 +48,8 @@ def made(annotation: Any) -> Any:
 def filled(kind: type[Part]) -> Any:
     """A block with every key filled in; not checked, for only its shape matters."""
     values = {key: made(field.annotation) for key, field in kind.model_fields.items()}
-    return kind.model_construct(**values | ({"edges": ARROWS} if "edges" in values else {}))
+    made_to_hold = {"edges": ARROWS, "definitions": SENSIBLE}
+    return kind.model_construct(**values | {key: value for key, value in made_to_hold.items() if key in values})
 
 
 def mutants(part: Part, under: str = "") -> Iterator[tuple[str, Any]]:
@@ -83,9 +86,12 @@ def _others(value: Any, annotation: Any, path: str) -> Iterator[tuple[str, Any]]
     kinds = members(annotation)
     if isinstance(value, Part):
         yield from mutants(value, path)
-        yield from ((path, filled(kind)) for kind in kinds[:2] if kind is not type(value))
+        others = [
+            kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part) and kind is not type(value)
+        ]
+        yield from ((path, filled(kind)) for kind in others[:1])
     elif isinstance(value, (dict, tuple)):
-        yield from _other_collections(value, kinds[0], path)
+        yield from _other_collections(value, next(kind for kind in kinds if get_origin(kind) is type(value)), path)
     elif get_origin(kinds[0]) is Literal:
         yield from ((path, option) for option in get_args(kinds[0]) if option != value)
     elif " -> " in str(value):
@@ -97,7 +103,7 @@ def _others(value: Any, annotation: Any, path: str) -> Iterator[tuple[str, Any]]
 def _other_collections(value: Any, kind: Any, path: str) -> Iterator[tuple[str, Any]]:
     """One more, one fewer, and each of them another."""
     if isinstance(value, dict):
-        yield path, {}
+        yield path, {} if value else made(kind)
         for name, one in value.items():
             for where, other in _others(one, get_args(kind)[1], f"{path}[{name}]"):
                 yield where, {**value, name: other}

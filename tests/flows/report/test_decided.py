@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from mutants import blocks, filled, mutants
+from pydantic import ValidationError
 from worlds import CONFIGS, World, after, before, design_of, effects_of, judged_of, study, workspace
 
+from causal.cohort.catalogue import DefinitionError, typed_definitions
 from causal.protocol import CohortStudy, FlatTableStudy, Instrument, MetaStudy, OccasionStudy
 from causal.protocol.base import Part
+from causal.protocol.definitions import Definition
 from causal.protocol.flat_table import FileData
 from causal.protocol.in_words import AS_IT_COMES, lines_of
 from causal.protocol.words import NEUTRAL
@@ -72,6 +75,18 @@ def passed_over(key: str, registry: dict[str, str]) -> bool:
     return any(plain_key(key) == one or plain_key(key).startswith(f"{one}.") for one in registry)
 
 
+def makes_sense(some: Any) -> bool:
+    """Whether a study's definitions can be loaded: a mutant may ask for the score of a table."""
+    try:
+        if isinstance(some, OccasionStudy | CohortStudy):
+            for one in some.definitions.values():
+                Definition.model_validate(one.model_dump(mode="python", warnings=False))
+            typed_definitions(some)
+    except (DefinitionError, ValidationError):
+        return False
+    return True
+
+
 def unseen(some: Any, *, only: tuple[str, ...] = ("",)) -> list[str]:
     """Keys whose decision may change without a change of what is told, but for those with a reason or another place."""
     reasons = NOT_TOLD | (ELSEWHERE if isinstance(some, OccasionStudy) else {})
@@ -81,6 +96,7 @@ def unseen(some: Any, *, only: tuple[str, ...] = ("",)) -> list[str]:
         for key, other in mutants(some)
         if key.startswith(only)
         and not passed_over(key, reasons)
+        and makes_sense(other)
         and all(
             line == before for line, before in itertools.zip_longest(told_lines(other), told)
         )  # stops where they part
@@ -208,7 +224,7 @@ def test_what_was_nowhere_is_there() -> None:
         "nobody stays under the treated strategy who would leave under the comparison's",
         "covariance: unstructured (as Rapport comes)",
         "warn victim; warn police",
-        "F10, F11, F12",
+        "F10; F11; F12",
         "Threat severity leads to",
         "20240601",
     ):

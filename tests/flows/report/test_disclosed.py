@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from worlds import SETS, THRESHOLD, World, after, before, design_of, study, workspace
 
+from causal.cohort.catalogue import catalogue_of
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
 from flows.report.disclosed import DIVISORS, _instrument_note, _withheld
@@ -15,6 +16,8 @@ from flows.report.disclosed_checks import extract_verdicts, quality_lines
 from flows.report.dossier import Dossier, to_json
 from flows.report.printed import printed
 from validation.verdict import at_least, at_most
+
+FACTS = catalogue_of(study())
 
 
 def floats(value: Any, path: str = "") -> dict[str, float]:
@@ -223,4 +226,4 @@ def test_levels_of_a_category_are_withheld_together(permissive: int, hidden: tup
     (row,) = design.balance
     rows = tuple(dataclasses.replace(row, name=name, mean_treated=0.3, mean_comparison_before=0.3) for name in levels)
     columns = np.column_stack([*levels.values()]).astype(float)
-    assert _withheld(dataclasses.replace(design, balance=rows, covariates=columns), THRESHOLD) == set(hidden)
+    assert _withheld(dataclasses.replace(design, balance=rows, covariates=columns), THRESHOLD, FACTS) == set(hidden)

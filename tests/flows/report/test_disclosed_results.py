@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from worlds import SETS, THRESHOLD, World, design_of, effects_of, judged_of, study
 
+from causal.cohort.catalogue import catalogue_of
 from causal.records import Effects, Estimate, Interval, NotEstimated
 from flows.report.disclosed_results import (
     _interval,
@@ -30,6 +31,9 @@ def judged() -> Any:
     return judged_of(World(), design_of(World()))
 
 
+FACTS = catalogue_of(study())
+
+
 @cache
 def estimates() -> Effects:
     """Its effects, made once."""
@@ -38,7 +42,7 @@ def estimates() -> Effects:
 
 def results(effects: Effects | None = None, **given: Any) -> Results:
     """The results of a world with these effects, or its own."""
-    return results_of(judged(), effects or estimates(), THRESHOLD, study().words, **given)
+    return results_of(judged(), effects or estimates(), THRESHOLD, study().words, FACTS, **given)
 
 
 def estimated(one: Estimate | NotEstimated) -> Estimate:
@@ -201,16 +205,16 @@ def test_words_about_ratings_fall_with_the_checks_of_their_own_day() -> None:
         verdict = at_least(f"estimate.response.day_{day}", share, 0.5, "share who answered")
         assert results(answered=(verdict,)).rated_causal_wording is causal
     unlike = SimpleNamespace(**vars(judged()) | {"verdicts": ()})
-    assert results_of(unlike, estimates(), THRESHOLD, study().words).causal_wording is True  # type: ignore[arg-type]
+    assert results_of(unlike, estimates(), THRESHOLD, study().words, FACTS).causal_wording is True  # type: ignore[arg-type]
     assert results().causal_wording is False  # a check of this design fails
 
 
 def test_facts_left_out_are_named_in_words() -> None:
     """By their labels; that something was not recorded is a fact of its own, and an unknown name stays."""
-    label = fact_label("hospitalised_365d")
+    label = fact_label("hospitalised_365d", FACTS)
     assert label not in ("", "hospitalised_365d")
-    assert fact_label("hospitalised_365d_missing") == f"{label}: not recorded"
-    assert fact_label("something_else") == "something_else"
+    assert fact_label("hospitalised_365d_missing", FACTS) == f"{label}: not recorded"
+    assert fact_label("something_else", FACTS) == "something_else"
     assert results(dataclasses.replace(estimates(), aliased=("hospitalised_365d",))).aliased == (label,)
 
 

@@ -6,8 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from worlds import study
 
+from causal.cohort.catalogue import catalogue_of
 from flows.report.looked_at import _held, _label, _lottery, _size, _terms, _words
+
+FACTS = catalogue_of(study())
 
 
 def terms(*rows: tuple[str, float]) -> Any:
@@ -21,10 +25,10 @@ def test_the_largest_difference_that_may_be_shown_is_named() -> None:
         terms(("severity squared", -0.3), ("hospitalised_365d", 0.1)),
         "The largest standardised difference",
     )
-    first, second = (_words(row.name) for row in found.terms)
-    assert _terms(found, frozenset()) == f"{opening} is about 0.3 ({first})"
-    assert _terms(found, frozenset({"severity"})) == f"{opening} shown is about 0.1 ({second})"
-    assert _terms(found, frozenset({"severity", "hospitalised_365d"})) == ""
+    first, second = (_words(row.name, FACTS) for row in found.terms)
+    assert _terms(found, frozenset(), FACTS) == f"{opening} is about 0.3 ({first})"
+    assert _terms(found, frozenset({"severity"}), FACTS) == f"{opening} shown is about 0.1 ({second})"
+    assert _terms(found, frozenset({"severity", "hospitalised_365d"}), FACTS) == ""
 
 
 @pytest.mark.parametrize(
@@ -53,12 +57,12 @@ def test_the_largest_share_is_coarse_and_all_only_where_it_is_all() -> None:
 
 def test_squares_products_and_gaps_are_in_words() -> None:
     """A fact that was not recorded is said to be that; a square and a product name their facts."""
-    severity = _label("severity")
+    severity = _label("severity", FACTS)
     assert severity == severity.lower()
     assert not severity.endswith("not recorded")
-    assert _label("alliance_lag2_missing") == f"{_label('alliance_lag2')} not recorded"
-    assert _words("severity squared") == f"{severity}, squared"
-    assert _words("severity x alliance_lag1") == f"{severity} and {_label('alliance_lag1')}"
+    assert _label("alliance_lag2_missing", FACTS) == f"{_label('alliance_lag2', FACTS)} not recorded"
+    assert _words("severity squared", FACTS) == f"{severity}, squared"
+    assert _words("severity x alliance_lag1", FACTS) == f"{severity} and {_label('alliance_lag1', FACTS)}"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from causal.cohort.catalogue import catalogue_of
 from causal.design.compare import Comparison
 from causal.design.covariates import CovariateMatrix
 from causal.design.diagnose import Diagnostics, Eligible, diagnose
@@ -246,7 +247,7 @@ def judged_of(world: World, design: Design) -> Any:
     return SimpleNamespace(
         design=design,
         extract=extract,
-        verdicts=(*extract.verdicts, *judge_design(design, study().gates, study().words)),
+        verdicts=(*extract.verdicts, *judge_design(design, study().gates, study().words, catalogue_of(study()))),
         identified="The diagram.",
         digest="d" * 64,
     )

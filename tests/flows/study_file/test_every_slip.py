@@ -25,6 +25,7 @@ from flows.study_file import load_instruments, load_study
 from flows.study_file.load import INSTRUMENT, further_problems
 from flows.study_file.plain_words import path_words, tags_in
 from flows.study_file.plain_yaml import Document, Place, Plain, Problem, Where, plain_yaml
+from flows.study_file.shared import Shared, shared_beside
 from flows.study_file.typed_file import judged
 from validation.protocol import judge_protocol
 
@@ -69,7 +70,18 @@ def refused(value: Plain, path: Path) -> tuple[Any, list[Problem]]:
         if not isinstance(part, str | dict | list):
             document.unquoted[where] = json.dumps(part)
     adapter = adapter_of(path)
-    return judged(document, adapter, further_problems if adapter is STUDY else None)
+    return judged(document, adapter, named if adapter is STUDY else None)
+
+
+@cache
+def shared() -> Shared:
+    """The definitions and code lists that ship."""
+    return shared_beside(FLAGSHIP)
+
+
+def named(document: Document) -> list[Problem]:
+    """What the vocabulary alone does not see."""
+    return further_problems(document, None, shared())
 
 
 def parts(value: Plain, where: Where = ()) -> Iterator[tuple[Where, Plain]]:

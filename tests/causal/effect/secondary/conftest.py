@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.cohort.catalogue import COVARIATES, NEAREST_LAGS
+from causal.cohort.catalogue import catalogue_of
 from causal.design.groups import build_groups
 from causal.effect.outcomes import OpenedFacts
 from causal.effect.secondary.opened import Opened
@@ -20,6 +20,16 @@ from causal.records import AttritionStep, Cohort, canonical
 from flows.study_file.load import load_study
 
 STUDY_FILE = Path(__file__).parents[4] / "configs" / "studies" / "duty_to_warn.yaml"
+FLAGSHIP: Any = load_study(STUDY_FILE).study
+COVARIATES = {
+    name: catalogue_of(FLAGSHIP).covariates[name]
+    for name in (
+        *("alliance_lag1", "alliance_lag2", "alliance_lag3", "phq9", "severity", "target_identified", "means_access"),
+        *("history_violence", "tenure_months", "visits_90d", "missed_180d", "sud", "psychosis", "hospitalised_365d"),
+        *("prior_assessments", "age", "male", "regime_mandatory", "regime_permissive", "calendar_years"),
+    )
+}
+"""In the order in which they are drawn."""
 N = 900
 DAYS = (30, 90, 180)
 LEVEL_EFFECT, FLOOR = -0.3, 1.0
@@ -44,7 +54,7 @@ def cohort() -> Cohort:
             frame[name] = (rng.random(N) < 0.4).astype(float)
     frame["treated"] = rng.random(N) < 1 / (1 + np.exp(1.2 - 0.4 * frame["severity"]))
     frame.loc[rng.random(N) < 0.1, "alliance_lag2"] = np.nan
-    frame[list(NEAREST_LAGS)] = MIDDLE + SPREAD * frame[list(NEAREST_LAGS)]
+    frame[list(FLAGSHIP.prior_ratings)] = MIDDLE + SPREAD * frame[list(FLAGSHIP.prior_ratings)]
     for column, prefix, groups in (("ta_id", "t", N), ("person_id", "p", N), ("clinician_id", "c", 60)):
         frame[column] = [f"{prefix}{i % groups}" for i in range(N)]
     frame["clinic_id"] = [f"k{i % 6}" for i in range(N)]
@@ -54,7 +64,7 @@ def cohort() -> Cohort:
     frame["patient_informed"] = np.where(frame["treated"], "before", None)
     frame["ended_in_grace"] = False
     step = AttritionStep(rule="all", persons=N, occasions=N, treated=int(frame["treated"].sum()))
-    return Cohort(occasions=canonical(frame), attrition=(step,))
+    return Cohort(occasions=canonical(frame, [*COVARIATES]), attrition=(step,), covariates=(*COVARIATES,))
 
 
 def facts_of(cohort: Cohort) -> dict[int, pd.DataFrame]:

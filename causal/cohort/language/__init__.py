@@ -1,0 +1,1 @@
+"""The language of definitions: what each says, what is wrong with it, and how it is computed."""

@@ -1,0 +1,171 @@
+"""Definitions and code lists that studies share, and those that a study adds in its own file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from causal.cohort.catalogue import catalogue_of, code_lists_of
+from causal.cohort.language.types import typed
+from causal.errors import StudyFileError
+from causal.protocol import OccasionStudy
+from flows.study_file import load_instruments, load_study
+from flows.study_file.shared import load_code_lists, load_definitions, shared_beside, with_needs
+from validation.protocol import judge_protocol
+from validation.verdict import failed
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+FLAGSHIP = CONFIGS / "studies" / "duty_to_warn.yaml"
+MORE = """
+definitions:
+  emergencies: {take: count, of: hospitalizations, where: {type: medical}, before: 365 days}
+  eating: {take: exists, of: {codes: eating_disorders}, before: ever}
+codelists:
+  eating_disorders: {codes: [F50], source: "ICD-10, 2019: block F50; the analyst's own"}
+"""
+
+
+def written(folder: Path, *changes: tuple[str, str], more: str = "") -> Path:
+    """The flagship's file with changes and more at its end, in a folder that has no definitions of its own."""
+    text = FLAGSHIP.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = folder / "study.yaml"
+    path.write_text(text + more, encoding="utf-8")
+    return path
+
+
+def loaded(path: Path) -> OccasionStudy:
+    """The study of occasions in a file."""
+    study = load_study(path).study
+    assert isinstance(study, OccasionStudy)
+    return study
+
+
+def test_a_study_holds_what_it_names_and_what_that_is_built_of() -> None:
+    """The flagship's twenty facts and the category behind two of them; nothing that it does not name."""
+    study = loaded(FLAGSHIP)
+    assert set(study.definitions) == {*catalogue_of(study).covariates, "regime"}
+    assert set(study.codelists) == {"substance_use", "psychosis"}
+
+
+def test_two_lines_add_facts_without_code(tmp_path: Path) -> None:
+    """An anxiety score, ethnicity and insurance by name; a count and a code list of the analyst's own."""
+    path = written(
+        tmp_path,
+        ("    - sud\n", "    - sud\n    - gad7\n    - ethnicity\n    - insurance\n    - emergencies\n    - eating\n"),
+        ("fill: median}\n", "fill: median}\n    - {covariate: gad7, fill: median}\n"),
+        more=MORE,
+    )
+    study = loaded(path)
+    facts = catalogue_of(study)
+    assert {one.name for one in facts.categories} == {"regime", "ethnicity", "insurance"}
+    assert facts.columns["ethnicity"] == tuple(
+        f"ethnicity_{value}" for value in ("asian", "black", "hispanic", "other", "not_recorded")
+    )
+    assert code_lists_of(study)["eating_disorders"] == ("eating",)
+    assert {"gad7", "emergencies", "eating"} <= set(facts.covariates)
+    assert load_study(path).digest != load_study(FLAGSHIP).digest
+
+
+def test_a_definition_of_its_own_goes_before_the_shared_one(tmp_path: Path) -> None:
+    """And makes another study: what a fact is belongs to what a board signs."""
+    own = "definitions:\n  visits_90d: {take: count, of: encounters, before: 90 days}\n"
+    path = written(tmp_path, more=own)
+    assert loaded(path).definitions["visits_90d"].where == {}
+    assert loaded(FLAGSHIP).definitions["visits_90d"].where == {"status": "completed"}
+    assert load_study(path).digest != load_study(FLAGSHIP).digest
+
+
+SLIPS = {
+    "of: encountres": "nothing is called 'encountres' (did you mean encounters?)",
+    "of: encounters, where: {status: complete}": "status has no value 'complete'",
+    "of: {codes: substance_abuse}": "no code list is called 'substance_abuse'; did you mean 'substance_use'?",
+    "of: encounters, same: [persons]": "same",
+    "of: encounters, whre: {status: completed}": "whre",
+    "of: encounters, before: 3 weeks": "ever, 90 days, or 90 to 60 days",
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_has_one_line_at_its_place(tmp_path: Path, slip: str) -> None:
+    """What is wrong in a definition is told with the line it stands on."""
+    before = "" if "before" in slip else ", before: ever"
+    path = written(tmp_path, more=f"definitions:\n  odd: {{take: count, {slip}{before}}}\n")
+    line = len(path.read_text(encoding="utf-8").splitlines())
+    with pytest.raises(StudyFileError) as refused:
+        load_study(path)
+    (told,) = refused.value.message.splitlines()[1:]
+    assert f"study.yaml:{line}:" in told
+    assert SLIPS[slip] in told
+
+
+def test_a_rule_names_a_definition(tmp_path: Path) -> None:
+    """A shared one or one of the study's own; a misspelt one is told at its place, one that is a number is judged."""
+    rule = "    - {rule: alive}\n    - {rule: holds, of: sud, says: With a substance use disorder}\n"
+    path = written(tmp_path, ("    - {rule: alive}\n", rule))
+    keys = load_instruments(CONFIGS / "instruments")
+    assert not failed(judge_protocol(loaded(path), keys))
+    path = written(tmp_path, ("    - {rule: alive}\n", rule.replace("of: sud", "of: age")))
+    (bad,) = failed(judge_protocol(loaded(path), keys))
+    assert (bad.code, "age is not yes or no" in bad.sentence) == ("protocol.rules", True)
+    path = written(tmp_path, ("    - {rule: alive}\n", rule.replace("of: sud", "of: sude")))
+    with pytest.raises(StudyFileError, match=r"study\.yaml:\d+:\d+: .*'sude'; did you mean 'sud'"):
+        load_study(path)
+
+
+def test_every_shared_definition_makes_sense_and_says_what_it_is() -> None:
+    """Also those that no study names yet; none has the label of another."""
+    shared = shared_beside(FLAGSHIP)
+    known = typed(shared.definitions, None)
+    assert list(with_needs(known, shared.definitions))
+    labels = [one.definition.label for one in known.values()]
+    assert all(labels)
+    assert len(set(labels)) == len(labels)
+
+
+def test_a_study_far_from_its_definitions_is_told_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, not one for every fact it names."""
+    path = written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyFileError) as refused:
+        load_study(path)
+    (told,) = refused.value.message.splitlines()[1:]
+    assert "no folder of definitions was found" in told
+
+
+def test_two_files_do_not_define_one_name(tmp_path: Path) -> None:
+    """Whichever was read last would be meant."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text("age: {take: value, of: person.age}\n", encoding="utf-8")
+    with pytest.raises(StudyFileError, match=r"\[definitions\.invalid\].*'age' is defined in .*one\.yaml too"):
+        load_definitions(tmp_path)
+    assert load_definitions(tmp_path / "nowhere") == {}
+
+
+LISTS = {
+    "columns": ("code,source\nF50,mine\n", r"\.csv:1: expected the columns code, system"),
+    "fields": ("code,system,version,source,meaning\nF50,ICD-10,2019\n", r"\.csv:2: expected 5 fields.*; got 3"),
+    "no code": ("code,system,version,source,meaning\n ,ICD-10,2019,mine,eating\n", r"\.csv:2: expected 5 fields"),
+    "twice": ("code,system,version,source,meaning\nF50,I,1,s,m\nf50,I,1,s,m\n", "a code stands twice"),
+    "empty": ("code,system,version,source,meaning\n", "holds no code"),
+}
+
+
+@pytest.mark.parametrize("fault", LISTS)
+def test_a_code_list_that_cannot_be_used_is_refused(tmp_path: Path, fault: str) -> None:
+    """With the file, the line, and what was expected."""
+    text, says = LISTS[fault]
+    (tmp_path / "mine.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyFileError, match=rf"\[codelist\.invalid\].*mine{says}" if says[0] == "\\" else says):
+        load_code_lists(tmp_path)
+
+
+def test_code_lists_are_read_as_written(tmp_path: Path) -> None:
+    """Codes in capital letters without blanks, and where they come from."""
+    (tmp_path / "mine.csv").write_text("code,system,version,source,meaning\n f50.1 ,I,1,s,m\nF51,I,1,s,m\n", "utf-8")
+    (mine,) = load_code_lists(tmp_path).values()
+    assert (mine.codes, mine.source) == (("F50.1", "F51"), "I, 1: s")
+    assert load_code_lists(tmp_path / "nowhere") == {}
