@@ -70,7 +70,7 @@ def _occasions(study: OccasionStudy, instruments: Mapping[str, Instrument]) -> I
     yield _rules_hold(study)
     yield _actions(study)
     yield _words(study)
-    yield _exact_keys(study.target_trial.assignment.exact, {*EXACT_KEYS, *declared})
+    yield _exact_keys(study.target_trial.assignment.exact, {*EXACT_KEYS, *study.definitions, *declared})
     if isinstance(study.outcome, Rating):
         yield outcome_window_verdict(study, study.outcome)
         yield primary_day_verdict(study.outcome, study.target_trial.follow_up.horizon_days)
@@ -101,7 +101,7 @@ def _cohort(study: CohortStudy, instruments: Mapping[str, Instrument]) -> Iterat
     declared = {covariate.name for covariate in study.covariates}
     yield _eligibility([rule.rule for rule in study.target_trial.eligibility])
     yield _actors(study)
-    yield _exact_keys(study.target_trial.assignment.exact, {*EXACT_KEYS, *declared})
+    yield _exact_keys(study.target_trial.assignment.exact, {*EXACT_KEYS, *study.definitions, *declared})
     if isinstance(study.outcome, Rating):
         yield primary_day_verdict(study.outcome, study.target_trial.follow_up.horizon_days)
         yield from instrument_verdicts(study.outcome, instruments)

@@ -82,9 +82,11 @@ class Catalogue:
 
 
 def used_names(study: OccasionStudy) -> tuple[str, ...]:
-    """The definitions that a study takes facts from, in its order: to be alike in, to adjust for, ratings before."""
-    named = (*study.confounders.tier1, *study.confounders.tier2, *study.estimator.adjust_for, *study.prior_ratings)
-    return tuple(name for name in dict.fromkeys(named) if name in study.definitions)
+    """The definitions a study takes facts from, in its order: alike in, adjusted for, ratings before, exact keys."""
+    tiers = (*study.confounders.tier1, *study.confounders.tier2)
+    exact = (name for name in study.target_trial.assignment.exact if name not in EXACT_KEYS)
+    named = dict.fromkeys((*tiers, *study.estimator.adjust_for, *study.prior_ratings, *exact))
+    return tuple(name for name in named if name in study.definitions)
 
 
 def typed_definitions(study: OccasionStudy | CohortStudy) -> dict[str, Typed]:
@@ -220,6 +222,16 @@ def _reach(one: Typed, known: Mapping[str, Typed]) -> int | None:
     return days[0] if days else None
 
 
+def exact_keys_of(study: OccasionStudy) -> dict[str, str]:
+    """Every key on which a study's occasions can be made to agree, in words: those there are, and its own definitions.
+
+    A definition agrees where all its columns do; that it was not recorded is a value of its own.
+    """
+    own = [name for name in study.target_trial.assignment.exact if name in study.definitions and name not in EXACT_KEYS]
+    facts = facts_of(study) if own else {}
+    return EXACT_KEYS | {name: f"{facts[name].label[:1].lower()}{facts[name].label[1:]}" for name in own}
+
+
 def code_lists_of(study: OccasionStudy) -> dict[str, tuple[str, ...]]:
     """The code lists that a study's facts are taken by, and the facts taken by each."""
     found: dict[str, list[str]] = {}
@@ -260,6 +272,7 @@ __all__ = [
     "DefinitionError",
     "catalogue_of",
     "code_lists_of",
+    "exact_keys_of",
     "facts_of",
     "indicators_of",
     "level_columns",

@@ -54,6 +54,8 @@ def tables_needed(study: OccasionStudy) -> dict[str, tuple[str, ...]]:
     held = [rule.of for rule in trial.eligibility if isinstance(rule, Holds)]
     asked += [(table, name) for name in held for table in facts[name].tables]
     asked += [(KEYS[key], key) for key in trial.assignment.exact if key in KEYS]
+    own = [key for key in trial.assignment.exact if key in facts and key not in KEYS]
+    asked += [(table, key) for key in own for table in facts[key].tables]
     asked += [
         (PROTECTIVE_ACTIONS.name, "the strategies"),
         (MEASURES.name, "the outcome"),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import Catalogue, catalogue_of
+from causal.cohort.catalogue import Catalogue, catalogue_of, exact_keys_of
 from causal.design.compare import Comparison
 from causal.design.covariates import MISSING_SUFFIX
 from causal.design.describe import estimand_sentence, method_sentence, propensity_sentence
@@ -60,7 +60,7 @@ def _described(cohort: Cohort, study: OccasionStudy, worked: WorkedOut) -> Desig
         grouping=groups.grouping,
         estimand_sentence=estimand_sentence(compared, study.words, left_out=worked.lost > 0),
         method_sentence=(
-            f"{method_sentence(method, study.target_trial.assignment, study.words)} "
+            f"{method_sentence(method, study.target_trial.assignment, study.words, exact_keys_of(study))} "
             f"{propensity_sentence(study.propensity, propensity.method, study.words, bends=bends)}"
         ),
         attrition=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.compare import Comparison
@@ -101,22 +101,24 @@ def propensity_sentence(model: PropensityModel, fitted: str, words: Words, *, be
     return f"{sentence}."
 
 
-def method_sentence(method: AnyMatching | AnyWeighting, assignment: Assignment, words: Words) -> str:
-    """How the groups were made comparable, with every standard deviation named."""
+def method_sentence(
+    method: AnyMatching | AnyWeighting, assignment: Assignment, words: Words, keys: Mapping[str, str]
+) -> str:
+    """How the groups were made comparable, with every standard deviation named; `keys` are exact ones in words."""
     if isinstance(method, AnyMatching):
-        return f"{_matching(method, words)} {_held_fixed(method, assignment)}".strip()
-    return f"{_weighting(method, words)} {_within(method, assignment)}".strip()
+        return f"{_matching(method, words)} {_held_fixed(method, assignment, keys)}".strip()
+    return f"{_weighting(method, words)} {_within(method, assignment, keys)}".strip()
 
 
-def _within(method: AnyWeighting, assignment: Assignment) -> str:
+def _within(method: AnyWeighting, assignment: Assignment, keys: Mapping[str, str]) -> str:
     if not assignment.exact or not isinstance(method, EntropyBalancing):
         return ""
-    exact = ", ".join(EXACT_KEYS[key] for key in assignment.exact)
+    exact = ", ".join(keys[key] for key in assignment.exact)
     return f"Both groups weigh the same in every combination of: {exact}. Calendar time is balanced as a fact."
 
 
-def _held_fixed(method: AnyMatching, assignment: Assignment) -> str:
-    exact = ", ".join(EXACT_KEYS[key] for key in assignment.exact) or "nothing"
+def _held_fixed(method: AnyMatching, assignment: Assignment, keys: Mapping[str, str]) -> str:
+    exact = ", ".join(keys[key] for key in assignment.exact) or "nothing"
     if isinstance(method, GeneralisedFull | Cardinality | CoarsenedExact | Subclassification):
         several = "" if isinstance(method, Cardinality) else " A person can stand among them more than once."
         return f"They are of the same period of {assignment.calendar_days} days and the same in: {exact}.{several}"

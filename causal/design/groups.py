@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.cohort.catalogue import EXACT_KEYS
+from causal.cohort.catalogue import EXACT_KEYS, catalogue_of, exact_keys_of
 from causal.design.compare import Comparison, Units, compare, engine_model
 from causal.design.covariates import CovariateMatrix, covariate_matrix, without_rare
 from causal.design.describe import estimand_label
@@ -96,7 +96,8 @@ class Bearings:
 
 def bearings_of(occasions: pd.DataFrame, study: OccasionStudy) -> Bearings:
     """The bearings of a cohort's occasions. Imputed covariates change none of them: imputed sets share one."""
-    keys = {key: _key(occasions, key) for key in EXACT_KEYS}
+    columns = catalogue_of(study).columns
+    keys = {key: _key(occasions, columns.get(key, (key,))) for key in exact_keys_of(study)}
     return Bearings(
         keys=keys,
         person=codes(occasions["person_id"]),
@@ -117,7 +118,7 @@ def work_out(cohort: Cohort, study: OccasionStudy, bearings: Bearings | None = N
     matrix = without_rare(covariate_matrix(occasions, study), treated)
     fitted, model, curvature = _propensity(known, treated, matrix, study)
     propensity = of_population(fitted, study.propensity.sampling_fraction)
-    exact = _combined(_checked(study.target_trial.assignment.exact), known.keys, treated.size)
+    exact = _combined(_checked(study.target_trial.assignment.exact, known.keys), known.keys, treated.size)
     supported = _support(propensity, treated, exact, study)
     compared = _compare(known, treated, matrix, propensity, model, exact, supported, study)
     target = target_part(treated, propensity.probability, compared.estimand)
@@ -164,7 +165,7 @@ def chosen_method(study: OccasionStudy) -> AnyMatching | AnyWeighting:
 
 def exact_codes(occasions: pd.DataFrame, keys: tuple[str, ...]) -> IntArray:
     """One integer (n,) per combination of the exact keys, in order of first appearance."""
-    return _combined(keys, {key: _key(occasions, key) for key in _checked(keys)}, len(occasions))
+    return _combined(keys, {key: _key(occasions, (key,)) for key in _checked(keys, EXACT_KEYS)}, len(occasions))
 
 
 def _combined(keys: tuple[str, ...], found: Mapping[str, IntArray], n: int) -> IntArray:
@@ -175,15 +176,19 @@ def _combined(keys: tuple[str, ...], found: Mapping[str, IntArray], n: int) -> I
     return combined
 
 
-def _checked(keys: tuple[str, ...]) -> tuple[str, ...]:
+def _checked(keys: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
     for key in keys:
-        if key not in EXACT_KEYS:
-            raise DesignError("design.exact_key", f"'{key}' is not a key to match on; known: {', '.join(EXACT_KEYS)}")
+        if key not in known:
+            raise DesignError("design.exact_key", f"'{key}' is not a key to match on; known: {', '.join(known)}")
     return keys
 
 
-def _key(occasions: pd.DataFrame, key: str) -> IntArray:
-    return codes(occasions[key])
+def _key(occasions: pd.DataFrame, columns: Sequence[str]) -> IntArray:
+    """One integer (n,) for each combination of values that the columns of a key have."""
+    if len(columns) == 1:
+        return codes(occasions[columns[0]])
+    parts = {column: codes(occasions[column]) for column in columns}
+    return codes(pd.Series(_combined(tuple(parts), parts, len(occasions))))
 
 
 def _propensity(

@@ -239,7 +239,7 @@ def _unknown_names(document: Document, instruments: Collection[str] | None, shar
     kinds = [("action", _ACTIONS_NAMED, set(ACTIONS))]
     if _declarations_stand(document.value, "covariates", "name"):
         kinds.append(("covariate", _COVARIATES_NAMED, {*shared.definitions, *declared}))
-        kinds.append(("exact key", _EXACT_KEYS_NAMED, {*EXACT_KEYS, *declared}))
+        kinds.append(("exact key", _EXACT_KEYS_NAMED, {*EXACT_KEYS, *shared.definitions, *declared}))
     ids = [text for _, text in _texts(document.value, ("estimands", None, "id"))]
     if estimands and len(ids) == len(estimands) and _declarations_stand(document.value, "estimands", "id"):
         kinds.append(("estimand", _ESTIMANDS_NAMED, estimands))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from causal.cohort.catalogue import EXACT_KEYS
 from causal.cohort.language.types import needs_of
 from causal.errors import StudyFileError
 from causal.protocol import AnyStudy, CohortStudy, OccasionStudy
@@ -111,8 +112,11 @@ def named_by(study: OccasionStudy | CohortStudy) -> tuple[str, ...]:
     confounders = (*study.confounders.tier1, *study.confounders.tier2)
     rules = study.target_trial.eligibility
     held = (rule.of for rule in rules if isinstance(rule, Holds))
+    exact = (name for name in study.target_trial.assignment.exact if name not in EXACT_KEYS)
     drawn = (end for edge in study.dag.edges for end in edge.split(" -> "))
-    named = dict.fromkeys((*study.definitions, *confounders, *adjusted, *filled, *study.prior_ratings, *held, *drawn))
+    named = dict.fromkeys(
+        (*study.definitions, *confounders, *adjusted, *filled, *study.prior_ratings, *held, *exact, *drawn)
+    )
     declared = {covariate.name for covariate in study.covariates} - study.definitions.keys()
     return tuple(name for name in named if name not in declared)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.compare import Comparison, Units, compare
 from causal.design.describe import estimand_label, estimand_sentence, method_sentence
 from causal.design.matching.pairing import Pairing
@@ -129,7 +130,7 @@ def test_every_method_is_described(units: Units, words: dict[str, Any]) -> None:
     made = compare(method, units)
     left_out = int((units.treated & (made.weight == 0)).sum())
     assert estimand_label(made, left_out=left_out > 0).startswith(made.estimand)
-    sentence = method_sentence(method, Assignment(exact=("regime",), calendar_days=60), NEUTRAL)
+    sentence = method_sentence(method, Assignment(exact=("regime",), calendar_days=60), NEUTRAL, EXACT_KEYS)
     assert sentence.endswith(".")
     assert "_" not in sentence.replace("clinic_id", "")
     assert ("not represented" in estimand_sentence(made, NEUTRAL, left_out=left_out > 0)) == (left_out > 0)

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.cohort.catalogue import catalogue_of
+from causal.cohort.catalogue import catalogue_of, exact_keys_of
+from causal.design.describe import method_sentence
 from causal.design.groups import (
     bearings_of,
     build_groups,
@@ -25,6 +26,7 @@ from causal.design.groups import (
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
 from causal.protocol import STUDY, OccasionStudy
+from causal.protocol.definitions import Definition
 from causal.records import OCCASION_COLUMNS, Cohort
 from flows.study_file.load import load_study
 
@@ -154,6 +156,31 @@ def test_combinations_of_keys_are_told_apart() -> None:
     """Every combination has a code of its own, and what is not recorded agrees with itself only."""
     frame = pd.DataFrame({"regime": ["a", "a", "b", None, None], "instrument_ver": ["v1", "v2", "v1", "v1", "v2"]})
     assert len(set(exact_codes(frame, ("regime", "instrument_ver")).tolist())) == len(frame)
+
+
+def test_a_definition_may_be_an_exact_key(frame: pd.DataFrame, study: OccasionStudy) -> None:
+    """Compared people agree in it, in a category of many values as in a yes or no; what was not recorded is a value."""
+    rng = np.random.default_rng(8)
+    levels = [f"payer_{value}" for value in ("medicaid", "medicare", "self", "other", "not_recorded")]
+    chosen = rng.integers(0, len(levels) + 1, N)  # the last is the one models leave out: private
+    held = frame.assign(
+        male=(rng.random(N) < 0.5).astype(float), **{name: (chosen == k).astype(float) for k, name in enumerate(levels)}
+    )
+    payer = Definition(take="value", of="person.insurance", reference="private")
+    own = study.model_copy(update={"definitions": {**study.definitions, "payer": payer}})
+    words = declaring(assigning(own, exact=("male", "payer"), calendar_days=400), support=EVERYONE)
+    cohort = Cohort(
+        occasions=held[[*OCCASION_COLUMNS, *COVARIATES, *levels]], attrition=(), covariates=(*COVARIATES, *levels)
+    )
+    worked = work_out(cohort, words)
+    groups = groups_of(cohort, worked)
+    assert groups.n_sets > 20
+    told = groups.members.groupby("set_id")[["male", *levels]]
+    assert (told.max() == told.min()).all(axis=None)
+    assert len(set(worked.exact.tolist())) == 2 * (len(levels) + 1)
+    assert "male" not in groups.covariate_names  # agreeing in it is not adjusting for it
+    said = method_sentence(chosen_method(words), words.target_trial.assignment, words.words, exact_keys_of(words))
+    assert "the same in: male, payer" in said
 
 
 def test_without_exact_keys_all_are_alike() -> None:

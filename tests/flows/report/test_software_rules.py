@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from worlds import study
 
+from causal.cohort.catalogue import EXACT_KEYS
 from causal.design.describe import method_sentence
 from causal.protocol import STUDY, OccasionStudy
 from flows.report.decided import worked_out
@@ -52,7 +53,7 @@ def test_nobody_is_called_free_where_all_may_serve_again() -> None:
     for replacement, words in ((False, " of another person still free on "), (True, " of another person on ")):
         of = declaring(matching=GREEDY | {"replacement": replacement})
         assert of.matching is not None
-        sentence = method_sentence(of.matching, of.target_trial.assignment, of.words)
+        sentence = method_sentence(of.matching, of.target_trial.assignment, of.words, EXACT_KEYS)
         assert words in sentence
         assert ("no person used twice" in sentence) is not replacement
 
