@@ -260,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     tables = []
     for name, (run, size, words, least) in TABLES.items():
-        replicates = options.replicates if size in (ROWS[0], PATIENTS[0]) else options.large
+        replicates = options.large if name.endswith("_large") else options.replicates
         start, kept = time.perf_counter(), options.kept / f"{name}.jsonl"
         made = replicated(partial(run, size), replicates, options.jobs, kept) if name in options.only else read(kept)
         if len(made) < FEWEST:
