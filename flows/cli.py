@@ -38,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+WAITING = "it makes sense, and waits: this version cannot run it (protocol.not_yet_estimable says which part)"
 Study = Annotated[Path, typer.Argument(help="The study file, for example configs/studies/duty_to_warn.yaml.")]
 Extract = Annotated[Path | None, typer.Option(help="Folder of the delivered extract (with manifest.json).")]
 SiteFile = Annotated[Path | None, typer.Option("--site", help="Site file. Default: configs/sites/local.yaml.")]
@@ -211,6 +212,7 @@ def check(
     from causal.protocol import OccasionStudy
     from flows.study_file import load_study
     from flows.study_file.places import places_of
+    from validation.estimable import waiting
     from validation.protocol import judge_protocol
     from validation.verdict import failed
 
@@ -218,13 +220,14 @@ def check(
     instruments = _instruments(study)
     loaded = load_study(study, instruments=instruments or None)
     verdicts = judge_protocol(loaded.study, instruments)
+    waits = waiting(verdicts)
     if site is not None:
         from flows.settings import load_site
 
         load_site(site)
     if extract is not None and not isinstance(loaded.study, OccasionStudy):
         raise StudyFileError("study.kind", f"{study.name} is a study of another kind, which reads no extract")
-    if extract is not None and isinstance(loaded.study, OccasionStudy) and not failed(verdicts):
+    if extract is not None and isinstance(loaded.study, OccasionStudy) and not (failed(verdicts) or waits):
         from flows.design_study import read, validate
         from flows.runner import direct
 
@@ -241,9 +244,10 @@ def check(
         for v in verdicts
     ]
     console.answer(
-        "\n".join([*lines, f"{len(bad)} of {len(verdicts)} checks failed"]),
+        "\n".join([*lines, f"{len(bad)} of {len(verdicts)} checks failed", *(WAITING for _ in waits)]),
         {
             "study": loaded.study.study.id,
+            "can_run": not (bad or waits),
             "verdicts": [
                 {"code": v.code, "status": v.status, "sentence": v.sentence, "place": places.get(v.code)}
                 for v in verdicts

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from causal.cohort.catalogue import EXACT_KEYS
 from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
 from causal.protocol.design import NegativeControls
-from causal.protocol.matching import AnyMatching
 from causal.protocol.outcome import ESTIMABLE_STRATEGIES, Estimand, Rating, course_can_be_censored
-from validation.verdict import Verdict, not_evaluated
+from validation.verdict import Status, Verdict, not_evaluated
 from validation.words import did_you_mean, holds, listed
 
 KNOWN_SENSITIVITY = (
@@ -122,27 +121,29 @@ def _said(word: str) -> str:
     return f"{IN_WORDS[word]} ({word})"
 
 
+WAITS = "protocol.not_yet_estimable"
+
+
+def waiting(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Those that say that a study makes sense and this version cannot run it: nothing of it may be run in part."""
+    return [verdict for verdict in verdicts if verdict.code == WAITS and verdict.status is not Status.PASS]
+
+
 def judge_estimable(study: AnyStudy) -> Verdict:
-    """FAIL naming, in plain words, each part that can be said and not yet estimated."""
+    """NOT EVALUATED naming, in plain words, each part that can be said and not yet estimated."""
     match study:
         case OccasionStudy():
             parts = list(_occasion_parts(study))
         case FlatTableStudy():
-            paired_weights = (
-                not isinstance(study.analysis.design, AnyMatching) and study.analysis.standard_error == "paired"
-            )
-            parts = ["a paired standard error without pairs (weighting needs 'robust')"] if paired_weights else []
+            parts = []
         case CohortStudy():
             parts = list(_cohort_parts(study))
         case MetaStudy():
             parts = ["pooling the effects of other studies"]
-    return holds(
-        "protocol.not_yet_estimable",
-        f"this can be written down and checked, but this version cannot estimate it yet: {'; '.join(parts)}"
-        if parts
-        else "",
-        "this version can estimate every part of the study's main question",
-    )
+    if parts:
+        said = f"this can be written down and checked, but this version cannot estimate it yet: {'; '.join(parts)}"
+        return not_evaluated(WAITS, said)
+    return holds(WAITS, "", "this version can estimate every part of the study's main question")
 
 
 def _occasion_parts(study: OccasionStudy) -> Iterator[str]:

@@ -83,7 +83,7 @@ class Definition(Part):
 
     take: Annotated[Take | None, Says(nothing="the definition named by `of`, as it is")] = None
     """What is made of the rows; without it `of` names another definition."""
-    of: Annotated[Source | Score | Codes | None, Says(nothing="other definitions")] = None
+    of: Annotated[Source | Score | Codes | None, Says(nothing="other definitions", verbatim=True)] = None
     """A table, `table.column`, a score, a code list; `unit.column`, `person.column`, `clinician.column` or
     `clinic.column` for a standing fact, `person.age`; a day, for `time_since`; or another definition's name."""
     same: tuple[Level, ...] = Field(default=("person",), min_length=1)

@@ -10,6 +10,7 @@ from flows.shown import shown_path
 from flows.study_file.named_in import named_in
 from flows.study_file.plain_yaml import Document, Place, Where, plain_yaml
 from flows.study_file.small_file import UnreadableFileError, small_text
+from validation.estimable import waiting
 from validation.verdict import Verdict, failed
 
 _ASSIGNMENT: Where = ("target_trial", "assignment")
@@ -91,20 +92,21 @@ def placed(refusal: RapportError, path: Path) -> RapportError:
 
 
 def refuse_failed(path: Path | None, verdicts: Sequence[Verdict]) -> None:
-    """Refuse a study, written at `path`, of which a verdict on the protocol is FAIL; each is told at its place.
+    """Refuse a study, written at `path`, that does not hold together or cannot be run yet; each is told at its place.
 
     Raises
     ------
     StudyFileError
         The code of the first.
     """
-    problems = failed(verdicts)
+    problems = [*failed(verdicts), *waiting(verdicts)]
     if problems:
         places = {} if path is None else places_of(path, problems)
         said = "; ".join(
             " ".join([*_at(places, problem), f"{problem.code}: {problem.sentence}"]) for problem in problems
         )
-        raise StudyFileError(problems[0].code, f"the protocol does not hold together: {said}")
+        why = "the protocol does not hold together" if failed(verdicts) else "the study cannot be run"
+        raise StudyFileError(problems[0].code, f"{why}: {said}")
 
 
 def _at(places: Mapping[str, str], verdict: Verdict) -> list[str]:

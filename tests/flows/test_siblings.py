@@ -12,14 +12,20 @@ from typing import Any
 
 import pytest
 
-from causal.cohort.catalogue import COVARIATES, EXACT_KEYS
+from causal.cohort.catalogue import EXACT_KEYS, catalogue_of
 from flows.study_file import load_study
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+FLAGSHIP: Any = load_study(CONFIGS / "studies" / "duty_to_warn.yaml").study
+FACTS = catalogue_of(FLAGSHIP).described.values()
 FIRST_STUDY = re.compile(r"\w*(?:warn|police|disclos|third part|victim|\btrust|assess|\bthreat)\w*", re.IGNORECASE)
 """Words of the flagship."""
 OF_THE_RECORDS = (
-    *(text for one in COVARIATES.values() for text in (one.name, one.label, one.meaning, one.unit)),
+    *(
+        text
+        for one in catalogue_of(FLAGSHIP).described.values()
+        for text in (one.name, one.label, one.meaning, one.unit)
+    ),
     *EXACT_KEYS.values(),
     "a completed contact, a form, an assessment or an action",
     "share of assessments at a time that the clock",

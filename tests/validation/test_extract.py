@@ -52,7 +52,7 @@ def test_a_sound_extract_passes_whole() -> None:
         "record_end.encounters",
         "record_end.measures",
         "birth_year_spike",
-        "code_list.sud",
+        "code_list.substance_use",
         "code_list.psychosis",
     ):
         assert statuses.pop(f"extract.{few}") is Status.NOT_EVALUATED

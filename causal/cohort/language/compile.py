@@ -95,7 +95,7 @@ def _value(one: Typed, joined: ir.Table) -> Any:
         case Rows() if one.definition.take == "time_since":
             if one.source.dated.kind is Kind.TIMESTAMP:
                 return _seconds_since(joined, joined[named(one.name)], one.definition)
-            days = joined.day_zero.delta(joined[named(one.name)], unit="day")
+            days = joined.day_zero.delta(joined[named(one.name)].cast("date"), unit="day")
             return days / scale_days(one.definition.scale)
     return joined[named(one.name)]
 

@@ -343,7 +343,11 @@ def _before(at: Any, rows: ir.Table, dated: Column) -> ir.BooleanValue:
 
 
 def _days_back(at: Any, rows: ir.Table, dated: Column) -> ir.IntegerValue:
-    return reach(at, rows) if dated.kind is Kind.TIMESTAMP else rows.day_zero.delta(at, unit="day").cast("int32")
+    return (
+        reach(at, rows)
+        if dated.kind is Kind.TIMESTAMP
+        else rows.day_zero.delta(at.cast("date"), unit="day").cast("int32")
+    )
 
 
 def _open(rows: ir.Table, table: Table) -> ir.BooleanValue:

@@ -81,7 +81,7 @@ def test_flow_and_contents() -> None:
     assert flow == [
         (rule, *counts)
         for rule, counts in zip(
-            steps((adults, relationship)), ((3, 4, 1), (3, 4, 1), (2, 3, 1), (2, 3, 1)), strict=True
+            steps((adults, relationship), study().words), ((3, 4, 1), (3, 4, 1), (2, 3, 1), (2, 3, 1)), strict=True
         )
     ]
     occasions = cohort.occasions

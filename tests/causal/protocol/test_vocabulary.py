@@ -8,18 +8,23 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from typer.testing import CliRunner
 
+from causal.errors import StudyFileError
 from causal.protocol import STUDY, CohortStudy, Instrument, MetaStudy, OccasionStudy
 from causal.protocol.analysis import Estimator
 from causal.protocol.base import is_name
 from causal.protocol.flat_table import FileData, FlatAnalysis
 from causal.protocol.secondary import DoublyRobust, TwoWayClustering
+from flows.cli import app
 from flows.study_file import load_instruments, load_study
+from flows.study_file.places import refuse_failed
+from validation.estimable import waiting
 from validation.protocol import judge_protocol
-from validation.verdict import Status
+from validation.verdict import Status, failed
 
 ROOT = Path(__file__).resolve().parents[3]
-STUDIES = sorted((Path(__file__).parent / "studies").glob("*.yaml"))
+STUDIES = sorted((ROOT / "configs/studies").glob("s*.yaml"))
 INSTRUMENTS = load_instruments(ROOT / "configs/instruments")
 NOT_YET = "this can be written down and checked, but this version cannot estimate it yet: "
 
@@ -31,11 +36,24 @@ def test_there_are_thirteen_other_studies() -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_each_can_be_said_and_not_yet_estimated(path: Path) -> None:
-    """It loads, its own lints pass, and one failure names in words the parts that cannot be estimated."""
+    """It loads and holds together, and one verdict names in words the parts that wait."""
     verdicts = judge_protocol(load_study(path).study, INSTRUMENTS)
-    failed = {verdict.code: verdict.sentence for verdict in verdicts if verdict.status is Status.FAIL}
-    assert list(failed) == ["protocol.not_yet_estimable"]
-    assert failed["protocol.not_yet_estimable"].startswith(NOT_YET)
+    assert failed(verdicts) == ()
+    (waits,) = waiting(verdicts)
+    assert waits.status is Status.NOT_EVALUATED
+    assert waits.sentence.startswith(NOT_YET)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_each_passes_its_check_from_the_command_line(path: Path) -> None:
+    """The exit code is 0, the line that says what waits is there, and nothing of it runs."""
+    done = CliRunner().invoke(app, ["check", str(path), "--json"])
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert told["can_run"] is False
+    assert "protocol.not_yet_estimable" in {verdict["code"] for verdict in told["verdicts"]}
+    with pytest.raises(StudyFileError, match=r"^\[protocol\.not_yet_estimable\] the study cannot be run: "):
+        refuse_failed(path, judge_protocol(load_study(path).study, INSTRUMENTS))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +92,7 @@ def test_each_can_be_said_and_not_yet_estimated(path: Path) -> None:
 )
 def test_the_parts_are_named_in_plain_words(name: str, kind: type[BaseModel], said: str) -> None:
     """Each part is said in words, with the file's own word in brackets."""
-    study = load_study(Path(__file__).parent / "studies" / f"{name}.yaml").study
+    study = load_study(ROOT / "configs/studies" / f"{name}.yaml").study
     assert isinstance(study, kind)
     verdict = next(v for v in judge_protocol(study, INSTRUMENTS) if v.code == "protocol.not_yet_estimable")
     assert verdict.sentence == NOT_YET + said

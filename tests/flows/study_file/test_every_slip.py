@@ -35,7 +35,7 @@ FILES = {
     path.stem: path
     for path in (
         *sorted((ROOT / "configs/studies").rglob("*.yaml")),
-        ROOT / "tests/causal/protocol/studies/s1_hypertension_adherence.yaml",
+        ROOT / "configs/studies/s1_hypertension_adherence.yaml",
         ROOT / "configs/instruments/wai_sr.yaml",
         ROOT / "configs/sites/local.yaml",
     )
