@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 GRID = 50  # strengths tried
-WEAKEST = 1e-4  # the weakest strength, as a share of the weakest one that leaves no slope
+WEAKEST = 1e-4  # the weakest strength, as a share of the weakest at which absolute slopes alone leave none
 LEAST_L1 = 1e-3  # the share of the l1 penalty at which a ridge's grid begins
 ROUGHLY = 1e-4  # change of a log odds at which a fit is good enough to compare strengths
 
@@ -66,8 +66,9 @@ def elastic_net(
     -----
     Minimises ``-log L / n + penalty (a |b|_1 + (1 - a) |b|^2 / 2)`` (Friedman, Hastie & Tibshirani 2010, J Stat Softw
     33(1)) by Newton's method with coordinate descent on the information matrix, which costs the same for any n. Fifty
-    strengths are tried, from the weakest that leaves no slope down to 1/10,000 of it; the smallest deviance wins, of
-    equals the strongest penalty.
+    strengths are tried, from the weakest that leaves no slope down to 1/10,000 of the one at which a lasso leaves none;
+    the smallest deviance wins, of equals the strongest penalty. A ridge's path ends there too: at 1/10,000 of its own
+    strongest, a thousand times that of a lasso, it still shrinks every slope, however many the rows.
     """
     outside = None
     if penalty is None:
@@ -103,13 +104,13 @@ def penalised(
 
 
 def penalties(regression: Regression, l1_ratio: float) -> FloatArray:
-    """The strengths (GRID,) tried, strongest first: from the weakest that leaves no slope."""
+    """The strengths (GRID,) tried, strongest first: from the weakest that leaves no slope, or a ridge hardly any."""
     k = regression.x.shape[1]
     no_columns = replace(regression, x=np.empty((regression.outcome.size, 0)), centre=np.empty(0), scale=np.empty(0))
     null = penalised(no_columns, l1_ratio, 1.0, null_start(no_columns)).beta
     at_null = sums(regression, np.concatenate([null, np.zeros(k)]), np.zeros(regression.outcome.size))
-    strongest = np.abs(at_null.score[1:]).max(initial=0.0) / regression.outcome.size / max(l1_ratio, LEAST_L1)
-    return np.asarray(max(strongest, np.finfo(float).tiny) * np.geomspace(1, WEAKEST, GRID), dtype=np.float64)
+    lasso = max(np.abs(at_null.score[1:]).max(initial=0.0) / regression.outcome.size, np.finfo(float).tiny)
+    return np.asarray(lasso * np.geomspace(1 / max(l1_ratio, LEAST_L1), WEAKEST, GRID), dtype=np.float64)
 
 
 def _out_of_fold(regression: Regression, l1_ratio: float, grid: FloatArray, folds: IntArray) -> FloatArray:
