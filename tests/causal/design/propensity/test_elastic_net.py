@@ -109,6 +109,16 @@ def test_strength_follows_the_signal() -> None:
     assert strong.covariance is None
 
 
+def test_a_ridge_of_many_rows_hardly_shrinks() -> None:
+    """Where nothing is gained by shrinking, slopes are those of maximum likelihood, whatever the penalty."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(20_000, 4))
+    arm = rng.random(20_000) < expit(-0.9 + x @ np.array([0.6, 0.45, -0.4, 0.3]))
+    plain = fit_propensity(x, arm, names=list("abcd")).coefficients
+    for l1_ratio in (0.0, 0.5, 1.0):
+        assert np.abs(net(x, arm, l1_ratio=l1_ratio).coefficients / plain - 1).max() < 0.03, l1_ratio
+
+
 def test_chosen_strength_has_the_least_deviance_out_of_fold() -> None:
     """Cross-validation written out on the same folds picks the same strength, and says what it says out of fold."""
     r = regression(240, 3, strength=0.8)
