@@ -38,6 +38,7 @@ Level = Literal["person", "clinician"]
 SOURCE_PATTERN = r"^([a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?|" + DAY_PATTERN + r")$"
 SCORE_PATTERN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
 WINDOW_PATTERN = r"^(ever|[0-9]{1,4}( to [0-9]{1,4})? days)$"
+CODE_PATTERN = r"^[A-Z0-9][A-Z0-9.]{0,9}$"
 SPAN_PATTERN = r"^(days|(months|years) of [0-9]{1,3}(\.[0-9]{1,2})? days)$"
 Source = Annotated[str, StringConstraints(pattern=SOURCE_PATTERN)]
 Window = Annotated[str, StringConstraints(pattern=WINDOW_PATTERN)]
@@ -51,9 +52,11 @@ class Score(Part):
     """Questionnaires with a scoring key, by what the key makes of them."""
 
     score: Annotated[str, StringConstraints(pattern=SCORE_PATTERN)]
-    """Key in `configs/instruments`, with a full stop and a subscale where one is meant; or `outcome`, the study's own
-    instrument by its own rater."""
-    rater: Annotated[Name | None, Says(nothing="the key's own")] = None
+    """Key in `configs/instruments`, or `outcome`, the study's own instrument by its own rater; either with a full stop
+    and a subscale where one is meant: `outcome.bond`."""
+    rater: Annotated[Literal["patient", "clinician", "observer", "caregiver"] | None, Says(nothing="the key's own")] = (
+        None
+    )
     """Who answered; without it, the rater the key is for."""
 
 
@@ -61,7 +64,8 @@ class Codes(Part):
     """Diagnoses whose code is in a list, or below one that is."""
 
     codes: Name
-    """A list in `configs/codelists`. A recorded code counts when it begins with one of the list, dots aside."""
+    """A list in `configs/codelists`, or under the study's own `codelists`. A recorded code counts when it begins with
+    one of the list, dots, blanks and case aside."""
 
 
 class Between(Part):
@@ -72,8 +76,19 @@ class Between(Part):
     at_most: float | None = None
     """The most."""
 
+    @model_validator(mode="after")
+    def _hold_something(self) -> Self:
+        """Limits between which nothing lies are a slip."""
+        _refuse_crossed(self.at_least, self.at_most)
+        return self
 
-Condition = Scalar | tuple[Scalar, ...] | Between
+
+def _refuse_crossed(least: float | None, most: float | None) -> None:
+    if least is not None and most is not None and least > most:
+        raise PlacedError(f"nothing is at least {least:g} and at most {most:g}", "at_least")
+
+
+Condition = Scalar | Annotated[tuple[Scalar, ...], Field(min_length=1)] | Between
 
 
 class Definition(Part):
@@ -88,12 +103,13 @@ class Definition(Part):
     `clinic.column` for a standing fact, `person.age`; a day, for `time_since`; or another definition's name."""
     same: tuple[Level, ...] = Field(default=("person",), min_length=1)
     """Whose rows: those of the occasion's person, of its clinician, or of the two together."""
-    where: Annotated[dict[Name, Condition], Says(empty="every row")] = Field(default_factory=dict)
+    where: Annotated[dict[Name, Condition], Says(empty="every row", verbatim=True)] = Field(default_factory=dict)
     """Rows that count, column by column: a value, several, or limits."""
-    except_where: Annotated[dict[Name, Condition], Says(empty="no row")] = Field(default_factory=dict)
+    except_where: Annotated[dict[Name, Condition], Says(empty="no row", verbatim=True)] = Field(default_factory=dict)
     """Rows that do not count although `where` holds."""
     before: Annotated[Window | None, Says(nothing="no window")] = None
-    """`ever`, `90 days`, or `90 to 60 days` before time zero; a row on the far day counts, one at time zero never."""
+    """`ever`, or whole days up to 9999: `90 days`, or `90 to 60 days` before time zero (two years are `730 days`); a
+    row on the far day counts, one at time zero never."""
     at: Annotated[Literal["time_zero"] | None, Says(nothing="no one moment")] = None
     """Spans that lie open at time zero."""
     ties: Literal["highest", "lowest"] = "highest"
@@ -104,9 +120,10 @@ class Definition(Part):
         Literal["zero", "not_recorded", "refuse"] | None,
         Says(nothing="zero for exists, count, count_distinct and sum, else not recorded"),
     ] = None
-    """What no row means: zero, that it was not recorded, or that the study does not go on without it."""
+    """What no row means: zero (so for exists, count, count_distinct and sum where nothing is said), that it was not
+    recorded (so for all others), or that the study does not go on without it."""
     minimum_rows: int = Field(default=1, ge=1)
-    """With fewer rows than this it was not recorded."""
+    """With fewer rows than this it was not recorded; for scores and values, not for counts."""
     is_: Annotated[Scalar | tuple[Scalar, ...] | None, Says(nothing="the value itself"), Field(alias="is")] = None
     """Make it yes or no: whether it is this value, or one of these."""
     at_least: Annotated[float | None, Says(nothing="no such limit")] = None
@@ -118,7 +135,7 @@ class Definition(Part):
     difference: Annotated[
         Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)] | None, Says(nothing="none")
     ] = None
-    """One definition less another."""
+    """The first of two definitions less the second."""
     minimum_of: Annotated[tuple[Name, ...], Says(empty="none")] = ()
     """The least of several definitions, of those recorded."""
     maximum_of: Annotated[tuple[Name, ...], Says(empty="none")] = ()
@@ -154,11 +171,22 @@ class Definition(Part):
         if self.of is not None and ways:
             raise PlacedError(f"a definition has `of` or `{ways[0]}`, not both", ways[0])
         if self.of is None and self.take is not None:
-            raise PlacedError("`take` needs `of`: what is it taken of?", "take")
+            raise PlacedError("nothing is taken of other definitions: leave `take` out, or say `of`", "take")
         if self.before is not None and self.at is not None:
             raise PlacedError("a definition has a window (`before`) or a moment (`at`), not both", "at")
         if self.before and (days := window_days(self.before)) and days[1] is not None and days[0] <= days[1]:
-            raise PlacedError("the window ends before it begins: write the farther day first", "before")
+            raise PlacedError(
+                "the window is empty or ends before it begins: write the farther day first, 90 to 60 days", "before"
+            )
+        _refuse_crossed(self.at_least, self.at_most)
+        if self.scale != "days" and self.take != "time_since":
+            raise PlacedError("only time_since counts in a scale", "scale")
+        if self.ties != "highest" and self.take not in ("first", "last"):
+            raise PlacedError("ties are told apart for first and last only", "ties")
+        if self.minimum_rows > 1 and self.take in COUNTED:
+            raise PlacedError(
+                f"`{self.take}` counts rows itself: set at_least, or leave minimum_rows out", "minimum_rows"
+            )
         if len(set(self.same)) < len(self.same):
             raise PlacedError("the same level stands twice", "same")
         return self
@@ -190,7 +218,7 @@ class CodeList(Part):
     """Clinical codes that mean one thing, with where they come from."""
 
     codes: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1)], ...],
+        tuple[Annotated[str, StringConstraints(pattern=CODE_PATTERN)], ...],
         Says(name="codes, with every code that begins with one of them", verbatim=True),
     ] = Field(min_length=1)
     """Codes, in capital letters; every code below one of them belongs to it."""

@@ -78,7 +78,13 @@ def given(part: Part, names: Names) -> str:
     """A block as its file says it: every key whose value is not what comes, in words."""
     kind = type(part)
     said = (key for key in kind.model_fields if getattr(part, key) != _usual(part, key, None))
-    return "; ".join(_labelled(part, key, names) for key in said)
+    return "; ".join(_braced(part, key, _labelled(part, key, names)) for key in said)
+
+
+def _braced(part: Part, key: str, said: str) -> str:
+    """What a block inside a block says, in brackets, so that it is seen where it ends."""
+    label, _, value = said.partition(": ")
+    return f"{label}: ({value})" if isinstance(getattr(part, key), dict | Part) and value else said
 
 
 def _one_each(value: Any, path: str, called: str, names: Names) -> Iterator[Line]:

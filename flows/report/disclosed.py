@@ -400,6 +400,8 @@ def _without_column(one: CovariateFate, limit: float, facts: Catalogue) -> Balan
 
 
 def _fate(one: CovariateFate, facts: Catalogue) -> str:
+    if one.name in {category.last.name for category in facts.categories}:
+        return "reference: left out by models, balanced like the others"
     others = ", ".join(fact_label(name, facts) for name in one.determined_by)
     return f"{one.fate} with {others}" if others else str(one.fate)
 

@@ -215,6 +215,7 @@ def _senseless(document: Document, shared: Shared) -> Iterator[Problem]:
     except ValidationError:  # told where the whole file is judged
         return
     known, codes = {**shared.definitions, **own}, {**shared.codelists, **lists}
+    told: set[str] = set()
     for name in own:
         try:
             found = typed({each: known[each] for each in with_needs([name], known)}, outcome)
@@ -224,7 +225,8 @@ def _senseless(document: Document, shared: Shared) -> Iterator[Problem]:
                 raise DefinitionError(f"no code list is called {shown(source.codes)!r}{near}", name, "of", "codes")
         except DefinitionError as error:
             where = ("definitions", *error.where)
-            if error.where[0] == name:
+            if error.where[0] in own and error.where[0] not in told:  # a circle is told at one of those that make it
+                told.add(error.where[0])
                 while where not in document.places:
                     where = where[:-1]
                 yield Problem(place=document.places[where], where=where, text=str(error))

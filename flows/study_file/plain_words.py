@@ -6,6 +6,7 @@ Schema of the place where it stands: "got 0, expected an integer from 1 to 4".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from causal.protocol.base import COLUMN_PATTERN, DAY_PATTERN, NAME_PATTERN, STUDY_ID_PATTERN, PlacedError
-from causal.protocol.definitions import SCORE_PATTERN, SOURCE_PATTERN, SPAN_PATTERN, WINDOW_PATTERN
+from causal.protocol.definitions import CODE_PATTERN, SCORE_PATTERN, SOURCE_PATTERN, SPAN_PATTERN, WINDOW_PATTERN
 from causal.spelling import nearest
 from flows.shown import shown
 from flows.study_file.plain_yaml import Document, Plain, Problem, Where
@@ -40,11 +41,15 @@ PATTERNS: dict[str, str] = {
     ),
     SOURCE_PATTERN: "a table, table.column, unit.column, person.column, a day, or a definition's name",
     SCORE_PATTERN: "a scoring key, with a full stop and a subscale where one is meant; or: outcome",
-    WINDOW_PATTERN: "ever, 90 days, or 90 to 60 days",
+    WINDOW_PATTERN: "ever, or whole days up to 9999, such as: 90 days, or: 90 to 60 days",
+    CODE_PATTERN: "one code in capital letters, such as F41 or F41.1; no range, no blanks",
     SPAN_PATTERN: "days, months of 30 days, or years of 365.25 days",
     r"^[A-Za-z0-9+/]{43}=$": "a public key: 44 characters of base64",
 }
 """Every pattern of the vocabulary, in words."""
+
+_MEMBER = re.compile(r"[A-Z\[-]|^(str|int|float|bool)$")
+"""What pydantic calls members of a union without a tag; no key of the vocabulary is written so."""
 
 
 def problems_in(error: ValidationError, document: Document, schema: Schema, tags: frozenset[str]) -> list[Problem]:
@@ -52,11 +57,63 @@ def problems_in(error: ValidationError, document: Document, schema: Schema, tags
     details = error.errors(include_url=False, include_input=False)
     if other := _of_another_kind(details, document, schema):
         return [other]
+    details = _of_one_member(details, document, tags)
     found = [_problem(detail, document, schema, tags) for detail in details if not _follows(detail, document, tags)]
     # A misspelt key is one mistake, not an unknown key and a missing one.
     meant = {(*problem.where[:-1], near) for problem, near in found if near is not None}
     told = [problem for problem, _ in found if not (problem.where in meant and problem.text.startswith("this key"))]
     return _commas_once(told)
+
+
+def _of_one_member(details: Sequence[ErrorDetails], document: Document, tags: frozenset[str]) -> list[ErrorDetails]:
+    """What pydantic says of each member of a union without a tag, reduced to the member that was meant.
+
+    That is, for a block, the one with the fewest keys missing or unknown; for anything else the union as a whole.
+    """
+    kept: list[ErrorDetails] = []
+    unions: dict[tuple[int | str, ...], dict[str, list[ErrorDetails]]] = {}
+    for detail in details:
+        loc = detail["loc"]
+        at = next((k for k in range(len(loc)) if _names_a_member(loc, k, document, tags)), None)
+        if at is None:
+            kept.append(detail)
+            continue
+        if loc[:at] not in unions:
+            kept.append({**detail, "loc": loc[:at]})  # keeps its place in the order
+        unions.setdefault(loc[:at], {}).setdefault(str(loc[at]), []).append({**detail, "loc": loc[:at] + loc[at + 1 :]})
+    told: list[ErrorDetails] = []
+    for detail in kept:
+        members = unions.get(detail["loc"], {})
+        value = _follow(detail["loc"], document.value, tags)[1]
+        blocks = [found for name, found in members.items() if name[:1].isupper() or "(" in name]
+        if not members:
+            told.append(detail)
+        elif isinstance(value, dict) and blocks:
+            best = min(blocks, key=lambda found: _unlike(found, value))
+            told += _of_one_member(best, document, tags)
+        else:
+            told.append({**detail, "type": "union", "ctx": {}})
+    return told
+
+
+def _names_a_member(loc: Sequence[int | str], k: int, document: Document, tags: frozenset[str]) -> bool:
+    """Whether step `k` of a location is the name of a union's member, and no key that stands there."""
+    step = loc[k]
+    if not isinstance(step, str) or step == KEY or not _MEMBER.search(step):
+        return False
+    value = _follow(loc[:k], document.value, tags)[1]
+    return not (isinstance(value, dict) and step in value)
+
+
+def _unlike(found: Sequence[ErrorDetails], block: dict[str, Plain]) -> tuple[int, int]:
+    """How many keys are missing or unknown where `block` is taken for a member, and how many of these are not near."""
+    missing = [str(one["loc"][-1]) for one in found if one["type"] == "missing"]
+    unknown = sum(one["type"] == "extra_forbidden" for one in found)
+    return len(missing) + unknown, sum(not _is_near(name, block) for name in missing)
+
+
+def _is_near(name: str, known: Iterable[str]) -> bool:
+    return name in known or nearest(name, known) is not None
 
 
 def _commas_once(problems: Sequence[Problem]) -> list[Problem]:
@@ -133,8 +190,9 @@ def expected(schema: Schema, root: Schema) -> str:
         case "boolean":
             return "true or false"
         case "array":
-            least = schema.get("minItems", 0)
-            return "a list" + (f" of {least} or more" if least else "") + f" (each: {expected(schema['items'], root)})"
+            least, most = schema.get("minItems", 0), schema.get("maxItems")
+            size = f" of {least}" if least and least == most else f" of {least} or more" if least else ""
+            return f"a list{size}" + f" (each: {expected(schema['items'], root)})"
         case "object" if "properties" in schema:
             return f"a block with the keys {', '.join(schema['properties'])}"
         case "object":
@@ -292,8 +350,13 @@ def _member(schema: Schema, value: Plain, root: Schema) -> Schema:
         reference = schema["discriminator"]["mapping"].get(tag) if isinstance(tag, str) else None
         return schema if reference is None else _resolved({"$ref": reference}, root)
     if isinstance(value, (dict, list)) and "anyOf" in schema:
-        parts = [part for part in schema["anyOf"] if part.get("type") != "null"]
-        return _member(parts[0], value, root) if len(parts) == 1 else schema
+        parts = [_resolved(part, root) for part in schema["anyOf"] if part.get("type") != "null"]
+        if len(parts) == 1:
+            return _member(parts[0], value, root)
+        fitting = [part for part in parts if ("properties" if isinstance(value, dict) else "items") in part]
+        if isinstance(value, dict) and len(fitting) > 1:
+            fitting.sort(key=lambda part: -sum(_is_near(key, part["properties"]) for key in value))
+        return fitting[0] if fitting else schema
     return schema
 
 

@@ -21,7 +21,7 @@ from causal.cohort.language.compile import with_definitions
 from causal.cohort.language.rows import named
 from causal.cohort.language.types import typed
 from causal.cohort.occasions import assessments, candidate_occasions
-from causal.protocol.definitions import CodeList, Definition, window_days
+from causal.protocol.definitions import COUNTED, CodeList, Definition, window_days
 from causal.protocol.outcome import Rating
 from causal.tables import ITEM_COLUMNS, TABLES, Kind
 from flows.simulate_extract import arrow_schema
@@ -182,8 +182,10 @@ def drawn(seed: int) -> dict[str, Definition]:
         if rng.random() < 0.5:
             key, options = one([*where[table].items()])
             words[one(("where", "except_where"))] = {key: one(options)}
-        words["ties"] = one(("highest", "lowest"))
-        words["minimum_rows"] = one((1, 1, 2))
+        if words["take"] in ("first", "last"):
+            words["ties"] = one(("highest", "lowest"))
+        if words["take"] not in COUNTED:
+            words["minimum_rows"] = one((1, 1, 2))
         return words
 
     found = {f"d{k}": Definition.model_validate(made(), strict=False) for k in range(DEFINITIONS)}

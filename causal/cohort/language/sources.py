@@ -160,12 +160,12 @@ def _rows(table: Table, name: str) -> Rows:
     return Rows(table=table, column=None, dated=column)
 
 
-def column_of(table: Table, name: str, said: str) -> Column:
-    """A table's column; raises `DefinitionError` where it has none of that name."""
+def column_of(table: Table, name: str, said: str, *where: str) -> Column:
+    """A table's column; raises `DefinitionError`, at `where` or else at `of`, where it has none of that name."""
     known = [one.name for one in table.columns]
     if name not in known:
         near = _meant(name, known) or f"; it has {', '.join(known[:12])}"
-        raise DefinitionError(f"table '{table.name}' has no column for {said}{near}", "of")
+        raise DefinitionError(f"table '{table.name}' has no column for {said}{near}", *(where or ("of",)))
     return table.column(name)
 
 

@@ -20,6 +20,7 @@ from causal.cohort.language.sources import (
 )
 from causal.protocol.definitions import LEVELS, Between, Definition
 from causal.protocol.outcome import Rating
+from causal.spelling import nearest
 from causal.tables import DIAGNOSES, MEASURES, Column, Kind, Table
 
 NUMERIC = (Kind.INTEGER, Kind.NUMBER)
@@ -109,6 +110,13 @@ def needs_of(definition: Definition, names: Collection[str]) -> tuple[str, ...]:
     return (str(definition.of),) if named else built
 
 
+def _built_by(definition: Definition) -> tuple[str, ...]:
+    """The key by which a definition is built of others."""
+    keys = {"not": definition.not_, "difference": definition.difference, "minimum_of": definition.minimum_of}
+    keys |= {"maximum_of": definition.maximum_of, "mean_of": definition.mean_of}
+    return tuple(key for key, value in keys.items() if value)[:1]
+
+
 def _add(
     name: str,
     definitions: Mapping[str, Definition],
@@ -119,12 +127,17 @@ def _add(
     if name in done:
         return
     if name in waiting:
-        raise DefinitionError(f"it is built of itself: {' of '.join((*waiting[waiting.index(name) :], name))}", name)
+        circle = waiting[waiting.index(name) :]
+        first = circle.index(min(circle))
+        told = (*circle[first:], *circle[: first + 1])
+        raise DefinitionError(f"it is built of itself: {' of '.join(told)}", min(circle))
     definition = definitions[name]
     needs = needs_of(definition, definitions)
     for needed in needs:
         if needed not in definitions:
-            raise DefinitionError(f"no definition is called '{needed}'", name)
+            near = nearest(needed, definitions)
+            end = f"; did you mean '{near}'?" if near else ""
+            raise DefinitionError(f"no definition is called '{needed}'{end}", name, *_built_by(definition))
         _add(needed, definitions, outcome, done, (*waiting, name))
     try:
         source = None if definition.of is None else source_of(definition, definitions, outcome)
@@ -140,6 +153,7 @@ def _type(definition: Definition, source: Source | None, parts: list[Type]) -> T
     if source is None:
         return _of_parts(definition, parts)
     if isinstance(source, Named):
+        _without_rows(definition)
         if definition.take is not None:
             raise DefinitionError("nothing is taken of another definition; leave `take` out", "take")
         return parts[0]
@@ -147,14 +161,25 @@ def _type(definition: Definition, source: Source | None, parts: list[Type]) -> T
         raise DefinitionError("say what is taken (`take`): exists, count, last, mean …", "take")
     match source:
         case Day():
+            _without_rows(definition)
             return _since(definition)
         case Age():
+            _without_rows(definition)
             return Number(unit="years") if definition.take == "value" else _only(definition, "value")
         case Standing():
+            _without_rows(definition)
             return _of_column(source.column) if definition.take == "value" else _only(definition, "value")
         case Rows() | Scored() | Coded():
             _placed(definition, source)
             return _of_rows(definition, source)
+
+
+def _without_rows(definition: Definition) -> None:
+    """A fact that is no rows has no window, no moment and no conditions."""
+    said = {"before": definition.before, "at": definition.at, "where": definition.where}
+    said |= {"except_where": definition.except_where}
+    if odd := [key for key, value in said.items() if value]:
+        raise DefinitionError(f"`{odd[0]}` is asked of rows, and `of` names none: leave it out", odd[0])
 
 
 def _of_parts(definition: Definition, parts: list[Type]) -> Type:
@@ -164,7 +189,7 @@ def _of_parts(definition: Definition, parts: list[Type]) -> Type:
         return Flag()
     first = parts[0]
     if not all(isinstance(part, Number) for part in parts) or not isinstance(first, Number):
-        raise DefinitionError("only numbers are subtracted, averaged and compared", "of")
+        raise DefinitionError("only numbers are subtracted, averaged and compared", *_built_by(definition))
     return first
 
 
@@ -184,7 +209,8 @@ def _of_rows(definition: Definition, source: Rows | Scored | Coded) -> Type:
         )
     found: Type = Number(unit=POINTS) if isinstance(source, Scored) else _of_column(_column(source))
     if definition.take in ("time_since", "count_distinct"):
-        raise DefinitionError(f"`{definition.take}` is asked of dates or columns, and a score is neither", "take")
+        what = "the table, whose rows are dated" if definition.take == "time_since" else "a column of a table"
+        raise DefinitionError(f"`{definition.take}` is asked of {what}: name that under `of`", "take")
     if definition.take == "value" and definition.if_several is None:
         raise DefinitionError("several rows may be there: say if_several: not_recorded, or take first or last", "take")
     if isinstance(found, Category) and definition.take in ("first", "last") and not values_of(definition, found):
@@ -244,7 +270,7 @@ def _placed(definition: Definition, source: Rows | Scored | Coded) -> None:
             raise DefinitionError(f"rows of '{table.name}' do not name a {level}", "same")
     for key in ("where", "except_where"):
         for name, condition in getattr(definition, key).items():
-            _condition_stands(key, column_of(table, name, f"{table.name}.{name}"), condition)
+            _condition_stands(key, column_of(table, name, f"{table.name}.{name}", key, name), condition)
 
 
 def _condition_stands(key: str, column: Column, condition: object) -> None:

@@ -85,8 +85,46 @@ SLIPS = {
     "of: {codes: substance_abuse}": "no code list is called 'substance_abuse'; did you mean 'substance_use'?",
     "of: encounters, same: [persons]": "same",
     "of: encounters, whre: {status: completed}": "whre",
-    "of: encounters, before: 3 weeks": "ever, 90 days, or 90 to 60 days",
+    "of: encounters, before: 3 weeks": "ever, or whole days up to 9999",
 }
+
+
+CIRCLES = {
+    "  aa: {of: bb}\n  bb: {of: aa}\n": "it is built of itself",
+    "  aa: {not: bb}\n  bb: {not: cc}\n  cc: {not: aa}\n": "it is built of itself",
+    "  aa: {difference: [age, agee]}\n": "aa.difference: no definition is called 'agee'; did you mean 'age'?",
+    "  aa: {difference: [age, male, sud]}\n": "expected a list of 2 ",
+    "  aa: {take: value, of: person.age, before: 30 days}\n": "definitions.aa.before: `before` is asked of rows",
+    "  aa: {take: count, of: encounters, where: {mode: x}, before: ever}\n": "definitions.aa.where.mode: table",
+    "  aa: {take: count, of: encounters, where: {status: []}, before: ever}\n": "where.status",
+    "  aa: {take: value, of: unit.severity, at_least: 9, at_most: 5}\n": "nothing is at least 9 and at most 5",
+    "  aa: {take: last, of: {score: phq9, rater: nurse}, before: ever}\n": "of.rater: got 'nurse', expected one",
+    "  aa: {take: last, of: {scor: phq9}, before: ever}\n": "of.scor: unknown key 'scor'; did you mean 'score'?",
+    "  aa: {take: last, of: 5, before: ever}\n": "aa.of: got 5, expected",
+    "  aa: {take: count, of: encounters, where: {status: {at_leest: 2}}, before: ever}\n": "did you mean 'at_least'?",
+    "  aa: {take: exists, of: encounters, before: ever, minimum_rows: 2}\n": "leave minimum_rows out",
+    "  aa: {take: count, of: encounters, before: 30 to 30 days}\n": "the window is empty or ends before it begins",
+}
+
+
+@pytest.mark.parametrize("written_down", CIRCLES)
+def test_what_leads_nowhere_is_told_once_at_its_place(tmp_path: Path, written_down: str) -> None:
+    """Circles of any length, parts that do not exist, keys that say nothing, limits with nothing between them."""
+    path = written(tmp_path, more=f"definitions:\n{written_down}")
+    with pytest.raises(StudyFileError) as refused:
+        load_study(path)
+    (told,) = refused.value.message.splitlines()[1:]
+    assert CIRCLES[written_down] in told
+    line = int(told.split("study.yaml:")[1].split(":")[0])
+    assert line > len(FLAGSHIP.read_text(encoding="utf-8").splitlines())
+
+
+def test_codes_are_single_codes(tmp_path: Path) -> None:
+    """A range, a word or small letters would match nothing."""
+    for code in ("F40-F41", "anxiety", "f40"):
+        lists = f"codelists:\n  mine: {{codes: [{code}], source: mine}}\n"
+        with pytest.raises(StudyFileError, match="expected one code in capital letters"):
+            load_study(written(tmp_path, more=lists))
 
 
 @pytest.mark.parametrize("slip", SLIPS)
