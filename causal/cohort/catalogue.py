@@ -17,6 +17,7 @@ from causal.cohort.language.words import said
 from causal.protocol import CohortStudy, OccasionStudy
 from causal.protocol.definitions import window_days
 from causal.protocol.outcome import Rating
+from causal.protocol.target_trial import Holds
 from causal.tables import PATIENTS, THREAT_ASSESSMENTS
 
 NOT_RECORDED = "not_recorded"
@@ -101,18 +102,24 @@ def catalogue_of(study: OccasionStudy) -> Catalogue:
     """What the definitions of `study` give that it uses; raises `DefinitionError` where one makes no sense."""
     known = typed_definitions(study)
     covariates: dict[str, CovariateDefinition] = {}
+    every: dict[str, CovariateDefinition] = {}
     columns: dict[str, tuple[str, ...]] = {}
     categories = []
     for name in used_names(study):
         one = known[name]
         if isinstance(one.type, Values):
-            levels = [_level(one, value, known) for value in _values(one)]
-            covariates |= {level.name: level for level in levels[:-1]}
-            columns[name] = tuple(level.name for level in levels[:-1])
-            categories.append(Category(name=name, levels=columns[name], last=levels[-1]))
+            made = [_level(one, value, known) for value in _values(one)]
+            columns[name] = tuple(level.name for level in made[:-1])
+            categories.append(Category(name=name, levels=columns[name], last=made[-1]))
         else:
-            covariates[name] = _described(one, known)
+            made = [_described(one, known)]
             columns[name] = (name,)
+        for fact in made:
+            if fact.name in every:
+                said = f"it makes a fact called {fact.name}, and another definition or value does too; rename one"
+                raise DefinitionError(said, name)
+            every[fact.name] = fact
+        covariates |= {column: every[column] for column in columns[name]}
     categories += _of_indicators(covariates, known)
     return Catalogue(covariates=covariates, categories=tuple(categories), columns=columns)
 
@@ -130,7 +137,7 @@ def _values(one: Typed) -> tuple[str, ...]:
     values = values_of(one.definition, one.type)
     if _can_be_missing(one):
         values = (*values, NOT_RECORDED)
-    last = one.definition.reference or values_of(one.definition, one.type)[-1]
+    last = one.definition.reference or (one.type.values or tuple(one.definition.levels))[-1]
     return (*(value for value in values if value != last), last)
 
 
@@ -233,14 +240,22 @@ def exact_keys_of(study: OccasionStudy) -> dict[str, str]:
 
 
 def code_lists_of(study: OccasionStudy) -> dict[str, tuple[str, ...]]:
-    """The code lists that a study's facts are taken by, and the facts taken by each."""
+    """The code lists that a study's facts and rules are taken by, and the facts taken by each."""
     found: dict[str, list[str]] = {}
     known = typed_definitions(study)
-    for name in used_names(study):
-        for one in (known[name], *(known[need] for need in known[name].needs)):
+    held = [rule.of for rule in study.target_trial.eligibility if isinstance(rule, Holds)]
+    for name in dict.fromkeys((*used_names(study), *held)):
+        for one in _with_needs(known[name], known):
             if isinstance(one.source, Coded):
                 found.setdefault(one.source.codes, []).append(name)
-    return {name: tuple(facts) for name, facts in found.items()}
+    return {name: tuple(dict.fromkeys(facts)) for name, facts in found.items()}
+
+
+def _with_needs(one: Typed, known: Mapping[str, Typed]) -> Iterator[Typed]:
+    """A definition and everything it is built of, at whatever depth."""
+    yield one
+    for name in one.needs:
+        yield from _with_needs(known[name], known)
 
 
 def scores_of(study: OccasionStudy | CohortStudy) -> tuple[Scored, ...]:

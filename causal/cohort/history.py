@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 
 from causal.cohort.catalogue import NOT_RECORDED, level_columns, used_names
 from causal.cohort.language.compile import with_definitions
 from causal.cohort.language.rows import named
-from causal.cohort.language.types import Category, Typed, typed
+from causal.cohort.language.types import OTHER, Category, Typed, typed
 from causal.measures.scoring import score_expression, subscale_expression
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.definitions import OUTCOME, Definition, Score
@@ -109,7 +110,8 @@ def _columns(one: Typed, value: Any) -> dict[str, Any]:
     """What a cohort holds of a definition: its value, or of a category an indicator for every level but the last."""
     if not isinstance(one.type, Category):
         return {one.name: value}
-    told = value.fill_null(NOT_RECORDED)
+    told = value if one.type.values else ibis.ifelse(value.notnull() & value.notin(one.definition.levels), OTHER, value)
+    told = told.fill_null(NOT_RECORDED)
     return {column: (told == level).cast("int8") for column, level in level_columns(one).items()}
 
 

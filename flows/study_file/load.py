@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from causal.cohort.catalogue import EXACT_KEYS
+from causal.cohort.catalogue import EXACT_KEYS, catalogue_of, typed_definitions
 from causal.cohort.language.sources import Coded, DefinitionError
 from causal.cohort.language.types import refuse_taken_name, typed
 from causal.errors import StudyFileError
-from causal.protocol import STUDY, AnyStudy, Instrument
+from causal.protocol import STUDY, AnyStudy, CohortStudy, Instrument, OccasionStudy
 from causal.protocol.base import is_day
 from causal.protocol.definitions import CodeList
 from causal.protocol.header import NOT_REGISTERED
@@ -99,7 +99,19 @@ def load_study(path: Path | str, *, instruments: Collection[str] | None = None) 
         path, STUDY, what="study", more_problems=lambda document: further_problems(document, instruments, shared)
     )
     study = completed(written, shared)
+    if isinstance(study, OccasionStudy | CohortStudy):
+        _refuse_senseless(path, study)
     return LoadedStudy(study=study, path=path, digest=study_digest(study))
+
+
+def _refuse_senseless(path: Path, study: OccasionStudy | CohortStudy) -> None:
+    """Refuse definitions that make no sense together; those of the file's own were told with their lines before."""
+    try:
+        catalogue_of(study) if isinstance(study, OccasionStudy) else typed_definitions(study)
+    except DefinitionError as error:
+        where = ".".join(("definitions", *error.where))
+        said = f"{shown_path(path)}: {where}, or what the study defines beside it: {error}"
+        raise StudyFileError("study.invalid", said) from None
 
 
 def study_digest(study: AnyStudy) -> str:

@@ -235,6 +235,83 @@ def test_definitions_are_built_of_others() -> None:
     )
 
 
+def test_none_is_a_number_before_limits_are_asked_of_it() -> None:
+    """No contact is at most none; where the absence of a row says nothing, it says nothing of limits either."""
+    rows = found(
+        {"encounters": VISITS, "clinicians": TWO_CLINICIANS, "measures": SCORES},
+        none={"take": "count", "of": "encounters", "before": "30 days", "at_most": 0},
+        few={"take": "count", "of": "encounters", "before": "30 days", "at_least": 1, "at_most": 3},
+        low={"take": "last", "of": {"score": "phq9"}, "before": "ever", "at_most": 5},
+        never={"take": "count", "of": {"codes": "mood"}, "before": "ever", "is": 0},
+        unknown={"take": "count", "of": "encounters", "before": "30 days", "at_most": 0, "if_none": "not_recorded"},
+    )
+    expect(
+        rows,
+        """
+            ta_id | none | few | low | never | unknown
+            a     | 0    | 1   | 0   | 1     | 0
+            b     | 1    | 0   | -   | 1     | -
+            c     | 1    | 0   | -   | 1     | -
+        """,
+    )
+
+
+def test_the_last_of_a_window_lies_in_it() -> None:
+    """A form of 9 February at 05:00 is 31 days back, the one of its midnight (a date) 30: the window holds the date."""
+    tables = {
+        "measures": """
+            person_id | instrument | version | rater   | admin_ts         | items
+            ann       | phq9       | std     | patient | 2020-02-09 00:00 | 1
+            ann       | phq9       | std     | patient | 2020-02-09 05:00 | 3
+        """
+    }
+    phq9: dict[str, Any] = {"take": "last", "of": {"score": "phq9"}}
+    rows = found(tables, month=phq9 | {"before": "30 days"}, longer=phq9 | {"before": "60 days"})
+    expect(rows, "ta_id | month | longer\na | 9 | 27\nb | - | -\nc | - | -")
+
+
+def test_rows_of_two_dates_of_one_table_are_told_apart() -> None:
+    """When a clinician was hired, and when one left; who has not left yet reads as there."""
+    tables = {"clinicians": "clinician_id | hire_date | end_date\ndr_a | 2020-03-01 | 2020-03-12"}
+    clinician = ("clinician",)
+    rows = found(
+        tables,
+        hired={"take": "time_since", "of": "clinicians.hire_date", "same": clinician, "before": "ever"},
+        left={"take": "exists", "of": "clinicians.end_date", "same": clinician, "before": "ever"},
+        late={"take": "exists", "of": "clinicians.hire_date", "same": clinician, "before": "5 days"},
+    )
+    expect(rows, "ta_id | hired | left | late\na | 9 | 0 | 0\nb | 9 | 0 | 0\nc | 9 | 0 | 0")
+
+
+def test_values_that_a_definition_does_not_name_are_a_value_of_their_own() -> None:
+    """A state without a name in the definition is none of those named, and not the one that models leave out."""
+    tables = {
+        "clinics": "clinic_id | state\nnorth | CA\nsouth | NY\nwest | TX",
+        "clinicians": "clinician_id | clinic_id\ndr_a | north\ndr_b | south\ndr_c | west",
+        "threat_assessments": "ta_id | person_id | clinician_id\na | ann | dr_a\nb | bob | dr_b\nc | cas | dr_c",
+    }
+    state = {"take": "value", "of": "clinic.state", "levels": {"CA": "California", "NY": "New York"}}
+    expect(
+        found(tables, state=state),
+        "ta_id | state_ca | state_any_other\na | 1 | 0\nb | 0 | 0\nc | 0 | 1",
+    )
+    ways = found(
+        {"encounters": VISITS, "clinicians": TWO_CLINICIANS},
+        ways={"take": "count_distinct", "of": "encounters.modality", "before": "ever", "levels": {"video": "by video"}},
+    )
+    expect(ways, "ta_id | ways\na | 3\nb | 1\nc | 0")
+
+
+def test_two_facts_of_one_name_are_refused() -> None:
+    """A category and an indicator of it, or values that only signs tell apart, would stand in one column."""
+    ethnicity = {"take": "value", "of": "person.race_eth", "reference": "white"}
+    both = declaring(ethnicity=ethnicity, ethnicity_asian={"take": "value", "of": "person.race_eth", "is": "asian"})
+    signs = declaring(state={"take": "value", "of": "clinic.state", "levels": {"A+": "one", "A-": "other"}})
+    for under in (both, signs):
+        with pytest.raises(DefinitionError, match="rename one"):
+            catalogue_of(under)
+
+
 def test_a_definition_may_be_called_as_a_column_is() -> None:
     """What a study calls severity is what it says, and no column of the table of that name."""
     under = declaring(severity={"take": "count", "of": "threat_assessments", "before": "ever"})
@@ -283,6 +360,9 @@ SENSELESS: dict[str, tuple[dict[str, Any], str]] = {
     "reference": ({"take": "value", "of": "person.sex", "reference": "Q"}, "no value 'Q'"),
     "open values": ({"take": "value", "of": "clinic.state"}, "declared nowhere"),
     "itself": ({"of": "odd"}, "built of itself"),
+    "alias of a category": ({"of": "regime"}, "say which value"),
+    "zero of a category": ({"take": "value", "of": "person.race_eth", "if_none": "zero"}, "has no zero"),
+    "last of what has no values": ({"take": "last", "of": "diagnoses.icd10", "before": "ever"}, "neither goes first"),
     "unknown part": ({"not": "nothing_like_it"}, "no definition is called"),
     "not a number": ({"difference": ("regime", "regime")}, "only numbers"),
     "dated": ({"take": "last", "of": "measures.scheduled_ts", "before": "ever"}, "are dated by admin_ts"),

@@ -190,12 +190,20 @@ def drawn(seed: int) -> dict[str, Definition]:
 
     found = {f"d{k}": Definition.model_validate(made(), strict=False) for k in range(DEFINITIONS)}
     lasts = [(name, one) for name, one in found.items() if one.take == "last" and one.before]
-    for name, one in lasts:  # windows inside one another share one pass
+    for name, one in lasts:  # windows inside one another
         nested = {f"{name}_{days}": f"{days} days" for days in (5, 30)}
         found |= {
             other: one.model_copy(update={"before": before, "minimum_rows": 1}) for other, before in nested.items()
         }
+    for name, one in list(found.items()):  # limits on counts: none is a number too
+        if one.take == "count":
+            found[f"{name}_few"] = one.model_copy(update={"at_most": float(one_of_limits(rng))})
     return found
+
+
+def one_of_limits(rng: np.random.Generator) -> int:
+    """A limit that some counts keep and some do not."""
+    return int(rng.integers(0, 3))
 
 
 def by_hand(definition: Definition, occasion: Row, extract: Extract) -> Any:
@@ -216,7 +224,8 @@ def by_hand(definition: Definition, occasion: Row, extract: Extract) -> Any:
     counted = definition.take in ("exists", "count", "count_distinct", "sum")
     if len(kept) < definition.minimum_rows and (definition.minimum_rows > 1 or not counted):
         return 0 if counted else None
-    return taken(definition, [row[DATED[table]] for row in kept], values, occasion["ts"])
+    value = taken(definition, [row[DATED[table]] for row in kept], values, occasion["ts"])
+    return value if definition.at_most is None else int(value <= definition.at_most)
 
 
 def taken(definition: Definition, dates: list[Any], values: list[Any], zero: datetime) -> Any:

@@ -33,15 +33,16 @@ def with_definitions(
     instruments: Mapping[str, Instrument],
     codelists: Mapping[str, CodeList],
 ) -> ir.Table:
-    """`occasions` with a column `named(name)` for each definition; one pass over each source table and level.
+    """`occasions` with a column `named(name)` for each definition; one pass over each source table, level and date.
 
     `occasions` has the columns of `causal.cohort.occasions.assessments`. A yes or no is 0 or 1; what was not recorded
     is null, zero where the definition says so.
     """
-    read: dict[tuple[str, tuple[str, ...]], list[Typed]] = defaultdict(list)
+    read: dict[tuple[str, tuple[str, ...], str], list[Typed]] = defaultdict(list)
     for one in definitions.values():
         if (table := table_of(one.source)) is not None:
-            read[table.name, one.definition.same].append(one)
+            dated = one.source.dated.name if isinstance(one.source, Rows) else table.dated
+            read[table.name, one.definition.same, dated].append(one)
     joined = occasions
     for group in read.values():
         joined = joined.left_join(taken(occasions, tables, group, instruments, codelists), KEY).drop(f"{KEY}_right")
@@ -73,7 +74,10 @@ def _is_joined(source: Standing) -> bool:
 
 def _finished(one: Typed, joined: ir.Table) -> Any:
     """The column of a definition, out of what was taken, of standing facts, or of other definitions."""
-    value = _made_yes_or_no(one.definition, _value(one, joined))
+    value = _value(one, joined)
+    if one.zero_where_none and value.type().is_numeric():  # none is a number too, before limits are asked of it
+        value = value.fill_null(0)
+    value = _made_yes_or_no(one.definition, value)
     if value.type().is_boolean():
         value = value.cast("int8")
     return value.fill_null(0) if one.zero_where_none else value

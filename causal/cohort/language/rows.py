@@ -25,10 +25,9 @@ from causal.tables import ITEM_COLUMNS, Column, Kind, Table
 KEY = "ta_id"
 OCCASION = (KEY, "person_id", "clinician_id", "time_zero", "day_zero", "zero_first", "zero_last", "zone")
 ROW, KNOWN, SCORE, ORDER, BITS, BACK = "row_", "known_", "score_", "order_", "bits_", "days_back"
-LAST, NEAREST = "last_", "nearest_"
 """How the columns of rows, and what is worked out of each row, are called beside those of occasions."""
-FINEST = 10**9
-"""One integer orders rows: a second counts more than any difference of values (in thousandths, below a million)."""
+FINEST, FURTHEST = 10**9, 499_999
+"""One integer orders rows: a second counts more than any difference of values, in thousandths and as far as these."""
 
 
 def named(definition: str) -> str:
@@ -45,7 +44,7 @@ def taken(
 ) -> ir.Table:
     """One row per occasion that has rows at all: ta_id, and a column `named` after each definition.
 
-    All of `definitions` read one table by the same levels. Scores are null where a form has none.
+    All of `definitions` read one table by the same levels and date. Scores are null where a form has none.
     """
     first = definitions[0]
     table = table_of(first.source)
@@ -59,45 +58,8 @@ def taken(
     place = {source: f"{SCORE}{k}" for k, source in enumerate(scores)}
     rows = _with_known(rows, table, definitions)
     rows = _with_orders(rows, definitions, table, place)
-    shared = _shared_lasts(definitions)
-    alone = [one for one in definitions if one.name not in shared]
-    found = {named(one.name): _aggregate(rows, one, table, place, codelists) for one in alone}
-    for place_of_first in dict.fromkeys(shared.values()):
-        one = next(each for each in definitions if each.name == place_of_first)
-        wanted = _wanted(rows, one, table, place, codelists, window=False)
-        found[f"{LAST}{one.name}"] = _made(rows, one, _value(rows, one, place), None, wanted)
-        found[f"{NEAREST}{one.name}"] = rows[BACK].min(where=wanted)
-    made = rows.group_by(KEY).aggregate(**found)
-    return _told_apart(made, definitions, shared) if shared else made
-
-
-def _shared_lasts(definitions: Sequence[Typed]) -> dict[str, str]:
-    """Definitions that seek the last of the same values, over windows that all reach up to time zero, by the first.
-
-    The last of thirty days is the last of ninety, where that is no more than thirty days back.
-    """
-    first: dict[str, str] = {}
-    shared = {}
-    for one in definitions:
-        days = window_days(one.definition.before) if one.definition.before else None
-        if one.definition.take == "last" and days and days[1] is None and one.definition.minimum_rows == 1:
-            asked = one.definition.model_dump_json(include={"of", "same", "where", "except_where", "ties", "levels"})
-            shared[one.name] = first.setdefault(asked, one.name)
-    several = [name for name in shared.values() if list(shared.values()).count(name) > 1]
-    return {name: of for name, of in shared.items() if of in several}
-
-
-def _told_apart(made: ir.Table, definitions: Sequence[Typed], shared: Mapping[str, str]) -> ir.Table:
-    """Each window's last value: the one there is, where it lies in the window."""
-    found = {}
-    for one in definitions:
-        if one.name in shared:
-            days = window_days(one.definition.before or "ever")
-            assert days is not None
-            nearest, last = made[f"{NEAREST}{shared[one.name]}"], made[f"{LAST}{shared[one.name]}"]
-            found[named(one.name)] = ibis.ifelse(nearest <= days[0], last, None)
-    inner = [name for name in made.columns if name.startswith((LAST, NEAREST))]
-    return made.mutate(**found).drop(*inner)
+    found = {named(one.name): _aggregate(rows, one, table, place, codelists) for one in definitions}
+    return rows.group_by(KEY).aggregate(**found)
 
 
 def _with_known(rows: ir.Table, table: Table, definitions: Sequence[Typed]) -> ir.Table:
@@ -121,7 +83,7 @@ def _with_orders(rows: ir.Table, definitions: Sequence[Typed], table: Table, sco
         value = _value(rows, one, scores)
         if value is None:
             continue
-        values = _listed(one)
+        values = _declared(one)
         if one.definition.take in ("first", "last"):
             at = rows[f"{ROW}{_dated(one, table).name}"]
             made[_order_name(one, value.get_name())] = _order(at, _ranked(value, values), one)
@@ -132,11 +94,9 @@ def _with_orders(rows: ir.Table, definitions: Sequence[Typed], table: Table, sco
     return rows.mutate(**made) if made else rows
 
 
-def _listed(one: Typed) -> tuple[str, ...]:
-    """The values of the category that is taken, where it is one."""
-    source = one.source
-    column = source.column if isinstance(source, Rows) else None
-    return (column.values or tuple(one.definition.levels)) if column is not None else ()
+def _declared(one: Typed) -> tuple[str, ...]:
+    """The declared values of the category that is taken, where it is one."""
+    return one.source.column.values if isinstance(one.source, Rows) and one.source.column is not None else ()
 
 
 def _value(rows: ir.Table, one: Typed, scores: Mapping[Scored, str]) -> Any:
@@ -262,12 +222,10 @@ def _wanted(
     table: Table,
     scores: Mapping[Scored, str],
     codelists: Mapping[str, CodeList],
-    *,
-    window: bool = True,
 ) -> ir.BooleanValue:
-    """Which rows a definition is made of; without its window where that is told otherwise."""
+    """Which rows a definition is made of."""
     definition, source = one.definition, one.source
-    days = window_days(definition.before or "ever") if window else None
+    days = window_days(definition.before or "ever")
     counts = [_within(rows, days)] if days else []
     if definition.at is not None:
         counts.append(_open(rows, table))
@@ -290,7 +248,7 @@ def _made(rows: ir.Table, one: Typed, value: Any, at: Any, wanted: ir.BooleanVal
         case "count":
             return rows.count(where=wanted)
         case "count_distinct":
-            values = _listed(one)
+            values = _declared(one)
             if not values:
                 return value.nunique(where=wanted)
             bits = rows[f"{BITS}{value.get_name()}"].bit_or(where=wanted)  # cheaper by far than a set for each occasion
@@ -326,7 +284,7 @@ def _ranked(value: Any, values: Sequence[str]) -> Any:
 def _order(at: Any, size: Any, one: Typed) -> Any:
     """One integer that orders rows: latest (or earliest) first, then highest (or lowest)."""
     when = (at.cast("timestamp") if at.type().is_date() else at).epoch_seconds() * FINEST
-    fine = (size * 1000).round().cast("int64")
+    fine = (size.clip(lower=-FURTHEST, upper=FURTHEST) * 1000).round().cast("int64")
     later = when if one.definition.take == "last" else -when
     return later + (-fine if one.definition.ties == "lowest" else fine)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from causal.cohort.language.sources import (
@@ -18,7 +18,7 @@ from causal.cohort.language.sources import (
     column_of,
     source_of,
 )
-from causal.protocol.definitions import LEVELS, Between, Definition
+from causal.protocol.definitions import COUNTED, Between, Definition
 from causal.protocol.outcome import Rating
 from causal.spelling import nearest
 from causal.tables import DIAGNOSES, MEASURES, Column, Kind, Table
@@ -33,6 +33,8 @@ RESERVED = frozenset(
 """Columns of every cohort and comparison, and the outcome: no fact is called so, but a category, whose values are."""
 RESERVED_STARTS, MISSING = ("rule_", "holds_", "fact_", "definition_"), "_missing"
 POINTS, ROWS = "points", "rows"
+OTHER = "any_other"
+"""The value of a category that holds what its definition does not name, where its column declares no values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,7 @@ class Typed:
     def zero_where_none(self) -> bool:
         """Whether no row means zero."""
         said = self.definition.if_none
-        counted = self.definition.take in ("exists", "count", "count_distinct", "sum")
-        return said == "zero" or (said is None and counted)
+        return said == "zero" or (said is None and self.definition.take in COUNTED)
 
 
 def typed(definitions: Mapping[str, Definition], outcome: Rating | None) -> dict[str, Typed]:
@@ -156,6 +157,8 @@ def _type(definition: Definition, source: Source | None, parts: list[Type]) -> T
         _without_rows(definition)
         if definition.take is not None:
             raise DefinitionError("nothing is taken of another definition; leave `take` out", "take")
+        if isinstance(parts[0], Category) and definition.is_ is None:
+            raise DefinitionError(f"'{source.name}' is a category: say which value (`is`), or use it by its name", "of")
         return parts[0]
     if definition.take is None:
         raise DefinitionError("say what is taken (`take`): exists, count, last, mean …", "take")
@@ -213,8 +216,8 @@ def _of_rows(definition: Definition, source: Rows | Scored | Coded) -> Type:
         raise DefinitionError(f"`{definition.take}` is asked of {what}: name that under `of`", "take")
     if definition.take == "value" and definition.if_several is None:
         raise DefinitionError("several rows may be there: say if_several: not_recorded, or take first or last", "take")
-    if isinstance(found, Category) and definition.take in ("first", "last") and not values_of(definition, found):
-        raise DefinitionError("of two rows at one moment one must go first: name its values under `levels`", "levels")
+    if isinstance(found, Category) and definition.take in ("first", "last") and not found.values:
+        raise DefinitionError("of two rows at one moment neither goes first: its values are declared nowhere", "take")
     if isinstance(found, Category) and definition.take not in ("first", "last", "value"):
         raise DefinitionError(f"a category has no {definition.take}; take first, last or count_distinct", "take")
     if isinstance(found, Flag) and definition.take in ("sd", "median"):
@@ -313,6 +316,8 @@ def _levels_stand(definition: Definition, kind: Type) -> None:
         return
     if odd := [value for value in definition.levels if kind.values and value not in kind.values]:
         raise DefinitionError(f"it has no value '{odd[0]}'; they are {', '.join(kind.values)}", "levels")
+    if definition.if_none == "zero":
+        raise DefinitionError("a category has no zero; that it was not recorded is a value of its own", "if_none")
     values = values_of(definition, kind)
     if not values:
         raise DefinitionError("its values are declared nowhere: name each under `levels`", "levels")
@@ -321,13 +326,5 @@ def _levels_stand(definition: Definition, kind: Type) -> None:
 
 
 def values_of(definition: Definition, kind: Category) -> tuple[str, ...]:
-    """The values of a category: those its column declares, or else those the definition names."""
-    return kind.values or tuple(definition.levels)
-
-
-def levels_in(definitions: Mapping[str, Typed]) -> Iterator[Typed]:
-    """The definitions that are categories."""
-    return (one for one in definitions.values() if isinstance(one.type, Category))
-
-
-__all__ = ["LEVELS", "Category", "Flag", "Number", "Type", "Typed", "levels_in", "needs_of", "table_of", "typed"]
+    """The values of a category: those its column declares, or else those the definition names and all others."""
+    return kind.values or (*definition.levels, *([OTHER] if definition.levels else []))
