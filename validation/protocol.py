@@ -313,6 +313,9 @@ def _missing(study: OccasionStudy | CohortStudy, confounders: Sequence[str]) -> 
     problems = []
     if without := [name for name in confounders if name in gaps and name not in rules]:
         problems.append(f"nobody may have recorded {listed(without)}, and nothing says what stands in for it")
+    known = typed_definitions(study)
+    if whole := [name for name in rules if name in known and isinstance(known[name].type, Category)]:
+        problems.append(f"that {listed(whole)} was not recorded is a value of the category itself; leave its rule out")
     if twice := sorted({name for name in rules if rules.count(name) > 1}):
         problems.append(f"two rules say what stands in for {listed(twice)}")
     if unused := [name for name in rules if name not in confounders]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from causal.cohort.language.sources import Age, Coded, Day, DefinitionError, Scored, Standing
 from causal.cohort.language.types import Category as Values
-from causal.cohort.language.types import Flag, Number, Typed, refuse_taken_name, table_of, typed, values_of
+from causal.cohort.language.types import Flag, Number, Typed, refuse_taken_name, table_of, typed, values_of, with_needs
 from causal.cohort.language.words import said
 from causal.protocol import CohortStudy, OccasionStudy
 from causal.protocol.definitions import window_days
@@ -245,17 +245,10 @@ def code_lists_of(study: OccasionStudy) -> dict[str, tuple[str, ...]]:
     known = typed_definitions(study)
     held = [rule.of for rule in study.target_trial.eligibility if isinstance(rule, Holds)]
     for name in dict.fromkeys((*used_names(study), *held)):
-        for one in _with_needs(known[name], known):
-            if isinstance(one.source, Coded):
-                found.setdefault(one.source.codes, []).append(name)
+        for source in (known[each].source for each in with_needs([name], known)):
+            if isinstance(source, Coded):
+                found.setdefault(source.codes, []).append(name)
     return {name: tuple(dict.fromkeys(facts)) for name, facts in found.items()}
-
-
-def _with_needs(one: Typed, known: Mapping[str, Typed]) -> Iterator[Typed]:
-    """A definition and everything it is built of, at whatever depth."""
-    yield one
-    for name in one.needs:
-        yield from _with_needs(known[name], known)
 
 
 def scores_of(study: OccasionStudy | CohortStudy) -> tuple[Scored, ...]:

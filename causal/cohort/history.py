@@ -7,7 +7,6 @@ arithmetic or one recorded value, so they do not depend on the order in which ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import ibis
@@ -16,7 +15,7 @@ import ibis.expr.types as ir
 from causal.cohort.catalogue import NOT_RECORDED, level_columns, used_names
 from causal.cohort.language.compile import with_definitions
 from causal.cohort.language.rows import named
-from causal.cohort.language.types import OTHER, Category, Typed, typed
+from causal.cohort.language.types import OTHER, Category, Typed, typed, with_needs
 from causal.measures.scoring import score_expression, subscale_expression
 from causal.protocol import Instrument, OccasionStudy
 from causal.protocol.definitions import OUTCOME, Definition, Score
@@ -96,7 +95,7 @@ def history(
     definitions = typed({**study.definitions, **rule_definitions(study.target_trial.eligibility)}, study.outcome)
     held = [rule.of for rule in study.target_trial.eligibility if isinstance(rule, Holds)]
     asked = dict.fromkeys((*used_names(study), *RULES, *held))
-    wanted = {name: definitions[name] for name in _with_needs(asked, definitions)}
+    wanted = {name: definitions[name] for name in with_needs(asked, definitions)}
     found = with_definitions(occasions, tables, wanted, instruments, study.codelists)
     facts: dict[str, Any] = {name: found[named(name)] for name in wanted if name in RULES}
     facts |= {holding(name): found[named(name)] for name in held}
@@ -113,15 +112,3 @@ def _columns(one: Typed, value: Any) -> dict[str, Any]:
     told = value if one.type.values else ibis.ifelse(value.notnull() & value.notin(one.definition.levels), OTHER, value)
     told = told.fill_null(NOT_RECORDED)
     return {column: (told == level).cast("int8") for column, level in level_columns(one).items()}
-
-
-def _with_needs(names: Mapping[str, None], definitions: Mapping[str, Typed]) -> list[str]:
-    """Those of `names` that exist and everything they are built of, each after what it needs."""
-    wanted: set[str] = set()
-    waiting = [name for name in names if name in definitions]
-    while waiting:
-        name = waiting.pop()
-        if name not in wanted:
-            wanted.add(name)
-            waiting += definitions[name].needs
-    return [name for name in definitions if name in wanted]

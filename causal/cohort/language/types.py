@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from causal.cohort.language.sources import (
@@ -109,6 +109,15 @@ def needs_of(definition: Definition, names: Collection[str]) -> tuple[str, ...]:
         return (definition.not_,)
     named = isinstance(definition.of, str) and definition.of in names
     return (str(definition.of),) if named else built
+
+
+def with_needs(names: Iterable[str], known: Mapping[str, Typed]) -> tuple[str, ...]:
+    """Those of `names` that are defined and everything they are built of, each after what it needs."""
+    found: dict[str, None] = {}
+    for name in names:
+        if name in known:
+            found |= dict.fromkeys((*with_needs(known[name].needs, known), name))
+    return tuple(found)
 
 
 def _built_by(definition: Definition) -> tuple[str, ...]:

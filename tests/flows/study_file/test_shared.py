@@ -154,6 +154,27 @@ def test_a_rule_names_a_definition(tmp_path: Path) -> None:
         load_study(path)
 
 
+def test_a_category_needs_no_rule_for_what_is_missing(tmp_path: Path) -> None:
+    """Not recorded is one of its values; a rule beside it would say something that nothing does."""
+    path = written(
+        tmp_path,
+        ("    - sud\n", "    - sud\n    - insurance\n"),
+        ("fill: median}\n", "fill: median}\n    - {covariate: insurance, fill: median}\n"),
+    )
+    (bad,) = failed(judge_protocol(loaded(path), load_instruments(CONFIGS / "instruments")))
+    assert bad.code == "protocol.missing_covariates"
+    assert "that insurance was not recorded is a value of the category itself" in bad.sentence
+
+
+def test_shared_definitions_that_a_study_spoils_are_told(tmp_path: Path) -> None:
+    """A study's own meaning of a name goes before the shared one; what is built of it must still make sense."""
+    path = written(tmp_path, more="definitions:\n  regime: {take: value, of: person.age}\n")
+    with pytest.raises(StudyFileError) as refused:
+        load_study(path)
+    assert refused.value.code == "study.invalid"
+    assert "regime" in refused.value.message
+
+
 def test_every_shared_definition_makes_sense_and_says_what_it_is() -> None:
     """Also those that no study names yet; none has the label of another."""
     shared = shared_beside(FLAGSHIP)
