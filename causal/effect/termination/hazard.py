@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from causal.effect.contrast import Contrast
 from causal.effect.termination.few_clusters import working_correction
-from causal.effect.termination.follow_up import EVENT, checked_time, checked_weights, follow_up
+from causal.effect.termination.follow_up import EVENT, checked_entry, checked_time, checked_weights, follow_up
 from causal.effect.termination.maximum import LikelihoodFit, maximise, robust_fit, usable_columns
 from causal.effect.termination.partial_likelihood import (
     Ties,
@@ -60,6 +60,7 @@ def cox(
     covariates: FloatArray,
     *,
     clusters: IntArray,
+    entry: FloatArray | None = None,
     weights: FloatArray | None = None,
     strata: IntArray | None = None,
     names: Sequence[str] | None = None,
@@ -67,7 +68,7 @@ def cox(
     ties: Ties = "efron",
     level: float = 0.95,
 ) -> LikelihoodFit:
-    """Cox regression of right-censored times.
+    """Cox regression of right-censored times, or of spells with a start and a stop.
 
     Parameters
     ----------
@@ -78,6 +79,10 @@ def cox(
         (n, p) columns and their names (numbered when None). A column determined by earlier ones is left out.
     clusters, weights, strata
         (n,) codes, weights (None for all 1), and codes within which hazards are compared (None for one stratum).
+    entry
+        (n,) days from 0 at which a row comes under observation, each before its time: it is at risk on (entry, time].
+        A person with values that change has a row for each spell (Andersen & Gill 1982, Ann Stat 10:1100-1120), and
+        several rows of one person with an event are several events. None where all are at risk from 0 on.
     told
         Names of the columns whose contrasts are wanted; None for all. The rest are adjusted for.
     ties
@@ -90,7 +95,7 @@ def cox(
     ------
     EstimationError
         ``estimation.no_events``, ``estimation.monotone_likelihood``, ``estimation.not_estimable``,
-        ``estimation.not_converged``, ``estimation.too_few_clusters``, ``estimation.time``, ``estimation.weights``,
+        ``estimation.not_converged``, ``estimation.too_few_clusters``, ``estimation.time``, ``estimation.entry``, ``estimation.weights``,
         ``estimation.not_finite``, ``estimation.no_standard_error``.
 
     Notes
@@ -108,6 +113,7 @@ def cox(
     """
     t, w = checked_time(time), checked_weights(weights, np.asarray(time).size)
     rows = w > 0
+    late = None if entry is None else checked_entry(entry, t)[rows]
     t, w, ended = t[rows], w[rows], np.asarray(event, dtype=np.bool_)[rows]
     labels = _labels(names, covariates)
     if not ended.any():
@@ -116,7 +122,7 @@ def cox(
     columns = usable_columns(np.asarray(covariates, dtype=np.float64)[rows], stratum)
     order = np.argsort(t, kind="stable") if stratum is None else np.lexsort((t, stratum))
     code = np.zeros_like(order) if stratum is None else stratum
-    sets = risk_sets(columns.x, w, t, ended, code, order, ties)
+    sets = risk_sets(columns.x, w, t, ended, code, order, ties, entry=late)
 
     def at(beta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         return derivatives(sets, totals_at(sets, beta))

@@ -24,7 +24,8 @@ class RiskSets:
 
     `group` (n,) numbers the distinct days of each stratum; `starts` (k,) is the first row of each, `opens` (k,) whether
     it is its stratum's first. `events` (e,) are the rows with an event; `fraction` (e,) is the share of the day's
-    events no longer at risk, 0 under Breslow; `share` (e,) is the mean weight of the day's events.
+    events no longer at risk, 0 under Breslow; `share` (e,) is the mean weight of the day's events. `first` (n,) is the
+    first of its stratum's days on which a row is at risk, None where all are from the stratum's first.
     """
 
     x: FloatArray
@@ -35,6 +36,7 @@ class RiskSets:
     events: IntArray
     fraction: FloatArray
     share: FloatArray
+    first: IntArray | None = None
 
     @property
     def at(self) -> IntArray:
@@ -54,9 +56,18 @@ class Pass:
 
 
 def risk_sets(
-    x: FloatArray, w: FloatArray, t: FloatArray, ended: BoolArray, stratum: IntArray, order: IntArray, ties: Ties
+    x: FloatArray,
+    w: FloatArray,
+    t: FloatArray,
+    ended: BoolArray,
+    stratum: IntArray,
+    order: IntArray,
+    ties: Ties,
+    *,
+    entry: FloatArray | None = None,
 ) -> RiskSets:
-    """Sort the rows and lay out the days and their events."""
+    """Sort the rows and lay out the days and their events; a row is at risk on (entry, t], from the start without."""
+    entry = None if entry is None else entry[order]
     t, stratum, ended, w = t[order], stratum[order], ended[order], w[order]
     enters = np.r_[True, stratum[1:] != stratum[:-1]]
     begins = enters | np.r_[True, t[1:] != t[:-1]]
@@ -73,7 +84,17 @@ def risk_sets(
         events=events,
         fraction=rank / count[at] if ties == "efron" else np.zeros(events.size),
         share=(np.bincount(at, weights=w[events], minlength=starts.size) / np.maximum(count, 1))[at],
+        first=None if entry is None else _first_days(t, entry, stratum, starts),
     )
+
+
+def _first_days(t: FloatArray, entry: FloatArray, stratum: IntArray, starts: IntArray) -> IntArray:
+    """The first of its stratum's days (n,) that comes after a row's entry, of rows sorted by stratum and time."""
+    days, code = np.unique(t, return_inverse=True)
+    width = days.size + 1
+    after = np.searchsorted(days, entry, side="right")
+    keys = stratum * width + code
+    return np.searchsorted(keys[starts], stratum * width + after).astype(np.int64)
 
 
 def totals_at(sets: RiskSets, beta: FloatArray) -> Pass:
@@ -82,6 +103,10 @@ def totals_at(sets: RiskSets, beta: FloatArray) -> Pass:
     relative = np.exp(linear)
     terms = (sets.weights * relative)[:, None] * np.column_stack([np.ones(linear.size), sets.x])
     at_risk = running_totals(np.add.reduceat(terms, sets.starts, axis=0)[::-1], _closes(sets.opens))[::-1]
+    if sets.first is not None:
+        enter = np.zeros_like(at_risk)
+        np.add.at(enter, sets.first, terms)
+        at_risk = at_risk - (running_totals(enter[::-1], _closes(sets.opens))[::-1] - enter)  # who enters later
     gone = np.zeros_like(at_risk)
     np.add.at(gone, sets.at, terms[sets.events])
     both = at_risk[sets.at] - sets.fraction[:, None] * gone[sets.at]
@@ -101,7 +126,10 @@ def _accumulated(sets: RiskSets, per_event: FloatArray) -> FloatArray:
     left = np.zeros_like(by_day)
     np.add.at(by_day, sets.at, per_event)
     np.add.at(left, sets.at, per_event * sets.fraction[:, None])
-    total = running_totals(by_day, sets.opens)[sets.group]
+    running = running_totals(by_day, sets.opens)
+    total = running[sets.group]
+    if sets.first is not None:
+        total = total - (running - by_day)[sets.first]  # what happened before a row was at risk
     total[sets.events] -= left[sets.at]
     return total
 
@@ -134,10 +162,23 @@ def score_residuals(sets: RiskSets, here: Pass) -> FloatArray:
 def separates(sets: RiskSets, direction: FloatArray) -> bool:
     """Whether every event has the largest value along the direction in its risk set, so that the likelihood rises."""
     along = sets.x @ direction
+    slack = 1e-4 * np.ptp(along)
+    if sets.first is not None:
+        first, group = sets.first, sets.group
+        return all(
+            along[row] >= along[(first <= group[row]) & (group >= group[row]) & _same(sets, row)].max() - slack
+            for row in sets.events
+        )
     highest = np.maximum.reduceat(along, sets.starts)[::-1]
     step = (np.cumsum(_closes(sets.opens)) - 1) * (np.ptp(along) + 1.0)  # a later stratum starts above all earlier ones
     at_risk = (np.maximum.accumulate(highest + step) - step)[::-1]
-    return bool((along[sets.events] >= at_risk[sets.at] - 1e-4 * np.ptp(along)).all())
+    return bool((along[sets.events] >= at_risk[sets.at] - slack).all())
+
+
+def _same(sets: RiskSets, row: int) -> BoolArray:
+    """Rows (n,) of the stratum of one row."""
+    number = np.cumsum(sets.opens)[sets.group]
+    return np.asarray(number == number[row])
 
 
 def _closes(opens: BoolArray) -> BoolArray:
