@@ -95,8 +95,8 @@ def cox(
     ------
     EstimationError
         ``estimation.no_events``, ``estimation.monotone_likelihood``, ``estimation.not_estimable``,
-        ``estimation.not_converged``, ``estimation.too_few_clusters``, ``estimation.time``, ``estimation.entry``, ``estimation.weights``,
-        ``estimation.not_finite``, ``estimation.no_standard_error``.
+        ``estimation.not_converged``, ``estimation.too_few_clusters``, ``estimation.time``, ``estimation.entry``,
+        ``estimation.weights``, ``estimation.not_finite``, ``estimation.no_standard_error``.
 
     Notes
     -----
