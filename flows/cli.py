@@ -96,7 +96,7 @@ def _workspace(
     console: Console,
     truth: Path | None = None,
 ) -> Workspace:
-    from causal.protocol import FlatTableStudy, OccasionStudy
+    from causal.protocol import FlatTableStudy, LongTableStudy, OccasionStudy
     from flows.settings import load_site
     from flows.store import Store
     from flows.study_file import load_study
@@ -108,7 +108,7 @@ def _workspace(
         raise StudyFileError(
             "study.kind",
             f"{study.name} is a study of kind {loaded.study.kind}; this command needs kind occasions",
-            fix=f"rapport run {shown_path(study)}" if isinstance(loaded.study, FlatTableStudy) else "",
+            fix=f"rapport run {shown_path(study)}" if isinstance(loaded.study, FlatTableStudy | LongTableStudy) else "",
         )
     if truth is not None and not truth.is_file():
         raise RapportError(
@@ -393,28 +393,33 @@ def run(
     site: SiteFile = None,
     results: Results = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="One flat table: exit code 1 where a check of its answer failed.")
+        bool, typer.Option("--strict", help="One table: exit code 1 where a check of its answer failed.")
     ] = False,
     without_prefect: Direct = False,
     as_json: Json = False,
 ) -> None:
-    """Run a study from its extract (or one flat table) to a release; outcomes open only if a board has approved."""
-    from causal.protocol import FlatTableStudy
+    """Run a study from its extract (or one table) to a release; outcomes open only if a board has approved."""
+    from causal.protocol import FlatTableStudy, LongTableStudy
     from flows.study_file import load_study
 
     console = Console(as_json=as_json)
     loaded = load_study(study)
-    if isinstance(loaded.study, FlatTableStudy):
-        from flows.flat_table import analyse
+    if isinstance(loaded.study, FlatTableStudy | LongTableStudy):
+        if isinstance(loaded.study, LongTableStudy):
+            from flows.long_table import analyse as analyse_long
 
-        text, value = analyse(loaded.study, study)
+            text, value = analyse_long(loaded.study, study)
+        else:
+            from flows.flat_table import analyse
+
+            text, value = analyse(loaded.study, study)
         console.answer(text, value)
         if not all(line["agrees"] for line in value["published"]) or (strict and value["failed"]):
             raise typer.Exit(1)
         return
     if strict:
         raise RapportError(
-            "command.strict", "--strict is for one flat table: checks of other studies stop them by themselves"
+            "command.strict", "--strict is for one table: checks of other studies stop them by themselves"
         )
     if synthetic is None:
         estimate(study, extract, truth, site, results, without_prefect, as_json)

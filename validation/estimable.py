@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from causal.cohort.catalogue import EXACT_KEYS
-from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, MetaStudy, OccasionStudy
+from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, LongTableStudy, MetaStudy, OccasionStudy
 from causal.protocol.design import NegativeControls
 from causal.protocol.outcome import ESTIMABLE_STRATEGIES, Estimand, Rating, course_can_be_censored
 from validation.verdict import Status, Verdict, not_evaluated
@@ -134,7 +134,7 @@ def judge_estimable(study: AnyStudy) -> Verdict:
     match study:
         case OccasionStudy():
             parts = list(_occasion_parts(study))
-        case FlatTableStudy():
+        case FlatTableStudy() | LongTableStudy():
             parts = []
         case CohortStudy():
             parts = list(_cohort_parts(study))
@@ -194,7 +194,7 @@ def _cohort_parts(study: CohortStudy) -> Iterator[str]:
 def judge_planned(study: AnyStudy) -> tuple[Verdict, ...]:
     """NOT EVALUATED, with the reason, for everything that is planned beside the main question and not yet run."""
     match study:
-        case FlatTableStudy():
+        case FlatTableStudy() | LongTableStudy():
             return ()
         case MetaStudy():
             return tuple(_sensitivity(study.sensitivity.planned))

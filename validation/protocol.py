@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from causal.cohort.catalogue import EXACT_KEYS, facts_of, indicators_of, scores_of, typed_definitions
 from causal.cohort.language.types import Category, Flag
-from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, MetaStudy, OccasionStudy
+from causal.protocol import AnyStudy, CohortStudy, FlatTableStudy, Instrument, LongTableStudy, MetaStudy, OccasionStudy
 from causal.protocol.cohort import ActorAvailable
 from causal.protocol.definitions import OUTCOME
 from causal.protocol.outcome import Rating
@@ -20,6 +20,7 @@ from causal.tables import ACTIONS
 from validation.diagram import judge_diagram
 from validation.estimable import DESCRIBED_VERSIONS, judge_estimable, judge_planned
 from validation.flat_table import judge_flat_table
+from validation.long_table import judge_long_table
 from validation.method import estimand_of, judge_method
 from validation.rated_outcome import (
     composite_value_verdicts,
@@ -58,6 +59,8 @@ def judge_protocol(study: AnyStudy, instruments: Mapping[str, Instrument]) -> tu
             lints = tuple(_cohort(study, instruments))
         case FlatTableStudy():
             lints = tuple(judge_flat_table(study))
+        case LongTableStudy():
+            lints = tuple(judge_long_table(study))
         case MetaStudy():
             lints = (_claims(study), _forbidden(study.governance.forbidden_columns), _moderators(study))
     return (*lints, judge_estimable(study), *judge_planned(study))

@@ -74,7 +74,7 @@ def treatment_of(frame: pd.DataFrame, name: str, *, treated_value: str | bool | 
         different = np.unique(values).size
         raise DesignError(
             "flat.treatment",
-            f"treatment '{name}' holds values other than 0 and 1 in {_some(int(others.sum()))} of {len(values)} rows "
+            f"treatment '{name}' holds values other than 0 and 1 in {some(int(others.sum()))} of {len(values)} rows "
             f"({first_of(frame, others)}), {different} different ones in all",
             fix="write 0 and 1, or say under columns.treated_value which of two values means treated",
         )
@@ -88,7 +88,7 @@ def _refuse_untold(frame: pd.DataFrame, name: str) -> None:
         return
     words = np.array([isinstance(value, str) for value in column], dtype=np.bool_)
     if words.any():
-        places = f"in {_some(int(words.sum()))} of {len(words)} rows ({first_of(frame, words)})"
+        places = f"in {some(int(words.sum()))} of {len(words)} rows ({first_of(frame, words)})"
         message, fix = untold(name, places, {str(value) for value in column[words]})
         raise DesignError("flat.treatment", message, fix=fix)
 
@@ -122,7 +122,7 @@ def _arm_of_text(frame: pd.DataFrame, name: str, treated_value: str | bool | int
         others = ~np.isin(said, often[:2])
         raise DesignError(
             "flat.treatment",
-            f"treatment '{name}' holds {len(held)} different values, expected 2: {_some(int(others.sum()))} of "
+            f"treatment '{name}' holds {len(held)} different values, expected 2: {some(int(others.sum()))} of "
             f"{len(said)} rows ({first_of(frame, others)}) hold neither of the two it should",
             fix="one value for treated, one for all others; leave other rows out of the table",
         )
@@ -172,7 +172,7 @@ def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
         raise DesignError(
             "flat.too_large",
             f"column '{name}' holds numbers beyond {LARGEST:g}, which no measurement is, in "
-            f"{_some(int(large.sum()))} rows ({first_of(frame, large)})",
+            f"{some(int(large.sum()))} rows ({first_of(frame, large)})",
             fix="mend them, or deliver the column in another unit",
         )
     if 0 < np.abs(values).max(initial=0.0) < 1 / LARGEST:
@@ -369,7 +369,7 @@ def refuse_spellings(frame: pd.DataFrame, name: str) -> None:
         raise DesignError(
             "flat.spelling",
             f"{len(rarer)} of {column.nunique()} values of column '{name}' differ from another in capitals or blanks "
-            f"only, in {_some(int(rows.sum()))} of {len(frame)} rows ({first_of(frame, rows)})",
+            f"only, in {some(int(rows.sum()))} of {len(frame)} rows ({first_of(frame, rows)})",
             fix="write each value in one way",
         )
 
@@ -390,10 +390,10 @@ def refuse_gaps(frame: pd.DataFrame, names: Sequence[str], *, fix: str = NO_PLAN
 
 def missing(frame: pd.DataFrame, gaps: Mapping[str, BoolArray], *, fix: str = NO_PLAN) -> DesignError:
     """The refusal of columns with gaps in the rows (n,) of each: how many, a small count not told, and the first."""
-    told = (f"column '{name}' ({_some(int(rows.sum()))} rows, {first_of(frame, rows)})" for name, rows in gaps.items())
+    told = (f"column '{name}' ({some(int(rows.sum()))} rows, {first_of(frame, rows)})" for name, rows in gaps.items())
     return DesignError("flat.missing", f"values are missing in {', '.join(told)}", fix=fix)
 
 
-def _some(count: int) -> str:
+def some(count: int) -> str:
     """A count of rows; a small one is not told."""
     return f"fewer than {FEW}" if count < FEW else str(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +33,16 @@ class Farthest:
     place: str
 
 
-def farthest(frame: pd.DataFrame, study: FlatTableStudy) -> Farthest | None:
-    """The farthest value of the outcome and the numeric covariates; None where no column has enough values.
+def measured(study: FlatTableStudy) -> tuple[str, ...]:
+    """The outcome and the numeric covariates of a study of one flat table."""
+    return (study.columns.outcome, *study.columns.numeric)
+
+
+def farthest(frame: pd.DataFrame, columns: Sequence[str]) -> Farthest | None:
+    """The farthest value of columns of numbers; None where no column has enough values.
 
     A mean leans on such a value, and a standard deviation that holds it hides how unlike the groups are.
     """
-    columns = (study.columns.outcome, *study.columns.numeric)
     found = [(column, *_apart(frame[column].to_numpy(dtype=np.float64, na_value=np.nan))) for column in columns]
     ranked = sorted((one for one in found if one[2].any()), key=lambda one: (-one[1], one[0]))
     if not ranked:
@@ -60,17 +65,17 @@ def _apart(values: NDArray[np.float64]) -> tuple[float, NDArray[np.bool_]]:
     return (float(high), values == different[-1]) if high >= low else (float(low), values == different[0])
 
 
-def refuse_beyond(frame: pd.DataFrame, study: FlatTableStudy) -> None:
+def refuse_beyond(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     """Refuse a number beside which all others of its column are one: no model or distance could tell them apart.
 
-    The outcome and the numeric covariates must hold numbers (`causal.design.frame.numbers`).
+    The columns must hold numbers (`causal.design.frame.numbers`), or nothing.
 
     Raises
     ------
     DesignError
         ``flat.beyond``, with the column, the count of rows and the first of them.
     """
-    far = farthest(frame, study)
+    far = farthest(frame, columns)
     if far is not None and far.gap > BEYOND:
         raise DesignError(
             "flat.beyond",

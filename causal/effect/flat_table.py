@@ -39,7 +39,7 @@ from causal.effect.contrast import Contrast, student
 from causal.effect.doubly_robust.influence import MarginalMean
 from causal.effect.flat_diagnostics import FlatDiagnostics, diagnostics_of
 from causal.effect.flat_disguise import refuse_disguised_outcome
-from causal.effect.flat_extremes import refuse_beyond
+from causal.effect.flat_extremes import measured, refuse_beyond
 from causal.effect.flat_models import (
     Answer,
     Table,
@@ -154,7 +154,7 @@ def _analysed(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
     treated = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
     refuse_arms(treated)
     outcome = numbers(frame, columns.outcome)
-    refuse_beyond(frame, study)  # once every column is known to hold numbers
+    refuse_beyond(frame, measured(study))  # once every column is known to hold numbers
     refuse_disguised_outcome(outcome, covariates.in_models, covariates.names_in_models)
     covariates = covariates.sparing(treated)
     usable, left_out, fates = _without_rare(covariates, treated, analysis, fates)

@@ -2,9 +2,19 @@
 
 from causal.protocol.flat_table import FlatTableStudy
 from causal.protocol.instrument import Instrument
+from causal.protocol.long_table import LongTableStudy
 from causal.protocol.study import STUDY, CohortStudy, MetaStudy, OccasionStudy
 
-AnyStudy = OccasionStudy | CohortStudy | FlatTableStudy | MetaStudy
+AnyStudy = OccasionStudy | CohortStudy | FlatTableStudy | LongTableStudy | MetaStudy
 """A study of any kind."""
 
-__all__ = ["STUDY", "AnyStudy", "CohortStudy", "FlatTableStudy", "Instrument", "MetaStudy", "OccasionStudy"]
+__all__ = [
+    "STUDY",
+    "AnyStudy",
+    "CohortStudy",
+    "FlatTableStudy",
+    "Instrument",
+    "LongTableStudy",
+    "MetaStudy",
+    "OccasionStudy",
+]

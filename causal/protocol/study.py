@@ -24,6 +24,7 @@ from causal.protocol.exposure import Alliance, CohortExposure, DirectedMeasure, 
 from causal.protocol.flat_table import FlatTableStudy
 from causal.protocol.governance import Governance, Report
 from causal.protocol.header import StudyHeader
+from causal.protocol.long_table import LongTableStudy
 from causal.protocol.matching import Matching
 from causal.protocol.outcome import CohortEstimand, CohortOutcome, Estimand, Outcome
 from causal.protocol.secondary import Multiplicity, Secondary
@@ -215,6 +216,8 @@ class MetaStudy(Part):
     """What the board is told beside the numbers."""
 
 
-Study = Annotated[OccasionStudy | CohortStudy | FlatTableStudy | MetaStudy, Field(discriminator="kind")]
-STUDY: TypeAdapter[OccasionStudy | CohortStudy | FlatTableStudy | MetaStudy] = TypeAdapter(Study)
+Study = Annotated[
+    OccasionStudy | CohortStudy | FlatTableStudy | LongTableStudy | MetaStudy, Field(discriminator="kind")
+]
+STUDY: TypeAdapter[OccasionStudy | CohortStudy | FlatTableStudy | LongTableStudy | MetaStudy] = TypeAdapter(Study)
 """Validates a parsed study file and writes its JSON Schema."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from causal.design.frame import LARGEST, untold
 from causal.errors import ExtractError
 from causal.protocol.flat_table import FlatTableStudy
+from causal.protocol.long_table import LongTableStudy, Visits
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -86,6 +87,20 @@ def roles_of(study: FlatTableStudy) -> dict[str, Role]:
     placebos = (placebo.column for placebo in study.placebo_outcomes)
     roles |= dict.fromkeys((columns.outcome, *columns.numeric, *placebos), Role.NUMBER)
     texts = (columns.key, *columns.categorical, *columns.keys, *analysis.exact, analysis.cluster, analysis.person)
+    return roles | {name: Role.TEXT for name in texts if name is not None and name not in roles}
+
+
+def roles_in_long(study: LongTableStudy) -> dict[str, Role]:
+    """The role of every column that a study of one long table reads."""
+    columns = study.columns
+    roles = {columns.treatment: Role.ZERO_ONE if columns.treated_value is None else Role.ARM}
+    if isinstance(columns, Visits):
+        roles[columns.visit] = Role.TEXT if isinstance(columns.visits[0], str) else Role.NUMBER
+        own: tuple[str, ...] = (columns.outcome,)
+    else:
+        own = (columns.start, columns.stop, columns.event)
+    roles |= dict.fromkeys((*own, *columns.numeric), Role.NUMBER)
+    texts = (*columns.person, *columns.categorical, columns.cluster)
     return roles | {name: Role.TEXT for name in texts if name is not None and name not in roles}
 
 

@@ -29,7 +29,7 @@ TITLE = "What was decided in advance"
 OTHER = "Other decisions"
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The study", ("study", "kind", "schema_version", "unit", "levels", "actors", "claim", "inclusion", "data")),
-    ("Who takes part, and from when", ("target_trial", "columns", "exposure")),
+    ("Who takes part, and from when", ("target_trial", "columns", "exposure", "assigned")),
     (
         "Who is compared with whom",
         ("target_trial.assignment", "matching", "weighting", "design", "support", "analysis.design", "analysis.exact"),
@@ -41,7 +41,10 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The outcome", ("outcome", "secondary_outcomes", "directed_measures", "estimands")),
     (
         "The main analysis",
-        ("estimator", "missing", "analysis", "meta", "minimum_n_inference", "non_inferiority_margin"),
+        (
+            *("estimator", "missing", "analysis", "analyses", "level", "meta"),
+            *("minimum_n_inference", "non_inferiority_margin"),
+        ),
     ),
     ("The analyses beside it", ("secondary", "multiplicity", "mediators", "effect_modifiers", "alliance", "published")),
     ("How wrong the answer could be", ("sensitivity", "negative_controls", "placebo_outcomes", "known_effect")),

@@ -62,8 +62,11 @@ JUDGED: Mapping[str, tuple[Where, ...]] = {
     "alliance": (("alliance",),),
     "moderators": (("meta",),),
     "columns": (("analysis",), ("columns",)),
-    "standard_error": (("analysis", "standard_error"), ("analysis",)),
+    "standard_error": (("analysis", "standard_error"), ("analysis",), ("analyses",)),
     "placebo_outcomes": (("placebo_outcomes",), ("columns",)),
+    "analyses": (("analyses",),),
+    "visits": (("analyses",), ("columns", "visits")),
+    "published": (("published",),),
 }
 """By the second word of a verdict's code: the parts of the file it is about, the one to look at first.
 
@@ -74,6 +77,9 @@ that of the first part that is written.
 REFUSED: Mapping[str, tuple[Where, ...]] = {
     "flat.no_column": (("columns",), ("analysis",), ("placebo_outcomes",)),
     "flat.column_twice": (("columns",),),
+    "long.no_visit": (("columns", "visits"),),
+    "long.visit": (("columns", "visits"),),
+    "long.no_baseline": (("columns", "baseline"),),
     "flat.item": (("data", "item"),),
     "flat.file": (("data", "path"),),
 }

@@ -15,7 +15,9 @@ import pytest
 from causal.errors import DesignError, ExtractError, RapportError
 from causal.protocol import FlatTableStudy
 from flows import cli
-from flows.flat_table import analyse, read_flat
+from flows.connectors.flat import read_flat
+from flows.connectors.flat_cells import roles_of
+from flows.flat_table import analyse
 from flows.study_file.load import load_study
 from validation.protocol import judge_protocol
 from validation.verdict import failed
@@ -261,7 +263,7 @@ def test_only_declared_columns_are_read(tmp_path: Path) -> None:
     path.write_text(STUDY % {"data": "", "columns": ""})
     study = load_study(path).study
     assert isinstance(study, FlatTableStudy)
-    assert list(read_flat(study, path).columns) == ["told", "score", "age", "site"]
+    assert list(read_flat(study.data, roles_of(study), path).columns) == ["told", "score", "age", "site"]
 
 
 PSID = Path(__file__).parents[2] / "configs" / "studies" / "examples" / "lalonde_psid.yaml"
@@ -362,8 +364,8 @@ def test_what_is_no_table_is_called_what_it_is(tmp_path: Path) -> None:
     assert isinstance(study, FlatTableStudy)
     (tmp_path / "t.csv").write_bytes(gzip.compress(b"treat,re78\n1,2\n"))
     with pytest.raises(ExtractError, match=r"extract\.not_text\].*t\.csv is a gzip file"):
-        read_flat(study, path)
+        read_flat(study.data, roles_of(study), path)
     (tmp_path / "t.csv").unlink()
     (tmp_path / "t.csv").mkdir()
     with pytest.raises(ExtractError, match=r"flat\.file\].*t\.csv is a folder"):
-        read_flat(study, path)
+        read_flat(study.data, roles_of(study), path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -67,20 +67,53 @@ def clustered_alliance(
     >>> round(found.contrasts[0].value, 6), round(found.contrasts[0].df, 4)  # two patients in each arm
     (3.0, 2.0)
     """
-    given = [(name, codes) for name, codes in (("patient", patient), ("clinician", clinician)) if codes is not None]
+    given = {name: codes for name, codes in (("patient", patient), ("clinician", clinician)) if codes is not None}
     if not given:
         raise EstimationError("estimation.no_levels", "neither patients nor clinicians are given")
+    return clustered_course(
+        outcome,
+        treated,
+        levels=given,
+        covariates=covariates,
+        names=names,
+        day=day,
+        at=at,
+        random=random,
+        weights=weights,
+        method=method,
+        degrees_of_freedom=degrees_of_freedom,
+        level=level,
+    )
+
+
+def clustered_course(
+    outcome: FloatArray,
+    treated: BoolArray,
+    *,
+    levels: Mapping[str, IntArray],
+    covariates: FloatArray | None = None,
+    names: Sequence[str] = (),
+    day: FloatArray | None = None,
+    at: Sequence[float] = (),
+    random: Literal["intercept", "slope"] = "intercept",
+    weights: FloatArray | None = None,
+    method: Method = "REML",
+    degrees_of_freedom: DegreesOfFreedom = "satterthwaite",
+    level: float = 0.95,
+) -> MixedEffects:
+    """As `clustered_alliance`, of units by any name: `levels` holds their codes (n,), inner units first."""
     if random == "slope" and day is None:
         raise EstimationError("estimation.no_days", "a random slope needs the day of each row")
     design = effect_design(treated, covariates, names, day=day, at=at)
     refuse_constant(outcome, treated)
     ones = np.ones(len(outcome))
-    levels = [Level(name=name, codes=codes, design=ones[:, None], terms=("intercept",)) for name, codes in given]
+    units = [
+        Level(name=name, codes=codes, design=ones[:, None], terms=("intercept",)) for name, codes in levels.items()
+    ]
     if random == "slope" and day is not None:
-        name, codes = given[0]
         both = np.column_stack([ones, day])
-        levels[0] = Level(name=name, codes=codes, design=both, terms=("intercept", "day"))
-    fit = fit_mixed(design.columns, outcome, levels=levels, weights=weights, method=method)
+        units[0] = Level(name=units[0].name, codes=units[0].codes, design=both, terms=("intercept", "day"))
+    fit = fit_mixed(design.columns, outcome, levels=units, weights=weights, method=method)
     when = at[0] if at else 0.0 if day is None else float(np.mean(day))
     return mixed_effects(
         fit,

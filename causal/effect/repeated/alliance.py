@@ -92,6 +92,7 @@ def repeated_alliance(
     degrees_of_freedom: DegreesOfFreedom = "kenward_roger",
     covariance_by_arm: bool = False,
     common_slopes: bool = False,
+    labels: tuple[str, ...] = (),
     level: float = 0.95,
 ) -> RepeatedEffects:
     """Mixed model for repeated measures ``Y_t = mu_t + delta_t W + beta_t'L + e_t``.
@@ -120,6 +121,8 @@ def repeated_alliance(
         One residual covariance for each arm.
     common_slopes
         One slope per covariate for all days.
+    labels
+        T names of the days, where they are visits; none for "day 30" and the like.
     level
         Of the intervals.
 
@@ -148,24 +151,26 @@ def repeated_alliance(
     used = w > 0
     x = np.zeros((arm.size, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
     y, arm, w, x = y[used], arm[used], w[used], x[used]
-    _refuse(y, arm, when, x, names)
+    called = tuple(f"visit {name}" for name in labels) or tuple(f"day {day:g}" for day in when)
+    _refuse(y, arm, when, called, x, names)
     if clusters is not None and degrees_of_freedom != "cluster_robust":
         raise EstimationError(
             "estimation.clusters_unused",
             "clusters were given, but these degrees of freedom take patients for independent",
             fix="ask for cluster_robust",
         )
-    n_days, label = when.size, tuple(f"{day:g}" for day in when)
+    n_days = when.size
     fit = fit_design(
         _design(y, arm, w, x - np.average(x, axis=0, weights=w), covariance_by_arm, common_slopes),
         structure=structure,
         method=method,
     )
     mean, effect = _directions(fit, n_days, x.shape[1], common_slopes)
-    asked = {f"day {label[t]}": effect[t] for t in range(n_days)}
-    asked["mean over days " + ", ".join(label)] = effect.mean(axis=0)
-    marginal = {f"treated at day {label[t]}": mean[t] + effect[t] for t in range(n_days)}
-    marginal |= {f"comparison at day {label[t]}": mean[t] for t in range(n_days)}
+    asked = {called[t]: effect[t] for t in range(n_days)}
+    unit = "visits" if labels else "days"
+    asked[f"mean over {unit} {', '.join(labels or (f'{day:g}' for day in when))}"] = effect.mean(axis=0)
+    marginal = {f"treated at {called[t]}": mean[t] + effect[t] for t in range(n_days)}
+    marginal |= {f"comparison at {called[t]}": mean[t] for t in range(n_days)}
     asked |= {words: direction for words, direction in marginal.items() if fit.estimable(direction)}
     told = fit.contrasts(
         np.stack(list(asked.values())),
@@ -189,7 +194,7 @@ def repeated_alliance(
         n_patients=_by_arm(scored, arm),
         n_without_score=_by_arm(~scored, arm),
         n_scores=np.stack([seen[~arm].sum(axis=0), seen[arm].sum(axis=0)]),
-        aliased=_aliased(fit, names, label, common_slopes),
+        aliased=_aliased(fit, names, called, common_slopes),
         description=_description(structure, method, degrees_of_freedom, covariance_by_arm, common_slopes, x.shape[1]),
     )
 
@@ -227,19 +232,21 @@ def _directions(fit: Mmrm, n_days: int, p: int, common_slopes: bool) -> tuple[Fl
     return unit[day * (p + 2)], unit[day * (p + 2) + p + 1]
 
 
-def _aliased(fit: Mmrm, names: tuple[str, ...], label: tuple[str, ...], common_slopes: bool) -> tuple[str, ...]:
+def _aliased(fit: Mmrm, names: tuple[str, ...], called: tuple[str, ...], common_slopes: bool) -> tuple[str, ...]:
     """Names of the dropped columns."""
     if common_slopes:
-        return tuple(names[j - len(label)] for j in fit.aliased)
-    width = fit.coefficients.size // len(label)
-    return tuple(f"{names[j % width - 1]} at day {label[j // width]}" for j in fit.aliased)
+        return tuple(names[j - len(called)] for j in fit.aliased)
+    width = fit.coefficients.size // len(called)
+    return tuple(f"{names[j % width - 1]} at {called[j // width]}" for j in fit.aliased)
 
 
 def _by_arm(which: BoolArray, arm: BoolArray) -> tuple[int, int]:
     return int((which & ~arm).sum()), int((which & arm).sum())
 
 
-def _refuse(y: FloatArray, arm: BoolArray, days: FloatArray, x: FloatArray, names: tuple[str, ...]) -> None:
+def _refuse(
+    y: FloatArray, arm: BoolArray, days: FloatArray, called: tuple[str, ...], x: FloatArray, names: tuple[str, ...]
+) -> None:
     """Refuse what no model can be fitted to, by what is missing."""
     if not arm.any() or arm.all():
         raise EstimationError("estimation.empty_arm", "one arm has no row with weight: there is no difference")
@@ -257,15 +264,15 @@ def _refuse(y: FloatArray, arm: BoolArray, days: FloatArray, x: FloatArray, name
             code = "no_scores_at_visit" if whose == "any patient" else "arm_missing_at_visit"
             raise EstimationError(
                 f"estimation.{code}",
-                f"no score of {whose} at day {', '.join(f'{day:g}' for day in days[empty])}",
+                f"no score of {whose} at {', '.join(called[t] for t in np.flatnonzero(empty))}",
                 fix="leave these days out",
             )
-    for day, scores in zip(days, y.T, strict=True):
+    for day, scores in zip(called, y.T, strict=True):
         rated = np.isfinite(scores)
         try:
             refuse_constant(scores[rated], arm[rated])
         except EstimationError as refusal:
-            raise EstimationError(refusal.code, f"day {day:g}: {refusal.message}", fix=refusal.fix) from None
+            raise EstimationError(refusal.code, f"{day}: {refusal.message}", fix=refusal.fix) from None
 
 
 def _description(

@@ -13,7 +13,9 @@ from causal.effect.contrast import Contrast
 from causal.effect.matched_estimates import LinearEffect
 from causal.errors import EstimationError
 
-Scale = Literal["points", "risk difference", "hazard ratio", "win odds", "days", "probability"]
+Scale = Literal[
+    "points", "risk difference", "hazard ratio", "odds ratio", "rate ratio", "win odds", "days", "probability"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

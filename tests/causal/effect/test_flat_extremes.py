@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from causal.effect.flat_extremes import farthest, repeated_rows
+from causal.effect.flat_extremes import farthest, measured, repeated_rows
 from causal.protocol import STUDY, FlatTableStudy
 from flows.study_file.load import load_study
 
@@ -35,7 +35,7 @@ def table(**changed: dict[int, float]) -> pd.DataFrame:
 
 def test_nothing_stands_apart() -> None:
     """Neighbours are one apart, the others 58."""
-    found = farthest(table(), study())
+    found = farthest(table(), measured(study()))
     assert found is not None
     assert (found.gap, found.rows) == (pytest.approx(1 / 58), 1)
 
@@ -47,7 +47,7 @@ def test_a_mark_is_found_in_covariates_and_the_outcome_above_and_below() -> None
         ({"age": {3: -999.0, 5: -999.0}}, "age", 2),
         ({"y": {10: 5230.0}, "age": {1: 200.0}}, "y", 1),
     ):
-        found = farthest(table(**cells), study())
+        found = farthest(table(**cells), measured(study()))
         assert found is not None
         assert (found.column, found.rows) == (name, rows)
         assert found.gap > 5
@@ -56,14 +56,14 @@ def test_a_mark_is_found_in_covariates_and_the_outcome_above_and_below() -> None
 def test_columns_of_few_values_have_no_range() -> None:
     """Yes and no, or a count of five: what is rare there is no mark; missing cells do not count."""
     frame = table().assign(age=[0.0, 1.0] * 29 + [50.0, np.nan], y=1.0)
-    assert farthest(frame, study()) is None
+    assert farthest(frame, measured(study())) is None
 
 
 def test_order_of_rows_and_units_change_nothing() -> None:
     """The same column, gap and rows; where the first of them stands is told of the table as it is."""
     frame = table(y={3: 999.0})
     turned = frame.iloc[::-1].assign(y=frame["y"] * 4.0)
-    one, other = farthest(turned, study()), farthest(frame, study())
+    one, other = farthest(turned, measured(study())), farthest(frame, measured(study()))
     assert one is not None
     assert other is not None
     assert one == replace(other, place=one.place)

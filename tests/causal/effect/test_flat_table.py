@@ -26,7 +26,9 @@ from causal.effect.uneven_clusters import corrected
 from causal.errors import DesignError, EstimationError
 from causal.numeric.grid import figures
 from causal.protocol import STUDY, FlatTableStudy
-from flows.flat_table import analyse, read_flat
+from flows.connectors.flat import read_flat
+from flows.connectors.flat_cells import roles_of
+from flows.flat_table import analyse
 from flows.study_file.load import load_study
 
 EXAMPLES = Path(__file__).parents[3] / "configs" / "studies" / "examples"
@@ -41,7 +43,7 @@ def analysed(name: str, **analysis: Any) -> FlatResult:
     plain = study.model_dump(mode="python")
     changed = STUDY.validate_python(plain | {"analysis": plain["analysis"] | analysis})
     assert isinstance(changed, FlatTableStudy)
-    return analyse_flat_table(read_flat(study, path), changed)
+    return analyse_flat_table(read_flat(study.data, roles_of(study), path), changed)
 
 
 def test_errors_that_know_the_weights_were_estimated() -> None:

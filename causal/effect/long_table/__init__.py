@@ -1,0 +1,1 @@
+"""One long table: people followed over visits or spells, from its rows to the findings its study declares."""

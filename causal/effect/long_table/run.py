@@ -1,0 +1,193 @@
+"""A long table to what its study asks of it: one finding for each analysis, and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from causal.design.diagnostics.balance import BalanceRow, balance_table
+from causal.design.diagnostics.clusters import ClusterSpread, cluster_spread
+from causal.design.fates import CovariateFate
+from causal.design.frame import numbered
+from causal.effect.flat_disguise import refuse_disguised_outcome
+from causal.effect.flat_extremes import Farthest, farthest, refuse_beyond
+from causal.effect.long_table.asked import OfSpells, OfVisits
+from causal.effect.long_table.hazards import hazards
+from causal.effect.long_table.marginal_model import marginal_model
+from causal.effect.long_table.mixed_model import mixed_model
+from causal.effect.long_table.people import Facts, Followed, Visited, followed, only, visited
+from causal.effect.long_table.reference_based import reference_based
+from causal.effect.long_table.repeated_measures import repeated_measures
+from causal.effect.long_table.tipping_point import tipping_point
+from causal.effect.secondary.finding import Finding
+from causal.errors import DesignError, EstimationError
+from causal.numeric.grid import figures
+from causal.protocol import long_analyses as declarable
+from causal.protocol.long_table import LongTableStudy, Spells, Visits
+from causal.threads import one_thread
+
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+ANALYSES: Mapping[type[Any], Callable[[Any, Any], Finding]] = {
+    declarable.RepeatedMeasures: repeated_measures,
+    declarable.MixedModel: mixed_model,
+    declarable.MarginalModel: marginal_model,
+    declarable.ReferenceBased: reference_based,
+    declarable.TippingPoint: tipping_point,
+    declarable.Hazards: hazards,
+}
+"""What carries out each analysis a study of a long table can declare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitResponse:
+    """Shares of the treated and of the comparison people whose outcome at a visit is known."""
+
+    visit: str
+    treated: float
+    comparison: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongResult:
+    """What a long table says.
+
+    Attributes
+    ----------
+    findings
+        One for each declared analysis, in order.
+    people, events
+        Treated and comparison people (with a spell in the group, where rows are spells), and their events, () of
+        visits.
+    n_rows
+        Rows that were read.
+    balance
+        Of every covariate before anything adjusts; of spells, of the first of each person.
+    fates
+        What became of every declared covariate.
+    response
+        Of each compared visit; () of spells.
+    clusters
+        How each group lies over the clusters; None where the study names none.
+    far
+        The number farthest from all others of its column; None where no column has enough different ones.
+    """
+
+    findings: tuple[Finding, ...]
+    people: tuple[int, int]
+    events: tuple[int, ...]
+    n_rows: int
+    balance: tuple[BalanceRow, ...]
+    fates: tuple[CovariateFate, ...]
+    response: tuple[VisitResponse, ...]
+    clusters: ClusterSpread | None
+    far: Farthest | None
+
+
+def analyse_long_table(frame: pd.DataFrame, study: LongTableStudy) -> LongResult:
+    """Everything the study asks of the table.
+
+    Raises
+    ------
+    DesignError
+        The table is not what the study says; see `causal.effect.long_table.people`. Refusals of an analysis become the
+        reason for which it has no number.
+    """
+    with one_thread():
+        return figures(_analysed(numbered(frame), study))
+
+
+def _analysed(frame: pd.DataFrame, study: LongTableStudy) -> LongResult:
+    columns = study.columns
+    if isinstance(columns, Visits):
+        people = visited(frame, columns)
+        looked_at = (columns.outcome, *columns.numeric)
+        refuse_beyond(frame, looked_at)
+        _refuse_disguised(people)
+        of_visits = OfVisits(table=people, words=study.words, level=study.level, seed=study.seed)
+        return LongResult(
+            findings=tuple(evaluated(of_visits, declared) for declared in study.analyses),
+            people=_by_arm(people.treated),
+            events=(),
+            n_rows=len(frame),
+            balance=_balance(people.facts, people.treated),
+            fates=people.facts.fates,
+            response=_response(people),
+            clusters=_spread(people.treated, people.clusters, named=people.clustered),
+            far=farthest(frame, looked_at),
+        )
+    return _of_spells(frame, columns, study)
+
+
+def _of_spells(frame: pd.DataFrame, columns: Spells, study: LongTableStudy) -> LongResult:
+    spells = followed(frame, columns)
+    looked_at = (columns.start, columns.stop, *columns.numeric)
+    refuse_beyond(frame, looked_at)
+    order = np.lexsort((spells.start, spells.people))
+    first = order[np.unique(spells.people[order], return_index=True)[1]]
+    asked = OfSpells(table=spells, words=study.words, level=study.level)
+    both = [int(np.unique(spells.people[arm]).size) for arm in (spells.treated, ~spells.treated)]
+    return LongResult(
+        findings=tuple(evaluated(asked, declared) for declared in study.analyses),
+        people=(both[0], both[1]),
+        events=_by_arm_of(spells),
+        n_rows=len(frame),
+        balance=_balance(only(spells.facts, first), spells.treated[first]),
+        fates=spells.facts.fates,
+        response=(),
+        clusters=_spread(spells.treated, spells.clusters, named=spells.clustered),
+        far=farthest(frame, looked_at),
+    )
+
+
+def evaluated(asked: OfVisits | OfSpells, declared: declarable.LongAnalysis) -> Finding:
+    """The finding of one analysis; what it refuses is told in its place, and nothing else stops."""
+    try:
+        return ANALYSES[type(declared)](asked, declared)
+    except (EstimationError, DesignError) as refusal:
+        why = f"{refusal.message}{f' ({refusal.fix})' if refusal.fix else ''}"
+    except np.linalg.LinAlgError:
+        why = "a covariance is singular: the outcome or a covariate hardly varies"
+    title = declared.analysis.replace("_", " ").capitalize()
+    return Finding(analysis=declared.name, title=title, method="", not_evaluated=(why,))
+
+
+def _refuse_disguised(people: Visited) -> None:
+    for k in range(len(people.labels)):
+        known = np.isfinite(people.scores[:, k])
+        if people.facts.names and known.any():
+            refuse_disguised_outcome(people.scores[known, k], people.facts.values[known], people.facts.names)
+
+
+def _by_arm(treated: BoolArray) -> tuple[int, int]:
+    return int(treated.sum()), int((~treated).sum())
+
+
+def _by_arm_of(spells: Followed) -> tuple[int, int]:
+    return int(spells.event[spells.treated].sum()), int(spells.event[~spells.treated].sum())
+
+
+def _balance(facts: Facts, treated: BoolArray) -> tuple[BalanceRow, ...]:
+    """Every covariate before anything adjusts; nothing where there is none, or where one group is empty."""
+    if not facts.shown_names or treated.all() or not treated.any():
+        return ()
+    ones = np.ones(treated.size)
+    return balance_table(facts.shown, facts.shown_names, [1] * len(facts.shown_names), treated, ones, estimand="ATE")
+
+
+def _response(people: Visited) -> tuple[VisitResponse, ...]:
+    known = np.isfinite(people.scores)
+    shares = [known[arm].mean(axis=0) for arm in (people.treated, ~people.treated)]
+    return tuple(
+        VisitResponse(visit=label, treated=float(one), comparison=float(other))
+        for label, one, other in zip(people.labels, *shares, strict=True)
+    )
+
+
+def _spread(treated: BoolArray, clusters: IntArray, *, named: bool) -> ClusterSpread | None:
+    return cluster_spread(treated, np.ones(treated.size), clusters, level="clinician") if named else None
