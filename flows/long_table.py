@@ -56,7 +56,7 @@ def analyse(study: LongTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         ]
     if result.balance:
         lines.append("  every covariate, standardised difference between the groups before anything adjusts:")
-        lines += [f"    {row.name}: {row.smd_before:.3f}" for row in result.balance]
+        lines += [f"    {name}: {smd:.3f}" for name, smd in result.balance]
     lines += ["  checks of the answer:", *(f"    {checked(verdict)}" for verdict in verdicts)]
     return "\n".join(lines), _as_value(study, result, published, verdicts)
 
@@ -154,7 +154,7 @@ def _as_value(
         "covariates": [
             {"name": one.name, "fate": str(one.fate), "determined_by": list(one.determined_by)} for one in result.fates
         ],
-        "balance": [{"name": row.name, "smd": row.smd_before} for row in result.balance],
+        "balance": [{"name": name, "smd": smd} for name, smd in result.balance],
         "decided": [asdict(group) for group in decided(study, {})],
         "published": [{key: value for key, value in one.items() if key != "quantity_of"} for one in published],
         "failed": [verdict.code for verdict in failed(verdicts)],

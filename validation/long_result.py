@@ -32,11 +32,11 @@ def _balance(result: LongResult, study: LongTableStudy) -> Iterator[Verdict]:
         if not by_lot:
             yield not_evaluated("long.balance", "how far the groups differ: no covariate is named")
         return
-    worst = max(result.balance, key=lambda row: abs(row.smd_before))
+    name, smd = max(result.balance, key=lambda row: abs(row[1]))
     if limit is None:
         return
-    sentence = f"largest standardised difference of a covariate before anything adjusts ({worst.name})"
-    yield at_most("long.balance", abs(worst.smd_before), limit, sentence)
+    sentence = f"largest standardised difference of a covariate before anything adjusts ({name})"
+    yield at_most("long.balance", abs(smd), limit, sentence)
 
 
 def _enough(result: LongResult, gates: LongGates, *, spells: bool) -> Iterator[Verdict]:

@@ -77,6 +77,8 @@ that of the first part that is written.
 REFUSED: Mapping[str, tuple[Where, ...]] = {
     "flat.no_column": (("columns",), ("analysis",), ("placebo_outcomes",)),
     "flat.column_twice": (("columns",),),
+    "flat.treated_value": (("columns", "treated_value"),),
+    "flat.treatment": (("columns", "treatment"),),
     "long.no_visit": (("columns", "visits"),),
     "long.visit": (("columns", "visits"),),
     "long.no_baseline": (("columns", "baseline"),),

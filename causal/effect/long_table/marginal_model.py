@@ -13,6 +13,10 @@ from causal.effect.widest import widest
 from causal.protocol.long_analyses import MarginalModel
 
 IntArray = NDArray[np.int64]
+GIVEN = (
+    "An odds ratio among people alike in the covariates is farther from 1 than the one over all people, even where the "
+    "covariates have nothing to do with treatment."
+)
 RATIOS: dict[str, Scale] = {"binomial": "odds ratio", "poisson": "rate ratio"}
 
 
@@ -62,5 +66,10 @@ def marginal_model(asked: OfVisits, declared: MarginalModel) -> Finding:
             + f", Satterthwaite degrees of freedom. {adjusted(table.facts.names)}"
         ),
         lines=(line,),
-        notes=(*((ASKS_MORE,) if missed(asked) else ()), *by.notes, *left_out(each[0][1].aliased)),
+        notes=(
+            *((ASKS_MORE,) if missed(asked) else ()),
+            *((GIVEN,) if declared.family == "binomial" and table.facts.names else ()),
+            *by.notes,
+            *left_out(each[0][1].aliased),
+        ),
     )

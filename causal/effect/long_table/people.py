@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -318,11 +318,6 @@ def _facts(frame: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[st
         shown_names=tuple(columns.plain[j] for j in shown),
         fates=fates,
     )
-
-
-def only(facts: Facts, rows: BoolArray | IntArray) -> Facts:
-    """The facts of some of the rows, or of rows repeated."""
-    return replace(facts, values=facts.values[rows], shown=facts.shown[rows])
 
 
 def _refuse_columns(frame: pd.DataFrame, columns: LongColumns, own: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal.design.diagnostics.balance import BalanceRow, balance_table
+from causal.design.diagnostics.balance import balance_table
 from causal.design.diagnostics.clusters import ClusterSpread, cluster_spread
 from causal.design.fates import CovariateFate
 from causal.design.frame import numbered
@@ -20,7 +20,7 @@ from causal.effect.long_table.asked import OfSpells, OfVisits
 from causal.effect.long_table.hazards import hazards
 from causal.effect.long_table.marginal_model import marginal_model
 from causal.effect.long_table.mixed_model import mixed_model
-from causal.effect.long_table.people import Facts, Followed, Visited, followed, only, visited
+from causal.effect.long_table.people import Facts, Followed, Visited, followed, visited
 from causal.effect.long_table.reference_based import reference_based
 from causal.effect.long_table.repeated_measures import repeated_measures
 from causal.effect.long_table.tipping_point import tipping_point
@@ -31,6 +31,7 @@ from causal.protocol import long_analyses as declarable
 from causal.protocol.long_table import LongTableStudy, Spells, Visits
 from causal.threads import one_thread
 
+FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 ANALYSES: Mapping[type[Any], Callable[[Any, Any], Finding]] = {
@@ -67,7 +68,8 @@ class LongResult:
     n_rows
         Rows that were read.
     balance
-        Of every covariate before anything adjusts; of spells, of the first of each person.
+        Name and standardised difference of every covariate before anything adjusts, treated minus comparison; spells
+        count by how long they are.
     fates
         What became of every declared covariate.
     response
@@ -82,7 +84,7 @@ class LongResult:
     people: tuple[int, int]
     events: tuple[int, ...]
     n_rows: int
-    balance: tuple[BalanceRow, ...]
+    balance: tuple[tuple[str, float], ...]
     fates: tuple[CovariateFate, ...]
     response: tuple[VisitResponse, ...]
     clusters: ClusterSpread | None
@@ -115,7 +117,7 @@ def _analysed(frame: pd.DataFrame, study: LongTableStudy) -> LongResult:
             people=_by_arm(people.treated),
             events=(),
             n_rows=len(frame),
-            balance=_balance(people.facts, people.treated),
+            balance=_balance(people.facts, people.treated, np.ones(people.treated.size)),
             fates=people.facts.fates,
             response=_response(people),
             clusters=_spread(people.treated, people.clusters, named=people.clustered),
@@ -128,8 +130,6 @@ def _of_spells(frame: pd.DataFrame, columns: Spells, study: LongTableStudy) -> L
     spells = followed(frame, columns)
     looked_at = (columns.start, columns.stop, *columns.numeric)
     refuse_beyond(frame, looked_at)
-    order = np.lexsort((spells.start, spells.people))
-    first = order[np.unique(spells.people[order], return_index=True)[1]]
     asked = OfSpells(table=spells, words=study.words, level=study.level)
     both = [int(np.unique(spells.people[arm]).size) for arm in (spells.treated, ~spells.treated)]
     return LongResult(
@@ -137,7 +137,7 @@ def _of_spells(frame: pd.DataFrame, columns: Spells, study: LongTableStudy) -> L
         people=(both[0], both[1]),
         events=_by_arm_of(spells),
         n_rows=len(frame),
-        balance=_balance(only(spells.facts, first), spells.treated[first]),
+        balance=_balance(spells.facts, spells.treated, spells.stop - spells.start),
         fates=spells.facts.fates,
         response=(),
         clusters=_spread(spells.treated, spells.clusters, named=spells.clustered),
@@ -172,12 +172,13 @@ def _by_arm_of(spells: Followed) -> tuple[int, int]:
     return int(spells.event[spells.treated].sum()), int(spells.event[~spells.treated].sum())
 
 
-def _balance(facts: Facts, treated: BoolArray) -> tuple[BalanceRow, ...]:
-    """Every covariate before anything adjusts; nothing where there is none, or where one group is empty."""
-    if not facts.shown_names or treated.all() or not treated.any():
+def _balance(facts: Facts, treated: BoolArray, weights: FloatArray) -> tuple[tuple[str, float], ...]:
+    """Every covariate before anything adjusts; nothing where there is none."""
+    if not facts.shown_names:
         return ()
-    ones = np.ones(treated.size)
-    return balance_table(facts.shown, facts.shown_names, [1] * len(facts.shown_names), treated, ones, estimand="ATE")
+    tiers = [1] * len(facts.shown_names)
+    rows = balance_table(facts.shown, facts.shown_names, tiers, treated, weights, estimand="ATE")
+    return tuple((row.name, row.smd_after) for row in rows)
 
 
 def _response(people: Visited) -> tuple[VisitResponse, ...]:
