@@ -62,12 +62,15 @@ recovery: setup  ## Replicates with a known truth: bias, coverage, type I error;
 	$(BIN)/python tests/recovery/weighting_se.py --jobs 2
 	$(BIN)/python tests/recovery/propensity_models.py --replicates 200 --jobs 2 --markdown docs/explanation/recovery-of-propensity-models.md
 
-examples: setup  ## LaLonde and NHEFS beside their published values
+examples: setup  ## LaLonde, NHEFS and three long tables beside their published values
 	$(BIN)/rapport run configs/studies/examples/lalonde.yaml
 	$(BIN)/rapport run configs/studies/examples/lalonde_psid.yaml
 	$(BIN)/rapport run configs/studies/examples/nhefs.yaml
 	$(BIN)/rapport run configs/studies/examples/nhefs_standardisation.yaml
 	$(BIN)/rapport run configs/studies/examples/nhefs_doubly_robust.yaml
+	$(BIN)/rapport run configs/studies/examples/orthodont.yaml
+	$(BIN)/rapport run configs/studies/examples/respiratory.yaml
+	$(BIN)/rapport run configs/studies/examples/bladder.yaml
 
 bench-cohort: setup ## A million patients: cohort and validation beside a plain scan
 	$(BIN)/python benchmarks/cohort.py

@@ -28,7 +28,7 @@ def _columns(study: LongTableStudy) -> Verdict:
     )
     cluster = () if columns.cluster is None else (columns.cluster,)
     named = [columns.treatment, *own, *columns.numeric, *columns.categorical]
-    keys = {*columns.person, *cluster}  # a clinic may name its people, and be a covariate as well
+    keys = {*columns.named_by, *cluster}  # a clinic may name its people, and be a covariate as well
     problems = []
     if twice := sorted({name for name in named if named.count(name) > 1}):
         problems.append(f"a column is named twice: {listed(twice)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from causal.protocol.base import ColumnName, Part, PlacedError, Says
 from causal.protocol.flat_gates import FlatGates
@@ -17,17 +17,10 @@ Label = Annotated[str, Field(min_length=1, max_length=60), Says(verbatim=True)] 
 """A visit as the table writes it."""
 
 
-def _listed(columns: object) -> object:
-    """One column for a list of one."""
-    if isinstance(columns, str):
-        return (columns,)
-    return tuple(columns) if isinstance(columns, list) else columns
-
-
 class LongColumns(Part):
     """What every long table has: people, a treatment, and facts about them."""
 
-    person: Annotated[tuple[ColumnName, ...], Field(min_length=1), BeforeValidator(_listed)]
+    person: ColumnName | Annotated[tuple[ColumnName, ...], Field(min_length=2)]
     """Column that names the person a row belongs to; several where only together they do, as a clinic and a number
     in it."""
     treatment: ColumnName
@@ -41,6 +34,11 @@ class LongColumns(Part):
     """Covariates that enter as indicators of their levels, the most frequent one apart."""
     cluster: ColumnName | None = None
     """Column of what holds whole people who may resemble each other: a clinic, a family."""
+
+    @property
+    def named_by(self) -> tuple[str, ...]:
+        """The columns that name a person."""
+        return (self.person,) if isinstance(self.person, str) else self.person
 
 
 class Visits(LongColumns):

@@ -100,7 +100,7 @@ def roles_in_long(study: LongTableStudy) -> dict[str, Role]:
     else:
         own = (columns.start, columns.stop, columns.event)
     roles |= dict.fromkeys((*own, *columns.numeric), Role.NUMBER)
-    texts = (*columns.person, *columns.categorical, columns.cluster)
+    texts = (*columns.named_by, *columns.categorical, columns.cluster)
     return roles | {name: Role.TEXT for name in texts if name is not None and name not in roles}
 
 

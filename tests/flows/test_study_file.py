@@ -170,7 +170,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
             "kind: occasion",
             "kind: |occasion\n",
             (
-                "kind: got 'occasion', expected one of: cohort, flat_table, meta_analysis, occasions; "
+                "kind: got 'occasion', expected one of: cohort, flat_table, long_table, meta_analysis, occasions; "
                 "did you mean 'occasions'?"
             ),
         ),

@@ -229,9 +229,9 @@ def _places(frame: pd.DataFrame, columns: Visits) -> IntArray:
 
 def _people(frame: pd.DataFrame, columns: LongColumns) -> IntArray:
     """Codes (n,) of the rows' people, in the order of their names."""
-    refuse_gaps(frame, columns.person)
+    refuse_gaps(frame, columns.named_by)
     codes = np.zeros(len(frame), dtype=np.int64)
-    for name in columns.person:
+    for name in columns.named_by:
         refuse_spellings(frame, name)
         names = np.array([str(value) for value in column_of(frame, name)], dtype=object)
         of_name = np.unique(names, return_inverse=True)[1].reshape(-1)
@@ -324,7 +324,7 @@ def _refuse_columns(frame: pd.DataFrame, columns: LongColumns, own: Sequence[str
     if not len(frame):
         raise DesignError("flat.empty", "the table has a header and no row", fix="deliver its rows")
     cluster = () if columns.cluster is None else (columns.cluster,)
-    wanted = (*columns.person, columns.treatment, *own, *columns.numeric, *columns.categorical, *cluster)
+    wanted = (*columns.named_by, columns.treatment, *own, *columns.numeric, *columns.categorical, *cluster)
     absent = [name for name in wanted if name not in frame.columns]
     if absent:
         held = set(map(str, frame.columns)) - set(wanted)

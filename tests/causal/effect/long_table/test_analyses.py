@@ -148,7 +148,7 @@ def test_several_columns_name_a_person() -> None:
     both = lines(apart, *EVERY, columns={"person": ["clinic", "number"]})
     assert figures(both) == pytest.approx(figures(lines(frame, *EVERY)), rel=1e-7, abs=1e-9)
     with pytest.raises(Exception, match="repeat the person and visit"):
-        analyse_long_table(apart, study(EVERY[0], columns={"person": ["number"]}))
+        analyse_long_table(apart, study(EVERY[0], columns={"person": "number"}))
 
 
 def drift(frame: pd.DataFrame, **analysis: Any) -> LongResult:

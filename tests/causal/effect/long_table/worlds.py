@@ -25,7 +25,7 @@ HEADER = {
 }
 VISITS = {
     "rows": "visits",
-    "person": ["who"],
+    "person": "who",
     "visit": "week",
     "visits": [4, 8, 12],
     "baseline": 0,
@@ -35,7 +35,7 @@ VISITS = {
 }
 SPELLS = {
     "rows": "spells",
-    "person": ["who"],
+    "person": "who",
     "start": "start",
     "stop": "stop",
     "event": "event",
