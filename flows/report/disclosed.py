@@ -1,7 +1,7 @@
 """From what the stages found to what may be shown: the only road from results to a dossier.
 
-Every count passes through `validation.disclosure` here, and every measured number through `flows.report.printed`.
-Numbers are copied, withheld or rounded; none is computed.
+Every number passes through `validation.disclosure`, which alone decides whether it may be shown, and through
+`flows.report.printed`, which rounds it. Here they are put together; none is computed.
 """
 
 from __future__ import annotations
@@ -9,12 +9,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causal.cohort.catalogue import Catalogue, catalogue_of
 from causal.design.covariates import MISSING_SUFFIX
-from causal.design.diagnostics.balance import BalanceRow
 from causal.design.fates import CovariateFate
 from causal.effect.response import Response
 from causal.effect.secondary.finding import Finding
@@ -26,17 +22,23 @@ from causal.records import Design, Effects
 from flows.approvals import fingerprint
 from flows.code_version import code_version
 from flows.report.decided import decided, worked_out
-from flows.report.disclosed_checks import design_verdict, eligible, extract_verdicts, quality_lines, verdict_line
+from flows.report.disclosed_checks import design_verdict, extract_verdicts, quality_lines, verdict_line
 from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_line, planned_lines
-from flows.report.disclosed_response import endings_are_told, few_rated, response_verdicts
-from flows.report.disclosed_results import endings_told, fact_label, results_of, shared_by_arm, truth_lines
+from flows.report.disclosed_response import response_verdicts
+from flows.report.disclosed_results import (
+    endings_shown,
+    endings_told,
+    fact_label,
+    results_of,
+    shared_by_arm,
+    truth_lines,
+)
 from flows.report.dossier import (
     ApprovalLine,
     BalanceLine,
     Dossier,
     EmulationLine,
     FindingLine,
-    FlowStep,
     LaterCheck,
     OverlapBin,
     PlannedLine,
@@ -51,13 +53,13 @@ from flows.report.looked_at import looked_at
 from flows.report.numbers import capitalised
 from flows.report.plan import is_planned_analysis, plan_of
 from flows.report.printed import printed
-from validation.disclosure import (
-    disclose_categories,
-    disclose_count,
-    disclose_flow,
-    disclose_percent,
-    disclose_share,
-)
+from validation.disclosure import Profile, disclose_percent, profile_of
+from validation.disclosure.answers import why_unanswered
+from validation.disclosure.facts import NOTHING, FactsWithheld, RowShown, row_of, sizes_may_be_shown, withheld_facts
+from validation.disclosure.figure import NOTHING as NO_FIGURE
+from validation.disclosure.flow import flow_of
+from validation.disclosure.response import Endings, few_rated
+from validation.disclosure.tables import disclose_percents
 from validation.response import judge_response, response_limits
 from validation.verdict import Status
 
@@ -121,20 +123,14 @@ def release_dossier(
     response: tuple[Response, ...] = (),
 ) -> Dossier:
     """What may leave once outcomes were opened; `unanswered` says why there are no `effects`."""
-    answered = judge_response(response, ws.study.gates)
-    few = few_rated(response, ws.study.governance.small_cells.threshold)
+    profile = profile_of(ws.study)
+    answered, few = judge_response(response, ws.study.gates), few_rated(response, profile)
+    if effects is not None and (why := why_unanswered(effects, profile)) is not None:
+        effects, unanswered = None, f"the answer is withheld: {why.sentence(profile.threshold)}"
     results = (
         None
         if effects is None
-        else results_of(
-            judged,
-            effects,
-            ws.study.governance.small_cells.threshold,
-            ws.study.words,
-            catalogue_of(ws.study),
-            answered=answered,
-            few=few,
-        )
+        else results_of(judged, effects, profile, ws.study.words, catalogue_of(ws.study), answered=answered, few=few)
     )
     known = next((a for a in ws.site.approvers if a.public_key == approval.public_key), None)
     line = ApprovalLine(  # who a key belongs to is what the site says, not what the signer wrote
@@ -145,16 +141,19 @@ def release_dossier(
         key_fingerprint=fingerprint(approval.public_key),
     )
     truths = truth_lines(results, truth, ws.study.words) if truth and results else ()
-    threshold = ws.study.governance.small_cells.threshold
+    sizes = (judged.design.n_treated, judged.design.n_comparison)
     found = finding_lines(
         findings,
         ws.study,
-        sizes=(judged.design.n_treated, judged.design.n_comparison),
+        sizes=sizes,
         published=endings_told(effects),
         answered=answered,
     )
     if planned is not None:
-        found = (*found, planned_line(planned, threshold))
+        found = (*found, planned_line(planned, profile))
+    endings = (
+        Endings(day=0, sizes=sizes, shares=None) if effects is None else endings_shown(effects, judged.design, profile)
+    )
     return _dossier(
         ws,
         judged,
@@ -165,9 +164,7 @@ def release_dossier(
         looks=looks,
         unanswered=unanswered,
         findings=found,
-        answered=response_verdicts(
-            answered, judged.design, threshold, told=results is not None and endings_are_told(results), few=few
-        ),
+        answered=response_verdicts(answered, endings, few, profile),
         plan=plan_of(ws.study, judged.verdicts, opened=True, results=results, unanswered=unanswered, findings=found),
     )
 
@@ -187,10 +184,11 @@ def _dossier(
     findings: tuple[FindingLine, ...] = (),
     answered: tuple[VerdictLine, ...] = (),
 ) -> Dossier:
-    study, design, threshold = ws.study, judged.design, ws.study.governance.small_cells.threshold
+    study, design, profile = ws.study, judged.design, profile_of(ws.study)
     strategies = study.target_trial.strategies
-    n_treated, n_comparison = _arm_sizes(design, threshold)
-    flow, balance = _flow(design, threshold), _balance(ws, design, threshold)
+    n_treated, n_comparison = _arm_sizes(design, profile)
+    flow = flow_of(design.attrition, profile)
+    withheld = withheld_facts(design, study, flow, profile)
     dossier = Dossier(
         study_id=study.study.id,
         title=study.study.title,
@@ -208,7 +206,7 @@ def _dossier(
             EmulationLine(element=e.element, ideal=e.ideal, emulated=e.emulated) for e in study.target_trial.emulation
         ),
         flow=flow,
-        threshold=threshold,
+        threshold=profile.threshold,
         scale=_scale(ws),
         estimand_sentence=design.estimand_sentence,
         estimands=estimand_lines(study),
@@ -220,23 +218,23 @@ def _dossier(
         n_sets=design.n_sets if design.grouping == "matched set" else None,
         n_treated=n_treated,
         n_comparison=n_comparison,
-        balance=balance,
+        balance=_balance(ws, design, withheld),
         balance_denominator=DIVISORS[design.estimand].format(treated=study.words.treated, event=study.words.event),
         overlap=_overlap(design),
         looked_at=looked_at(
-            design, frozenset(line.name for line in balance if line.smd_after is None), study.words, catalogue_of(study)
+            design, withheld.wholly | withheld.difference | withheld.share, study.words, catalogue_of(study)
         ),
-        versions=_versions(ws, design, threshold),
+        versions=_versions(ws, design, profile),
         verdicts=(
-            *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, threshold),
+            *extract_verdicts(judged.extract.verdicts, judged.extract.rows, judged.extract.set_aside, profile),
             *(
-                design_verdict(verdict, design, flow, balance, threshold)
+                design_verdict(verdict, design, flow, withheld.wholly, profile)
                 for verdict in judged.verdicts
                 if verdict.code.startswith("design.")
             ),
             *([_unanswered("primary", unanswered)] if unanswered else []),
             *(_unanswered(line.name, line.not_evaluated) for line in _without_number(results)),
-            *_protocol_checks(judged, threshold),
+            *_protocol_checks(judged, profile),
             *answered,
         ),
         later=later,
@@ -259,9 +257,9 @@ def _dossier(
             ("Data class", study.governance.data_class.replace("_", " ")),
             ("Agreement", study.governance.agreement),
             ("Certificate of confidentiality", study.governance.certificate_of_confidentiality),
-            ("Small counts", f"no count from 1 to {threshold - 1} is shown"),
+            ("Small counts", f"no count from 1 to {profile.threshold - 1} is shown"),
         ),
-        quality=quality_lines(judged.extract.rows, judged.extract.set_aside, threshold),
+        quality=quality_lines(judged.extract.rows, judged.extract.set_aside, profile),
         approval=approval,
         provenance=Provenance(
             protocol_digest=ws.protocol_digest,
@@ -277,10 +275,10 @@ def _dossier(
     return printed(dossier)
 
 
-def _protocol_checks(judged: JudgedDesign, threshold: int) -> tuple[VerdictLine, ...]:
+def _protocol_checks(judged: JudgedDesign, profile: Profile) -> tuple[VerdictLine, ...]:
     """Checks of the study file that could not be run, as against analyses that were planned and are not."""
     return tuple(
-        verdict_line(verdict, None, threshold)
+        verdict_line(verdict, NO_FIGURE, profile)
         for verdict in judged.verdicts
         if verdict.code.startswith("protocol.")
         and verdict.status is Status.NOT_EVALUATED
@@ -299,12 +297,12 @@ def _without_number(results: Results | None) -> list[UnansweredLine]:
     return [line for line in pair if isinstance(line, UnansweredLine)]
 
 
-def _arm_sizes(design: Design, threshold: int) -> tuple[int, int]:
+def _arm_sizes(design: Design, profile: Profile) -> tuple[int, int]:
     """Matched occasions by group, both large enough to be printed on every page."""
-    if min(design.n_treated, design.n_comparison) < threshold:
+    if not sizes_may_be_shown(design, profile):
         raise DesignError(
             "design.too_small_to_show",
-            f"a matched group holds fewer than {threshold} occasions, so nothing about it may be shown",
+            f"a matched group holds fewer than {profile.threshold} occasions, so nothing about it may be shown",
             fix="wider eligibility or fewer exact keys, or pool more sites",
         )
     return design.n_treated, design.n_comparison
@@ -324,50 +322,46 @@ def _overlap(design: Design) -> tuple[OverlapBin, ...]:
     )
 
 
-def _flow(design: Design, threshold: int) -> tuple[FlowStep, ...]:
-    """Attrition without any step from which a small count could be worked out.
-
-    Counts by group are shown from the first rule on: before it, treated and untreated are not yet a comparison.
-    """
-    raw = [
-        FlowStep(
-            rule=step.rule,
-            persons=step.persons,
-            occasions=step.occasions,
-            treated=step.treated,
-            comparison=step.comparison,
-        )
-        for step in design.attrition
-    ]
-    return disclose_flow(raw, threshold)
-
-
-def _balance(ws: Workspace, design: Design, threshold: int) -> tuple[BalanceLine, ...]:
+def _balance(ws: Workspace, design: Design, withheld: FactsWithheld) -> tuple[BalanceLine, ...]:
     """Every column in both groups, then the declared covariates that have none."""
     facts = catalogue_of(ws.study)
     limits = {1: ws.study.gates.smd_tier1, 2: ws.study.gates.smd_tier2}
     fates = {one.name: one for one in design.fates}
-    hidden = _withheld(design, threshold, facts)
-    lines = []
-    for row in design.balance:
-        shown = row.name not in hidden
-        lines.append(
-            BalanceLine(
-                **_described(row.name, facts),
-                tier=row.tier,
-                mean_treated=row.mean_treated_after if shown else None,
-                mean_comparison_before=row.mean_comparison_before if shown else None,
-                mean_comparison_after=row.mean_comparison_after if shown else None,
-                smd_before=row.smd_before if shown else None,
-                smd_after=row.smd_after if shown else None,
-                variance_ratio=row.variance_ratio if shown else None,
-                limit=limits[row.tier],
-                within_limit=abs(row.smd_after) <= limits[row.tier],
-                fate=_fate(fates[row.name], facts),
-            )
+    lines = [
+        _balance_line(
+            fates[row.name],
+            row_of(row, withheld),
+            facts,
+            tier=row.tier,
+            limit=limits[row.tier],
+            within_limit=abs(row.smd_after) <= limits[row.tier],
         )
+        for row in design.balance
+    ]
     gone = (one for one in design.fates if not _has_row(one, design))
-    return (*lines, *(_without_column(one, limits[one.tier], facts) for one in gone))
+    return (
+        *lines,
+        *(_balance_line(one, NOTHING, facts, tier=one.tier, limit=limits[one.tier], within_limit=None) for one in gone),
+    )
+
+
+def _balance_line(
+    one: CovariateFate, shown: RowShown, facts: Catalogue, *, tier: int, limit: float, within_limit: bool | None
+) -> BalanceLine:
+    """A declared covariate with what may be shown of it; `within_limit` is None where there is nothing to balance."""
+    return BalanceLine(
+        **_described(one.name, facts),
+        tier=tier,
+        mean_treated=shown.mean_treated,
+        mean_comparison_before=shown.mean_comparison_before,
+        mean_comparison_after=shown.mean_comparison_after,
+        smd_before=shown.smd_before,
+        smd_after=shown.smd_after,
+        variance_ratio=shown.variance_ratio,
+        limit=limit,
+        within_limit=within_limit,
+        fate=_fate(one, facts),
+    )
 
 
 def _described(name: str, facts: Catalogue) -> dict[str, Any]:
@@ -382,23 +376,6 @@ def _has_row(one: CovariateFate, design: Design) -> bool:
     return any(row.name == one.name for row in design.balance)
 
 
-def _without_column(one: CovariateFate, limit: float, facts: Catalogue) -> BalanceLine:
-    """A declared covariate of which there is nothing to balance, with the reason."""
-    return BalanceLine(
-        **_described(one.name, facts),
-        tier=one.tier,
-        mean_treated=None,
-        mean_comparison_before=None,
-        mean_comparison_after=None,
-        smd_before=None,
-        smd_after=None,
-        variance_ratio=None,
-        limit=limit,
-        within_limit=None,
-        fate=_fate(one, facts),
-    )
-
-
 def _fate(one: CovariateFate, facts: Catalogue) -> str:
     if one.name in {category.last.name for category in facts.categories}:
         return "reference: left out by models, balanced like the others"
@@ -406,49 +383,20 @@ def _fate(one: CovariateFate, facts: Catalogue) -> str:
     return f"{one.fate} with {others}" if others else str(one.fate)
 
 
-def _withheld(design: Design, threshold: int, facts: Catalogue) -> frozenset[str]:
-    """Covariates whose balance would tell a small count; where a level of a category would, all of its levels."""
-    treated = design.members["treated"].to_numpy(dtype=np.bool_)
-    hidden = {
-        row.name
-        for j, row in enumerate(design.balance)
-        if _betrays_count(design.covariates[:, j], treated, threshold)
-        or (_described(row.name, facts)["binary"] and _eligible_betray_count(row, design, threshold))
-    }
-    for category in facts.categories:
-        levels = {*category.levels, category.last.name}
-        hidden |= levels if hidden & levels else set()
-    return frozenset(hidden)
-
-
-def _betrays_count(values: NDArray[np.float64], treated: NDArray[np.bool_], threshold: int) -> bool:
-    """Whether in either matched group few differ from the rest: a mean would tell how few, yes-or-no or not."""
-    groups = (values[treated], values[~treated])
-    unusual = [int(group.size - np.unique(group, return_counts=True)[1].max()) for group in groups]
-    return any(disclose_count(n, threshold) is None for n in unusual)
-
-
-def _eligible_betray_count(row: BalanceRow, design: Design, threshold: int) -> bool:
-    """Whether the share of a yes-or-no covariate among all eligible occasions would give away a small count."""
-    sizes = (design.n_eligible_treated, eligible(design).comparison)
-    shares = (row.mean_treated, row.mean_comparison_before)
-    return any(disclose_share(round(s * n), n, threshold) is None for s, n in zip(shares, sizes, strict=True))
-
-
-def _versions(ws: Workspace, design: Design, threshold: int) -> tuple[VersionLine, ...]:
+def _versions(ws: Workspace, design: Design, profile: Profile) -> tuple[VersionLine, ...]:
     names, words = getattr(ws.study.exposure, "versions", ()), ws.study.words
     cases = design.members[design.members["treated"]]
     lines = []
     for name in names:
         counts = cases[name].fillna("unknown").value_counts().sort_index()
-        shown = disclose_categories({str(value): int(n) for value, n in counts.items()}, threshold)
+        shown = disclose_percents({str(value): int(n) for value, n in counts.items()}, profile.threshold)
         lines += [
             VersionLine(
                 version=words.version(name),
                 value=WHEN_INFORMED.get(value, value) if name == "patient_informed" else words.action(value),
-                percent=None if n is None else 100 * n / len(cases),
+                percent=percent,
             )
-            for value, n in shown.items()
+            for value, percent in shown.items()
         ]
     return tuple(lines)
 

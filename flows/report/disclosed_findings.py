@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from causal.effect.secondary.finding import Finding, Line
 from causal.measures.administration import ProspectiveRatings
@@ -12,9 +11,9 @@ from causal.protocol.outcome import Composite, Estimand, Rating, Strategy
 from causal.protocol.secondary import opens_everyone
 from flows.report.disclosed_response import response_words
 from flows.report.dossier import EstimandLine, FindingLine, FindingRow
-from validation.disclosure import disclose_percent, disclose_share
+from validation.disclosure import Figure, Kind, Profile, disclose, disclose_percent, profile_of
+from validation.disclosure.lines import DisclosedLine, Pair, disclose_line, tells_endings
 from validation.verdict import Verdict, failed
-from validation.withholding import Pair, Withheld, tells_endings, why_withheld
 
 EVENTS = {
     "patient_ended": "The {person} ends treatment, or is lost",
@@ -102,16 +101,15 @@ def _finding(
     finding: Finding, study: OccasionStudy, sizes: Pair, told: list[Pair], failing: tuple[Verdict, ...]
 ) -> FindingLine:
     """One finding; endings it tells are added to those `told` before."""
-    threshold = study.governance.small_cells.threshold
+    profile = profile_of(study)
     rows: list[FindingRow] = []
     for line in finding.lines:
-        why = why_withheld(line, threshold, sizes, told)
-        if why is None and line.events is not None and tells_endings(line):
+        shown = disclose_line(line, profile, sizes, told)
+        if shown.why is None and line.events is not None and tells_endings(line):
             told.append(line.events)
         assert isinstance(study.outcome, Rating)
         response = response_words(failing, line.rests_on(study.outcome.primary_day))
-        row = _row(line, study.estimator.level, response)
-        rows.append(row if why is None else _hidden(row, why.sentence(threshold)))
+        rows.append(_row(line, shown, study.estimator.level, response, profile))
     everything = not any(row.withheld for row in rows)
     return FindingLine(
         analysis=finding.analysis,
@@ -132,21 +130,19 @@ def _readings(finding: Finding, *, everything: bool) -> tuple[str, ...]:
     return (READINGS_WITHHELD,)
 
 
-def _hidden(row: FindingRow, why: str) -> FindingRow:
-    """The row without its numbers; whether it holds in the family would tell of them too."""
-    return replace(row, value=None, lower=None, upper=None, family="", withheld=why)
-
-
-def planned_line(planned: ProspectiveRatings, threshold: int) -> FindingLine:
+def planned_line(planned: ProspectiveRatings, profile: Profile) -> FindingLine:
     """Whether the ratings that count were planned before the choice, or only asked for because of it."""
     told, why = "", planned.sentence
     if planned.found is not None:
-        share = disclose_share(planned.found.count, planned.found.of, threshold)
-        why = ""
-        told = f"The share is withheld: {Withheld.FIGURE.sentence(threshold)}."
-        if share is not None:
-            percent = disclose_percent(share, planned.found.of)
-            told = f"About {percent}% of the ratings that count were planned before the choice."
+        n, of = planned.found.count, planned.found.of
+        share = Figure(value=n / max(of, 1), unit="share", kind=Kind.SHARE, counts=(n,), complements=(of - n,))
+        shown, why = disclose(share, profile), ""
+        if shown.value is not None:
+            told = (
+                f"About {disclose_percent(shown.value, of)}% of the ratings that count were planned before the choice."
+            )
+        elif shown.why is not None:
+            told = f"The share is withheld: {shown.why.sentence(profile.threshold)}."
     return FindingLine(
         analysis="prospective_ratings",
         title="Were the ratings planned beforehand?",
@@ -157,16 +153,18 @@ def planned_line(planned: ProspectiveRatings, threshold: int) -> FindingLine:
     )
 
 
-def _row(line: Line, level: float, response: str) -> FindingRow:
-    family = "" if line.p_adjusted is None else FAMILY[line.p_adjusted <= 1 - level]
+def _row(line: Line, shown: DisclosedLine, level: float, response: str, profile: Profile) -> FindingRow:
+    """The row; where its numbers are withheld, whether it holds in the family would tell of them too."""
+    family = "" if line.p_adjusted is None or shown.why else FAMILY[line.p_adjusted <= 1 - level]
     return FindingRow(
         label=line.label,
         scale=line.scale,
-        value=line.value,
-        lower=line.lower,
-        upper=line.upper,
+        value=shown.value,
+        lower=shown.lower,
+        upper=shown.upper,
         level=line.level,
         clustered_by=line.clustered_by,
         family=family,
+        withheld="" if shown.why is None else shown.why.sentence(profile.threshold),
         response=response,
     )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from math import isnan
 from typing import TYPE_CHECKING
 
 from causal.cohort.catalogue import Catalogue
 from causal.design.covariates import MISSING_SUFFIX
 from causal.protocol import OccasionStudy
 from causal.protocol.words import Words
-from causal.records import Design, Effects, Estimate, Interval, NotEstimated
-from flows.report.disclosed_response import response_withheld
+from causal.records import Design, Effects, Estimate, NotEstimated
 from flows.report.dossier import (
     Decomposition,
     EffectLine,
@@ -21,23 +18,30 @@ from flows.report.dossier import (
     TruthLine,
     UnansweredLine,
 )
-from flows.report.printed import rounded_share
-from validation.disclosure import disclose_count, disclose_share, percent_step
+from validation.disclosure import Profile, Withheld
+from validation.disclosure.answers import (
+    EstimateShown,
+    IntervalShown,
+    MeansShown,
+    deaths_are_few,
+    endings_of,
+    estimate_of,
+    excluded_count,
+    means_of,
+    parts_of,
+)
+from validation.disclosure.response import Endings, disclose_response
 from validation.verdict import Verdict, failed
-from validation.withholding import Withheld
 
 if TYPE_CHECKING:
     from causal.simulation import TrueEffect
     from flows.design_study import JudgedDesign
 
-RESPONSE_STEP = 5
-"""Response shares are shown to the nearest 5% at the finest: a small number of missing ratings must not show."""
-
 
 def results_of(
     judged: JudgedDesign,
     effects: Effects,
-    threshold: int,
+    profile: Profile,
     words: Words,
     facts: Catalogue,
     *,
@@ -45,68 +49,66 @@ def results_of(
     few: frozenset[int] = frozenset(),
 ) -> Results:
     """The headline pair with everything that may be told of it; `few` are days at which few of a group answered."""
-    accepted = not failed(judged.verdicts)
-    by_set = [interval.clusters for interval in effects.estimated.intervals if _by_set(interval)]
-    gone = (effects.n_excluded, *(judged.design.n_sets - clusters for clusters in by_set))
-    deaths_betrayed = any(disclose_count(n, threshold) is None for n in gone)
+    few_deaths = deaths_are_few(effects, judged.design, profile)
+    endings = endings_of(effects)
     termination, composite = (
-        _effect(estimate, question, threshold, deaths_betrayed=deaths_betrayed)
+        _effect(
+            estimate,
+            estimate_of(estimate, profile, few_deaths=few_deaths),
+            means_of(estimate, endings, profile, why),
+            question,
+            profile,
+        )
         if isinstance(estimate, Estimate)
-        else _unanswered(estimate, question)
-        for estimate, question in (
-            (effects.termination, f"Did more {words.persons} end treatment within {effects.day} days?"),
+        else _unanswered(estimate, means_of(estimate, endings, profile, why), question, profile)
+        for estimate, question, why in (
+            (
+                effects.termination,
+                f"Did more {words.persons} end treatment within {effects.day} days?",
+                Withheld.FEW_ENDINGS,
+            ),
             (
                 effects.composite,
                 f"How strong was {words.outcome} at day {effects.day}, counting an ending as its failure?",
+                Withheld.WITH_ENDINGS,
             ),
         )
     )
-    withheld = _endings_betray(effects, threshold)
-    if withheld:
-        # The mean of the composite is the floor times the endings and more, so it goes with them.
-        termination, composite = (
-            dataclasses.replace(effect, mean_treated=None, mean_comparison=None, means_withheld=why.sentence(threshold))
-            for effect, why in ((termination, Withheld.FEW_ENDINGS), (composite, Withheld.WITH_ENDINGS))
-        )
     return Results(
         day=effects.day,
         half_width=effects.half_width,
         termination=termination,
         composite=composite,
         decomposition=_decomposition(effects),
-        response=_response(
-            effects, judged.design, response_withheld(told=not withheld, few=effects.day in few), threshold
-        ),
-        excluded=disclose_count(effects.n_excluded, threshold),
-        causal_wording=accepted,
+        response=_response(effects, judged.design, profile, few=effects.day in few),
+        excluded=excluded_count(effects, profile),
+        causal_wording=not failed(judged.verdicts),
         rated_causal_wording=not failed(v for v in answered if v.code.endswith(f".day_{effects.day}")),
         aliased=tuple(fact_label(name, facts) for name in effects.aliased),
     )
 
 
-def _unanswered(missing: NotEstimated, question: str) -> UnansweredLine:
+def _unanswered(missing: NotEstimated, means: MeansShown, question: str, profile: Profile) -> UnansweredLine:
     """An effect that could not be had, with what is known of the groups."""
-    means = (missing.mean_treated, missing.mean_comparison)
-    treated, comparison = (None if isnan(mean) else mean for mean in means)
     return UnansweredLine(
         name=missing.name,
         question=question,
         scale=missing.scale,
         not_evaluated=missing.reason,
-        mean_treated=treated,
-        mean_comparison=comparison,
+        mean_treated=means.treated,
+        mean_comparison=means.comparison,
+        means_withheld="" if means.why is None else means.why.sentence(profile.threshold),
     )
 
 
 def _decomposition(effects: Effects) -> Decomposition | None:
-    if isinstance(effects.composite, NotEstimated):
+    parts = parts_of(effects)
+    if parts is None:
         return None
-    assert effects.termination_part is not None
-    assert effects.level_part is not None
     return Decomposition(
-        total=effects.composite.value,
-        termination_part=effects.termination_part,
-        level_part=effects.level_part,
+        total=parts.total,
+        termination_part=parts.termination_part,
+        level_part=parts.level_part,
         floor=effects.floor,
     )
 
@@ -147,85 +149,60 @@ def _handling(method: str) -> str:
     return f"{RESPONSE_WORDS[name]} ({note})" if note else RESPONSE_WORDS[name]
 
 
-def _endings_betray(effects: Effects, threshold: int) -> bool:
-    """Whether the share who ended treatment would give away a small count in either group."""
-    groups = (
-        (effects.n_ended_treated, effects.termination.n_treated),
-        (effects.n_ended_comparison, effects.termination.n_comparison),
-    )
-    return any(disclose_share(ended, n, threshold) is None for ended, n in groups)
+def endings_shown(effects: Effects, design: Design, profile: Profile) -> Endings:
+    """What these results tell of the shares who ended treatment."""
+    shares = (effects.termination.mean_treated, effects.termination.mean_comparison)
+    told = endings_of(effects).why_withheld(profile) is None
+    return Endings(day=effects.day, sizes=(design.n_treated, design.n_comparison), shares=shares if told else None)
 
 
-def _response(effects: Effects, design: Design, why: Withheld | None, threshold: int) -> ResponseLine:
-    """Who answered, of those who had not ended treatment; withheld with the endings, or where few rated."""
-    ended = (effects.termination.mean_treated, effects.termination.mean_comparison)
+def _response(effects: Effects, design: Design, profile: Profile, *, few: bool) -> ResponseLine:
+    """Who answered, of those who had not ended treatment."""
     shares = (effects.response_treated, effects.response_comparison)
-    treated, comparison = (
-        None if why or isnan(share) else _to_step(share, round(n * (1 - rounded_share(gone))))
-        for share, n, gone in zip(shares, (design.n_treated, design.n_comparison), ended, strict=True)
-    )
+    treated, comparison = disclose_response(shares, endings_shown(effects, design, profile), profile, few=few)
+    why = treated.why or comparison.why
     return ResponseLine(
-        treated=treated,
-        comparison=comparison,
+        treated=treated.value,
+        comparison=comparison.value,
         handling=_handling(effects.response_handling),
-        withheld="" if why is None else why.sentence(threshold),
+        withheld="" if why is None else why.sentence(profile.threshold),
     )
 
 
-def _to_step(share: float, n: int) -> float:
-    """`share` of about `n` (known from what is shown) in steps that each fit at least two numbers of ratings."""
-    step = max(RESPONSE_STEP, percent_step(n)) / 100
-    return round(share / step) * step
-
-
-def _by_set(interval: Interval) -> bool:
-    return interval.clustered_by == "matched set"
-
-
-def _by_patient(interval: Interval) -> bool:
-    """Patients are fewer than occasions by the repeats, which the flow may withhold, so they are never counted here."""
-    return interval.clustered_by == "patient"
-
-
-def _effect(estimate: Estimate, question: str, threshold: int, *, deaths_betrayed: bool) -> EffectLine:
-    """One effect; where few deaths could be worked out, no clusters, nor the freedom that follows from the sets."""
-    first = estimate.intervals[0]
+def _effect(estimate: Estimate, shown: EstimateShown, means: MeansShown, question: str, profile: Profile) -> EffectLine:
+    first = shown.intervals[0]
     raw_difference = estimate.mean_treated - estimate.mean_comparison
     return EffectLine(
         name=estimate.name,
         question=question,
         scale=estimate.scale,
-        value=estimate.value,
+        value=shown.value,
         lower=first.lower,
         upper=first.upper,
         level=estimate.level,
-        mean_treated=estimate.mean_treated,
-        mean_comparison=estimate.mean_comparison,
+        mean_treated=means.treated,
+        mean_comparison=means.comparison,
         adjusted=abs(raw_difference - estimate.value) > 1e-6,
         intervals=tuple(
-            _interval(interval, threshold, deaths_betrayed=deaths_betrayed, primary=interval is first)
-            for interval in estimate.intervals
+            _interval(interval.clustered_by, one, profile, primary=one is first)
+            for interval, one in zip(estimate.intervals, shown.intervals, strict=True)
         ),
-        detectable=estimate.detectable,
+        detectable=shown.detectable,
         why_main=estimate.why_main,
+        means_withheld="" if means.why is None else means.why.sentence(profile.threshold),
     )
 
 
-def _interval(interval: Interval, threshold: int, *, deaths_betrayed: bool, primary: bool) -> IntervalLine:
-    """One interval; a number of clinicians or clinics, which the dossier tells, counts no patient."""
-    few = _by_set(interval) and disclose_count(interval.clusters, threshold) is None
-    why = Withheld.PATIENTS if _by_patient(interval) else Withheld.FEW_DEATHS if deaths_betrayed else None
-    why = why or (Withheld.COUNT if few else None)
-    told = why is None or (why is Withheld.FEW_DEATHS and not _by_set(interval))
+def _interval(clustered_by: str, shown: IntervalShown, profile: Profile, *, primary: bool) -> IntervalLine:
     return IntervalLine(
-        clustered_by=interval.clustered_by,
-        clusters=None if why else interval.clusters,
-        std_error=interval.std_error,
-        df=interval.df if told or why is Withheld.COUNT else None,
-        lower=interval.lower,
-        upper=interval.upper,
+        clustered_by=clustered_by,
+        clusters=shown.clusters,
+        std_error=shown.std_error,
+        df=shown.df,
+        lower=shown.lower,
+        upper=shown.upper,
         primary=primary,
-        withheld="" if why is None else why.sentence(threshold),
+        withheld="" if shown.why is None else shown.why.sentence(profile.threshold),
     )
 
 

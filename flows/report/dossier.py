@@ -14,20 +14,7 @@ from dataclasses import dataclass
 
 from causal.protocol.in_words import Line
 from causal.protocol.words import NEUTRAL, Words
-
-Count = int | None
-"""A disclosed count; None where it is withheld."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowStep:
-    """Who remains after one rule; `treated` and `comparison` count occasions, None where withheld."""
-
-    rule: str
-    persons: Count
-    occasions: Count
-    treated: Count
-    comparison: Count
+from validation.disclosure import Count, FlowStep, Shown, ShownCount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +40,12 @@ class BalanceLine:
     tier: int
     unit: str
     binary: bool
-    mean_treated: float | None
-    mean_comparison_before: float | None
-    mean_comparison_after: float | None
-    smd_before: float | None
-    smd_after: float | None
-    variance_ratio: float | None
+    mean_treated: Shown | None
+    mean_comparison_before: Shown | None
+    mean_comparison_after: Shown | None
+    smd_before: Shown | None
+    smd_after: Shown | None
+    variance_ratio: Shown | None
     limit: float
     within_limit: bool | None
     fate: str = "adjusted"
@@ -73,8 +60,8 @@ class OverlapBin:
 
     low: float
     high: float
-    treated_percent: int
-    comparison_percent: int
+    treated_percent: ShownCount
+    comparison_percent: ShownCount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +74,7 @@ class VerdictLine:
     code: str
     status: str
     sentence: str
-    measured: float | None
+    measured: Shown | None
     limit: float | None
     side: str = ""
     withheld: str = ""
@@ -127,10 +114,10 @@ class IntervalLine:
 
     clustered_by: str
     clusters: Count
-    std_error: float
-    df: float | None
-    lower: float
-    upper: float
+    std_error: Shown
+    df: Shown | None
+    lower: Shown
+    upper: Shown
     primary: bool
     withheld: str = ""
 
@@ -145,17 +132,17 @@ class EffectLine:
     name: str
     question: str
     scale: str
-    value: float
-    lower: float
-    upper: float
+    value: Shown
+    lower: Shown
+    upper: Shown
     level: float
-    mean_treated: float | None
-    mean_comparison: float | None
+    mean_treated: Shown | None
+    mean_comparison: Shown | None
     """Both None where a group's share would give away a small count."""
     adjusted: bool
     """Whether `value` is something other than the difference of the two (unrounded) means."""
     intervals: tuple[IntervalLine, ...]
-    detectable: float | None
+    detectable: Shown | None
     """Smallest true effect this design would have found with 80% power, in the effect's own scale."""
     why_main: str = ""
     """Why the main interval is the main one."""
@@ -175,8 +162,8 @@ class UnansweredLine:
     scale: str
     not_evaluated: str
     """Why, in words."""
-    mean_treated: float | None
-    mean_comparison: float | None
+    mean_treated: Shown | None
+    mean_comparison: Shown | None
     value: None = None
     lower: None = None
     upper: None = None
@@ -189,9 +176,9 @@ class UnansweredLine:
 class Decomposition:
     """Composite difference = termination part + level part, exactly before each was rounded; all in points."""
 
-    total: float
-    termination_part: float
-    level_part: float
+    total: Shown
+    termination_part: Shown
+    level_part: Shown
     floor: float
 
 
@@ -202,8 +189,8 @@ class ResponseLine:
     None where the shares who ended treatment are withheld, or few rated; `withheld` says which.
     """
 
-    treated: float | None
-    comparison: float | None
+    treated: Shown | None
+    comparison: Shown | None
     handling: str
     withheld: str = ""
 
@@ -222,7 +209,7 @@ class VersionLine:
 
     version: str
     value: str
-    percent: float | None
+    percent: Shown | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,9 +224,9 @@ class FindingRow:
 
     label: str
     scale: str
-    value: float | None
-    lower: float | None
-    upper: float | None
+    value: Shown | None
+    lower: Shown | None
+    upper: Shown | None
     level: float
     clustered_by: str
     family: str = ""

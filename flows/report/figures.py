@@ -15,10 +15,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from flows.report.dossier import BalanceLine, Count, Dossier, EffectLine, FlowStep, Results
+from flows.report.dossier import BalanceLine, Dossier, EffectLine, Results
 from flows.report.numbers import MINUS, WITHHELD, capitalised, count, counted, fixed, hundreds, percent
 from flows.report.sentences import Groups, groups_of, is_share
 from flows.report.tables import by_tier
+from validation.disclosure import FlowStep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,7 +95,7 @@ def _flow_box(axes: Axes, step: FlowStep, rule: str, top: float, height: float) 
         axes.text(x + 0.05, middle, label, va="center_baseline", ha="left", fontsize=7.2, color=QUIET)
 
 
-def _flow_arrow(axes: Axes, top: float, gap: float, left_out: Count) -> None:
+def _flow_arrow(axes: Axes, top: float, gap: float, left_out: int | None) -> None:
     arrow = {"arrowstyle": "-|>", "color": QUIET, "lw": 0.9, "shrinkA": 1, "shrinkB": 1}
     axes.annotate("", xy=(0.4, top + gap), xytext=(0.4, top), arrowprops=arrow)
     if left_out is not None:
@@ -111,7 +112,7 @@ def _assigned(step: FlowStep) -> bool:
     return step.treated is not None and step.comparison is not None
 
 
-def _left_out(step: FlowStep, following: FlowStep) -> Count:
+def _left_out(step: FlowStep, following: FlowStep) -> int | None:
     if step.occasions is None or following.occasions is None:
         return None
     return step.occasions - following.occasions

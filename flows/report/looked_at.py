@@ -17,8 +17,7 @@ from causal.protocol.words import Words
 from causal.records import Design
 from flows.report.dossier import LookedAt
 from flows.report.numbers import capitalised, hundreds, percent
-from validation.disclosure import disclose_percent, percent_step
-from validation.withholding import Withheld
+from validation.disclosure import Withheld, disclose_percent, percent_step
 
 RATING_UNIT = "points"
 SMALLEST = 0.05

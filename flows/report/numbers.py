@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from flows.report.dossier import Count
-
 MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
 WITHHELD = "withheld"
 
 
-def count(n: Count) -> str:
+def count(n: int | None) -> str:
     """A disclosed count with thin spaces between thousands; None is "withheld".
 
     >>> count(1204).replace(THIN, "_"), count(None)
@@ -18,7 +16,7 @@ def count(n: Count) -> str:
     return WITHHELD if n is None else f"{n:,}".replace(",", THIN)
 
 
-def counted(n: Count, one: str, many: str) -> str:
+def counted(n: int | None, one: str, many: str) -> str:
     """A count with its noun.
 
     >>> counted(1, "set", "sets"), counted(None, "set", "sets")

@@ -1,7 +1,7 @@
 """Every measured number of a dossier, rounded to what a page prints.
 
-A share to full precision is a fraction whose denominator can be found, and a standardised difference one whose
-numerator can; so `results.json` holds no digit that the pages do not. A page and the numbers' file then also agree.
+How far is said in `validation.disclosure.rounding`; `results.json` holds no digit that the pages do not. A page and the
+numbers' file then also agree.
 """
 
 from __future__ import annotations
@@ -24,16 +24,14 @@ from flows.report.dossier import (
     VerdictLine,
     VersionLine,
 )
-
-EFFECT_DECIMALS = 3
-COARSE_EFFECT_DECIMALS = 2
-"""Of the effects where endings are withheld: a standard error to three decimals would tell how few they were."""
+from validation.disclosure import Shown
+from validation.disclosure.rounding import SCALE_DECIMALS, effect_decimals, rounded, rounded_percent, rounded_share
 
 
 def printed(dossier: Dossier) -> Dossier:
     """The dossier with every measured number rounded; limits, levels and other settings stay as they were declared."""
     results = dossier.results and printed_results(dossier.results)
-    decimals = effect_decimals(dossier.results) if dossier.results else COARSE_EFFECT_DECIMALS
+    decimals = decimals_of(dossier.results)
     return dataclasses.replace(
         dossier,
         balance=tuple(_balance(line) for line in dossier.balance),
@@ -42,13 +40,13 @@ def printed(dossier: Dossier) -> Dossier:
         verdicts=tuple(_verdict(line) for line in dossier.verdicts),
         results=results,
         findings=tuple(_finding(finding, decimals) for finding in dossier.findings),
-        truth=tuple(_truth(line, effect_decimals(dossier.results)) for line in dossier.truth if dossier.results),
+        truth=tuple(_truth(line, decimals) for line in dossier.truth if dossier.results),
     )
 
 
 def printed_results(results: Results) -> Results:
     """Effects to three decimals, or two where the share who ended treatment is withheld."""
-    decimals = effect_decimals(results)
+    decimals = decimals_of(results)
     return dataclasses.replace(
         results,
         termination=_effect(results.termination, decimals),
@@ -58,38 +56,17 @@ def printed_results(results: Results) -> Results:
     )
 
 
-def effect_decimals(results: Results) -> int:
-    """How many decimals the effects of these results are shown to."""
-    return COARSE_EFFECT_DECIMALS if results.termination.mean_treated is None else EFFECT_DECIMALS
+def decimals_of(results: Results | None) -> int:
+    """How many decimals effects are shown to; the fewest where there are no endings to tell."""
+    return effect_decimals(endings_told=results is not None and results.termination.mean_treated is not None)
 
 
-def rounded(x: float, decimals: int) -> float:
-    """`x` with so many decimals, never a negative zero.
-
-    >>> rounded(0.12345, 2), rounded(-0.0001, 2)
-    (0.12, 0.0)
-    """
-    return round(x, decimals) + 0.0
-
-
-def rounded_share(share: float) -> float:
-    """A share in whole percent, with more decimals only where it would otherwise read as nobody or everybody.
-
-    >>> rounded_share(0.3142), rounded_share(0.0042), rounded_share(0.0), rounded_share(0.9996)
-    (0.31, 0.004, 0.0, 0.9996)
-    """
-    for decimals in (2, 3):
-        if share in (0, 1) or 0 < round(share, decimals) < 1:
-            return rounded(share, decimals)
-    return rounded(share, 4)
-
-
-def _maybe(x: float | None, decimals: int) -> float | None:
+def _maybe(x: Shown | None, decimals: int) -> Shown | None:
     return None if x is None else rounded(x, decimals)
 
 
 def _balance(line: BalanceLine) -> BalanceLine:
-    def mean(x: float | None) -> float | None:
+    def mean(x: Shown | None) -> Shown | None:
         if x is None:
             return None
         return rounded_share(x) if line.binary else rounded(x, 2)
@@ -110,7 +87,7 @@ def _bin(line: OverlapBin) -> OverlapBin:
 
 
 def _version(line: VersionLine) -> VersionLine:
-    percent = None if line.percent is None else rounded(100 * rounded_share(line.percent / 100), 2)
+    percent = None if line.percent is None else rounded_percent(line.percent)
     return dataclasses.replace(line, percent=percent)
 
 
@@ -121,7 +98,7 @@ def _verdict(line: VerdictLine) -> VerdictLine:
 def _effect(effect: EffectLine | UnansweredLine, decimals: int) -> EffectLine | UnansweredLine:
     share = effect.scale == "risk difference"
 
-    def mean(x: float | None) -> float | None:
+    def mean(x: Shown | None) -> Shown | None:
         if x is None:
             return None
         return rounded_share(x) if share else rounded(x, 2)
@@ -141,16 +118,12 @@ def _effect(effect: EffectLine | UnansweredLine, decimals: int) -> EffectLine | 
     )
 
 
-DECIMALS = {"hazard ratio": 2, "win odds": 2, "days": 1}
-"""Of the scales on which nothing counted can be read off three decimals anyway."""
-
-
 def _finding(finding: FindingLine, decimals: int) -> FindingLine:
     return dataclasses.replace(finding, rows=tuple(_finding_row(row, decimals) for row in finding.rows))
 
 
 def _finding_row(row: FindingRow, decimals: int) -> FindingRow:
-    digits = DECIMALS.get(row.scale, decimals)
+    digits = SCALE_DECIMALS.get(row.scale, decimals)
     return dataclasses.replace(
         row, value=_maybe(row.value, digits), lower=_maybe(row.lower, digits), upper=_maybe(row.upper, digits)
     )

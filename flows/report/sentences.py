@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from causal.protocol.words import NEUTRAL, Words
 from flows.report.dossier import BalanceLine, Dossier, EffectLine, LaterCheck, Results, UnansweredLine, VerdictLine
 from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, hundreds, points, signed
+from validation.disclosure import Withheld
 from validation.verdict import Verdict
-from validation.withholding import Withheld
 
 POWER_IN_WORDS = "four times out of five"
 MOST_FACTS = 3
@@ -101,7 +101,7 @@ def _endings_unanswered(effect: UnansweredLine, groups: Groups) -> str:
     if None in shares or not {0.0, 1.0} & set(shares):
         return f"NOT EVALUATED: {stop(effect.not_evaluated)}"
     if shares[0] == shares[1]:
-        told = f"{'Nobody' if shares[0] == 0 else 'Everybody'} ended treatment, in either group."
+        told = f"{'Everybody' if shares[0] else 'Nobody'} ended treatment, in either group."
     else:
         first, second = hundreds(*(share or 0.0 for share in shares))
         persons = groups.words.persons

@@ -14,7 +14,6 @@ from flows.report.dossier import (
     EstimandLine,
     FindingLine,
     FindingRow,
-    FlowStep,
     LaterCheck,
     LookedAt,
     QualityLine,
@@ -26,6 +25,7 @@ from flows.report.dossier import (
 )
 from flows.report.numbers import WITHHELD, capitalised, compact, count, fixed, percent, signed
 from flows.report.sentences import Groups, groups_of, is_share, level_of, limit_of, scaled, stop, withheld_note
+from validation.disclosure import FlowStep
 from validation.verdict import Verdict
 
 WEIGHT = {"FAIL": 0, "NOT EVALUATED": 1, "PASS": 2}

@@ -6,18 +6,16 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from worlds import SETS, THRESHOLD, World, after, before, design_of, study, workspace
+from worlds import PROFILE, SETS, THRESHOLD, World, after, before, design_of, study, workspace
 
-from causal.cohort.catalogue import catalogue_of
 from causal.design.weighting.weights import WeightEstimand
 from causal.errors import DesignError
-from flows.report.disclosed import DIVISORS, _instrument_note, _withheld
+from flows.report.disclosed import DIVISORS, _instrument_note
 from flows.report.disclosed_checks import extract_verdicts, quality_lines
 from flows.report.dossier import Dossier, to_json
 from flows.report.printed import printed
+from validation.disclosure.facts import withheld_facts
 from validation.verdict import at_least, at_most
-
-FACTS = catalogue_of(study())
 
 
 def floats(value: Any, path: str = "") -> dict[str, float]:
@@ -188,7 +186,7 @@ ROWS = {"threat_assessments": 4125, "episodes": 900, "measures": 5000, "protecti
 def test_figures_on_the_extract_tell_no_small_count(code: str, figure: float, shown: float | None) -> None:
     """A count is withheld like any other, and a share when at most a few can be behind it; the judgement stays."""
     verdict = at_most(code, figure, 0.001, "what was judged")
-    (line,) = extract_verdicts((verdict,), ROWS, {}, THRESHOLD)
+    (line,) = extract_verdicts((verdict,), ROWS, {}, PROFILE)
     assert line.measured == shown
     assert line.status == verdict.status
 
@@ -198,8 +196,8 @@ def test_rows_go_with_the_rows_set_aside() -> None:
     rows = at_least("extract.rows.threat_assessments", 4125, 1, "rows delivered")
     for aside, told in ((5, None), (0, 4125), (40, 4125)):
         reasons = {"threat_assessments.created:range": aside}
-        line = next(q for q in quality_lines(ROWS, reasons, THRESHOLD) if q.table == "threat_assessments")
-        (verdict,) = extract_verdicts((rows,), ROWS, reasons, THRESHOLD)
+        line = next(q for q in quality_lines(ROWS, reasons, PROFILE) if q.table == "threat_assessments")
+        (verdict,) = extract_verdicts((rows,), ROWS, reasons, PROFILE)
         assert line.rows == verdict.measured == told
         assert line.set_aside == (None if told is None else aside)
 
@@ -226,4 +224,5 @@ def test_levels_of_a_category_are_withheld_together(permissive: int, hidden: tup
     (row,) = design.balance
     rows = tuple(dataclasses.replace(row, name=name, mean_treated=0.3, mean_comparison_before=0.3) for name in levels)
     columns = np.column_stack([*levels.values()]).astype(float)
-    assert _withheld(dataclasses.replace(design, balance=rows, covariates=columns), THRESHOLD, FACTS) == set(hidden)
+    changed = dataclasses.replace(design, balance=rows, covariates=columns)
+    assert withheld_facts(changed, study(), (), PROFILE).wholly == set(hidden)

@@ -9,13 +9,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from worlds import SETS, THRESHOLD, World, design_of, effects_of, extract_of, judged_of, study, workspace
+from worlds import PROFILE, SETS, THRESHOLD, World, design_of, effects_of, extract_of, judged_of, study, workspace
 
 from causal.design.fates import CovariateFate, Fate
 from flows.approvals import fingerprint
 from flows.report.disclosed import _balance, _versions, design_dossier, release_dossier
 from flows.report.dossier import Dossier
+from validation.disclosure.facts import FactsWithheld
 from validation.verdict import Verdict, not_evaluated
+
+NOTHING_WITHHELD = FactsWithheld(wholly=frozenset(), difference=frozenset(), share=frozenset())
 
 
 @cache
@@ -147,7 +150,7 @@ def test_balance_is_judged_at_its_tier_s_limit_before_it_is_rounded() -> None:
     for tier, limit in ((1, gates.smd_tier1), (2, gates.smd_tier2)):
         for smd, inside in ((limit, True), (-limit, True), (limit + 1e-6, False), (-limit - 1e-6, False)):
             one = dataclasses.replace(design, balance=(dataclasses.replace(row, tier=tier, smd_after=smd),))
-            (line,) = _balance(workspace(), one, THRESHOLD)
+            (line,) = _balance(workspace(), one, NOTHING_WITHHELD)
             assert (line.tier, line.limit, line.within_limit) == (tier, limit, inside)
             assert (line.mean_treated, line.mean_comparison_after) == (
                 row.mean_treated_after,
@@ -155,7 +158,7 @@ def test_balance_is_judged_at_its_tier_s_limit_before_it_is_rounded() -> None:
             )
             assert (line.mean_comparison_before, line.smd_before) == (row.mean_comparison_before, row.smd_before)
     constant = CovariateFate(name="severity", tier=1, fate=Fate.CONSTANT)
-    _, line = _balance(workspace(), dataclasses.replace(design, fates=(*design.fates, constant)), THRESHOLD)
+    _, line = _balance(workspace(), dataclasses.replace(design, fates=(*design.fates, constant)), NOTHING_WITHHELD)
     assert (line.name, line.tier, line.limit, line.within_limit) == ("severity", 1, gates.smd_tier1, None)
     assert (line.mean_treated, line.mean_comparison_before, line.smd_before, line.smd_after) == (None,) * 4
     assert line.fate == str(Fate.CONSTANT)
@@ -166,7 +169,7 @@ def test_versions_of_the_exposure_are_told_among_the_treated_small_ones_withheld
     members = design_of(World()).members.copy()
     members["recipient"] = ["warn_victim"] * 150 + ["warn_police"] * 46 + ["several"] * 5 + ["several"] * SETS
     members["patient_informed"] = ["before"] * 101 + [None] * 100 + ["after"] * SETS
-    lines = _versions(workspace(), dataclasses.replace(judged().design, members=members), THRESHOLD)
+    lines = _versions(workspace(), dataclasses.replace(judged().design, members=members), PROFILE)
     told = {(line.version, line.value): line.percent for line in lines}
     assert told == {
         ("Who was told", "the person at risk"): pytest.approx(100 * 150 / SETS),

@@ -18,7 +18,7 @@ from flows.report.disclosed_findings import (
     planned_lines,
 )
 from flows.report.dossier import FindingLine
-from validation.withholding import Withheld
+from validation.disclosure import Withheld
 
 LINE = Line(
     label="trust",

@@ -8,21 +8,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from worlds import SETS, THRESHOLD, World, design_of, effects_of, judged_of, study
+from worlds import PROFILE, SETS, THRESHOLD, World, design_of, effects_of, judged_of, study
 
 from causal.cohort.catalogue import catalogue_of
 from causal.records import Effects, Estimate, Interval, NotEstimated
 from flows.report.disclosed_results import (
     _interval,
-    _to_step,
     endings_told,
     fact_label,
     results_of,
     truth_lines,
 )
 from flows.report.dossier import EffectLine, Results, UnansweredLine
+from validation.disclosure import Withheld
+from validation.disclosure.answers import interval_of
 from validation.verdict import at_least
-from validation.withholding import Withheld
 
 
 @cache
@@ -42,7 +42,7 @@ def estimates() -> Effects:
 
 def results(effects: Effects | None = None, **given: Any) -> Results:
     """The results of a world with these effects, or its own."""
-    return results_of(judged(), effects or estimates(), THRESHOLD, study().words, FACTS, **given)
+    return results_of(judged(), effects or estimates(), PROFILE, study().words, FACTS, **given)
 
 
 def estimated(one: Estimate | NotEstimated) -> Estimate:
@@ -70,7 +70,7 @@ def test_clusters_and_freedom_are_told_where_they_count_no_patient(
 ) -> None:
     """Few clinicians are told; sets are not, where they are few or few of them were lost to deaths; patients never."""
     interval = Interval(clustered_by=by, clusters=clusters, std_error=0.3, df=12.5, lower=-0.5, upper=0.7)
-    line = _interval(interval, THRESHOLD, deaths_betrayed=deaths, primary=True)
+    line = _interval(by, interval_of(interval, PROFILE, few_deaths=deaths), PROFILE, primary=True)
     assert (line.clusters, line.df) == (told, 12.5 if freedom else None)
     assert line.withheld == ("" if why is None else why.sentence(THRESHOLD))
     assert (line.clustered_by, line.std_error, line.lower, line.upper, line.primary) == (by, 0.3, -0.5, 0.7, True)
@@ -144,15 +144,16 @@ def test_few_sets_lost_hide_the_clusters(lost: int, told: bool) -> None:
 
 def test_shares_who_answered_are_in_steps_that_their_own_group_asks_for() -> None:
     """Of those who had not ended: 5% at the finest, coarser where 5% would be one or two people."""
-    assert [_to_step(0.83, n) for n in (1000, 41, 40, 20, 10)] == pytest.approx([0.85, 0.85, 0.8, 0.8, 1.0])
     rated = dataclasses.replace(estimates(), response_treated=0.83, response_comparison=0.57)
     assert results(rated).response.treated == pytest.approx(0.85)
     assert results(rated).response.comparison == pytest.approx(0.55)
-    few = dataclasses.replace(  # 40 of 201 stayed in the first group: tenths
-        rated, termination=dataclasses.replace(estimated(estimates().termination), mean_treated=161 / 201)
-    )
-    assert results(few).response.treated == pytest.approx(0.8)
+    stayed = dataclasses.replace(estimated(estimates().termination), mean_treated=161 / 201)  # 40 of 201: tenths
+    few = dataclasses.replace(rated, response_treated=0.63, termination=stayed)
+    assert results(few).response.treated == pytest.approx(0.6)
     assert results(few).response.comparison == pytest.approx(0.55)
+    silent = dataclasses.replace(few, response_treated=0.83)  # 8 in 10 of 40 leaves 6 to 10 who did not
+    assert (results(silent).response.treated, results(silent).response.comparison) == (None, None)
+    assert results(silent).response.withheld == Withheld.FEW_SILENT.sentence(THRESHOLD)
     for hidden in (results(rated, few=frozenset({90})), results(dataclasses.replace(rated, n_ended_treated=5))):
         assert (hidden.response.treated, hidden.response.comparison) == (None, None)
         assert hidden.response.withheld
@@ -205,7 +206,7 @@ def test_words_about_ratings_fall_with_the_checks_of_their_own_day() -> None:
         verdict = at_least(f"estimate.response.day_{day}", share, 0.5, "share who answered")
         assert results(answered=(verdict,)).rated_causal_wording is causal
     unlike = SimpleNamespace(**vars(judged()) | {"verdicts": ()})
-    assert results_of(unlike, estimates(), THRESHOLD, study().words, FACTS).causal_wording is True  # type: ignore[arg-type]
+    assert results_of(unlike, estimates(), PROFILE, study().words, FACTS).causal_wording is True  # type: ignore[arg-type]
     assert results().causal_wording is False  # a check of this design fails
 
 

@@ -9,7 +9,8 @@ import pytest
 from dossiers import COMPOSITE, DOSSIER, RESULTS, TERMINATION
 
 from flows.report.dossier import FindingLine, FindingRow, UnansweredLine
-from flows.report.printed import effect_decimals, printed, printed_results, rounded_share
+from flows.report.printed import decimals_of, printed, printed_results
+from validation.disclosure.rounding import rounded_share
 
 LONG = 0.123456
 
@@ -87,7 +88,7 @@ def test_effects_are_coarser_where_endings_are_withheld(told: bool, decimals: in
         truth=(changed(DOSSIER.truth[0], *truth, "level"),),
     )
     assert dossier.results is not None
-    assert effect_decimals(dossier.results) == decimals
+    assert decimals_of(dossier.results) == decimals
     shown = printed(dossier)
     assert shown.results == printed_results(dossier.results)
     assert shown.results is not None

@@ -26,7 +26,7 @@ from flows.report.looked_at import _about, _index
 from flows.report.sentences import ended_sentence, groups_of, rated_sentence
 from flows.report.wording import document
 from flows.store import OPENED, Store, looks, looks_before
-from validation.withholding import Withheld
+from validation.disclosure import Withheld
 
 
 def line(label: str, scale: Any, *, value: float = 0.1, **changes: Any) -> Line:

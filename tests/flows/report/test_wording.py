@@ -11,8 +11,7 @@ from flows.report.dossier import Dossier, FindingLine, FindingRow, FlowStep, Qua
 from flows.report.numbers import MINUS
 from flows.report.sentences import forbidden
 from flows.report.wording import document
-from validation.disclosure import disclose_categories, disclose_flow
-from validation.withholding import Withheld
+from validation.disclosure import Withheld, disclose_categories, disclose_flow
 
 ORDER = [
     "in-short",

@@ -19,8 +19,8 @@ from causal.records import Effects, Estimate
 from flows.report.document import figures_of, texts
 from flows.report.dossier import Dossier, EffectLine, UnansweredLine, to_json
 from flows.report.figures import draw
-from flows.report.printed import rounded_share
 from flows.report.wording import document
+from validation.disclosure.rounding import rounded_share
 
 SMALL = range(1, 11)
 

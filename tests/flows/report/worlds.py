@@ -32,10 +32,12 @@ from flows.report.disclosed import design_dossier, release_dossier
 from flows.report.dossier import Dossier
 from flows.study_file import load_instruments, load_study
 from validation.design import judge_design
+from validation.disclosure import Profile
 from validation.verdict import Verdict, at_least, at_most
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 THRESHOLD = 11
+PROFILE = Profile(threshold=THRESHOLD)
 SETS = 201
 ELIGIBLE, SUPPORTED = 3946, 2311
 """Occasions in all at the two steps before the matched, whatever their groups."""

@@ -1,3 +1,5 @@
+"""The flow of persons and occasions: no small loss can be worked out."""
+
 from __future__ import annotations
 
 import itertools
@@ -9,15 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from validation.disclosure import (
-    CMS_THRESHOLD,
-    disclose_categories,
-    disclose_count,
-    disclose_flow,
-    disclose_percent,
-    disclose_share,
-    percent_step,
-)
+from validation.disclosure import CMS_THRESHOLD, disclose_flow
 
 SMALL = range(1, CMS_THRESHOLD)
 SOLVED, UNBOUNDED = 0, 3
@@ -40,106 +34,6 @@ def step(
 ) -> Remaining:
     """A step in few words."""
     return Remaining(rule=rule, persons=persons, occasions=occasions, treated=treated, comparison=comparison)
-
-
-# Counts and shares
-
-
-@pytest.mark.parametrize(("n", "shown"), [(0, 0), (1, None), (10, None), (11, 11), (5204, 5204)])
-def test_a_count_is_withheld_from_one_to_ten(n: int, shown: int | None) -> None:
-    """The CMS rule: 1 to 10 are withheld, zero and 11 or more are shown."""
-    assert disclose_count(n, CMS_THRESHOLD) == shown
-
-
-def test_nonsense_is_refused() -> None:
-    """Negative counts, shares above one and thresholds that withhold nothing are errors of ours."""
-    for call in (
-        lambda: disclose_count(-1, 11),
-        lambda: disclose_count(5, 1),
-        lambda: disclose_share(5, 4, 11),
-        lambda: disclose_share(-1, 4, 11),
-        lambda: disclose_flow([step("start", -3, 20)], 11),
-    ):
-        with pytest.raises(ValueError, match=r"."):
-            call()
-
-
-@given(st.integers(0, 400), st.integers(0, 400), st.integers(2, 30))
-def test_a_shown_share_betrays_no_small_count(inside: int, outside: int, threshold: int) -> None:
-    """Whoever knows the denominator gets from a share only counts that could be shown themselves."""
-    share = disclose_share(inside, inside + outside, threshold)
-    if share is None:
-        small = any(0 < n < threshold for n in (inside, outside))
-        assert small or inside + outside < threshold
-    else:
-        denominator = inside + outside
-        for derived in (round(share * denominator), denominator - round(share * denominator), denominator):
-            assert disclose_count(derived, threshold) is not None
-
-
-@given(st.sampled_from([20, 40, 100, 200]) | st.integers(5, 3000), st.data())
-def test_a_percentage_fits_several_counts(n: int, data: st.DataObject) -> None:
-    """Whoever knows the size of the group to the last occasion still finds two counts for each percentage shown."""
-    count = data.draw(st.integers(1, n))
-    shown, step = disclose_percent(count / n, n), percent_step(n)
-    assert shown == step or abs(shown - 100 * count / n) <= step / 2 + 1e-9
-    near = [k for k in range(count - 2, min(n, count + 2) + 1) if k > 0 and disclose_percent(k / n, n) == shown]
-    assert len(near) >= 2
-    assert disclose_percent(0, n) == 0
-
-
-@pytest.mark.parametrize(("n", "step"), [(201, 1), (200, 2), (101, 2), (100, 5), (40, 10), (20, 20), (10, 50), (4, 50)])
-def test_the_smaller_the_group_the_coarser_its_percentages(n: int, step: int) -> None:
-    """A step is more than 2 of the group; of a group of five or fewer no step is, and the coarsest is taken."""
-    assert percent_step(n) == step
-
-
-# Categories
-
-
-def test_a_single_small_cell_takes_another_with_it() -> None:
-    """One withheld cell could be had from the total, so the next smallest goes too."""
-    assert disclose_categories({"a": 60, "b": 31, "c": 30, "d": 4}, 11) == {"a": 60, "b": 31, "c": None, "d": None}
-
-
-def test_cells_at_a_bound_are_not_left_to_be_worked_out() -> None:
-    """Two cells that sum to 2 must both be 1, and three that sum to 30 may all be 10: more is withheld."""
-    assert disclose_categories({"a": 60, "b": 40, "c": 1, "d": 1}, 11) == {"a": 60, "b": None, "c": None, "d": None}
-    assert disclose_categories({"a": 60, "b": 10, "c": 10, "d": 10}, 11) == dict.fromkeys("abcd")
-
-
-def test_a_small_sum_is_not_left_over() -> None:
-    """1 and 2 withheld would leave their sum, 3, to be had from the total."""
-    assert disclose_categories({"a": 60, "b": 40, "c": 1, "d": 2}, 11) == {"a": 60, "b": None, "c": None, "d": None}
-
-
-def test_names_break_ties_not_the_order_given() -> None:
-    """The same categories in another order give the same answer."""
-    counts = {"x": 20, "y": 20, "z": 3}
-    assert disclose_categories(counts, 11) == disclose_categories(dict(reversed(counts.items())), 11)
-
-
-@given(
-    st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 60) | st.integers(0, 4), min_size=1), st.integers(2, 15)
-)
-def test_a_known_total_betrays_no_category(counts: dict[str, int], threshold: int) -> None:
-    """Subtracting what is shown from the total leaves no small sum and no forced cell."""
-    shown = disclose_categories(counts, threshold)
-    assert all(value in (None, counts[name]) for name, value in shown.items())
-    assert all(value is None or value == 0 or value >= threshold for value in shown.values())
-    hidden = [counts[name] for name, value in shown.items() if value is None]
-    if hidden and len(hidden) < len(counts):
-        left = sum(counts.values()) - sum(value for value in shown.values() if value is not None)
-        assert len(hidden) >= 2
-        assert left >= threshold
-        # Each withheld cell could be one lower or one higher, others making up for it.
-        assert left > len(hidden)
-        assert left < len(hidden) * (threshold - 1) or max(hidden) >= threshold
-    if all(count == 0 or count >= threshold for count in counts.values()):
-        assert shown == counts
-
-
-# The flow of persons and occasions
 
 
 def test_a_small_loss_is_merged_into_the_next_rule() -> None:
@@ -317,3 +211,9 @@ def _targets(steps: int) -> list[np.ndarray]:
         targets.append(_row(size, {4 * k + 1: 1, 4 * k: -1}))
         targets.append(_row(size, {4 * k + 1: 1, 4 * k + 2: -1, 4 * k + 3: -1}))
     return targets
+
+
+def test_a_negative_count_is_refused() -> None:
+    """It is an error of ours."""
+    with pytest.raises(ValueError, match="negative"):
+        disclose_flow([step("start", -3, 20)], 11)

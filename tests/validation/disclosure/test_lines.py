@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from causal.effect.secondary.finding import Line
-from validation.withholding import Withheld, why_withheld
+from validation.disclosure import Profile, Withheld
+from validation.disclosure.lines import why_withheld
 
-THRESHOLD, SIZES = 11, (300, 600)
+PROFILE, SIZES = Profile(threshold=11), (300, 600)
 LINE = Line(
     label="x",
     scale="points",
@@ -44,15 +45,15 @@ SHARE = dataclasses.replace(LINE, scale="risk difference", events=(171, 225))
 )
 def test_the_reason_is_the_rule_that_fired(line: Line, told: list[tuple[int, int]], fired: Withheld | None) -> None:
     """Few occasions, few degrees of freedom that occasions decide, few endings, or few apart from what was told."""
-    assert why_withheld(line, THRESHOLD, SIZES, told) is fired
+    assert why_withheld(line, PROFILE, SIZES, told) is fired
 
 
 @pytest.mark.parametrize("scale", ["days", "hazard ratio"])
 def test_days_and_ratios_are_not_set_against_shares(scale: Any) -> None:
     """No count follows from them: 171 and 225 endings are told though 170 and 225 were; few endings are not."""
     line = dataclasses.replace(SHARE, scale=scale)
-    assert why_withheld(line, THRESHOLD, SIZES, [(170, 225)]) is None
-    assert why_withheld(dataclasses.replace(line, events=(10, 225)), THRESHOLD, SIZES, []) is Withheld.FEW_ENDINGS
+    assert why_withheld(line, PROFILE, SIZES, [(170, 225)]) is None
+    assert why_withheld(dataclasses.replace(line, events=(10, 225)), PROFILE, SIZES, []) is Withheld.FEW_ENDINGS
 
 
 def test_every_reason_has_its_own_sentence_with_the_studys_threshold() -> None:
