@@ -204,5 +204,7 @@ def _caution(code: str, found: Finding, limit: float, sentence: str) -> Verdict:
     verdict = at_most_share(code, found, limit, sentence)
     if verdict.status is Status.PASS:
         return verdict
+    if verdict.measured is None:
+        return not_evaluated(code, f"{verdict.sentence}, expected at most {limit:.0%}")
     percent = disclose_percent(found.share, found.of)
     return not_evaluated(code, f"{sentence}, expected at most {limit:.0%}, is about {percent}%")

@@ -26,7 +26,6 @@ from flows.report.disclosed_checks import design_verdict, extract_verdicts, qual
 from flows.report.disclosed_findings import estimand_lines, finding_lines, opened_for, planned_line, planned_lines
 from flows.report.disclosed_response import response_verdicts
 from flows.report.disclosed_results import (
-    endings_shown,
     endings_told,
     fact_label,
     results_of,
@@ -54,7 +53,7 @@ from flows.report.numbers import capitalised
 from flows.report.plan import is_planned_analysis, plan_of
 from flows.report.printed import printed
 from validation.disclosure import Profile, disclose_percent, profile_of
-from validation.disclosure.answers import why_unanswered
+from validation.disclosure.answers import endings_shown, why_unanswered
 from validation.disclosure.facts import NOTHING, FactsWithheld, RowShown, row_of, sizes_may_be_shown, withheld_facts
 from validation.disclosure.figure import NOTHING as NO_FIGURE
 from validation.disclosure.flow import flow_of
@@ -222,7 +221,11 @@ def _dossier(
         balance_denominator=DIVISORS[design.estimand].format(treated=study.words.treated, event=study.words.event),
         overlap=_overlap(design),
         looked_at=looked_at(
-            design, withheld.wholly | withheld.difference | withheld.share, study.words, catalogue_of(study)
+            design,
+            withheld.wholly | withheld.difference | withheld.share,
+            study.words,
+            catalogue_of(study),
+            profile,
         ),
         versions=_versions(ws, design, profile),
         verdicts=(

@@ -25,12 +25,13 @@ from validation.disclosure.answers import (
     MeansShown,
     deaths_are_few,
     endings_of,
+    endings_shown,
     estimate_of,
     excluded_count,
     means_of,
     parts_of,
 )
-from validation.disclosure.response import Endings, disclose_response
+from validation.disclosure.response import disclose_response
 from validation.verdict import Verdict, failed
 
 if TYPE_CHECKING:
@@ -147,13 +148,6 @@ def _handling(method: str) -> str:
         return "not applied: the ratings could not be compared"
     name, _, note = method.partition(": ")
     return f"{RESPONSE_WORDS[name]} ({note})" if note else RESPONSE_WORDS[name]
-
-
-def endings_shown(effects: Effects, design: Design, profile: Profile) -> Endings:
-    """What these results tell of the shares who ended treatment."""
-    shares = (effects.termination.mean_treated, effects.termination.mean_comparison)
-    told = endings_of(effects).why_withheld(profile) is None
-    return Endings(day=effects.day, sizes=(design.n_treated, design.n_comparison), shares=shares if told else None)
 
 
 def _response(effects: Effects, design: Design, profile: Profile, *, few: bool) -> ResponseLine:

@@ -158,18 +158,21 @@ def _love_rows(lines: Sequence[BalanceLine]) -> list[tuple[int, BalanceLine | st
 
 
 def _love_marks(axes: Axes, rows: Sequence[tuple[int, BalanceLine]], adjustment: str) -> None:
-    shown = [
+    both = [
         (place, abs(line.smd_before), abs(line.smd_after))
         for place, line in rows
         if line.smd_before is not None and line.smd_after is not None
     ]
-    y, before, after = ([row[column] for row in shown] for column in range(3))
-    for place in sorted({place for place, _ in rows} - set(y)):
+    y, before, after = ([row[column] for row in both] for column in range(3))
+    told = {place: abs(line.smd_after) for place, line in rows if line.smd_after is not None}
+    for place in sorted({place for place, _ in rows} - told.keys()):
         blank = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         axes.text(0, place, f" {WITHHELD}", fontsize=7, va="center", ha="left", color=QUIET, bbox=blank, zorder=3)
     axes.hlines(y, before, after, color=FAINT, lw=1.4, zorder=1)
     axes.scatter(before, y, s=26, fc="white", ec=BEFORE, lw=1.3, label=f"before {adjustment}", zorder=3, clip_on=False)
-    axes.scatter(after, y, s=26, marker="D", color=AFTER, label=f"after {adjustment}", zorder=4, clip_on=False)
+    axes.scatter(
+        [*told.values()], [*told], s=26, marker="D", color=AFTER, label=f"after {adjustment}", zorder=4, clip_on=False
+    )
 
 
 def _love_limit(axes: Axes, rows: Sequence[tuple[int, BalanceLine]]) -> None:

@@ -17,7 +17,7 @@ from causal.protocol.words import Words
 from causal.records import Design
 from flows.report.dossier import LookedAt
 from flows.report.numbers import capitalised, hundreds, percent
-from validation.disclosure import Withheld, disclose_percent, percent_step
+from validation.disclosure import Profile, Withheld, percent_in_words
 
 RATING_UNIT = "points"
 SMALLEST = 0.05
@@ -28,20 +28,22 @@ GROUP = {"ATT": "first", "ATC": "second"}
 """The group an effect is about, where it is about one."""
 
 
-def looked_at(design: Design, withheld: frozenset[str], words: Words, facts: Catalogue) -> tuple[LookedAt, ...]:
+def looked_at(
+    design: Design, withheld: frozenset[str], words: Words, facts: Catalogue, profile: Profile
+) -> tuple[LookedAt, ...]:
     """All of them, in the order a reader asks; `withheld` names those of the `facts` nothing may be said about."""
     found = design.diagnostics
     answers = {
         "How many equally weighted cases is the comparison worth?": _worth(design, found),
-        "Behind how many clinicians, clinics and months does each group lie?": _clusters(design, found),
+        "Behind how many clinicians, clinics and months does each group lie?": _clusters(design, found, profile),
         "Do squares and products of the most important facts agree too?": _terms(found, withheld, facts),
         "How unlike would a lottery have left the groups?": _lottery(design, found),
         f"Do the groups agree in the {words.outcome.removeprefix('the ')} expected of them?": _prognostic(found),
         "Are they alike inside clinics?": _within(found, withheld, facts),
         "How well does what is recorded tell the two choices apart?": _separation(found),
-        "How often was either choice open?": _equipoise(design, found),
-        "Which cases of the first group have no counterpart?": _outside(design, found, withheld, facts),
-        "Is there a combination of exact keys with one choice only?": _positivity(design, found),
+        "How often was either choice open?": _equipoise(design, found, profile),
+        "Which cases of the first group have no counterpart?": _outside(design, found, withheld, facts, profile),
+        "Is there a combination of exact keys with one choice only?": _positivity(design, found, profile),
         f"How well do the compared stand for all eligible cases{_of_group(design)}?": _kept(found, withheld, facts),
         "How small an effect is planned to be found, four times in five?": _detectable(found.detectable),
     }
@@ -60,12 +62,12 @@ def _worth(design: Design, found: Diagnostics) -> str:
     return f"About {first} in the first group and {second} in the second"
 
 
-def _clusters(design: Design, found: Diagnostics) -> str:
+def _clusters(design: Design, found: Diagnostics, profile: Profile) -> str:
     """Clusters by group, which are counts of nobody's patients, and shares in steps that fit several counts."""
     told = []
     for spread in found.clusters:
-        first = _held(spread.largest_treated, spread.treated, design.n_treated)
-        second = _held(spread.largest_comparison, spread.comparison, design.n_comparison)
+        first = _held(spread.largest_treated, spread.treated, design.n_treated, profile)
+        second = _held(spread.largest_comparison, spread.comparison, design.n_comparison, profile)
         counts = f"{spread.treated} in the first group and {spread.comparison} in the second"
         told.append(
             f"{capitalised(_plural(spread.level))}: {counts}; the largest holds {first} of the first and {second} of "
@@ -74,12 +76,9 @@ def _clusters(design: Design, found: Diagnostics) -> str:
     return ". ".join(told)
 
 
-def _held(largest: float, clusters: int, n: int) -> str:
+def _held(largest: float, clusters: int, n: int, profile: Profile) -> str:
     """The largest share, coarse; all is said only where it is all."""
-    if clusters == 1:
-        return "all"
-    step = percent_step(n)
-    return f"about {min(disclose_percent(largest, n), 100 - step)}%"
+    return "all" if clusters == 1 else percent_in_words(largest, n, profile)
 
 
 def _plural(level: str) -> str:
@@ -152,35 +151,36 @@ def _separation(found: Diagnostics) -> str:
     )
 
 
-def _equipoise(design: Design, found: Diagnostics) -> str:
+def _equipoise(design: Design, found: Diagnostics, profile: Profile) -> str:
     fit = found.calibration
-    first = disclose_percent(fit.equipoise_treated, design.n_treated)
-    second = disclose_percent(fit.equipoise_comparison, design.n_comparison)
+    first = percent_in_words(fit.equipoise_treated, design.n_treated, profile)
+    second = percent_in_words(fit.equipoise_comparison, design.n_comparison, profile)
     return (
-        f"About {first}% of the eligible of the first group, and {second}% of the second, have a preference score "
-        "between .3 and .7"
+        f"{capitalised(first)} of the eligible of the first group, and {second.removeprefix('about ')} of the second, "
+        "have a preference score between .3 and .7"
     )
 
 
-def _outside(design: Design, found: Diagnostics, withheld: frozenset[str], facts: Catalogue) -> str:
+def _outside(design: Design, found: Diagnostics, withheld: frozenset[str], facts: Catalogue, profile: Profile) -> str:
     rules = [rule for rule in found.outside if rule.n_outside > 0]
     hidden = {_label(name, facts) for name in withheld}
     if any(label in condition for rule in rules for condition in rule.conditions for label in hidden):
         return f"Withheld: {Withheld.FACT.value}"
-    return "; ".join(_rule(rule, design.n_treated) for rule in rules)
+    return "; ".join(_rule(rule, design.n_treated, profile) for rule in rules)
 
 
-def _rule(rule: SupportRule, n: int) -> str:
+def _rule(rule: SupportRule, n: int, profile: Profile) -> str:
     who = " and ".join(rule.conditions) or "all of them together"
-    return f"{who}: of these, about {disclose_percent(rule.n_outside / rule.n, min(rule.n, n))}% have none"
+    return f"{who}: of these, {percent_in_words(rule.n_outside / rule.n, min(rule.n, n), profile, of=rule.n)} have none"
 
 
-def _positivity(design: Design, found: Diagnostics) -> str:
+def _positivity(design: Design, found: Diagnostics, profile: Profile) -> str:
     strata = found.positivity
     if not strata.n_one_armed:
         return "None"
-    share = disclose_percent(strata.share_one_armed, min(design.attrition[-3].occasions, design.n_comparison))
-    return f"{strata.n_one_armed} of {strata.n_strata} combinations, with about {share}% of the eligible occasions"
+    everyone = design.attrition[-3].occasions
+    share = percent_in_words(strata.share_one_armed, min(everyone, design.n_comparison), profile, of=everyone)
+    return f"{strata.n_one_armed} of {strata.n_strata} combinations, with {share} of the eligible occasions"
 
 
 def _kept(found: Diagnostics, withheld: frozenset[str], facts: Catalogue) -> str:

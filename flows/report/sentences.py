@@ -241,7 +241,7 @@ def balance_sentence(balance: tuple[BalanceLine, ...], adjustment: str) -> str:
         return f"Every standardised difference is withheld; {inside}"
     (most_before, fact_before), (most_after, fact_after) = (_largest(sizes) for sizes in (before, after))
     hidden = len(balance) - len(after)
-    shown = " shown" if hidden else ""
+    shown = " shown" if len(balance) > min(len(before), len(after)) else ""
     inside = inside.removesuffix(".") + (f", {count(hidden)} of which withheld." if hidden else ".")
     return (
         f"Before {adjustment}, the largest standardised difference{shown} was {fixed(most_before)} ({fact_before}). "

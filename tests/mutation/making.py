@@ -114,8 +114,8 @@ def used_on_import(path: str) -> frozenset[str]:
 def tests_of(path: str) -> tuple[str, ...]:
     """The module itself where it has doctests, its mirror, and what the plan adds: files.
 
-    >>> tests_of("validation/withholding.py")[:2]
-    ('validation/withholding.py', 'tests/validation/test_withholding.py')
+    >>> tests_of("validation/disclosure/reasons.py")[:2]
+    ('validation/disclosure/reasons.py', 'tests/validation/disclosure/test_answers.py')
     """
     folder, _, name = path.rpartition("/")
     mirror = f"tests/{folder}/test_{name}"

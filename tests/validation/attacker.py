@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -27,6 +27,7 @@ class Attacker:
     lowest: list[float] = field(default_factory=list)
     highest: list[float] = field(default_factory=list)
     known: list[tuple[dict[str, float], float, float]] = field(default_factory=list)
+    _limits: tuple[tuple[int, int], LinearConstraint] | None = None
 
     def count(self, name: str, low: float = 0, high: float = inf) -> str:
         """There is a count of this name between two bounds; said twice, both hold."""
@@ -66,16 +67,16 @@ class Attacker:
         }
 
     def _end(self, terms: Sum, sign: int) -> float:
-        size = len(self.names)
-        aim = self._row(terms)
-        rows = [self._row(known) for known, _, _ in self.known]
-        limits = (
-            [LinearConstraint(csr_array(np.array(rows)), [low for _, low, _ in self.known], [k[2] for k in self.known])]
-            if rows
-            else []
-        )
+        """The smallest value of a sum, or the largest with its sign turned; minus infinity where it is open."""
+        size = (len(self.known), len(self.names))
+        if self._limits is None or self._limits[0] != size:
+            matrix = csr_array(np.array([self._row(known) for known, _, _ in self.known]).reshape(size))
+            self._limits = (size, LinearConstraint(matrix, [k[1] for k in self.known], [k[2] for k in self.known]))
         found = milp(
-            sign * aim, integrality=np.ones(size), bounds=Bounds(self.lowest, self.highest), constraints=limits
+            sign * self._row(terms),
+            integrality=np.ones(size[1]),
+            bounds=Bounds(self.lowest, self.highest),
+            constraints=[self._limits[1]] if self.known else [],
         )
         if found.status == UNBOUNDED or (found.status != SOLVED and "unbounded" in found.message.lower()):
             return -inf
@@ -87,8 +88,3 @@ class Attacker:
         for name, times in terms.items():
             row[self.names[name]] += times
         return row
-
-
-def each(names: Iterable[str]) -> dict[str, Sum]:
-    """Single counts as cells."""
-    return {name: {name: 1.0} for name in names}

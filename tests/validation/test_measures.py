@@ -301,6 +301,15 @@ def test_days_and_speed_are_warnings() -> None:
     assert "away_from_session.wai_sr" not in judged(measures)
 
 
+def test_a_caution_about_few_forms_tells_no_percentage() -> None:
+    """Eight of 150 answered in five seconds: beyond the limit, and 5% of 150 would tell about how many."""
+    key = KEYS["wai_sr"]
+    quick = table(steady(key), key, completion_seconds=np.where(np.arange(150) < 8, 5.0, 90.0))
+    found = judged(quick)["too_fast.wai_sr"]
+    assert found.status is Status.NOT_EVALUATED
+    assert found.sentence.endswith("(fewer than 11), expected at most 5%")
+
+
 def test_small_counts_are_not_told() -> None:
     """Three forms signed by somebody else: the judgement and the limit stay, the figure does not."""
     items = steady(KEYS["wai_sr"])

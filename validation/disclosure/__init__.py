@@ -24,7 +24,13 @@ of the same people is judged together:
 
 from __future__ import annotations
 
-from validation.disclosure.counts import disclose_count, disclose_percent, disclose_share, percent_step
+from validation.disclosure.counts import (
+    disclose_count,
+    disclose_percent,
+    disclose_share,
+    percent_in_words,
+    percent_step,
+)
 from validation.disclosure.figure import Count, Disclosed, Figure, Kind, Shown, ShownCount, disclose
 from validation.disclosure.flow import FlowStep, disclose_flow
 from validation.disclosure.profile import CMS_THRESHOLD, Profile, profile_of
@@ -49,6 +55,7 @@ __all__ = [
     "disclose_percent",
     "disclose_share",
     "disclose_table",
+    "percent_in_words",
     "percent_step",
     "profile_of",
 ]

@@ -10,6 +10,7 @@ from validation.disclosure.counts import disclose_count
 from validation.disclosure.figure import Count, Figure, Kind, Shown, ShownCount
 from validation.disclosure.profile import Profile
 from validation.disclosure.reasons import Withheld
+from validation.disclosure.response import Endings
 
 MATCHED_SET, PATIENT = "matched set", "patient"
 
@@ -67,6 +68,13 @@ def endings_of(effects: Effects) -> Figure:
     found, ended = effects.termination, (effects.n_ended_treated, effects.n_ended_comparison)
     stayed = (found.n_treated - ended[0], found.n_comparison - ended[1])
     return Figure(value=found.mean_treated, unit=found.scale, kind=Kind.SHARE, counts=ended, complements=stayed)
+
+
+def endings_shown(effects: Effects, design: Design, profile: Profile) -> Endings:
+    """What a release with these effects tells of the shares who ended treatment."""
+    shares = (effects.termination.mean_treated, effects.termination.mean_comparison)
+    told = endings_of(effects).why_withheld(profile) is None
+    return Endings(day=effects.day, sizes=(design.n_treated, design.n_comparison), shares=shares if told else None)
 
 
 def means_of(one: Estimate | NotEstimated, endings: Figure, profile: Profile, why: Withheld) -> MeansShown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from validation.disclosure.figure import Count, Shown, ShownCount
-from validation.disclosure.profile import is_small
+from validation.disclosure.profile import Profile, is_small
 
 PERCENT_STEPS = (1, 2, 5, 10, 20, 50)
 """Steps in which percentages may be shown; 100 is a multiple of each."""
@@ -62,3 +62,28 @@ def disclose_percent(share: float, n: int) -> ShownCount:
     """
     step = percent_step(n)
     return ShownCount(max(step, step * round(100 * share / step)) if share > 0 else 0)
+
+
+def percent_in_words(share: float, n: int, profile: Profile, *, of: int | None = None) -> str:
+    """A share in steps; near none and near all only a bound on it, under which a count falls that may be shown.
+
+    Parameters
+    ----------
+    n
+        Decides the steps, as in `disclose_percent`.
+    of
+        How many the share was taken of, where that is another number.
+
+    >>> cms = Profile(threshold=11)
+    >>> [percent_in_words(share, 291, cms) for share in (0.0, 0.01, 0.16, 0.98, 1.0)]
+    ['none', 'under 4%', 'about 16%', 'over 96%', 'all']
+    """
+    if share in (0, 1):
+        return "all" if share else "none"
+    size, step = n if of is None else of, percent_step(n)
+    bound = next((b for b in range(step, 50, step) if b * size > 100 * profile.threshold), 50)
+    if 100 * share < bound:
+        return f"under {bound}%"
+    if 100 * share > 100 - bound:
+        return f"over {100 - bound}%"
+    return f"about {step * round(100 * share / step)}%"

@@ -174,7 +174,7 @@ class Reader:
     def _differences(self, name: str, line: Facts) -> None:
         """A standardised difference before matching, solved for the share among the eligible treated."""
         before, share = line.get("smd_before"), line.get("mean_comparison_before")
-        if before is None or share is None:
+        if before is None or share is None or line["mean_treated"] in (0, 1):  # then another spread may stand in
             return
         (low, high), step = _rounded(share), 0.005
         ends = (_solved(low, before - step), _solved(high, before + step))

@@ -103,6 +103,17 @@ def test_the_love_plot_marks_each_tier_and_its_limit() -> None:
     assert shown[0][:, 0].max() == pytest.approx(1.12)
 
 
+def test_where_only_the_difference_before_is_withheld_the_one_after_keeps_its_mark() -> None:
+    """A diamond without its circle, and no word in its place."""
+    half = dataclasses.replace(DOSSIER.balance[4], smd_before=None)
+    dossier = dataclasses.replace(DOSSIER, balance=(*DOSSIER.balance[:4], half, *DOSSIER.balance[5:]))
+    with _style():
+        figure = love_plot(dossier)
+        assert " withheld" not in words_on(figure)
+    shown = [collection.get_offsets() for collection in figure.axes[0].collections if len(collection.get_offsets()) > 1]
+    assert [len(points) for points in shown] == [19, 20]
+
+
 def test_a_withheld_difference_has_its_row_and_no_mark() -> None:
     """The fact is named, in its tier, and the word stands where its marks would be."""
     hidden = dataclasses.replace(DOSSIER.balance[4], smd_before=None, smd_after=None)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from worlds import study
+from worlds import PROFILE, study
 
 from causal.cohort.catalogue import catalogue_of
 from flows.report.looked_at import _held, _label, _lottery, _size, _terms, _words
@@ -50,9 +50,14 @@ def test_no_lottery_makes_sets_that_share_a_comparison(grouping: str, unit: str,
 
 def test_the_largest_share_is_coarse_and_all_only_where_it_is_all() -> None:
     """One cluster holds all; of two, neither is said to: of 200 a share is told in steps of two in a hundred."""
-    assert _held(1.0, 1, 200) == "all"
-    assert _held(0.999, 2, 200) == "about 98%"
-    assert _held(0.5, 2, 200) == "about 50%"
+    assert _held(1.0, 1, 200, PROFILE) == "all"
+    assert _held(0.5, 2, 200, PROFILE) == "about 50%"
+
+
+def test_a_largest_share_of_few_or_of_all_but_few_is_told_as_a_bound() -> None:
+    """1% of 200 would be 1 to 3 occasions of one clinician, and 98% of them all but 1 to 6."""
+    assert _held(0.01, 90, 200, PROFILE) == "under 6%"
+    assert _held(0.999, 2, 200, PROFILE) == _held(0.97, 2, 200, PROFILE) == "over 94%"
 
 
 def test_squares_products_and_gaps_are_in_words() -> None:

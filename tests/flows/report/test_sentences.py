@@ -237,3 +237,7 @@ def test_facts_that_print_alike_are_all_named() -> None:
     told = balance_sentence(rows, "matching")
     assert "the largest standardised difference shown was 0.30 (4 facts)" in told
     assert told.endswith("it is 0.07 (a, b); 4 of 4 facts are within their limit, 1 of which withheld.")
+    plain = tuple(dataclasses.replace(row, smd_after=0.07) for row in rows)
+    half = (dataclasses.replace(plain[0], smd_before=None), *plain[1:])
+    assert "difference was 0.30" in balance_sentence(plain, "matching")
+    assert "difference shown was 0.30" in balance_sentence(half, "matching")

@@ -188,7 +188,7 @@ def test_the_dossier_says_behind_how_many_clinicians_each_group_lies() -> None:
     """Counts of clinicians are told; shares are coarse; what all of a group share is said to hold all of it."""
     (answer,) = [line.answer for line in before(World()).looked_at if "how many clinicians" in line.question]
     assert answer.startswith(
-        "Clinicians: 57 in the first group and 57 in the second; the largest holds about 2% of the first"
+        "Clinicians: 57 in the first group and 57 in the second; the largest holds under 6% of the first and under 6%"
     )
     assert (
         "Clinics: 1 in the first group and 1 in the second; the largest holds all of the first and all of the" in answer

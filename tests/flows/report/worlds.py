@@ -116,7 +116,12 @@ def design_of(world: World) -> Design:
         method_sentence="matched",
         grouping="matched set",
         attrition=(
-            AttritionStep(rule="assessed", persons=3300, occasions=world.first_step, treated=n_treated),
+            AttritionStep(
+                rule="assessed",
+                persons=3100 + 2 * (world.first_step - ELIGIBLE) // 3,
+                occasions=world.first_step,
+                treated=n_treated,
+            ),
             AttritionStep(rule="eligible", persons=3100, occasions=n, treated=n_treated),
             AttritionStep(rule="either", persons=2100, occasions=SUPPORTED, treated=n_treated - world.unsupported),
             AttritionStep(rule="matched", persons=2 * world.sets, occasions=2 * world.sets, treated=world.sets),

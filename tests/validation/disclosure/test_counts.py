@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validation.disclosure import CMS_THRESHOLD, disclose_count, disclose_percent, disclose_share, percent_step
+from validation.disclosure import (
+    CMS_THRESHOLD,
+    Profile,
+    disclose_count,
+    disclose_percent,
+    disclose_share,
+    percent_in_words,
+    percent_step,
+)
 
 
 @pytest.mark.parametrize(("n", "shown"), [(0, 0), (1, None), (10, None), (11, 11), (5204, 5204)])
@@ -55,3 +63,15 @@ def test_a_percentage_fits_several_counts(n: int, data: st.DataObject) -> None:
 def test_the_smaller_the_group_the_coarser_its_percentages(n: int, step: int) -> None:
     """A step is more than 2 of the group; of a group of five or fewer no step is, and the coarsest is taken."""
     assert percent_step(n) == step
+
+
+@given(st.integers(23, 800), st.data(), st.sampled_from([5, 11]))
+def test_a_share_in_words_leaves_a_count_open_that_may_be_shown(n: int, data: st.DataObject, threshold: int) -> None:
+    """Whoever knows the group finds among the counts that are told alike one that is none, all or not small."""
+    count, profile = data.draw(st.integers(0, n)), Profile(threshold=threshold)
+    said = percent_in_words(count / n, n, profile)
+    alike = [k for k in range(n + 1) if percent_in_words(k / n, n, profile) == said]
+    for counts in (alike, [n - k for k in alike]):
+        assert not all(0 < k < threshold for k in counts)
+    assert (said == "none") is (count == 0)
+    assert (said == "all") is (count == n)

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from causal.effect.secondary.finding import Line
+from causal.effect.secondary.finding import Line, Scale
 from validation.disclosure import Profile, Withheld
-from validation.disclosure.lines import why_withheld
+from validation.disclosure.lines import KINDS, disclose_line, why_withheld
 
 PROFILE, SIZES = Profile(threshold=11), (300, 600)
 LINE = Line(
@@ -61,3 +61,18 @@ def test_every_reason_has_its_own_sentence_with_the_studys_threshold() -> None:
     sentences = [reason.sentence(6) for reason in Withheld]
     assert len(set(sentences)) == len(Withheld)
     assert not [text for text in sentences if "{" in text or "11" in text or "1 to 10" in text]
+
+
+def test_a_number_on_a_scale_nobody_declared_is_withheld() -> None:
+    """And so are both its ends; one that may be shown keeps them."""
+    unknown: Any = dataclasses.replace(LINE, scale="furlongs")
+    shown = disclose_line(unknown, PROFILE, SIZES, [])
+    assert (shown.value, shown.lower, shown.upper, shown.why) == (None, None, None, Withheld.UNKNOWN_KIND)
+    shown = disclose_line(LINE, PROFILE, SIZES, [])
+    assert (shown.value, shown.lower, shown.upper, shown.why) == (0.1, -0.4, 0.6, None)
+    assert disclose_line(dataclasses.replace(LINE, value=None), PROFILE, SIZES, []).value is None
+
+
+def test_every_scale_is_declared() -> None:
+    """None that an analysis may use is withheld for want of a kind."""
+    assert set(KINDS) == set(get_args(Scale))
