@@ -266,37 +266,43 @@ class Reader:
                 a.knows({names[0]: 1, names[1]: -(aside - 0.0005)}, low=-1e-9)
 
     def _results(self) -> None:
+        """Who ended, who was rated of those who did not, and who died; means over sets weigh as the facts' do."""
         found, a = self.facts["results"], self.attacker
         ended = found["termination"]
-        days = {v["code"]: v["measured"] for v in self.facts["verdicts"]}
         for group, share, response in (
             (TREATED, ended["mean_treated"], found["response"]["treated"]),
             (COMPARISON, ended["mean_comparison"], found["response"]["comparison"]),
         ):
-            who, size = a.count(f"{group} that ended"), self.size[group]
-            a.knows({who: 1, size: -1}, high=0)
-            plain = group == TREATED or self.weights.get(2) == 0
-            if plain:
-                self._share({who: 1}, size, share)
-            self.cells[who] = {who: 1}
-            self.cells[f"{group} that went on"] = {size: 1, who: -1}
-            rated = a.count(f"{group} rated")
-            a.knows({rated: 1, size: -1, who: 1}, high=0)
-            self.cells[rated] = {rated: 1}
-            self.cells[f"{group} not rated"] = {size: 1, who: -1, rated: -1}
-            if response is not None and share is not None and plain:
-                n = round(self.facts["n_treated" if group == TREATED else "n_comparison"] * (1 - share))
-                half = max(5, next((s for s in PERCENT_STEPS if s * n > 200), 50)) / 200
-                a.knows({rated: 1, size: -(response + half), who: response + half}, high=1e-9)
-                a.knows({rated: 1, size: -(response - half), who: response - half}, low=-1e-9)
-        if ended["value"] is not None and not ended.get("adjusted", True) and self.weights.get(2) == 0:
+            parts = {1: self.facts["n_treated"]} if group == TREATED else self.weights
+            names = {what: f"{group} {what}" for what in ("ended", "rated")}
+            total = sum(n / k for k, n in parts.items())
+            for name in names.values():
+                a.knows({**{f"{name}, of {k}": 1.0 for k in parts}, name: -1}, 0, 0)
+                self.cells[name] = {name: 1}
+                a.count(name)
+            self.cells[f"{group} that went on"] = {self.size[group]: 1, names["ended"]: -1}
+            self.cells[f"{group} not rated"] = {self.size[group]: 1, names["ended"]: -1, names["rated"]: -1}
+            for k, n in parts.items():
+                a.knows({f"{names['rated']}, of {k}": 1, f"{names['ended']}, of {k}": 1}, high=n)
+            weighted = {what: {f"{name}, of {k}": 1 / k for k in parts} for what, name in names.items()}
+            if share is not None:
+                low, high = _rounded(share)
+                a.knows(weighted["ended"], low * total - 1e-9, high * total + 1e-9)
+            if response is not None and share is not None:
+                asked = round(self.facts["n_treated" if group == TREATED else "n_comparison"] * (1 - share))
+                half = max(5, next((s for s in PERCENT_STEPS if s * asked > 200), 50)) / 200
+                for sign in (-1, 1):
+                    end = response + sign * half
+                    terms = weighted["rated"] | {name: end * w for name, w in weighted["ended"].items()}
+                    a.knows(terms, **({"low": end * total - 1e-9} if sign < 0 else {"high": end * total + 1e-9}))
+        if ended["value"] is not None and not ended.get("adjusted", True):
             step = 0.0005 if ended["mean_treated"] is not None else 0.005
-            n, m = self.facts["n_treated"], self.facts["n_comparison"]
-            terms = {f"{TREATED} that ended": 1 / n, f"{COMPARISON} that ended": -1 / m}
+            total = sum(n / k for k, n in self.weights.items())
+            terms = {f"{TREATED} ended, of 1": 1 / self.facts["n_treated"]}
+            terms |= {f"{COMPARISON} ended, of {k}": -1 / k / total for k in self.weights}
             a.knows(terms, ended["value"] - step - 1e-9, ended["value"] + step + 1e-9)
         a.learns({a.count("deaths"): 1}, found["excluded"])
         self.cells["deaths"] = {"deaths": 1}
-        del days
 
     def _share(self, who: Sum, of: str, share: float | None) -> None:
         """A printed share of a group, whose size may itself be unknown."""
