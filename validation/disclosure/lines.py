@@ -17,6 +17,8 @@ KINDS = {
     "days": Kind.ESTIMATE,
     "hazard ratio": Kind.ESTIMATE,
     "win odds": Kind.ESTIMATE,
+    "odds ratio": Kind.ESTIMATE,
+    "rate ratio": Kind.ESTIMATE,
     "risk difference": Kind.ESTIMATE,
     "probability": Kind.ESTIMATE,
 }
