@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import Field, dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from causal import records
 from validation.disclosure.counts import disclose_count
 from validation.disclosure.figure import Count, ShownCount
 from validation.disclosure.profile import Profile, is_small
+
+if TYPE_CHECKING:
+    from causal import records
 
 GROUPS = ("treated", "comparison")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from causal.protocol import CohortStudy, OccasionStudy
+if TYPE_CHECKING:
+    from causal.protocol import CohortStudy, OccasionStudy
 
 CMS_THRESHOLD = 11
 """Smallest count above zero that may be shown under the CMS rule."""
