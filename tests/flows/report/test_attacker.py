@@ -170,7 +170,7 @@ def worlds(draw: st.DrawFn) -> World:
     )
 
 
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(worlds())
 def test_nobody_solves_a_made_up_release(world: World) -> None:
     """Whatever the counts are that a report must not tell."""
