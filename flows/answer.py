@@ -23,8 +23,10 @@ from causal.protocol.outcome import Composite, Rating, Window
 from causal.protocol.secondary import TerminationCourse, opens_everyone
 from causal.records import Effects, Outcomes
 from causal.simulation import TrueEffect
-from flows.design_study import JudgedDesign, read_kept_cohort
+from flows.design_files import read_cohort
+from flows.design_study import KEPT_COHORT, JudgedDesign
 from flows.engine import attach, engine
+from flows.stage import Stage
 from flows.store import OPENED
 from flows.workspace import Workspace
 
@@ -45,7 +47,7 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
     everyone = opens_everyone(study.secondary, weighted=study.weighting is not None)
     whose = "everyone eligible" if everyone else "the compared"
     ws.store.append(OPENED, design=judged.digest, extract=judged.extract.digest, whose=whose)
-    cohort = read_kept_cohort(ws, ws.key("cohort", judged.extract.key)) if everyone else None
+    cohort = read_cohort(KEPT_COHORT.at(ws, judged.extract).folder) if everyone else None
     members = design.members
     with engine(ws.store.private / "scratch", memory_gb=ws.site.memory_gb, threads=ws.site.threads) as connection:
         tables = attach(connection, judged.extract.files)
@@ -87,6 +89,9 @@ def open_outcomes(ws: Workspace, judged: JudgedDesign, approval: Approval) -> Op
     )
 
 
+OPEN_OUTCOMES = Stage(name="open outcomes", run=open_outcomes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What was found: the outcomes behind it, the headline pair or why there is none, and the other analyses."""
@@ -105,15 +110,21 @@ def main_answer(ws: Workspace, opened: Opened) -> Answer:
     try:
         effects = figures(estimate_effects(opened.design, outcomes, opened.study))
     except EstimationError as refusal:
-        ws.say("estimate", f"NOT EVALUATED: {refusal.message}")
+        ws.say(f"NOT EVALUATED: {refusal.message}")
         why = refusal.message
         return Answer(outcomes=outcomes, effects=None, unanswered=why, planned=opened.planned, response=response)
     return Answer(outcomes=outcomes, effects=effects, planned=opened.planned, response=response)
 
 
-def other_analyses(opened: Opened) -> tuple[Finding, ...]:
+ESTIMATE = Stage(name="estimate", run=main_answer)
+
+
+def _other_analyses(_ws: Workspace, opened: Opened) -> tuple[Finding, ...]:
     """Every analysis declared beside the headline pair, on the grid of what is published."""
     return figures(findings(opened))
+
+
+OTHER_ANALYSES = Stage(name="other analyses", run=_other_analyses)
 
 
 def truth_is_silent(study: OccasionStudy) -> str:
@@ -141,7 +152,7 @@ def known_truth(ws: Workspace, judged: JudgedDesign, outcomes: Outcomes, truth_f
     from causal.simulation import true_effect
 
     if why := truth_is_silent(ws.study):
-        ws.say("release", f"no truth beside the answer: {why}")
+        ws.say(f"no truth beside the answer: {why}")
         return None
     kept, weights = without_excluded(judged.design, outcomes.excluded)
     chosen = target_population(judged.design, kept, weights)

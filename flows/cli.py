@@ -11,17 +11,18 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from causal.errors import RapportError, StudyFileError
+from flows.console import Console, told
 from flows.release_lines import release_lines
 from flows.shown import shown_path
 
 if TYPE_CHECKING:
-    from causal.protocol import Instrument
     from flows.runner import Runner
     from flows.workspace import Workspace
 
@@ -47,129 +48,32 @@ Direct = Annotated[bool, typer.Option("--direct", help="Run the same stages with
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
 
 
-class Console:
-    """Progress for people on standard error, the answer on standard output."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self.as_json = as_json
-        self.notes: dict[str, str] = {}
-
-    def say(self, stage: str, text: str) -> None:
-        """Keep what a stage has to say, all of it, until its line is printed."""
-        said = self.notes.get(stage)
-        self.notes[stage] = f"{said}; {text}" if said else text
-
-    def timed(self, run: Runner) -> Runner:
-        """`run`, printing one line for each stage."""
-
-        def timed_run(name: str, stage: Callable[[], Any]) -> Any:
-            started = time.perf_counter()
-            try:
-                value = run(name, stage)
-            except BaseException:
-                self.line(f"{name:<18} stopped")
-                raise
-            self.line(f"{name:<18} {time.perf_counter() - started:6.1f} s   {self.notes.pop(name, '')}".rstrip())
-            return value
-
-        return timed_run
-
-    def line(self, text: str) -> None:
-        """One line for people."""
-        if not self.as_json:
-            self.tell(text)
-
-    def tell(self, text: str) -> None:
-        """One line that machines log as well: on standard error, whatever the answer's form."""
-        typer.echo(text, err=True)
-
-    def answer(self, text: str, value: dict[str, Any]) -> None:
-        """The command's answer: text for people, `value` for machines."""
-        typer.echo(json.dumps(value, indent=1, sort_keys=True) if self.as_json else text)
-
-
-def _workspace(
-    study: Path,
-    extract: Path | None,
-    site: Path | None,
-    results: Path | None,
-    console: Console,
-    truth: Path | None = None,
-) -> Workspace:
-    from causal.protocol import FlatTableStudy, LongTableStudy, OccasionStudy
-    from flows.settings import load_site
-    from flows.store import Store
-    from flows.study_file import load_study
-    from flows.workspace import Workspace
-
-    instruments = _instruments(study)
-    loaded = load_study(study, instruments=instruments or None)
-    if not isinstance(loaded.study, OccasionStudy):
-        raise StudyFileError(
-            "study.kind",
-            f"{study.name} is a study of kind {loaded.study.kind}; this command needs kind occasions",
-            fix=f"rapport run {shown_path(study)}" if isinstance(loaded.study, FlatTableStudy | LongTableStudy) else "",
-        )
-    if truth is not None and not truth.is_file():
-        raise RapportError(
-            "command.truth", f"{shown_path(truth)} is not a file", fix="name the truth.parquet after --truth"
-        )
-    settings = load_site(site or _beside(study, "sites/local.yaml"))
-    _check_folder(results or settings.results)
-    return Workspace(
-        study=loaded.study,
-        protocol_digest=loaded.digest,
-        instruments=instruments,
-        site=settings,
-        store=Store(results or settings.results, loaded.study.study.id),
-        extract=extract or Path(),
-        say=console.say,
-        truth=truth,
-        study_file=study,
-    )
-
-
-def _beside(study: Path, name: str) -> Path | None:
-    """`name` in the configs folder in which the study lies, at whatever depth; None where there is none."""
-    found = (folder / name for folder in study.absolute().parents if (folder / name).exists())
-    return next(found, None)
-
-
-def _instruments(study: Path) -> dict[str, Instrument]:
-    """The scoring keys that go with a study; none where no folder of them stands above it (a flat table needs none)."""
-    from flows.study_file import load_instruments
-
-    folder = _beside(study, "instruments")
-    return load_instruments(folder) if folder else {}
-
-
-def _check_folder(results: Path) -> None:
-    """Refuse results in what is there and is no folder."""
-    if results.exists() and not results.is_dir():
-        raise RapportError(
-            "store.unwritable",
-            f"the results folder {shown_path(results)} is a file",
-            fix="name a folder with --results or in the site file",
-        )
-
-
 def _needs_extract(extract: Path | None) -> None:
     if extract is None:
         raise RapportError("command.extract", "this command needs an extract", fix="add --extract FOLDER")
 
 
-def _run(ws: Workspace, name: str, body: Callable[[Runner], T], console: Console, *, without_prefect: bool) -> T:
+def _run(
+    pipeline: Callable[[Workspace, Runner], T],
+    flow: str,
+    ws: Workspace,
+    console: Console,
+    *,
+    without_prefect: bool,
+    delivery: str = "",
+) -> T:
+    """What `pipeline` gives, under the study's lock: directly, or as the Prefect flow of that name."""
     from flows.quiet import hush
-    from flows.runner import direct, through_prefect
+    from flows.runner import direct
 
     hush(ws.store.root.parent / ".prefect")
-    with ws.store.locked():
-        ws.store.entries()  # a ledger that cannot be added to is told before hours of work, not after
+    with ws.store.begun():
         if without_prefect:
-            return body(console.timed(direct))
-        return through_prefect(
-            name, lambda run: body(console.timed(run)), home=ws.store.root.parent / ".prefect", tell=console.tell
-        )
+            return pipeline(ws, direct)
+        from flows.pipelines.recorded import through_prefect
+        from flows.pipelines.studies import FLOWS
+
+        return through_prefect(FLOWS[flow], pipeline, ws, delivery=delivery, tell=console.tell)
 
 
 @app.command()
@@ -212,12 +116,13 @@ def check(
     from causal.protocol import OccasionStudy
     from flows.study_file import load_study
     from flows.study_file.places import places_of
+    from flows.workspace import instruments_beside, open_workspace
     from validation.estimable import waiting
     from validation.protocol import judge_protocol
     from validation.verdict import failed
 
     console = Console(as_json=as_json)
-    instruments = _instruments(study)
+    instruments = instruments_beside(study)
     loaded = load_study(study, instruments=instruments or None)
     verdicts = judge_protocol(loaded.study, instruments)
     waits = waiting(verdicts)
@@ -228,14 +133,11 @@ def check(
     if extract is not None and not isinstance(loaded.study, OccasionStudy):
         raise StudyFileError("study.kind", f"{study.name} is a study of another kind, which reads no extract")
     if extract is not None and isinstance(loaded.study, OccasionStudy) and not (failed(verdicts) or waits):
-        from flows.design_study import read, validate
-        from flows.runner import direct
+        from flows.design_study import READ_EXTRACT, VALIDATE_EXTRACT
 
-        ws = _workspace(study, extract, site, results, console)
+        ws = open_workspace(study, extract=extract, site=site, results=results, say=console.say)
         with ws.store.locked():
-            run = console.timed(direct)
-            delivered = run("read extract", lambda: read(ws))
-            clean = run("validate extract", lambda: validate(ws, delivered))
+            clean = VALIDATE_EXTRACT(ws, READ_EXTRACT(ws))
         verdicts = (*verdicts, *clean.verdicts)
     bad = failed(verdicts)
     places = places_of(study, bad)
@@ -269,12 +171,13 @@ def design(
 ) -> None:
     """Build the comparison and the dossier a board reads; open no outcome."""
     from flows.design_study import design_study
+    from flows.workspace import open_workspace
     from validation.verdict import failed
 
     console = Console(as_json=as_json)
-    ws = _workspace(study, extract, site, results, console)
+    ws = open_workspace(study, extract=extract, site=site, results=results, say=console.say)
     _needs_extract(extract)
-    judged = _run(ws, "design-study", lambda run: design_study(ws, run), console, without_prefect=without_prefect)
+    judged = _run(design_study, "design-study", ws, console, without_prefect=without_prefect)
     bad = [verdict.code for verdict in failed(judged.verdicts)]
     console.answer(
         f"design {judged.digest[:16]}: read {judged.folder / 'report.html'}\n"
@@ -306,6 +209,7 @@ def approve(
     """Sign a design, so that its outcomes may be opened; or make the key to sign with (--init)."""
     from flows.approvals import create_key, decide, file_approval, fingerprint, read_key, sign
     from flows.published_designs import find_design
+    from flows.workspace import open_workspace
     from validation.approval import check_can_sign
 
     console = Console(as_json=as_json)
@@ -329,7 +233,7 @@ def approve(
     ]
     if missing:
         raise RapportError("command.approve", f"an approval needs {', '.join(missing)}")
-    ws = _workspace(study, None, site, results, console)
+    ws = open_workspace(study, site=site, results=results, say=console.say)
     identity, bad = find_design(ws.store, design_digest or "")
     check_can_sign(
         approver=approver,
@@ -364,19 +268,13 @@ def estimate(
     as_json: Json = False,
 ) -> None:
     """Open the outcomes of an approved design, estimate, and publish a release."""
-    from flows.design_study import design_study
-    from flows.estimate_effect import estimate_effect
+    from flows.estimate_effect import design_and_estimate
+    from flows.workspace import open_workspace
 
     console = Console(as_json=as_json)
-    ws = _workspace(study, extract, site, results, console, truth)
+    ws = open_workspace(study, extract=extract, site=site, results=results, truth=truth, say=console.say)
     _needs_extract(extract)
-    done = _run(
-        ws,
-        "estimate-effect",
-        lambda run: estimate_effect(ws, design_study(ws, run), run),
-        console,
-        without_prefect=without_prefect,
-    )
+    done = _run(design_and_estimate, "estimate-effect", ws, console, without_prefect=without_prefect)
     _print_release(console, done.folder, fresh=done.fresh)
 
 
@@ -401,6 +299,7 @@ def run(
     """Run a study from its extract (or one table) to a release; outcomes open only if a board has approved."""
     from causal.protocol import FlatTableStudy, LongTableStudy
     from flows.study_file import load_study
+    from flows.workspace import open_workspace
 
     console = Console(as_json=as_json)
     loaded = load_study(study)
@@ -425,16 +324,18 @@ def run(
         estimate(study, extract, truth, site, results, without_prefect, as_json)
         return
     from causal.simulation import parameters_with
+    from flows.pipelines.names import synthetic_delivery
     from flows.simulate_study import simulate_study
 
-    ws = _workspace(study, None, site, results, console)
+    ws = open_workspace(study, site=site, results=results, say=console.say)
     parameters = parameters_with(switch or [])
     done = _run(
-        ws,
+        partial(simulate_study, parameters=parameters, patients=synthetic, seed=seed),
         "simulate-study",
-        lambda runner: simulate_study(ws, runner, parameters=parameters, patients=synthetic, seed=seed),
+        ws,
         console,
         without_prefect=without_prefect,
+        delivery="" if switch else synthetic_delivery(synthetic, seed),
     )
     _print_release(console, done.folder, fresh=done.fresh)
 
@@ -454,9 +355,10 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
     """What has been designed, approved and released for a study."""
     from flows.published_designs import list_designs
     from flows.store import looks
+    from flows.workspace import open_workspace
 
     console = Console(as_json=as_json)
-    ws = _workspace(study, None, site, results, console)
+    ws = open_workspace(study, site=site, results=results, say=console.say)
     entries = ws.store.entries()
     designs = list_designs(ws.store)
     releases = [path.name for path in ws.store.releases()]
@@ -488,8 +390,10 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
 @app.command()
 def mend(study: Study, site: SiteFile = None, results: Results = None, as_json: Json = False) -> None:
     """Set a ledger's cut last line aside, as an interrupted write leaves it, so that the ledger can go on."""
+    from flows.workspace import open_workspace
+
     console = Console(as_json=as_json)
-    ws = _workspace(study, None, site, results, console)
+    ws = open_workspace(study, site=site, results=results, say=console.say)
     with ws.store.locked():
         aside = ws.store.mend_ledger()
         entries = ws.store.entries()
@@ -545,7 +449,9 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("RAPPORT_DEBUG") == "1":
             raise
-        code = _told(error)
+        line, code = told(error)
+        typer.echo(line, err=True)
+        code = _quiet(code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -556,21 +462,6 @@ def _quiet(code: int) -> int:
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
-
-
-def _told(error: Exception) -> int:
-    """Tell what escaped every refusal, in one line, and give the exit code: 1 is the machine's doing, 2 is ours."""
-    from flows.machine import machine_fault
-
-    if fault := machine_fault(error):
-        typer.echo(f"refused: {fault}", err=True)
-        return _quiet(1)
-    typer.echo(
-        f"internal error ({type(error).__name__}): this is our fault, not the study's. "
-        "Earlier results are untouched. RAPPORT_DEBUG=1 shows where it happened.",
-        err=True,
-    )
-    return 2
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from causal.cohort.catalogue import catalogue_of, code_lists_of, indicators_of
 from causal.cohort.needs import tables_needed
@@ -23,6 +22,7 @@ from flows.engine import attach, engine, keep
 from flows.published_designs import IDENTITY, identity_json
 from flows.runner import Runner
 from flows.set_aside import unfit
+from flows.stage import Found, Kept, Stage
 from flows.store import SHORT, SYNTHETIC, digest_of, file_sha256, intact, looks_before
 from flows.study_file.places import refuse_failed
 from flows.workspace import Workspace, tables_digest
@@ -32,9 +32,10 @@ from validation.protocol import judge_protocol
 from validation.verdict import Verdict, failed, read_verdict
 
 if TYPE_CHECKING:
-    from causal.records import Cohort, Design
+    from causal.records import Design
 
 QUALITY_PAGE = "quality.html"
+JUDGEMENT_FILE = "judgement.json"
 ACTIONS = PROTECTIVE_ACTIONS.name
 
 
@@ -115,12 +116,12 @@ class JudgedDesign:
 
 def design_study(ws: Workspace, run: Runner) -> JudgedDesign:
     """Check, read, validate, build the cohort, design, judge, publish."""
-    protocol = run("check protocol", lambda: check_protocol(ws))
-    delivered = run("read extract", lambda: read(ws))
-    extract = run("validate extract", lambda: validate(ws, delivered))
-    cohort_key = run("build cohort", lambda: cohort(ws, extract))
-    design_key = run("build design", lambda: design(ws, cohort_key))
-    return run("judge design", lambda: publish_design(ws, extract, design_key, protocol))
+    protocol = run(CHECK_PROTOCOL, ws)
+    delivered = run(READ_EXTRACT, ws)
+    extract = run(VALIDATE_EXTRACT, ws, delivered)
+    cohort = run(BUILD_COHORT, ws, extract)
+    design = run(BUILD_DESIGN, ws, cohort)
+    return run(JUDGE_DESIGN, ws, extract, design, protocol)
 
 
 def check_protocol(ws: Workspace) -> tuple[Verdict, ...]:
@@ -130,6 +131,9 @@ def check_protocol(ws: Workspace) -> tuple[Verdict, ...]:
     return verdicts
 
 
+CHECK_PROTOCOL = Stage(name="check protocol", run=check_protocol)
+
+
 def read(ws: Workspace) -> ExtractFiles:
     """Hash and type every file of the extract."""
     delivered = read_extract(
@@ -137,23 +141,20 @@ def read(ws: Workspace) -> ExtractFiles:
         cache=ws.store.private / "extracts",
         forbidden=ws.study.governance.forbidden_columns,
     )
-    ws.say("read extract", f"as of {delivered.as_of.isoformat()}, digest {delivered.digest[:SHORT]}")
+    ws.say(f"as of {delivered.as_of.isoformat()}, digest {delivered.digest[:SHORT]}")
     return delivered
 
 
-def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
-    """Judge the extract, set bad rows aside with their reasons, refuse past the declared share."""
-    key = ws.key("validate", delivered.digest)
-    folder = ws.store.stage_folder("validate", key)
-    if intact(folder):
-        ws.say("validate extract", "unchanged, skipped")
-    else:
-        with ws.store.publishing(folder) as staging:
-            _judge_and_clean(ws, delivered, staging)
-    facts = json.loads((folder / "judgement.json").read_text(encoding="utf-8"))
+READ_EXTRACT = Stage(name="read extract", run=read)
+
+
+def _clean(ws: Workspace, found: Found, delivered: ExtractFiles) -> CleanExtract:
+    """The extract as it was judged; refuses one that is not fit to use, with where to read why."""
+    folder = found.folder
+    facts = json.loads((folder / JUDGEMENT_FILE).read_text(encoding="utf-8"))
     judged = (read_verdict(verdict) for verdict in facts["verdicts"])
     clean = CleanExtract(
-        key=key,
+        key=found.key,
         as_of=delivered.as_of,
         synthetic=delivered.synthetic,
         digest=delivered.digest,
@@ -181,7 +182,8 @@ def validate(ws: Workspace, delivered: ExtractFiles) -> CleanExtract:
     return clean
 
 
-def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> None:
+def _judge_and_clean(ws: Workspace, staging: Path, delivered: ExtractFiles) -> None:
+    """Judge the extract, set bad rows aside with their reasons, draw the data-quality page."""
     from flows.report.disclosed_checks import quality_page
     from validation.extract import judge_extract
 
@@ -212,19 +214,24 @@ def _judge_and_clean(ws: Workspace, delivered: ExtractFiles, staging: Path) -> N
         "set_aside": judgement.counts,
         "verdicts": [dataclasses.asdict(verdict) for verdict in judgement.verdicts],
     }
-    (staging / "judgement.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (staging / JUDGEMENT_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     about = f"extract of {delivered.as_of.isoformat()}, digest {delivered.digest[:SHORT]}"
     page = quality_page(judgement.verdicts, judgement.rows, judgement.counts, threshold, about)
     (staging / QUALITY_PAGE).write_bytes(page)
 
 
-def cohort(ws: Workspace, extract: CleanExtract) -> str:
-    """Build the cohort and keep it privately; gives the key under which it lies."""
-    key = ws.key("cohort", extract.key)
-    folder = ws.store.stage_folder("cohort", key)
-    if intact(folder):
-        ws.say("build cohort", "unchanged, skipped")
-        return key
+VALIDATE_EXTRACT = Stage(
+    name="validate extract",
+    run=Kept(
+        place="validate",
+        inputs=lambda delivered: ("validate", delivered.digest),
+        make=_judge_and_clean,
+        read=_clean,
+    ),
+)
+
+
+def _make_cohort(ws: Workspace, staging: Path, extract: CleanExtract) -> None:
     from causal.cohort.build import build_cohort
     from flows.design_files import write_cohort
 
@@ -238,43 +245,38 @@ def cohort(ws: Workspace, extract: CleanExtract) -> str:
             as_of=extract.as_of,
         )
     extract.refuse_changed()
-    with ws.store.publishing(folder) as staging:
-        write_cohort(built, staging)
-    return key
+    write_cohort(built, staging)
 
 
-def read_kept_cohort(ws: Workspace, key: str) -> Cohort:
-    """The cohort kept under `key`."""
-    from flows.design_files import read_cohort
-
-    return read_cohort(ws.store.stage_folder("cohort", key))
+def _left_there(_ws: Workspace, found: Found, _made_of: object) -> Found:
+    """Where it lies: rows are read by those who need them."""
+    return found
 
 
-def design(ws: Workspace, cohort_key: str) -> str:
-    """Build the design and keep it privately; gives the key under which it lies."""
-    key = ws.key("design", cohort_key)
-    folder = ws.store.stage_folder("design", key)
-    if intact(folder):
-        ws.say("build design", "unchanged, skipped")
-        return key
+KEPT_COHORT = Kept(place="cohort", inputs=lambda extract: ("cohort", extract.key), make=_make_cohort, read=_left_there)
+BUILD_COHORT = Stage(name="build cohort", run=KEPT_COHORT)
+
+
+def _make_design(ws: Workspace, staging: Path, cohort: Found) -> None:
     from causal.design.build import build_design
-    from flows.design_files import write_design
+    from flows.design_files import read_cohort, write_design
 
-    built = build_design(read_kept_cohort(ws, cohort_key), ws.study)
-    with ws.store.publishing(folder) as staging:
-        write_design(built, staging)
-    return key
+    write_design(build_design(read_cohort(cohort.folder), ws.study), staging)
 
 
-def publish_design(
-    ws: Workspace, extract: CleanExtract, design_key: str, protocol: tuple[Verdict, ...]
-) -> JudgedDesign:
+BUILD_DESIGN = Stage(
+    name="build design",
+    run=Kept(place="design", inputs=lambda cohort: ("design", cohort.key), make=_make_design, read=_left_there),
+)
+
+
+def publish_design(ws: Workspace, extract: CleanExtract, design: Found, protocol: tuple[Verdict, ...]) -> JudgedDesign:
     """Judge the design against the study's gates and publish the dossier the board reads before approving."""
-    judged = _judged(ws, extract, ws.store.stage_folder("design", design_key), protocol)
+    judged = JUDGEMENT(ws, extract, design, (*protocol, *extract.verdicts))
     problems = [verdict.code for verdict in failed(judged.verdicts)]
     if intact(judged.folder):
         ws.store.record("design", design=judged.digest, extract=extract.digest, failed=problems)
-        ws.say("judge design", f"unchanged: design {judged.digest[:SHORT]}")
+        ws.say(f"design {judged.digest[:SHORT]}")
         return dataclasses.replace(judged, report_sha256=file_sha256(judged.folder / "report.html"))
     from flows.report.disclosed import design_dossier
     from flows.report.render import render
@@ -287,38 +289,20 @@ def publish_design(
         (staging / QUALITY_PAGE).write_bytes(extract.quality.read_bytes())
         (staging / IDENTITY).write_bytes(identity_json(judged.identity(ws), problems))
     ws.store.append("design", design=judged.digest, extract=extract.digest, failed=problems)
-    ws.say("judge design", f"design {judged.digest[:SHORT]}: {len(problems)} failed checks")
+    ws.say(f"design {judged.digest[:SHORT]}: {len(problems)} failed checks")
     return judged
 
 
-def _judged(ws: Workspace, extract: CleanExtract, kept: Path, protocol: tuple[Verdict, ...]) -> JudgedDesign:
-    """The design kept under `kept` with every verdict on it, worked out once for the same verdicts before it."""
-    before = (*protocol, *extract.verdicts)
-    folder = ws.store.stage_folder("judge", ws.key(kept.name, digest_of([dataclasses.asdict(one) for one in before])))
-    if not intact(folder):
-        facts = _judge(ws, extract, kept, before)
-        with ws.store.publishing(folder) as staging:
-            (staging / "judgement.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
-    facts = json.loads((folder / "judgement.json").read_text(encoding="utf-8"))
-    return JudgedDesign(
-        kept=kept,
-        built=facts["built"],
-        extract=extract,
-        verdicts=(*before, *(read_verdict(one) for one in facts["verdicts"])),
-        identified=facts["identified"],
-        digest=facts["digest"],
-        folder=ws.store.root / "designs" / facts["digest"][:SHORT],
-        report_sha256="",
-    )
+JUDGE_DESIGN = Stage(name="judge design", run=publish_design)
 
 
-def _judge(ws: Workspace, extract: CleanExtract, kept: Path, before: Sequence[Verdict]) -> dict[str, Any]:
+def _judge(ws: Workspace, staging: Path, extract: CleanExtract, design: Found, before: tuple[Verdict, ...]) -> None:
     """Verdicts on the design and its adjustment, what it identifies, and the digest that an approval signs."""
     from causal.effect.identification import identify
     from flows.design_files import read_design
     from validation.design import judge_adjustment, judge_design
 
-    built = read_design(kept)
+    built = read_design(design.folder)
     known = catalogue_of(ws.study)
     adjustment = known.spread((*ws.study.confounders.tier1, *ws.study.confounders.tier2))
     found = identify(ws.study.dag, adjustment, built.fates, indicators_of(ws.study))
@@ -335,9 +319,38 @@ def _judge(ws: Workspace, extract: CleanExtract, kept: Path, before: Sequence[Ve
         ws.study.governance.small_cells.threshold,
         [(verdict.code, verdict.status, verdict.measured, verdict.limit) for verdict in (*before, *verdicts)],
     )
-    return {
+    facts = {
         "built": built.digest,
         "digest": digest,
         "identified": found.sentence,
         "verdicts": [dataclasses.asdict(verdict) for verdict in verdicts],
     }
+    (staging / JUDGEMENT_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _judged(
+    ws: Workspace, found: Found, extract: CleanExtract, design: Found, before: tuple[Verdict, ...]
+) -> JudgedDesign:
+    """The design with every verdict on it."""
+    facts = json.loads((found.folder / JUDGEMENT_FILE).read_text(encoding="utf-8"))
+    return JudgedDesign(
+        kept=design.folder,
+        built=facts["built"],
+        extract=extract,
+        verdicts=(*before, *(read_verdict(one) for one in facts["verdicts"])),
+        identified=facts["identified"],
+        digest=facts["digest"],
+        folder=ws.store.root / "designs" / facts["digest"][:SHORT],
+        report_sha256="",
+    )
+
+
+JUDGEMENT = Kept(
+    place="judge",
+    inputs=lambda _extract, design, before: (
+        design.folder.name,
+        digest_of([dataclasses.asdict(verdict) for verdict in before]),
+    ),
+    make=_judge,
+    read=_judged,
+)

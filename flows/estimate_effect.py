@@ -15,9 +15,10 @@ from causal.errors import ExtractError
 from causal.protocol.approval import Approval
 from flows.approvals import find_approval, simulated_public_key
 from flows.code_version import code_version
-from flows.design_study import QUALITY_PAGE, JudgedDesign
+from flows.design_study import QUALITY_PAGE, JudgedDesign, design_study
 from flows.runner import Runner
 from flows.shown import shown_path
+from flows.stage import Stage
 from flows.store import MANIFEST, SHORT, digest_of, file_sha256, intact, looks
 from flows.workspace import Workspace
 from validation.approval import check_can_open_outcomes, judge_approval
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME_THE_TRUTH = "name the truth.parquet that 'rapport simulate' wrote beside this extract"
 
-__all__ = ["Release", "estimate_effect"]
+__all__ = ["Release", "design_and_estimate", "estimate_effect"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +39,27 @@ class Release:
     fresh: bool
 
 
+def design_and_estimate(ws: Workspace, run: Runner) -> Release:
+    """Both flows on one extract; what stands of the first is skipped."""
+    return estimate_effect(ws, design_study(ws, run), run)
+
+
 def estimate_effect(ws: Workspace, judged: JudgedDesign, run: Runner) -> Release:
     """Check the approval, open outcomes, estimate, release; a release that already stands is not made again."""
-    approval = run("check approval", lambda: open_approval(ws, judged))
+    approval = run(CHECK_APPROVAL, ws, judged)
     truth = read_truth(ws.truth) if ws.truth else None  # hashed and read as one
     digest = release_digest(judged, approval, truth)
     standing = published(ws, digest)
     if standing:
-        return run("release", lambda: leave_standing(ws, judged, standing))
-    from flows.answer import main_answer, open_outcomes, other_analyses, truth_is_silent
+        return run(LEAVE_STANDING, ws, judged, standing)
+    from flows.answer import ESTIMATE, OPEN_OUTCOMES, OTHER_ANALYSES, truth_is_silent
 
     if truth is not None and not truth_is_silent(ws.study):
         check_truth(truth, judged.design.members["ta_id"])
-    opened = run("open outcomes", lambda: open_outcomes(ws, judged, approval))
-    main = run("estimate", lambda: main_answer(ws, opened))
-    answer = dataclasses.replace(main, findings=run("other analyses", lambda: other_analyses(opened)))
-    return run("release", lambda: release(ws, judged, approval, answer, digest, truth))
+    opened = run(OPEN_OUTCOMES, ws, judged, approval)
+    main = run(ESTIMATE, ws, opened)
+    answer = dataclasses.replace(main, findings=run(OTHER_ANALYSES, ws, opened))
+    return run(RELEASE, ws, judged, approval, answer, digest, truth)
 
 
 def read_truth(path: Path) -> bytes:
@@ -83,8 +89,11 @@ def check_truth(content: bytes, occasions: Iterable[str]) -> None:
 def leave_standing(ws: Workspace, judged: JudgedDesign, folder: Path) -> Release:
     """The release that is there already."""
     _record(ws, judged, folder)
-    ws.say("release", f"unchanged: release {folder.name}")
+    ws.say(f"unchanged: release {folder.name}")
     return Release(folder=folder, fresh=False)
+
+
+LEAVE_STANDING = Stage(name="release", run=leave_standing)
 
 
 def release_digest(judged: JudgedDesign, approval: Approval, truth: bytes | None) -> str:
@@ -111,8 +120,11 @@ def open_approval(ws: Workspace, judged: JudgedDesign) -> Approval:
             today=datetime.datetime.now(datetime.UTC).date().isoformat(),
         )
     )
-    ws.say("check approval", f"{approval.decision.approver} ({approval.decision.role})")
+    ws.say(f"{approval.decision.approver} ({approval.decision.role})")
     return approval
+
+
+CHECK_APPROVAL = Stage(name="check approval", run=open_approval)
 
 
 def release(
@@ -143,8 +155,11 @@ def release(
             (staging / name).write_bytes(content)
         (staging / QUALITY_PAGE).write_bytes(judged.extract.quality.read_bytes())
     _record(ws, judged, folder)
-    ws.say("release", f"published release {folder.name}")
+    ws.say(f"published release {folder.name}")
     return Release(folder=folder, fresh=True)
+
+
+RELEASE = Stage(name="release", run=release)
 
 
 def _record(ws: Workspace, judged: JudgedDesign, folder: Path) -> None:

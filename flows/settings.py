@@ -66,6 +66,8 @@ class Site(Part):
 
     results: Annotated[Path, AfterValidator(_written_out)]
     """Folder of results, made when it is missing; relative to the folder in which `rapport` is started."""
+    deliveries: Annotated[Path, AfterValidator(_written_out)] | None = None
+    """Folder of delivered extracts, each in a folder of its own name; needed for runs that Prefect starts."""
     threads: int = Field(default=2, ge=1, le=256)
     """Most processor threads used at once."""
     memory_gb: float = Field(default=4.0, gt=0, le=4096)

@@ -12,6 +12,7 @@ from flows.design_study import JudgedDesign, design_study
 from flows.estimate_effect import Release, estimate_effect
 from flows.runner import Runner
 from flows.simulate_extract import simulate_extract
+from flows.stage import Stage
 from flows.store import SHORT, SYNTHETIC, digest_of
 from flows.workspace import Workspace
 from validation.verdict import failed
@@ -24,23 +25,26 @@ def simulate_study(
     ws: Workspace, run: Runner, *, parameters: SimulationParameters, patients: int, seed: int
 ) -> Release:
     """Simulate, design, approve as the simulated board, estimate, and set the truth beside the answer."""
-    extract = run("simulate", lambda: simulate(ws, parameters, patients=patients, seed=seed))
+    extract = run(SIMULATE, ws, parameters, patients, seed)
     ws = dataclasses.replace(ws, extract=extract / "extract", truth=extract / "truth.parquet")
     judged = design_study(ws, run)
-    run("simulated board", lambda: approve_as_simulated_board(ws, judged))
+    run(SIMULATED_BOARD, ws, judged)
     return estimate_effect(ws, judged, run)
 
 
-def simulate(ws: Workspace, parameters: SimulationParameters, *, patients: int, seed: int) -> Path:
+def simulate(ws: Workspace, parameters: SimulationParameters, patients: int, seed: int) -> Path:
     """A synthetic extract with its truth file, made once for the same parameters, size, seed and code."""
     key = digest_of(dataclasses.asdict(parameters), patients, seed, code_version())
     folder = ws.store.private / SYNTHETIC / key[:SHORT]
     if (folder / "extract" / "manifest.json").is_file():
-        ws.say("simulate", "unchanged, skipped")
+        ws.say("unchanged, skipped")
         return folder
     simulate_extract(parameters, patients=patients, seed=seed, out=folder)
-    ws.say("simulate", f"{patients} patients, seed {seed}")
+    ws.say(f"{patients} patients, seed {seed}")
     return folder
+
+
+SIMULATE = Stage(name="simulate", run=simulate)
 
 
 def approve_as_simulated_board(ws: Workspace, judged: JudgedDesign) -> None:
@@ -57,3 +61,6 @@ def approve_as_simulated_board(ws: Workspace, judged: JudgedDesign) -> None:
     path = ws.store.root / "approvals" / f"{judged.digest[:SHORT]}.json"
     if not path.is_file() or find_approval(ws.store, judged.digest) != approval:
         file_approval(ws.store, approval)
+
+
+SIMULATED_BOARD = Stage(name="simulated board", run=approve_as_simulated_board)

@@ -89,6 +89,13 @@ class Store:
             self._sweep()
             yield
 
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Hold the study's lock for a run; a ledger that cannot be added to is told before hours of work, not after."""
+        with self.locked():
+            self.entries()
+            yield
+
     def _sweep(self) -> None:
         """Remove what a killed run left half written."""
         for staging in self.root.glob("**/.staging-*"):

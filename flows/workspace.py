@@ -7,14 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from causal.protocol import Instrument, OccasionStudy
+from causal.errors import RapportError, StudyFileError
+from causal.protocol import FlatTableStudy, Instrument, LongTableStudy, OccasionStudy
 from causal.tables import TABLES
 from flows.code_version import code_version
-from flows.settings import Site
+from flows.settings import Site, load_site
+from flows.shown import shown_path
 from flows.store import Store, digest_of
+from flows.study_file import load_instruments, load_study
 
-Say = Callable[[str, str], None]
-"""Tells people about progress: (stage, what happened)."""
+Say = Callable[[str], None]
+"""Tells people about progress: one line, or inside a stage a part of its line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +50,75 @@ class Workspace:
 def tables_digest() -> str:
     """Digest of the declared tables."""
     return digest_of({name: dataclasses.asdict(table) for name, table in TABLES.items()})
+
+
+def open_workspace(
+    study: Path,
+    *,
+    say: Say,
+    extract: Path | None = None,
+    site: Path | None = None,
+    results: Path | None = None,
+    truth: Path | None = None,
+) -> Workspace:
+    """Read the files that say what is to be run: the study, its scoring keys, the site.
+
+    Parameters
+    ----------
+    study
+        The study file. Scoring keys and the site lie in the configs folder above it.
+    site
+        Another site file than ``sites/local.yaml`` there.
+    results
+        Another folder of results than the site's.
+
+    Raises
+    ------
+    StudyFileError
+        A file cannot be accepted, or holds a study of another kind (``study.kind``).
+    RapportError
+        ``command.truth`` or ``store.unwritable``.
+    """
+    instruments = instruments_beside(study)
+    loaded = load_study(study, instruments=instruments or None)
+    if not isinstance(loaded.study, OccasionStudy):
+        raise StudyFileError(
+            "study.kind",
+            f"{study.name} is a study of kind {loaded.study.kind}; this command needs kind occasions",
+            fix=f"rapport run {shown_path(study)}" if isinstance(loaded.study, FlatTableStudy | LongTableStudy) else "",
+        )
+    if truth is not None and not truth.is_file():
+        raise RapportError(
+            "command.truth", f"{shown_path(truth)} is not a file", fix="name the truth.parquet after --truth"
+        )
+    settings = load_site(site or _beside(study, "sites/local.yaml"))
+    where = results or settings.results
+    if where.exists() and not where.is_dir():
+        raise RapportError(
+            "store.unwritable",
+            f"the results folder {shown_path(where)} is a file",
+            fix="name a folder with --results or in the site file",
+        )
+    return Workspace(
+        study=loaded.study,
+        protocol_digest=loaded.digest,
+        instruments=instruments,
+        site=settings,
+        store=Store(where, loaded.study.study.id),
+        extract=extract or Path(),
+        say=say,
+        truth=truth,
+        study_file=study,
+    )
+
+
+def instruments_beside(study: Path) -> dict[str, Instrument]:
+    """The scoring keys that go with a study; none where no folder of them stands above it (a flat table needs none)."""
+    folder = _beside(study, "instruments")
+    return load_instruments(folder) if folder else {}
+
+
+def _beside(study: Path, name: str) -> Path | None:
+    """`name` in the configs folder in which the study lies, at whatever depth; None where there is none."""
+    found = (folder / name for folder in study.absolute().parents if (folder / name).exists())
+    return next(found, None)
