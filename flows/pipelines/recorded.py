@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar, TypeVarTuple
 
-from prefect import tags
+from prefect import State, tags
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Failed
 
 from flows.console import Console, told
 from flows.pipelines.names import COMMANDED
@@ -81,18 +82,21 @@ def through_prefect(
     return once.value()
 
 
-def run_here(pipeline: Callable[[Workspace, Runner], object], begin: Callable[[Say], Workspace]) -> None:
+def run_here(pipeline: Callable[[Workspace, Runner], object], begin: Callable[[Say], Workspace]) -> State | None:
     """What a flow does: what is due here, or else, where Prefect itself started it, `pipeline` on what `begin` finds.
 
-    Then its progress, and why it stopped, go to standard error.
-
-    Raises
-    ------
-    StageFailed
-        The flow stopped, with the code alone.
+    Gives the failed state, with the code alone, of a flow that stopped. Raised, its exception would be written to
+    Prefect's storage, and the place of that into its database, whatever ``persist_result`` says.
     """
-    if work := due_here():
-        return work()
+    try:
+        (due_here() or partial(_started_by_prefect, pipeline, begin))()
+    except StageFailed as stopped:
+        return Failed(message=str(stopped))
+    return None
+
+
+def _started_by_prefect(pipeline: Callable[[Workspace, Runner], object], begin: Callable[[Say], Workspace]) -> None:
+    """Run `pipeline` where no command waits for it: its progress, and why it stopped, go to standard error."""
     console, recorder = Console(as_json=False), Recorder()
 
     def whole() -> None:

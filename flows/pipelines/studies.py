@@ -8,7 +8,7 @@ command runs the same flows with what it was told on the command line already du
 from collections.abc import Callable
 from functools import partial
 
-from prefect import Flow, flow
+from prefect import Flow, State, flow
 
 from causal.simulation import SimulationParameters
 from flows import design_study as designed
@@ -19,8 +19,8 @@ from flows.pipelines.recorded import run_here
 from flows.runner import Runner
 from flows.workspace import Workspace
 
-Study = Callable[[StudyId, Word, Word], None]
-StudyFlow = Flow[[StudyId, Word, Word], None]
+Study = Callable[[StudyId, Word, Word], State | None]
+StudyFlow = Flow[[StudyId, Word, Word], State | None]
 
 
 def _study_flow(name: str) -> Callable[[Study], StudyFlow]:
@@ -35,26 +35,26 @@ def _study_flow(name: str) -> Callable[[Study], StudyFlow]:
 
 
 @_study_flow("design-study")
-def design_study(study: StudyId, site: Word, delivery: Word) -> None:
+def design_study(study: StudyId, site: Word, delivery: Word) -> State | None:
     """From a delivery to a design that a board can judge. No outcome is opened."""
-    run_here(designed.design_study, partial(workspace_named, study, site, delivery))
+    return run_here(designed.design_study, partial(workspace_named, study, site, delivery))
 
 
 @_study_flow("estimate-effect")
-def estimate_effect(study: StudyId, site: Word, delivery: Word) -> None:
+def estimate_effect(study: StudyId, site: Word, delivery: Word) -> State | None:
     """From a delivery to a release. Stops with approval.none until a board has signed the design."""
-    run_here(estimated.design_and_estimate, partial(workspace_named, study, site, delivery))
+    return run_here(estimated.design_and_estimate, partial(workspace_named, study, site, delivery))
 
 
 @_study_flow("simulate-study")
-def simulate_study(study: StudyId, site: Word, delivery: Word) -> None:
+def simulate_study(study: StudyId, site: Word, delivery: Word) -> State | None:
     """From invented records (synthetic-PATIENTS-SEED) to a release with its truth; a simulated board approves."""
 
     def pipeline(ws: Workspace, run: Runner) -> None:
         patients, seed = size_of(delivery)
         simulated.simulate_study(ws, run, parameters=SimulationParameters(), patients=patients, seed=seed)
 
-    run_here(pipeline, partial(workspace_named, study, site, None))
+    return run_here(pipeline, partial(workspace_named, study, site, None))
 
 
 FLOWS = {one.name: one for one in (design_study, estimate_effect, simulate_study)}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prefect import State
 
 from causal.errors import DesignError
 from flows.pipelines import recorded, studies, tasks
@@ -36,14 +37,15 @@ class Server:
         if moment == self.away:
             raise RuntimeError("Failed to reach API at http://user:secret@127.0.0.1:9/api/")
 
-    def around(self, function: Callable[..., None], before: str, after: str) -> Callable[..., None]:
+    def around(self, function: Callable[..., State | None], before: str, after: str) -> Callable[..., None]:
         """`function` as a task or flow of Prefect, which hears what it is given and with which words it stops."""
 
         def call(**parameters: str) -> None:
             self.told += parameters.values()
             self.fail(before)
             try:
-                function(**parameters)
+                if state := function(**parameters):
+                    raise StageFailed(state.message)
             except StageFailed as stopped:
                 self.told.append(str(stopped))
                 raise
