@@ -66,7 +66,7 @@ def test_every_problem_is_named_with_its_line(tmp_path: Path) -> None:
             "caliper: 0.2\n",
         )
     )
-    keys = "the keys here are results, threads, memory_gb, engine, approvers"
+    keys = "the keys here are results, deliveries, threads, memory_gb, engine, approvers"
     assert lines == [
         "2:10: threads: got 0, expected an integer from 1 to 256",
         "3:1: memory: unknown key 'memory'; did you mean 'memory_gb'?",

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prefect.deployments.runner import EntrypointType
 from prefect.exceptions import ParameterTypeError
+from prefect.flows import load_flow_from_entrypoint
 
 from causal.errors import RapportError
 from flows.pipelines.names import COMMANDED, size_of, synthetic_delivery, workspace_named
@@ -97,3 +99,13 @@ def test_a_synthetic_delivery_says_how_it_is_made() -> None:
     for name in ("synthetic-0-1", "synthetic-20000", "first", "synthetic-20000-1x"):
         with pytest.raises(RapportError, match=r"names\.delivery"):
             size_of(name)
+
+
+def test_an_operator_finds_the_flows_by_module() -> None:
+    """What `prefect deploy` and `serve` are given leads to the flows, and says nothing of where the code lies."""
+    for name in ("design_study", "estimate_effect", "simulate_study"):
+        flow = load_flow_from_entrypoint(f"flows.pipelines.studies:{name}")
+        assert flow is FLOWS[name.replace("_", "-")]
+        served = flow.to_deployment("clinic", entrypoint_type=EntrypointType.MODULE_PATH)
+        assert served.entrypoint == f"flows.pipelines.studies.{name}"
+        assert load_flow_from_entrypoint(served.entrypoint) is flow
