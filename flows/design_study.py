@@ -148,40 +148,6 @@ def read(ws: Workspace) -> ExtractFiles:
 READ_EXTRACT = Stage(name="read extract", run=read)
 
 
-def _clean(ws: Workspace, found: Found, delivered: ExtractFiles) -> CleanExtract:
-    """The extract as it was judged; refuses one that is not fit to use, with where to read why."""
-    folder = found.folder
-    facts = json.loads((folder / JUDGEMENT_FILE).read_text(encoding="utf-8"))
-    judged = (read_verdict(verdict) for verdict in facts["verdicts"])
-    clean = CleanExtract(
-        key=found.key,
-        as_of=delivered.as_of,
-        synthetic=delivered.synthetic,
-        digest=delivered.digest,
-        files={
-            name: (folder / f"{name}.parquet",) if name in facts["cleaned"] else paths
-            for name, paths in delivered.files.items()
-        }
-        | ({SET_ASIDE: (folder / f"{SET_ASIDE}.parquet",)} if ACTIONS in facts["cleaned"] else {}),
-        rows=facts["rows"],
-        set_aside=facts["set_aside"],
-        verdicts=(judge_as_of(delivered.as_of, datetime.datetime.now(datetime.UTC).date()), *judged),
-        notes=delivered.notes,
-        quality=folder / QUALITY_PAGE,
-        delivered=delivered,
-        cleaned=folder,
-    )
-    problems = failed(clean.verdicts)
-    if problems:
-        raise ExtractError(
-            problems[0].code,
-            "the extract is not fit to use: "
-            + unfit(problems, clean.set_aside, clean.rows, ws.study.governance.small_cells.threshold),
-            fix=f"see the data-quality page in {clean.quality}",
-        )
-    return clean
-
-
 def _judge_and_clean(ws: Workspace, staging: Path, delivered: ExtractFiles) -> None:
     """Judge the extract, set bad rows aside with their reasons, draw the data-quality page."""
     from flows.report.disclosed_checks import quality_page
@@ -218,6 +184,40 @@ def _judge_and_clean(ws: Workspace, staging: Path, delivered: ExtractFiles) -> N
     about = f"extract of {delivered.as_of.isoformat()}, digest {delivered.digest[:SHORT]}"
     page = quality_page(judgement.verdicts, judgement.rows, judgement.counts, threshold, about)
     (staging / QUALITY_PAGE).write_bytes(page)
+
+
+def _clean(ws: Workspace, found: Found, delivered: ExtractFiles) -> CleanExtract:
+    """The extract as it was judged; refuses one that is not fit to use, with where to read why."""
+    folder = found.folder
+    facts = json.loads((folder / JUDGEMENT_FILE).read_text(encoding="utf-8"))
+    judged = (read_verdict(verdict) for verdict in facts["verdicts"])
+    clean = CleanExtract(
+        key=found.key,
+        as_of=delivered.as_of,
+        synthetic=delivered.synthetic,
+        digest=delivered.digest,
+        files={
+            name: (folder / f"{name}.parquet",) if name in facts["cleaned"] else paths
+            for name, paths in delivered.files.items()
+        }
+        | ({SET_ASIDE: (folder / f"{SET_ASIDE}.parquet",)} if ACTIONS in facts["cleaned"] else {}),
+        rows=facts["rows"],
+        set_aside=facts["set_aside"],
+        verdicts=(judge_as_of(delivered.as_of, datetime.datetime.now(datetime.UTC).date()), *judged),
+        notes=delivered.notes,
+        quality=folder / QUALITY_PAGE,
+        delivered=delivered,
+        cleaned=folder,
+    )
+    problems = failed(clean.verdicts)
+    if problems:
+        raise ExtractError(
+            problems[0].code,
+            "the extract is not fit to use: "
+            + unfit(problems, clean.set_aside, clean.rows, ws.study.governance.small_cells.threshold),
+            fix=f"see the data-quality page in {clean.quality}",
+        )
+    return clean
 
 
 VALIDATE_EXTRACT = Stage(

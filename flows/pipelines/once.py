@@ -13,11 +13,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
 
+from prefect.exceptions import ExternalSignal, PrefectSignal
+
 from causal.errors import RapportError
 
 T = TypeVar("T")
 
 _DUE: ContextVar[Callable[[], None] | None] = ContextVar("due", default=None)
+INTERRUPTIONS = (KeyboardInterrupt, SystemExit, ExternalSignal, PrefectSignal)
+"""Somebody ends or suspends the run: nothing stopped by itself."""
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 
 
@@ -48,9 +52,9 @@ class Once(Generic[T]):
         self.begun = True
         try:
             self._values.append(self._work())
-        except (KeyboardInterrupt, SystemExit):
+        except INTERRUPTIONS:
             raise
-        except BaseException as error:  # noqa: BLE001 (its own words may hold a value; `value` raises it)
+        except BaseException as error:  # noqa: BLE001 (a panic's words may hold a value, too; `value` raises it)
             self.stopped = error
             raise StageFailed(f"{self._what} stopped: {code_of(error)}") from None
 

@@ -7,6 +7,7 @@ it, and none runs twice.
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar, TypeVarTuple
@@ -112,6 +113,8 @@ def _started_by_prefect(pipeline: Callable[[Workspace, Runner], object], begin: 
             console.tell(_no_history(recorder))
         if once.stopped is not None:
             console.tell(told(once.stopped)[0])
+            if os.environ.get("RAPPORT_DEBUG") == "1":
+                traceback.print_exception(once.stopped)
 
 
 def _no_history(recorder: Recorder) -> str:

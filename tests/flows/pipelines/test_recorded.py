@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from prefect import State
+from prefect.exceptions import TerminationSignal
 
 from causal.errors import DesignError
 from flows.pipelines import recorded, studies, tasks
@@ -122,6 +123,24 @@ def test_what_stops_between_stages_reaches_nobody_but_the_user(ws: Workspace, mo
     with pytest.raises(KeyError, match="patient-7731"):
         through(server, ws, [])(lambda _ws, _run: {}["patient-7731"])
     assert server.told == ["duty_to_warn", "on-command-line", "on-command-line", "the flow stopped: KeyError"]
+
+
+class Panic(BaseException):
+    """What a library in another language raises."""
+
+
+@pytest.mark.parametrize("stops", [KeyboardInterrupt(), TerminationSignal(15), Panic("patient-7731")])
+def test_an_interruption_is_no_refusal(ws: Workspace, monkeypatch: pytest.MonkeyPatch, stops: BaseException) -> None:
+    """Ctrl-C and the signal that ends a run reach Prefect, which records a crash; a panic reaches it as its type."""
+    server = standing_in(monkeypatch, "never")
+
+    def work(_ws: Workspace) -> None:
+        raise stops
+
+    with pytest.raises(type(stops)):
+        through(server, ws, [])(lambda ws, run: run(Stage(name="one", run=work), ws))
+    panicked = ["stage 'one' stopped: Panic", "the flow stopped: Panic"]
+    assert server.told[3:] == (panicked if isinstance(stops, Panic) else [])
 
 
 def test_no_stage_runs_twice(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
