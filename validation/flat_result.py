@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import hypot
 from statistics import NormalDist
 
+from causal.effect.flat_diagnostics import FlatDiagnostics
 from causal.effect.flat_extremes import Farthest
 from causal.effect.flat_placebo import PlaceboEffect
 from causal.effect.flat_table import FlatResult
@@ -23,10 +24,7 @@ def judge_flat_result(
 ) -> tuple[Verdict, ...]:
     """One verdict per limit, in the order a reader asks: alike, like whom, enough, heard, and against what is known."""
     return (
-        _balance(result, gates),
-        *_overlap(result, gates),
-        *_weights(result, gates),
-        *_clusters(result, gates),
+        *judge_flat_design(result.diagnostics, result.estimand, gates),
         *_outcome_model(result, gates),
         *_response(result, gates),
         *((_extreme(far, gates),) if far is not None else ()),
@@ -35,8 +33,17 @@ def judge_flat_result(
     )
 
 
-def _balance(result: FlatResult, gates: FlatGates) -> Verdict:
-    found = result.diagnostics
+def judge_flat_design(found: FlatDiagnostics, estimand: str, gates: FlatGates) -> tuple[Verdict, ...]:
+    """What can be judged before outcomes are opened, from what an answer about `estimand` will rest on."""
+    return (
+        _balance(found, gates),
+        *_overlap(found, estimand, gates),
+        *_weights(found, gates),
+        *_clusters(found, gates),
+    )
+
+
+def _balance(found: FlatDiagnostics, gates: FlatGates) -> Verdict:
     if found.after is None:
         column, smd = found.before
         sentence = f"largest standardised difference that the model of the outcome alone has to bridge ({column})"
@@ -46,9 +53,8 @@ def _balance(result: FlatResult, gates: FlatGates) -> Verdict:
     return at_most("flat.balance", smd, gates.smd, sentence)
 
 
-def _overlap(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
-    found = result.diagnostics
-    whom = {"ATT": "the treated", "ATC": "the comparisons"}.get(result.estimand[:3], "all the effect is about")
+def _overlap(found: FlatDiagnostics, estimand: str, gates: FlatGates) -> Iterator[Verdict]:
+    whom = {"ATT": "the treated", "ATC": "the comparisons"}.get(estimand[:3], "all the effect is about")
     if found.after is not None:
         sentence = f"share of {whom} that is not in the comparison"
         yield at_most("flat.unmatched", found.left_out, gates.maximum_unmatched, sentence)
@@ -63,8 +69,8 @@ def _overlap(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
     )
 
 
-def _weights(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
-    arms = {"treated": result.diagnostics.treated, "comparison": result.diagnostics.comparison}
+def _weights(diagnostics: FlatDiagnostics, gates: FlatGates) -> Iterator[Verdict]:
+    arms = {"treated": diagnostics.treated, "comparison": diagnostics.comparison}
     for arm, found in arms.items():
         sentence = f"effective number of {arm} rows, of {found.rows} with weight"
         yield at_least(f"flat.effective.{arm}", found.effective, gates.minimum_effective, sentence)
@@ -73,8 +79,8 @@ def _weights(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
         yield at_most(f"flat.weight_share.{arm}", found.largest, gates.maximum_weight_share, sentence)
 
 
-def _clusters(result: FlatResult, gates: FlatGates) -> Iterator[Verdict]:
-    spread = result.diagnostics.clusters
+def _clusters(found: FlatDiagnostics, gates: FlatGates) -> Iterator[Verdict]:
+    spread = found.clusters
     if spread is not None:
         sentence = f"smallest number of clusters behind a group, of {spread.total} in all"
         yield at_least("flat.clusters", spread.fewest, gates.minimum_clusters_per_arm, sentence)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from causal.protocol import FlatTableStudy
 from causal.protocol.flat_table import FlatAnalysis
+from causal.protocol.governance import outcomes_closed
 from causal.protocol.matching import (
     AnyMatching,
     Cardinality,
@@ -29,6 +30,7 @@ def judge_flat_table(study: FlatTableStudy) -> Iterator[Verdict]:
     yield _columns(study)
     yield _placebos(study)
     yield _standard_error(study)
+    yield _blind(study)
     yield from judge_method(
         study.analysis.design,
         study.analysis.propensity,
@@ -36,6 +38,18 @@ def judge_flat_table(study: FlatTableStudy) -> Iterator[Verdict]:
         keys=(*columns.numeric, *columns.categorical, *columns.keys),
         exact=study.analysis.exact,
     )
+
+
+def _blind(study: FlatTableStudy) -> Verdict:
+    """A design that a board approves before outcomes are opened may not depend on them, nor on who has one."""
+    problems = []
+    if outcomes_closed(study.governance):
+        if study.columns.key is None:
+            problems.append("columns.key must name the rows: lots are drawn by what rows hold, outcomes included")
+        if study.analysis.missing_outcome == "leave_out":
+            problems.append("missing_outcome: leave_out would compare those who have an outcome")
+    sentence = "; ".join(problems) and f"outcomes are opened only after approval: {'; '.join(problems)}"
+    return holds("protocol.blind", sentence, "the design needs no outcome")
 
 
 def _measured(analysis: FlatAnalysis) -> set[str]:

@@ -91,6 +91,8 @@ class FlatDesign:
     ----------
     table
         The rows as estimators take them; its outcome is NaN until it is opened.
+    covariates
+        Every declared covariate with all its levels, used in models or not.
     units, compared
         What the comparison was made from, and the comparison; None where nothing but a model of the outcome adjusts,
         or two models of the whole table do.
@@ -103,6 +105,7 @@ class FlatDesign:
     """
 
     table: Table
+    covariates: DesignColumns
     units: Units | None
     compared: Comparison | None
     balance: tuple[BalanceRow, ...]
@@ -217,6 +220,7 @@ def flat_design(facts: FlatFacts, study: FlatTableStudy) -> FlatDesign:
     _refuse_confined(table, compared, analysis)
     return FlatDesign(
         table=table,
+        covariates=covariates,
         units=units,
         compared=compared,
         balance=_balance(covariates, treated, compared),

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from causal.protocol.base import ColumnName, Part, PlacedError, Says, Sentence
 from causal.protocol.design import PropensityModel
 from causal.protocol.flat_gates import FlatGates, KnownEffect, PlaceboOutcome
+from causal.protocol.governance import Governance, Report
 from causal.protocol.header import StudyHeader
 from causal.protocol.matching import AnyMatching
 from causal.protocol.weighting import AnyWeighting, PropensityWeighting
@@ -314,6 +315,20 @@ class FlatTableStudy(Part):
     """What an experiment found; an answer far from it is not to be trusted."""
     gates: FlatGates = FlatGates()
     """Limits the answer must keep."""
+    governance: Annotated[Governance | None, Says(nothing="none is declared: the table counts as public")] = None
+    """On what basis the table is used. Where its `data_class` is not public, a board approves the design before
+    outcomes are opened, and small counts are withheld. Without it the table counts as public and is printed only."""
+    report: Annotated[Report | None, Says(nothing="none: nothing is published")] = None
+    """What readers are told beside the numbers; goes with `governance`."""
+
+    @model_validator(mode="after")
+    def _governance_and_report_go_together(self) -> Self:
+        if (self.governance is None) != (self.report is None):
+            missing = "report" if self.report is None else "governance"
+            raise PlacedError(
+                f"{missing} must be said where the other is", "governance" if missing == "report" else "report"
+            )
+        return self
 
     @model_validator(mode="after")
     def _the_earliest_has_a_name(self) -> Self:

@@ -33,6 +33,14 @@ class Governance(Part):
     """Columns that must not be in the extract at all."""
 
 
+def outcomes_closed(governance: Governance | None) -> bool:
+    """Whether outcomes of one table open only once a board has approved its design.
+
+    They do not for public data, nor where nothing is declared: such a table counts as public, and is only printed.
+    """
+    return governance is not None and governance.data_class != "public"
+
+
 class Report(Part):
     """What the board is told beside the numbers."""
 

@@ -67,6 +67,7 @@ JUDGED: Mapping[str, tuple[Where, ...]] = {
     "analyses": (("analyses",),),
     "visits": (("analyses",), ("columns", "visits")),
     "published": (("published",),),
+    "blind": (("analysis", "missing_outcome"), ("columns",)),
 }
 """By the second word of a verdict's code: the parts of the file it is about, the one to look at first.
 

@@ -28,8 +28,7 @@ def hazards(asked: OfSpells, declared: Hazards) -> Finding:
         ``estimation.constant_outcome`` where a group has no event; those of `cox`.
     """
     table = asked.table
-    events = int(table.event[table.treated].sum()), int(table.event[~table.treated].sum())
-    if not all(events):
+    if not table.event[table.treated].any() or not table.event[~table.treated].any():
         raise EstimationError(
             CONSTANT,
             "no spell of one of the groups ended with the event: its hazard is known from no event",
@@ -59,6 +58,7 @@ def hazards(asked: OfSpells, declared: Hazards) -> Finding:
         )
     who, contrast = widest([(name, fit.contrasts[0]) for name, fit in each])
     people = tuple(int(np.unique(table.people[arm]).size) for arm in (table.treated, ~table.treated))
+    with_event = tuple(int(np.unique(table.people[arm & table.event]).size) for arm in (table.treated, ~table.treated))
     several = int(np.bincount(table.people[table.event]).max()) > 1
     return Finding(
         analysis=declared.name,
@@ -74,7 +74,7 @@ def hazards(asked: OfSpells, declared: Hazards) -> Finding:
                 scale="hazard ratio",
                 counts=(people[0], people[1]),
                 clustered_by=who,
-                events=events,
+                events=(with_event[0], with_event[1]),
             ),
         ),
         notes=(*((RECURS,) if several else ()), *by.notes, *left_out(each[0][1].aliased)),

@@ -33,13 +33,21 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Facts:
-    """Covariates of n rows as models hold them (n, p), their p names, everything shown of them, and their fates."""
+    """Covariates of n rows with all their levels, and what became of each; no columns where none is declared."""
 
-    values: FloatArray
-    names: tuple[str, ...]
-    shown: FloatArray
-    shown_names: tuple[str, ...]
+    columns: DesignColumns | None
     fates: tuple[CovariateFate, ...]
+    rows: int
+
+    @property
+    def values(self) -> FloatArray:
+        """(n, p) as models hold them."""
+        return np.empty((self.rows, 0)) if self.columns is None else self.columns.in_models
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """P names of those, for whatever may be printed."""
+        return () if self.columns is None else self.columns.names_in_models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,11 +113,11 @@ def visited(frame: pd.DataFrame, columns: Visits) -> Visited:
         visit), ``long.changes`` (treatment, a covariate or the cluster differs between rows of a person),
         ``long.no_baseline``, and those of `causal.design.frame`.
     """
-    _refuse_columns(frame, columns, (columns.visit, columns.outcome))
-    place = _places(frame, columns)
+    refuse_columns(frame, columns, (columns.visit, columns.outcome))
+    place = places_of(frame, columns)
     used = place != UNUSED
     frame, place = frame.loc[used], place[used]
-    people = _people(frame, columns)
+    people = people_of(frame, columns)
     _refuse_repeated(frame, people, place)
     arm = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
     refuse_arms(arm)
@@ -150,8 +158,8 @@ def followed(frame: pd.DataFrame, columns: Spells) -> Followed:
         one person at once), ``long.event``, ``long.changes`` (the cluster differs between rows of a person), and those
         of `causal.design.frame`.
     """
-    _refuse_columns(frame, columns, (columns.start, columns.stop, columns.event))
-    people = _people(frame, columns)
+    refuse_columns(frame, columns, (columns.start, columns.stop, columns.event))
+    people = people_of(frame, columns)
     start, stop = numbers(frame, columns.start), numbers(frame, columns.stop)
     wrong = (start < 0) | (stop <= start)
     if wrong.any():
@@ -182,7 +190,6 @@ def followed(frame: pd.DataFrame, columns: Spells) -> Followed:
             fix="1 where the spell ended with the event, 0 where it did not",
         )
     arm = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
-    refuse_arms(arm)
     return Followed(
         start=start,
         stop=stop,
@@ -198,7 +205,7 @@ def followed(frame: pd.DataFrame, columns: Spells) -> Followed:
 BASELINE, UNUSED = -1, -2
 
 
-def _places(frame: pd.DataFrame, columns: Visits) -> IntArray:
+def places_of(frame: pd.DataFrame, columns: Visits) -> IntArray:
     """Which compared visit (n,) each row is, from 0; `BASELINE` or `UNUSED` otherwise."""
     if isinstance(columns.visits[0], str):
         refuse_gaps(frame, [columns.visit])
@@ -227,7 +234,7 @@ def _places(frame: pd.DataFrame, columns: Visits) -> IntArray:
     return place
 
 
-def _people(frame: pd.DataFrame, columns: LongColumns) -> IntArray:
+def people_of(frame: pd.DataFrame, columns: LongColumns) -> IntArray:
     """Codes (n,) of the rows' people, in the order of their names."""
     refuse_gaps(frame, columns.named_by)
     codes = np.zeros(len(frame), dtype=np.int64)
@@ -305,22 +312,15 @@ def _clusters(frame: pd.DataFrame, name: str, people: IntArray) -> IntArray:
 def _facts(frame: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[str], treated: BoolArray) -> Facts:
     """The covariates of the rows; refuses one in which nobody differs."""
     if not numeric and not categorical:
-        none = np.empty((len(frame), 0))
-        return Facts(values=none, names=(), shown=none, shown_names=(), fates=())
-    columns: DesignColumns = design_columns(frame, numeric=numeric, categorical=categorical).sparing(treated)
+        return Facts(columns=None, fates=(), rows=len(frame))
+    columns = design_columns(frame, numeric=numeric, categorical=categorical).sparing(treated)
     fates = fates_of_columns(columns)
     refuse_constant(fates)
-    shown = columns.shown
-    return Facts(
-        values=columns.in_models,
-        names=columns.names_in_models,
-        shown=columns.values[:, shown],
-        shown_names=tuple(columns.plain[j] for j in shown),
-        fates=fates,
-    )
+    return Facts(columns=columns, fates=fates, rows=len(frame))
 
 
-def _refuse_columns(frame: pd.DataFrame, columns: LongColumns, own: Sequence[str]) -> None:
+def refuse_columns(frame: pd.DataFrame, columns: LongColumns, own: Sequence[str]) -> None:
+    """Refuse a table without rows, or without a column that the study names, those in `own` among them."""
     if not len(frame):
         raise DesignError("flat.empty", "the table has a header and no row", fix="deliver its rows")
     cluster = () if columns.cluster is None else (columns.cluster,)

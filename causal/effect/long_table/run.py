@@ -13,14 +13,25 @@ from numpy.typing import NDArray
 from causal.design.diagnostics.balance import balance_table
 from causal.design.diagnostics.clusters import ClusterSpread, cluster_spread
 from causal.design.fates import CovariateFate
-from causal.design.frame import numbered
+from causal.design.frame import numbered, numbers
+from causal.design.matching.pairing import refuse_arms
 from causal.effect.flat_disguise import refuse_disguised_outcome
 from causal.effect.flat_extremes import Farthest, farthest, refuse_beyond
 from causal.effect.long_table.asked import OfSpells, OfVisits
 from causal.effect.long_table.hazards import hazards
 from causal.effect.long_table.marginal_model import marginal_model
 from causal.effect.long_table.mixed_model import mixed_model
-from causal.effect.long_table.people import Facts, Followed, Visited, followed, visited
+from causal.effect.long_table.people import (
+    BASELINE,
+    Facts,
+    Followed,
+    Visited,
+    followed,
+    people_of,
+    places_of,
+    refuse_columns,
+    visited,
+)
 from causal.effect.long_table.reference_based import reference_based
 from causal.effect.long_table.repeated_measures import repeated_measures
 from causal.effect.long_table.tipping_point import tipping_point
@@ -91,6 +102,79 @@ class LongResult:
     far: Farthest | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LongDesign:
+    """Who takes part, known before any outcome is.
+
+    Attributes
+    ----------
+    treated, facts
+        Of the n people, in the order of their names: (n,) arm, of spells that of the first one; and their covariates.
+    people, balance, clusters
+        As in `LongResult`; of spells, of the first of each person.
+    content
+        Everything a digest of it is made of.
+    """
+
+    treated: BoolArray
+    facts: Facts
+    people: tuple[int, int]
+    balance: tuple[tuple[str, float], ...]
+    clusters: ClusterSpread | None
+    content: tuple[bytes, ...]
+
+
+def without_outcomes(frame: pd.DataFrame, study: LongTableStudy) -> pd.DataFrame:
+    """The table with nothing in it that comes after treatment began.
+
+    Outcomes are empty but at the baseline visit. Of spells only the first of each person is left, of one length and
+    without its event.
+
+    Raises
+    ------
+    DesignError
+        ``flat.no_column`` and those of `causal.design.frame.numbers`, of the columns needed to tell what comes after.
+    """
+    frame, columns = numbered(frame), study.columns
+    if isinstance(columns, Visits):
+        refuse_columns(frame, columns, (columns.visit, columns.outcome))
+        before = np.zeros(len(frame), dtype=np.bool_)
+        if columns.baseline is not None:
+            before = places_of(frame, columns) == BASELINE
+        blind = frame.copy()
+        blind[columns.outcome] = frame[columns.outcome].where(before)
+        return blind
+    refuse_columns(frame, columns, (columns.start, columns.stop, columns.event))
+    start, people = numbers(frame, columns.start), people_of(frame, columns)
+    order = np.lexsort((start, people))
+    kept = frame.iloc[order[np.unique(people[order], return_index=True)[1]]]  # in the order of people's names
+    blind = kept.copy()
+    blind[columns.stop], blind[columns.event] = kept[columns.start] + 1.0, 0
+    return blind
+
+
+def design_long_table(frame: pd.DataFrame, study: LongTableStudy) -> LongDesign:
+    """Who takes part, from a table `without_outcomes`.
+
+    Raises
+    ------
+    DesignError
+        The table is not what the study says; see `causal.effect.long_table.people`.
+    """
+    columns = study.columns
+    with one_thread():
+        found = visited(frame, columns) if isinstance(columns, Visits) else followed(frame, columns)
+        clusters = _spread(found.treated, found.clusters, named=found.clustered)
+        return LongDesign(
+            treated=found.treated,
+            facts=found.facts,
+            people=_by_arm(found.treated),
+            balance=figures(_balance(found.facts, found.treated, np.ones(found.treated.size))),
+            clusters=clusters,
+            content=(found.treated.tobytes(), found.facts.values.tobytes(), found.clusters.tobytes()),
+        )
+
+
 def analyse_long_table(frame: pd.DataFrame, study: LongTableStudy) -> LongResult:
     """Everything the study asks of the table.
 
@@ -128,6 +212,7 @@ def _analysed(frame: pd.DataFrame, study: LongTableStudy) -> LongResult:
 
 def _of_spells(frame: pd.DataFrame, columns: Spells, study: LongTableStudy) -> LongResult:
     spells = followed(frame, columns)
+    refuse_arms(spells.treated)
     looked_at = (columns.start, columns.stop, *columns.numeric)
     refuse_beyond(frame, looked_at)
     asked = OfSpells(table=spells, words=study.words, level=study.level)
@@ -173,11 +258,13 @@ def _by_arm_of(spells: Followed) -> tuple[int, int]:
 
 
 def _balance(facts: Facts, treated: BoolArray, weights: FloatArray) -> tuple[tuple[str, float], ...]:
-    """Every covariate before anything adjusts; nothing where there is none."""
-    if not facts.shown_names:
+    """Every covariate before anything adjusts; nothing where there is none, or where a group is empty."""
+    columns = facts.columns
+    if columns is None or treated.all() or not treated.any():
         return ()
-    tiers = [1] * len(facts.shown_names)
-    rows = balance_table(facts.shown, facts.shown_names, tiers, treated, weights, estimand="ATE")
+    shown = columns.shown
+    names = [columns.plain[j] for j in shown]
+    rows = balance_table(columns.values[:, shown], names, [1] * len(names), treated, weights, estimand="ATE")
     return tuple((row.name, row.smd_after) for row in rows)
 
 

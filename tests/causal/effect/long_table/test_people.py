@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal.effect.long_table.run import analyse_long_table
+from causal.effect.long_table.run import analyse_long_table, design_long_table, without_outcomes
 from causal.errors import RapportError
 from tests.causal.effect.long_table.worlds import of_spells, spells, study, visits
 
@@ -111,3 +111,26 @@ def test_who_was_never_seen_again_counts_among_those_asked() -> None:
     assert sum(found.people) == 120
     assert all(one.treated < 1 and one.comparison < 1 for one in found.response)
     assert found.findings[0].lines[0].n_treated + found.findings[0].lines[0].n_comparison == 96
+
+
+@pytest.mark.parametrize("kind", ["visits", "spells"])
+def test_no_outcome_moves_a_design(kind: str) -> None:
+    """Scores after baseline, spells after the first, stops and events changed: the same design to the bit."""
+    frame, asked = (visits(5), study(MAIN)) if kind == "visits" else (spells(5), of_spells())
+    rng = np.random.default_rng(5)
+    other = frame.sample(frac=1, random_state=5)
+    if kind == "visits":
+        other = other.assign(score=np.where(other["week"] == 0, other["score"], rng.normal(size=len(other))))
+    else:
+        first = other["start"] == other.groupby("who")["start"].transform("min")
+        other = other.assign(
+            stop=np.where(first, other["start"] + 0.5, other["stop"] + 3),
+            start=np.where(first, other["start"], other["start"] + 3),
+            event=1 - other["event"],
+            age=np.where(first, other["age"], 0.0),
+        )
+    one, two = (design_long_table(without_outcomes(each, asked), asked) for each in (frame, other))
+    assert one.content == two.content
+    assert (one.balance, one.people) == (two.balance, two.people)
+    changed = frame.assign(age=frame["age"] + (frame["who"] == frame["who"].iloc[0]))
+    assert design_long_table(without_outcomes(changed, asked), asked).content != one.content
