@@ -30,7 +30,8 @@ def judge_flat_table(study: FlatTableStudy) -> Iterator[Verdict]:
     yield _columns(study)
     yield _placebos(study)
     yield _standard_error(study)
-    yield _blind(study)
+    if study.governance is not None:
+        yield _blind(study)
     yield from judge_method(
         study.analysis.design,
         study.analysis.propensity,
