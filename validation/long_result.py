@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from causal.effect.flat_extremes import Farthest
-from causal.effect.long_table.run import LongResult
+from causal.effect.long_table.run import LongDesign, LongResult
 from causal.protocol.flat_gates import FlatGates
 from causal.protocol.long_table import LongGates, LongTableStudy, Spells
 from validation.verdict import Verdict, at_least, at_most, not_evaluated
@@ -23,7 +23,12 @@ def judge_long_result(result: LongResult, study: LongTableStudy) -> tuple[Verdic
     )
 
 
-def _balance(result: LongResult, study: LongTableStudy) -> Iterator[Verdict]:
+def judge_long_design(design: LongDesign, study: LongTableStudy) -> tuple[Verdict, ...]:
+    """What can be judged before outcomes are opened."""
+    return (*_balance(design, study), *_numbers(design, study.gates))
+
+
+def _balance(result: LongResult | LongDesign, study: LongTableStudy) -> Iterator[Verdict]:
     by_lot = study.assigned == "by_lot"
     limit = study.gates.smd
     if limit is None:
@@ -39,11 +44,15 @@ def _balance(result: LongResult, study: LongTableStudy) -> Iterator[Verdict]:
     yield at_most("long.balance", abs(smd), limit, sentence)
 
 
-def _enough(result: LongResult, gates: LongGates, *, spells: bool) -> Iterator[Verdict]:
+def _numbers(result: LongResult | LongDesign, gates: LongGates) -> Iterator[Verdict]:
     yield at_least("long.people", min(result.people), gates.minimum_people, "people in the smaller group")
     if result.clusters is not None:
         sentence = f"smallest number of clusters behind a group, of {result.clusters.total} in all"
         yield at_least("long.clusters", result.clusters.fewest, gates.minimum_clusters_per_arm, sentence)
+
+
+def _enough(result: LongResult, gates: LongGates, *, spells: bool) -> Iterator[Verdict]:
+    yield from _numbers(result, gates)
     if spells:
         yield at_least(
             "long.events", min(result.events), gates.minimum_events, "events in the group that has fewer of them"

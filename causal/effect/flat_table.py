@@ -77,6 +77,8 @@ class FlatResult:
         What a reader should know of the estimate.
     diagnostics
         What the estimate rests on.
+    events
+        Of an outcome of 0 and 1, treated and comparison rows with 1 among those with weight; None of any other.
     """
 
     effect: LinearEffect | WeightedEffect | Contrast
@@ -90,6 +92,7 @@ class FlatResult:
     fates: tuple[CovariateFate, ...]
     notes: tuple[str, ...]
     diagnostics: FlatDiagnostics
+    events: tuple[int, int] | None = None
 
 
 def analyse_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatResult:
@@ -181,7 +184,18 @@ def _answered(
             response=response,
             outpredicted=answer.outpredicted,
         ),
+        events=_events(table, compared, answer),
     )
+
+
+def _events(table: Table, compared: Comparison | None, answer: Answer) -> tuple[int, int] | None:
+    """Rows with the event behind each arm, where the outcome is one."""
+    made = np.ones(table.treated.size) if compared is None else compared.weight
+    used = (made if answer.weight is None else answer.weight) > 0
+    if not np.isin(table.outcome[used], (0.0, 1.0)).all():
+        return None
+    happened = used & (table.outcome == 1.0)
+    return int((happened & table.treated).sum()), int((happened & ~table.treated).sum())
 
 
 def _answer(table: Table, units: Units | None, compared: Comparison | None, analysis: FlatAnalysis) -> Answer:

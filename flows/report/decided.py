@@ -297,11 +297,12 @@ def decided_section(dossier: Dossier) -> Section:
         f"“Treated” is {groups.treated}, “comparison” is {groups.comparison}. “As Rapport "
         "comes” marks what Rapport does where a study's file says nothing, or says the same: that is a decision too."
     )
-    tables = (_table(group) for group in dossier.decided)
+    tables = (decided_table(group) for group in dossier.decided)
     return Section(anchor="decided", title=TITLE, blocks=(Paragraph(text=opening), *tables, _rest()))
 
 
-def _table(group: DecidedGroup) -> Table:
+def decided_table(group: DecidedGroup) -> Table:
+    """Every decision under one heading."""
     return Table(
         caption=group.title,
         columns=(Column(title="What"), Column(title="As decided", width=1.3)),

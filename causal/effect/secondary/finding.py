@@ -11,10 +11,19 @@ import numpy as np
 
 from causal.effect.contrast import Contrast
 from causal.effect.matched_estimates import LinearEffect
+from causal.effect.weighted_estimates import WeightedEffect
 from causal.errors import EstimationError
 
 Scale = Literal[
-    "points", "risk difference", "hazard ratio", "odds ratio", "rate ratio", "win odds", "days", "probability"
+    "points",
+    "risk difference",
+    "hazard ratio",
+    "odds ratio",
+    "rate ratio",
+    "risk ratio",
+    "win odds",
+    "days",
+    "probability",
 ]
 
 
@@ -106,7 +115,7 @@ class Finding:
 
 
 def line_of(
-    found: Contrast | LinearEffect,
+    found: Contrast | LinearEffect | WeightedEffect,
     *,
     label: str,
     scale: Scale,
