@@ -27,7 +27,7 @@ from causal.protocol import FlatTableStudy, LongTableStudy
 from causal.protocol.approval import Approval
 from causal.protocol.flat_table import FileData
 from causal.protocol.governance import outcomes_closed
-from causal.protocol.long_table import Visits
+from causal.protocol.long_table import Visits, plain
 from flows.approvals import find_approval, fingerprint, simulated_public_key
 from flows.code_version import code_version
 from flows.connectors.flat import read_flat
@@ -239,10 +239,16 @@ def _answered(
         far = farthest(frame, measured(study))
         verdicts = judge_flat_result(result, placebos, gates=study.gates, known=study.known_effect, far=far)
         used = (result.diagnostics.treated.rows, result.diagnostics.comparison.rows)
-        return (flat_finding(result),), _groups_of(design, used), verdicts
+        own = _groups_of(design, used)
+        return (flat_finding(result),), dataclasses.replace(own, known=(own.sizes,)), verdicts
     found = analyse_long_table(frame, study)
+    one, other = judged.groups.sizes
     groups = TableGroups(
-        columns=judged.groups.columns, treated=judged.groups.treated, used=found.people, focal=sum(found.people)
+        columns=judged.groups.columns,
+        treated=judged.groups.treated,
+        used=found.people,
+        focal=sum(found.people),
+        known=tuple((round(at.treated * one), round(at.comparison * other)) for at in found.response),
     )
     return found.findings, groups, judge_long_result(found, study)
 
@@ -337,6 +343,7 @@ def _dossier(
         planned=_planned(study),
         verdicts=check_lines(verdicts, groups, worst, profile),
         findings=finding_lines(findings, groups.sizes, profile),
+        main=_main_row(study, findings),
         approval=approval,
         decided=decided(study, {}),
         governance=governance_lines(governance),
@@ -363,6 +370,17 @@ def _balance_of(design: FlatDesign | LongDesign) -> tuple[list[tuple[str, float,
     plain = dict(zip(design.covariates.names, design.covariates.plain, strict=True))
     rows = [(plain[row.name], row.smd_before, row.smd_after if adjusted else None) for row in design.balance]
     return rows, adjusted, max(rows, key=lambda row: abs(row[2] if row[2] is not None else row[1]))[0]
+
+
+def _main_row(study: TableStudy, findings: tuple[Finding, ...]) -> int:
+    """The number that answers the question: of several visits the one declared, else the last."""
+    if isinstance(study, FlatTableStudy) or not findings or not isinstance(study.columns, Visits):
+        return 0
+    at = getattr(study.analyses[0], "at", None)
+    wanted = plain(study.columns.visits[-1] if at is None else at)
+    labels = [line.label for line in findings[0].lines]
+    mine = [k for k, label in enumerate(labels) if label.startswith("visit ") and plain(label[6:]) == wanted]
+    return mine[0] if mine else 0
 
 
 def _what(study: TableStudy) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from causal.protocol.long_analyses import OF_VISITS, MarginalModel, MixedModel, RepeatedMeasures
+from causal.protocol.long_analyses import OF_VISITS, Hazards, MarginalModel, MixedModel, RepeatedMeasures
 from causal.protocol.long_table import LongTableStudy, Visits, plain
 from validation.verdict import Verdict
 from validation.words import did_you_mean, holds, listed
@@ -63,9 +63,9 @@ def _visits(study: LongTableStudy) -> Verdict:
     problems = []
     if isinstance(study.columns, Visits):
         known = {plain(visit): visit for visit in study.columns.visits}
-        asked = [(one.name, one.at) for one in study.analyses if getattr(one, "at", None) is not None]  # type: ignore[union-attr]
+        asked = [(one.name, one.at) for one in study.analyses if not isinstance(one, MarginalModel | Hazards)]
         for name, at in asked:
-            if plain(at) not in known:
+            if at is not None and plain(at) not in known:
                 problems.append(f"{name}: visit {at} is not among columns.visits{did_you_mean(plain(at), known)}")
     return holds("protocol.visits", "; ".join(problems), "every visit that is asked for is compared")
 

@@ -30,6 +30,8 @@ class RepeatedMeasures(_Named):
 
     analysis: Literal["repeated_measures"]
     """Kind of analysis."""
+    at: Annotated[VisitLabel | None, Says(nothing="the last")] = None
+    """The visit whose difference is the main number; the last one where this is not said."""
     covariance: Annotated[
         Literal[
             "unstructured",
@@ -76,6 +78,8 @@ class MixedModel(_Named):
 
     analysis: Literal["mixed_model"]
     """Kind of analysis."""
+    at: Annotated[VisitLabel | None, Says(nothing="the last")] = None
+    """The visit whose difference is the main number; the last one where this is not said."""
     random: Annotated[
         Literal["intercept", "intercept_and_slope"],
         Says(

@@ -63,6 +63,8 @@ class TableDossier:
     """Every analysis by name, and what it is."""
     verdicts: tuple[VerdictLine, ...]
     findings: tuple[FindingLine, ...]
+    main: int
+    """Which row of the first finding is the main answer, from 0."""
     approval: ApprovalLine | None
     decided: tuple[DecidedGroup, ...]
     governance: tuple[tuple[str, str], ...]

@@ -94,7 +94,7 @@ def _in_short(dossier: TableDossier) -> Section:
         blocks.append(Callout(tone="caution", paragraphs=(Paragraph(lead="Not every check was passed.", text=text),)))
     if dossier.findings:
         main = dossier.findings[0]
-        paragraphs = (Paragraph(lead="The main answer.", text=_main(main)),)
+        paragraphs = (Paragraph(lead="The main answer.", text=_main(main, dossier.main)),)
         blocks.append(Callout(tone="caution" if failed else "answer", paragraphs=paragraphs))
     else:
         opened = (
@@ -115,11 +115,11 @@ def _in_short(dossier: TableDossier) -> Section:
     return Section(anchor="in-short", title="In short", blocks=tuple(blocks))
 
 
-def _main(finding: FindingLine) -> str:
-    """The first number of the main analysis, or why there is none."""
+def _main(finding: FindingLine, place: int) -> str:
+    """The main number of the main analysis, or why there is none."""
     if not finding.rows:
         return f"NOT EVALUATED: {stop(capitalised('; '.join(finding.not_evaluated)))}"
-    row = finding.rows[0]
+    row = finding.rows[place]
     return f"{finding.title}. {capitalised(row.label)}: {_number(row)}"
 
 

@@ -30,7 +30,7 @@ SENTENCES: Mapping[str, str] = {
     "flat.unmatched": "share of those the effect is about that is not in the comparison",
     "flat.overlap": "share of those the effect is about whose probability of treatment lies beyond that of everybody "
     "in the other group",
-    "flat.effective": "effective number of rows of the smaller group, as many equally weighted ones would tell as much",
+    "flat.effective": "effective number of rows of a group: as many equally weighted ones would tell as much",
     "flat.weight_share": "largest share of the weight of a group that one row holds",
     "flat.clusters": "smallest number of clusters behind a group",
     "flat.outcome_model": "share of the squared error of the regression of the outcome that a few boosted trees save",
@@ -51,6 +51,8 @@ SENTENCES: Mapping[str, str] = {
 """By code, or its first two words: what was judged."""
 TALLIES = frozenset({"flat.clusters", "long.clusters"})
 ESTIMATES = frozenset({"flat.balance", "long.balance", "flat.outcome_model", "flat.placebo", "flat.known_effect"})
+RESPONSE = frozenset({"flat.response", "flat.response_difference", "long.response", "long.response_difference"})
+OF_SINGLE_ROWS = frozenset({"flat.extreme", "long.extreme"})
 PEOPLE = frozenset({"flat.effective", "flat.weight_share", "long.people"})
 
 
@@ -66,12 +68,15 @@ class TableGroups:
         Treated and comparison rows (people) with weight in the answer.
     focal
         How many the effect is about.
+    known
+        Treated and comparison rows or people whose outcome is known, at each visit compared; () before it is opened.
     """
 
     columns: DesignColumns | None
     treated: BoolArray
     used: tuple[int, int]
     focal: int
+    known: tuple[tuple[int, int], ...] = ()
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -177,10 +182,11 @@ def _figure(verdict: Verdict, family: str, groups: TableGroups) -> Figure:
     elif family in ("flat.unmatched", "flat.overlap"):
         lost = round(value * groups.focal)
         kind, counts, complements = Kind.SHARE, (lost,), (groups.focal - lost,)
-    elif family in ("flat.response", "long.response"):
-        known = [round(value * size) for size in groups.sizes]  # of whichever group: told only where safe for both
-        kind, counts = Kind.SHARE, tuple(known)
-        complements = tuple(size - n for size, n in zip(groups.sizes, known, strict=True))
+    elif family in RESPONSE and groups.known:
+        kind, counts = Kind.SHARE, tuple(n for visit in groups.known for n in visit)
+        complements = tuple(size - n for visit in groups.known for n, size in zip(visit, groups.sizes, strict=True))
+    elif family in OF_SINGLE_ROWS:
+        kind, counts, complements = Kind.COUNT, (1,), ()
     elif family == "long.events":
         kind, counts, complements = Kind.COUNT, (round(value),), ()
     return Figure(value=value, unit=verdict.sentence, kind=kind, counts=counts, complements=complements)
