@@ -76,6 +76,25 @@ def _run(
         return through_prefect(FLOWS[flow], pipeline, ws, delivery=delivery, tell=console.tell)
 
 
+def _kind(study: Path) -> str:
+    """The kind of study a file holds."""
+    from flows.study_file import load_study
+    from flows.workspace import instruments_beside
+
+    return load_study(study, instruments=instruments_beside(study) or None).study.kind
+
+
+TABLES = ("flat_table", "long_table")
+"""Kinds of studies of one table, which have no extract."""
+
+
+def _refuse_extract(extract: Path | None) -> None:
+    if extract is not None:
+        raise RapportError(
+            "command.extract", "a study of one table reads no extract", fix="leave --extract out: data names the table"
+        )
+
+
 @app.command()
 def simulate(
     study: Study,
@@ -170,21 +189,35 @@ def design(
     as_json: Json = False,
 ) -> None:
     """Build the comparison and the dossier a board reads; open no outcome."""
-    from flows.design_study import design_study
-    from flows.workspace import open_workspace
     from validation.verdict import failed
 
     console = Console(as_json=as_json)
+    if _kind(study) in TABLES:
+        from flows.one_table import design_table, open_table
+
+        _refuse_extract(extract)
+        work = open_table(study, site=site, results=results, say=console.say)
+        assert work is not None
+        with work.store.begun():
+            table = design_table(work)
+        _print_design(console, study, table.digest, table.folder, [one.code for one in failed(table.verdicts)])
+        return
+    from flows.design_study import design_study
+    from flows.workspace import open_workspace
+
     ws = open_workspace(study, extract=extract, site=site, results=results, say=console.say)
     _needs_extract(extract)
     judged = _run(design_study, "design-study", ws, console, without_prefect=without_prefect)
-    bad = [verdict.code for verdict in failed(judged.verdicts)]
+    _print_design(console, study, judged.digest, judged.folder, [verdict.code for verdict in failed(judged.verdicts)])
+
+
+def _print_design(console: Console, study: Path, digest: str, folder: Path, bad: list[str]) -> None:
     console.answer(
-        f"design {judged.digest[:16]}: read {judged.folder / 'report.html'}\n"
+        f"design {digest[:16]}: read {folder / 'report.html'}\n"
         + (f"failed checks: {', '.join(bad)}" if bad else "every check that could be run passed")
-        + f"\nthen: rapport approve {study} --design {judged.digest[:16]} --key KEY --approver NAME --role ROLE "
+        + f"\nthen: rapport approve {study} --design {digest[:16]} --key KEY --approver NAME --role ROLE "
         "--expires YYYY-MM-DD",
-        {"design": judged.digest, "folder": str(judged.folder), "failed": bad},
+        {"design": digest, "folder": str(folder), "failed": bad},
     )
 
 
@@ -209,7 +242,7 @@ def approve(
     """Sign a design, so that its outcomes may be opened; or make the key to sign with (--init)."""
     from flows.approvals import create_key, decide, file_approval, fingerprint, read_key, sign
     from flows.published_designs import find_design
-    from flows.workspace import open_workspace
+    from flows.workspace import store_of
     from validation.approval import check_can_sign
 
     console = Console(as_json=as_json)
@@ -233,8 +266,8 @@ def approve(
     ]
     if missing:
         raise RapportError("command.approve", f"an approval needs {', '.join(missing)}")
-    ws = open_workspace(study, site=site, results=results, say=console.say)
-    identity, bad = find_design(ws.store, design_digest or "")
+    _, store = store_of(study, site=site, results=results)
+    identity, bad = find_design(store, design_digest or "")
     check_can_sign(
         approver=approver,
         role=role,
@@ -247,8 +280,8 @@ def approve(
         identity, approver=approver, role=role, expires=expires, accepted_failures=tuple(accept or ()), simulated=False
     )
     approval = sign(decision, read_key(key))
-    with ws.store.locked():
-        path = file_approval(ws.store, approval)
+    with store.locked():
+        path = file_approval(store, approval)
     left = sorted(set(bad) - set(accept or ()))
     console.answer(
         f"approved design {identity.design_digest[:16]} with key {fingerprint(approval.public_key)}: {path}"
@@ -268,14 +301,36 @@ def estimate(
     as_json: Json = False,
 ) -> None:
     """Open the outcomes of an approved design, estimate, and publish a release."""
+    console = Console(as_json=as_json)
+    if _kind(study) in TABLES:
+        _refuse_extract(extract)
+        _table_released(study, site, results, console)
+        return
     from flows.estimate_effect import design_and_estimate
     from flows.workspace import open_workspace
 
-    console = Console(as_json=as_json)
     ws = open_workspace(study, extract=extract, site=site, results=results, truth=truth, say=console.say)
     _needs_extract(extract)
     done = _run(design_and_estimate, "estimate-effect", ws, console, without_prefect=without_prefect)
     _print_release(console, done.folder, fresh=done.fresh)
+
+
+def _table_released(study: Path, site: Path | None, results: Path | None, console: Console) -> list[str]:
+    """Design and release a study of one table; gives the codes of failed checks."""
+    from flows.one_table import design_table, estimate_table, open_table
+
+    work = open_table(study, site=site, results=results, say=console.say)
+    assert work is not None
+    with work.store.begun():
+        folder, fresh = estimate_table(work, design_table(work))
+    facts = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    bad = [line["code"] for line in facts["verdicts"] if line["status"] == "FAIL"]
+    told = f"failed checks: {', '.join(bad)}" if bad else "every check that could be run passed"
+    console.answer(
+        f"{'published' if fresh else 'unchanged'}: {folder / 'report.html'}\n{told}",
+        {"release": str(folder), "fresh": fresh, "failed": bad, "findings": facts["findings"], "main": facts["main"]},
+    )
+    return bad
 
 
 @app.command()
@@ -304,6 +359,11 @@ def run(
     console = Console(as_json=as_json)
     loaded = load_study(study)
     if isinstance(loaded.study, FlatTableStudy | LongTableStudy):
+        _refuse_extract(extract)
+        if loaded.study.governance is not None:
+            if _table_released(study, site, results, console) and strict:
+                raise typer.Exit(1)
+            return
         if isinstance(loaded.study, LongTableStudy):
             from flows.long_table import analyse as analyse_long
 
@@ -355,15 +415,15 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
     """What has been designed, approved and released for a study."""
     from flows.published_designs import list_designs
     from flows.store import looks
-    from flows.workspace import open_workspace
+    from flows.workspace import store_of
 
     console = Console(as_json=as_json)
-    ws = open_workspace(study, site=site, results=results, say=console.say)
-    entries = ws.store.entries()
-    designs = list_designs(ws.store)
-    releases = [path.name for path in ws.store.releases()]
+    study_id, store = store_of(study, site=site, results=results)
+    entries = store.entries()
+    designs = list_designs(store)
+    releases = [path.name for path in store.releases()]
     opened = looks(entries)
-    lines = [f"study {ws.study.study.id} under {ws.store.root}"]
+    lines = [f"study {study_id} under {store.root}"]
     lines += [
         f"design {d.digest[:16]}: {'approved' if d.approved else 'not approved'}, "
         + ("damaged: its files are not those that were published" if d.damaged else "")
@@ -375,7 +435,7 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
     console.answer(
         "\n".join(lines),
         {
-            "study": ws.study.study.id,
+            "study": study_id,
             "designs": [
                 {"digest": d.digest, "approved": d.approved, "failed": list(d.failed), "damaged": d.damaged}
                 for d in designs
@@ -390,16 +450,16 @@ def status(study: Study, site: SiteFile = None, results: Results = None, as_json
 @app.command()
 def mend(study: Study, site: SiteFile = None, results: Results = None, as_json: Json = False) -> None:
     """Set a ledger's cut last line aside, as an interrupted write leaves it, so that the ledger can go on."""
-    from flows.workspace import open_workspace
+    from flows.workspace import store_of
 
     console = Console(as_json=as_json)
-    ws = open_workspace(study, site=site, results=results, say=console.say)
-    with ws.store.locked():
-        aside = ws.store.mend_ledger()
-        entries = ws.store.entries()
+    study_id, store = store_of(study, site=site, results=results)
+    with store.locked():
+        aside = store.mend_ledger()
+        entries = store.entries()
     console.answer(
         f"the cut line is kept in {aside}\nledger: {len(entries)} entries, chain intact",
-        {"study": ws.study.study.id, "cut_line": str(aside), "ledger_entries": len(entries)},
+        {"study": study_id, "cut_line": str(aside), "ledger_entries": len(entries)},
     )
 
 

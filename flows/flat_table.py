@@ -12,7 +12,7 @@ from causal.effect.flat_extremes import farthest, measured, repeated_rows
 from causal.effect.flat_placebo import placebo_effects
 from causal.effect.flat_table import FlatResult, analyse_flat_table
 from causal.errors import RapportError
-from causal.protocol.flat_table import FlatTableStudy
+from causal.protocol.flat_table import FileData, FlatTableStudy, PackageData
 from flows.connectors.flat import read_flat
 from flows.connectors.flat_cells import roles_of
 from flows.report.decided import decided
@@ -78,9 +78,15 @@ def analyse(study: FlatTableStudy, study_file: Path) -> tuple[str, dict[str, Any
         "  what became of every covariate:",
         *(f"    {line['name']}: {_told(line)}" for line in _covariates(result)),
     ]
-    lines += [f"  note: {note}" for note in (*result.notes, *_repeated(frame, study))]
+    lines += [f"  note: {note}" for note in (*result.notes, *_repeated(frame, study), *undeclared(study.data))]
     lines += ["  checks of the answer:", *(f"    {checked(verdict)}" for verdict in verdicts)]
     return "\n".join(lines), _as_value(study, result, published, verdicts)
+
+
+def undeclared(data: PackageData | FileData) -> tuple[str, ...]:
+    """What to know of a file whose study says nothing of its protection."""
+    told = "no governance is declared: the table counts as public, nothing is withheld and nothing published"
+    return (told,) if isinstance(data, FileData) else ()
 
 
 def _repeated(frame: pd.DataFrame, study: FlatTableStudy) -> list[str]:

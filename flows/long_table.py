@@ -12,7 +12,7 @@ from causal.errors import RapportError
 from causal.protocol.long_table import LongPublished, LongTableStudy, Visits, plain
 from flows.connectors.flat import read_flat
 from flows.connectors.flat_cells import roles_in_long
-from flows.flat_table import caution, checked
+from flows.flat_table import caution, checked, undeclared
 from flows.report.decided import decided
 from flows.study_file.places import placed, refuse_failed
 from validation.long_result import judge_long_result
@@ -57,6 +57,7 @@ def analyse(study: LongTableStudy, study_file: Path) -> tuple[str, dict[str, Any
     if result.balance:
         lines.append("  every covariate, standardised difference between the groups before anything adjusts:")
         lines += [f"    {name}: {smd:.3f}" for name, smd in result.balance]
+    lines += [f"  note: {note}" for note in undeclared(study.data)]
     lines += ["  checks of the answer:", *(f"    {checked(verdict)}" for verdict in verdicts)]
     return "\n".join(lines), _as_value(study, result, published, verdicts)
 

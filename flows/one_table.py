@@ -46,7 +46,9 @@ from flows.report.table_dossier import (
 from flows.report.table_pages import render_table
 from flows.settings import Site
 from flows.store import MANIFEST, OPENED, SHORT, Store, digest_of, file_sha256, intact, looks, looks_before
+from flows.study_file import load_study
 from flows.study_file.places import placed, refuse_failed
+from flows.workspace import instruments_beside, site_and_results, store_of
 from validation.approval import DesignIdentity, check_can_open_outcomes, judge_approval
 from validation.disclosure import Profile
 from validation.disclosure.one_table import TableGroups, disclose_balance, sizes_of
@@ -112,6 +114,30 @@ class JudgedTable:
             report_sha256=self.report_sha256,
             rehearsal=False,
         )
+
+
+def open_table(
+    study: Path, *, say: Callable[[str], None], site: Path | None = None, results: Path | None = None
+) -> TableWork | None:
+    """The work on a study of one table that declares its governance; None for a study of another kind.
+
+    Raises
+    ------
+    StudyFileError
+        A file cannot be accepted; ``study.governance`` for a table that declares none.
+    """
+    loaded = load_study(study, instruments=instruments_beside(study) or None)
+    if not isinstance(loaded.study, TableStudy):
+        return None
+    _, store = store_of(study, site=site, results=results)
+    return TableWork(
+        study=loaded.study,
+        study_file=study,
+        protocol_digest=loaded.digest,
+        site=site_and_results(study, site, results)[0],
+        store=store,
+        say=say,
+    )
 
 
 def design_table(work: TableWork) -> JudgedTable:
@@ -216,7 +242,11 @@ def _designed(
         return flat, _groups_of(flat, used), judge_flat_design(found, flat.estimand, study.gates)
     people = design_long_table(without_outcomes(frame, study), study)
     groups = TableGroups(
-        columns=people.facts.columns, treated=people.treated, used=people.people, focal=sum(people.people)
+        columns=people.facts.columns,
+        treated=people.treated,
+        sizes=people.people,
+        used=people.people,
+        focal=sum(people.people),
     )
     return people, groups, judge_long_design(people, study)
 
@@ -224,7 +254,8 @@ def _designed(
 def _groups_of(design: FlatDesign, used: tuple[int, int]) -> TableGroups:
     treated = design.table.treated
     focal = {"ATT": int(treated.sum()), "ATC": int((~treated).sum())}.get(design.estimand[:3], treated.size)
-    return TableGroups(columns=design.covariates, treated=treated, used=used, focal=focal)
+    sizes = int(treated.sum()), int((~treated).sum())
+    return TableGroups(columns=design.covariates, treated=treated, sizes=sizes, used=used, focal=focal)
 
 
 def _answered(
@@ -242,10 +273,11 @@ def _answered(
         own = _groups_of(design, used)
         return (flat_finding(result),), dataclasses.replace(own, known=(own.sizes,)), verdicts
     found = analyse_long_table(frame, study)
-    one, other = judged.groups.sizes
+    one, other = found.people
     groups = TableGroups(
         columns=judged.groups.columns,
         treated=judged.groups.treated,
+        sizes=found.people,
         used=found.people,
         focal=sum(found.people),
         known=tuple((round(at.treated * one), round(at.comparison * other)) for at in found.response),
@@ -332,7 +364,7 @@ def _dossier(
         method=_method(study, design),
         treated=treated,
         comparison=comparison,
-        units="rows" if isinstance(study, FlatTableStudy) else "people",
+        units=_units(study, opened=bool(findings)),
         balance=disclose_balance(rows, groups, profile),
         adjusted=adjusted,
         fates=tuple(
@@ -381,6 +413,15 @@ def _main_row(study: TableStudy, findings: tuple[Finding, ...]) -> int:
     labels = [line.label for line in findings[0].lines]
     mine = [k for k, label in enumerate(labels) if label.startswith("visit ") and plain(label[6:]) == wanted]
     return mine[0] if mine else 0
+
+
+def _units(study: TableStudy, *, opened: bool) -> str:
+    """What the sizes of the groups count."""
+    if isinstance(study, FlatTableStudy):
+        return "rows"
+    if isinstance(study.columns, Visits):
+        return "people"
+    return "people with a spell in the group" if opened else "people by their first spell"
 
 
 def _what(study: TableStudy) -> str:

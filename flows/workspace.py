@@ -91,14 +91,7 @@ def open_workspace(
         raise RapportError(
             "command.truth", f"{shown_path(truth)} is not a file", fix="name the truth.parquet after --truth"
         )
-    settings = load_site(site or _beside(study, "sites/local.yaml"))
-    where = results or settings.results
-    if where.exists() and not where.is_dir():
-        raise RapportError(
-            "store.unwritable",
-            f"the results folder {shown_path(where)} is a file",
-            fix="name a folder with --results or in the site file",
-        )
+    settings, where = site_and_results(study, site, results)
     return Workspace(
         study=loaded.study,
         protocol_digest=loaded.digest,
@@ -110,6 +103,39 @@ def open_workspace(
         truth=truth,
         study_file=study,
     )
+
+
+def site_and_results(study: Path, site: Path | None, results: Path | None) -> tuple[Site, Path]:
+    """The site of a study, and the folder of its results; see `open_workspace`."""
+    settings = load_site(site or _beside(study, "sites/local.yaml"))
+    where = results or settings.results
+    if where.exists() and not where.is_dir():
+        raise RapportError(
+            "store.unwritable",
+            f"the results folder {shown_path(where)} is a file",
+            fix="name a folder with --results or in the site file",
+        )
+    return settings, where
+
+
+def store_of(study: Path, *, site: Path | None, results: Path | None) -> tuple[str, Store]:
+    """Id and store of a study that publishes: of occasions, or of one table that declares its governance.
+
+    Raises
+    ------
+    StudyFileError
+        As `open_workspace`; ``study.governance`` for a table that declares none, which nothing is published of.
+    """
+    loaded = load_study(study, instruments=instruments_beside(study) or None).study
+    if isinstance(loaded, FlatTableStudy | LongTableStudy) and loaded.governance is None:
+        raise StudyFileError(
+            "study.governance",
+            f"{study.name} declares no governance: nothing of it is designed, approved or published",
+            fix=f"rapport run {shown_path(study)}, or say under governance on what basis the table is used",
+        )
+    if not isinstance(loaded, OccasionStudy | FlatTableStudy | LongTableStudy):
+        raise StudyFileError("study.kind", f"{study.name} is a study of kind {loaded.kind}, which cannot be run yet")
+    return loaded.study.id, Store(site_and_results(study, site, results)[1], loaded.study.id)
 
 
 def instruments_beside(study: Path) -> dict[str, Instrument]:

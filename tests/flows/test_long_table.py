@@ -146,7 +146,10 @@ def test_other_commands_say_what_to_do_instead(folder: Path, rapport: Command) -
     """A long table has no extract."""
     code, said = rapport("design", str(folder / "weeks.yaml"), "--extract", str(folder))
     assert code == 1
-    assert "this command needs kind occasions" in said
+    assert "reads no extract" in said
+    code, said = rapport("design", str(folder / "weeks.yaml"))
+    assert code == 1
+    assert "declares no governance" in said
     assert "rapport run" in said
     code, said = rapport("check", str(folder / "weeks.yaml"))
     assert code == 0

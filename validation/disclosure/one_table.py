@@ -64,6 +64,8 @@ class TableGroups:
     ----------
     columns, treated
         Every covariate with all its levels, None without any; and (n,) arm of its rows.
+    sizes
+        Treated and comparison rows of the table; of spells, people with a spell in the group.
     used
         Treated and comparison rows (people) with weight in the answer.
     focal
@@ -74,14 +76,10 @@ class TableGroups:
 
     columns: DesignColumns | None
     treated: BoolArray
+    sizes: tuple[int, int]
     used: tuple[int, int]
     focal: int
     known: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """Treated and comparison rows or people of the table."""
-        return int(self.treated.sum()), int((~self.treated).sum())
 
 
 def sizes_of(groups: TableGroups, profile: Profile) -> tuple[Count, Count]:
