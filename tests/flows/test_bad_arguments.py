@@ -95,12 +95,12 @@ def test_a_key_that_cannot_be_made(refused: Refused, a_file: Path, tmp_path: Pat
 
 
 def test_a_study_of_another_kind(refused: Refused, tmp_path: Path) -> None:
-    """A flat table has no extract, and no design to list."""
+    """A flat table has no extract; one that declares no governance has no design either."""
     assert refused("check", FLAT, "--extract", tmp_path).startswith("[study.kind]")
-    assert refused("status", FLAT).startswith("[study.kind]")
-    told = refused("estimate", FLAT)
-    assert told.startswith("[study.kind] lalonde.yaml is a study of kind flat_table")
-    assert told.endswith(f"rapport run {FLAT}")
+    for command in ("status", "estimate", "design", "mend"):
+        told = refused(command, FLAT)
+        assert told.startswith("[study.governance] lalonde.yaml declares no governance")
+        assert f"rapport run {FLAT}" in told
     assert refused("design", STUDY).startswith("[command.extract]")
 
 

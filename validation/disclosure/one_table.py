@@ -16,44 +16,43 @@ from causal.design.frame import DesignColumns
 from validation.disclosure.figure import Count, Disclosed, Figure, Kind, Shown, disclose
 from validation.disclosure.profile import Profile
 from validation.disclosure.reasons import Withheld
+from validation.disclosure.rounding import rounded
 from validation.disclosure.tables import disclose_categories, withheld_categories
 from validation.disclosure.verdicts import disclose_measured
 from validation.verdict import Verdict
 
 BoolArray = NDArray[np.bool_]
+BALANCE_DECIMALS = 2
+"""Of standardised differences: more would tell the counts of a level."""
 TWO = 2
 """Different values of a column of numbers that is a yes or no."""
 UNTOLD = "a check of this study"
 """What is said of a check that has no words here."""
 SENTENCES: Mapping[str, str] = {
-    "flat.balance": "largest standardised difference of a covariate",
-    "flat.unmatched": "share of those the effect is about that is not in the comparison",
-    "flat.overlap": "share of those the effect is about whose probability of treatment lies beyond that of everybody "
-    "in the other group",
-    "flat.effective": "effective number of rows of a group: as many equally weighted ones would tell as much",
-    "flat.weight_share": "largest share of the weight of a group that one row holds",
-    "flat.clusters": "smallest number of clusters behind a group",
-    "flat.outcome_model": "share of the squared error of the regression of the outcome that a few boosted trees save",
-    "flat.response": "smallest share of a group whose outcome is known",
-    "flat.response_difference": "how far the groups differ in the share whose outcome is known",
-    "flat.extreme": "how far the farthest number of a column stands from the next, in ranges of all others",
-    "flat.placebo": "chance of a difference as large as that found in what the treatment cannot have changed",
-    "flat.known_effect": "how far the estimate is from the known effect",
-    "long.balance": "largest standardised difference of a covariate before anything adjusts",
-    "long.people": "people in the smaller group",
-    "long.clusters": "smallest number of clusters behind a group",
-    "long.events": "events in the group that has fewer of them",
-    "long.response": "share of people whose outcome is known, at the visit and in the group with fewest",
-    "long.response_difference": "how far the groups differ in that share, at the visit where they differ most",
-    "long.extreme": "how far the farthest number of a column stands from the next, in ranges of all others",
-    "long.analysis": "an analysis that was planned",
+    "balance": "largest standardised difference of a covariate",
+    "unmatched": "share of those the effect is about that is not in the comparison",
+    "overlap": "share of those the effect is about whose probability of treatment lies beyond that of everybody in the "
+    "other group",
+    "effective": "effective number of rows of a group: as many equally weighted ones would tell as much",
+    "weight_share": "largest share of the weight of a group that one row holds",
+    "people": "people in the smaller group",
+    "clusters": "smallest number of clusters behind a group",
+    "events": "events in the group that has fewer of them",
+    "outcome_model": "share of the squared error of the regression of the outcome that a few boosted trees save",
+    "response": "smallest share of a group whose outcome is known (at any visit, where there are several)",
+    "response_difference": "how far the groups differ in that share",
+    "extreme": "how far the farthest number of a column stands from the next, in ranges of all others",
+    "placebo": "chance of a difference as large as that found in what the treatment cannot have changed",
+    "known_effect": "how far the estimate is from the known effect",
+    "analysis": "an analysis that was planned",
 }
-"""By code, or its first two words: what was judged."""
-TALLIES = frozenset({"flat.clusters", "long.clusters"})
-ESTIMATES = frozenset({"flat.balance", "long.balance", "flat.outcome_model", "flat.placebo", "flat.known_effect"})
-RESPONSE = frozenset({"flat.response", "flat.response_difference", "long.response", "long.response_difference"})
-OF_SINGLE_ROWS = frozenset({"flat.extreme", "long.extreme"})
-PEOPLE = frozenset({"flat.effective", "flat.weight_share", "long.people"})
+"""By the second word of a check's code: what was judged."""
+TALLIES = frozenset({"clusters"})
+ESTIMATES = frozenset({"balance", "outcome_model", "placebo", "known_effect"})
+SHARES_LEFT = frozenset({"unmatched", "overlap"})
+RESPONSE = frozenset({"response", "response_difference"})
+OF_SINGLE_ROWS = frozenset({"extreme"})
+PEOPLE = frozenset({"effective", "weight_share", "people"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,7 +137,14 @@ def disclose_balance(
             NO_NUMBER if value is None else _estimate(value, groups, profile, why) for value in (before, after)
         )
         reason = one.why.sentence(profile.threshold) if one.why is not None else ""
-        told.append(ColumnShown(name=name, before=one.value, after=other.value, withheld=reason))
+        told.append(
+            ColumnShown(
+                name=name,
+                before=None if one.value is None else rounded(one.value, BALANCE_DECIMALS),
+                after=None if other.value is None else rounded(other.value, BALANCE_DECIMALS),
+                withheld=reason,
+            )
+        )
     return tuple(told)
 
 
@@ -157,34 +163,34 @@ def disclose_check(
 
     `worst` is the column whose balance a check of balance is about.
     """
-    family = ".".join(verdict.code.split(".")[:2])
+    name = verdict.code.split(".")[1]
     reason = verdict.sentence if verdict.measured is None and verdict.limit is None else ""
-    said = SENTENCES.get(family, UNTOLD)
+    said = SENTENCES.get(name, UNTOLD)
     told = replace(verdict, sentence=reason or said)
-    why = Withheld.FACT if family.endswith(".balance") and worst in withheld_columns(groups, profile) else None
-    return told, disclose_measured(verdict, _figure(verdict, family, groups), profile, why)
+    why = Withheld.FACT if name == "balance" and worst in withheld_columns(groups, profile) else None
+    return told, disclose_measured(verdict, _figure(verdict, name, groups), profile, why)
 
 
-def _figure(verdict: Verdict, family: str, groups: TableGroups) -> Figure:
+def _figure(verdict: Verdict, name: str, groups: TableGroups) -> Figure:
     value = 0.0 if verdict.measured is None else verdict.measured
     kind: Kind | None = None
     counts: tuple[int, ...] | None = None
     complements: tuple[int, ...] | None = None
-    if family in TALLIES:
+    if name in TALLIES:
         kind = Kind.TALLY
-    elif family in ESTIMATES:
+    elif name in ESTIMATES:
         kind, counts = Kind.ESTIMATE, groups.used
-    elif family in PEOPLE:
+    elif name in PEOPLE:
         left = tuple(size - used for size, used in zip(groups.sizes, groups.used, strict=True))
         kind, counts, complements = Kind.COUNT, groups.used, left
-    elif family in ("flat.unmatched", "flat.overlap"):
+    elif name in SHARES_LEFT:
         lost = round(value * groups.focal)
         kind, counts, complements = Kind.SHARE, (lost,), (groups.focal - lost,)
-    elif family in RESPONSE and groups.known:
+    elif name in RESPONSE and groups.known:
         kind, counts = Kind.SHARE, tuple(n for visit in groups.known for n in visit)
         complements = tuple(size - n for visit in groups.known for n, size in zip(visit, groups.sizes, strict=True))
-    elif family in OF_SINGLE_ROWS:
+    elif name in OF_SINGLE_ROWS:
         kind, counts, complements = Kind.COUNT, (1,), ()
-    elif family == "long.events":
+    elif name == "events":
         kind, counts, complements = Kind.COUNT, (round(value),), ()
     return Figure(value=value, unit=verdict.sentence, kind=kind, counts=counts, complements=complements)
