@@ -62,7 +62,7 @@ def hazards(asked: OfSpells, declared: Hazards) -> Finding:
     several = int(np.bincount(table.people[table.event]).max()) > 1
     return Finding(
         analysis=declared.name,
-        title="Ratio of hazards",
+        title="Ratio of hazards, treated to comparison",
         method=(
             f"Cox's regression of spells ({declared.ties.title()}'s ties), robust errors corrected for few and uneven "
             f"groups of spells. {adjusted(table.facts.names)}"

@@ -31,6 +31,17 @@ def draws_until(asked: OfVisits, visit: int, *, imputations: int, name: str) -> 
     )
 
 
+def apart(asked: OfVisits) -> tuple[str, ...]:
+    """What to know of imputation where people come in clusters."""
+    return (APART,) if asked.table.clustered else ()
+
+
+APART = (
+    "The completed outcomes are drawn as if people of one cluster were no more alike than others: where they are, what is "
+    "missing is less certain than these intervals say."
+)
+
+
 def difference_by(asked: OfVisits, codes: IntArray) -> Callable[[FloatArray], Result]:
     """The adjusted difference of completed outcomes (n,): value, CR2 error by `codes` (n,), degrees of freedom."""
     table = asked.table

@@ -59,7 +59,7 @@ def marginal_model(asked: OfVisits, declared: MarginalModel) -> Finding:
     means = "visits with means of their own" if declared.visit_means else "all visits with one mean"
     return Finding(
         analysis=declared.name,
-        title="Effect over all visits, averaged over people",
+        title="Treated against comparison over all visits, averaged over people",
         method=(
             f"Generalised estimating equations ({declared.family}) with {working} working correlation, {means}; "
             + ("uncorrected sandwich errors" if declared.correction == "none" else f"errors corrected by {correction}")

@@ -55,7 +55,7 @@ def mixed_model(asked: OfVisits, declared: MixedModel) -> Finding:
     errors = "Satterthwaite" if declared.degrees_of_freedom == "satterthwaite" else "Kenward-Roger"
     return Finding(
         analysis=declared.name,
-        title="Difference on straight courses over time",
+        title="Treated less comparison on straight courses over time",
         method=(
             f"Linear mixed model ({declared.likelihood}): the {random} of people{within} at random, a straight course "
             f"over time in each group; {errors} degrees of freedom. {adjusted(table.facts.names)}"

@@ -114,11 +114,9 @@ def visited(frame: pd.DataFrame, columns: Visits) -> Visited:
         ``long.no_baseline``, and those of `causal.design.frame`.
     """
     refuse_columns(frame, columns, (columns.visit, columns.outcome))
-    place = places_of(frame, columns)
-    used = place != UNUSED
-    frame, place = frame.loc[used], place[used]
-    people = people_of(frame, columns)
-    _refuse_repeated(frame, people, place)
+    place, people = places_of(frame, columns), people_of(frame, columns)
+    used = place != UNUSED  # of other visits only who was there counts, and that nothing about them changes
+    _refuse_repeated(frame.loc[used], people[used], place[used])
     arm = treatment_of(frame, columns.treatment, treated_value=columns.treated_value)
     refuse_arms(arm)
     first = np.unique(people, return_index=True)[1]

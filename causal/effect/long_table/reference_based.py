@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from causal.effect.long_table.asked import OfVisits, adjusted, left_out
-from causal.effect.long_table.imputed import difference_by, draws_until
+from causal.effect.long_table.imputed import apart, difference_by, draws_until
 from causal.effect.missing import reference_based as imputing
 from causal.effect.missing.rubin import Pooled
 from causal.effect.missing.story import ASSUMPTIONS
@@ -34,11 +34,11 @@ def reference_based(asked: OfVisits, declared: ReferenceBased) -> Finding:
         notes += [f"{assumption}: {note}" for note in each[0][1].notes]
     return Finding(
         analysis=declared.name,
-        title=f"Difference at visit {asked.table.labels[visit]}, had the missing outcomes followed an assumption",
+        title=f"Treated less comparison at visit {asked.table.labels[visit]}, had the missing followed an assumption",
         method=(
             f"{declared.imputations} completed tables, each analysed by a regression with CR2 errors, pooled by "
             f"Rubin's rules with Barnard and Rubin's degrees of freedom. {adjusted(asked.table.facts.names)}"
         ),
         lines=tuple(lines),
-        notes=(*dict.fromkeys(notes), *by.notes, *left_out(draws.aliased)),
+        notes=(*dict.fromkeys(notes), *apart(asked), *by.notes, *left_out(draws.aliased)),
     )

@@ -61,7 +61,7 @@ def repeated_measures(asked: OfVisits, declared: RepeatedMeasures) -> Finding:
     lines.append(line_of(average, label="mean over these visits", scale="points", counts=min(counts), clustered_by=who))
     return Finding(
         analysis=declared.name,
-        title="Difference at each visit, all visits in one model",
+        title="Treated less comparison at each visit, all visits in one model",
         method=f"{found.description} {adjusted(table.facts.names)}",
         lines=tuple(lines),
         notes=(*missed(asked), *(by.notes if by is not None else ()), *left_out(found.aliased)),

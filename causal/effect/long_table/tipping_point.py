@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from causal.effect.long_table.asked import OfVisits, adjusted, left_out
-from causal.effect.long_table.imputed import difference_by, draws_until
+from causal.effect.long_table.imputed import apart, difference_by, draws_until
 from causal.effect.missing.reference_based import reference_based
 from causal.effect.missing.tipping import TippingGrid, tipping
 from causal.effect.secondary.dropout import tipped, tipping_reading
@@ -46,13 +46,13 @@ def tipping_point(asked: OfVisits, declared: TippingPoint) -> Finding:
     )
     return Finding(
         analysis=declared.name,
-        title=f"Difference at visit {asked.table.labels[visit]}, had the missing outcomes been others",
+        title=f"Treated less comparison at visit {asked.table.labels[visit]}, had the missing outcomes been others",
         method=(
             f"{declared.imputations} completed tables, missing outcomes as at random and then shifted by up to "
             f"{shifts[-1]:g} either way in each group; pooled by Rubin's rules. {adjusted(asked.table.facts.names)}"
         ),
         lines=(main, *tipped(grid, shifts)),
-        notes=(*_beyond(grid), *by.notes, *left_out(draws.aliased)),
+        notes=(*_beyond(grid), *apart(asked), *by.notes, *left_out(draws.aliased)),
         readings=tipping_reading(grid),
     )
 

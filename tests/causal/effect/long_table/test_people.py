@@ -134,3 +134,14 @@ def test_no_outcome_moves_a_design(kind: str) -> None:
     assert (one.balance, one.people) == (two.balance, two.people)
     changed = frame.assign(age=frame["age"] + (frame["who"] == frame["who"].iloc[0]))
     assert design_long_table(without_outcomes(changed, asked), asked).content != one.content
+
+
+def test_who_was_seen_at_other_visits_only_is_one_of_those_asked() -> None:
+    """Without a baseline: in the shares that are known, though no compared visit is theirs."""
+    frame = visits(6, dropout=0.0)
+    moved = frame.assign(week=frame["week"].where(frame["who"] >= "p012", frame["week"] + 100))
+    columns = {"baseline": None, "visits_not_used": [0, 100, 104, 108, 112]}
+    found = analyse_long_table(moved, study(MAIN, columns=columns))
+    assert sum(found.people) == 120
+    assert found.findings[0].lines[0].n_treated + found.findings[0].lines[0].n_comparison == 108
+    assert found.response[0].treated < 1
