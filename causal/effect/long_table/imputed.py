@@ -37,8 +37,8 @@ def apart(asked: OfVisits) -> tuple[str, ...]:
 
 
 APART = (
-    "The completed outcomes are drawn as if people of one cluster were no more alike than others: where they are, what is "
-    "missing is less certain than these intervals say."
+    "The completed outcomes are drawn as if people of one cluster were no more alike than others: where they are, what "
+    "is missing is less certain than these intervals say."
 )
 
 
