@@ -20,8 +20,6 @@ KINDS = {
     "rate ratio": Kind.ESTIMATE,
     "risk ratio": Kind.ESTIMATE,
     "win odds": Kind.ESTIMATE,
-    "odds ratio": Kind.ESTIMATE,
-    "rate ratio": Kind.ESTIMATE,
     "risk difference": Kind.ESTIMATE,
     "probability": Kind.ESTIMATE,
 }
