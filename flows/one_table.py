@@ -378,7 +378,7 @@ def _dossier(
         main=_main_row(study, findings),
         approval=approval,
         decided=decided(study, {}),
-        governance=governance_lines(governance),
+        governance=governance_lines(governance, profile),
         limitations=report.limitations,
         cannot_say=report.cannot_say,
         threshold=profile.threshold,

@@ -88,14 +88,14 @@ def governance_of(study: FlatTableStudy | LongTableStudy) -> tuple[Governance, R
     return study.governance, study.report
 
 
-def governance_lines(governance: Governance) -> tuple[tuple[str, str], ...]:
+def governance_lines(governance: Governance, profile: Profile) -> tuple[tuple[str, str], ...]:
     """On what basis the table is used."""
     return (
         ("Basis", governance.basis),
         ("How far the records are de-identified", governance.data_class.replace("_", " ")),
         ("Data use agreement", governance.agreement),
         ("Certificate of confidentiality", governance.certificate_of_confidentiality),
-        ("Counts that never leave", f"1 to {governance.small_cells.threshold - 1}"),
+        ("Counts that never leave", f"1 to {profile.threshold - 1}"),
     )
 
 
