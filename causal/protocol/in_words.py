@@ -212,7 +212,13 @@ def _usual(part: Part, key: str, otherwise: object) -> Any:
     """What would stand under `key` had the file said nothing; pydantic's mark where a file must say something."""
     if type(otherwise) is type(part):
         return getattr(otherwise, key)
-    return type(part).model_fields[key].get_default(call_default_factory=True)
+    return _default(type(part), key)
+
+
+@cache
+def _default(kind: type[Part], key: str) -> Any:
+    """What comes where a file says nothing; shared, for it is only compared."""
+    return kind.model_fields[key].get_default(call_default_factory=True)
 
 
 @cache

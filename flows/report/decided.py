@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 from causal.cohort.catalogue import EXACT_KEYS, CovariateDefinition, catalogue_of, facts_of, scores_of
 from causal.protocol import AnyStudy, CohortStudy, Instrument, OccasionStudy
@@ -111,13 +112,14 @@ def decided(study: AnyStudy, instruments: Mapping[str, Instrument]) -> tuple[Dec
 def told_lines(study: AnyStudy) -> Iterator[Line]:
     """The decisions of a study's file told under the headings: all but those with a reason or another place."""
     known, passed_over = _known_facts(study), {**NOT_TOLD, **(ELSEWHERE if isinstance(study, OccasionStudy) else {})}
-    for line in lines_of(study, names_in(study)):
+    names = names_in(study)
+    for line in lines_of(study, names):
         if line.key == "dag.edges" and isinstance(study, OccasionStudy | CohortStudy):
-            yield from _arrows(study.dag, names_in(study))
+            yield from _arrows(study.dag, names)
         elif line.key.startswith("confounders.") and isinstance(study, OccasionStudy | CohortStudy):
-            yield from _facts(line.key, study)
+            yield from _facts(line.key, study, names)
         elif line.key.startswith("definitions[") and isinstance(study, OccasionStudy | CohortStudy):
-            yield _definition(line.key, study)
+            yield _definition(line.key, study, names)
         elif line.key not in known and not _is_in(line.key, passed_over):
             yield line
 
@@ -135,7 +137,12 @@ def names_in(study: AnyStudy) -> Mapping[str, str]:
 
 def heading(key: str) -> str:
     """The heading under which a key of a study's file is told."""
-    fitting = [(len(start), title) for title, starts in GROUPS for start in starts if _is_in(key, (start,))]
+    return _heading(plain_key(key))
+
+
+@cache
+def _heading(plain: str) -> str:
+    fitting = [(len(start), title) for title, starts in GROUPS for start in starts if _is_in(plain, (start,))]
     return max(fitting, default=(0, OTHER))[1]
 
 
@@ -153,28 +160,28 @@ def _is_in(key: str, known: Iterable[str]) -> bool:
     return any(plain == one or plain.startswith(f"{one}.") for one in known)
 
 
-def _facts(tier_key: str, study: OccasionStudy | CohortStudy) -> Iterator[Line]:
+def _facts(tier_key: str, study: OccasionStudy | CohortStudy, names: Mapping[str, str]) -> Iterator[Line]:
     """One line for each fact of a tier: what it is, over which time, and what stands in where nobody recorded it."""
     tier = tier_key.removeprefix("confounders.")
-    declared, known, names = {one.name: one for one in study.covariates}, facts_of(study), names_in(study)
+    declared, known = {one.name: one for one in study.covariates}, facts_of(study)
     for place, name in enumerate(getattr(study.confounders, tier), start=1):
-        fill = "; ".join(_fills(study, name))
+        fill = "; ".join(_fills(study, name, names))
         lacking = f" Where nobody recorded it: {fill}, and that nobody did is a fact of its own." if fill else ""
         value = f"{tier.replace('tier', 'Tier ')}. {_meaning(name, known, declared)}{lacking}"
         yield Line(key=f"{tier_key}[{place}]", name=names.get(name, name.replace("_", " ")), value=value, usual=False)
 
 
-def _definition(key: str, study: OccasionStudy | CohortStudy) -> Line:
+def _definition(key: str, study: OccasionStudy | CohortStudy, names: Mapping[str, str]) -> Line:
     """A definition as the study's file says it, without what it leaves as it comes."""
     name = key.removeprefix("definitions[").removesuffix("]")
     said = given(study.definitions[name], {})
-    return Line(key=key, name=f"{names_in(study).get(name, name)} ({name})", value=said, usual=False)
+    return Line(key=key, name=f"{names.get(name, name)} ({name})", value=said, usual=False)
 
 
-def _fills(study: OccasionStudy | CohortStudy, name: str) -> list[str]:
+def _fills(study: OccasionStudy | CohortStudy, name: str, names: Mapping[str, str]) -> list[str]:
     """What stands in for a fact nobody recorded, in words."""
     own = (rule for rule in _rules(study) if rule.covariate == name)
-    return [line.value for rule in own for line in lines_of(rule, names_in(study)) if line.key == "fill"]
+    return [line.value for rule in own for line in lines_of(rule, names) if line.key == "fill"]
 
 
 def _meaning(name: str, facts: Mapping[str, CovariateDefinition], declared: Mapping[str, DeclaredCovariate]) -> str:

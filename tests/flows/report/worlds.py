@@ -27,6 +27,7 @@ from causal.effect.estimate import estimate_effects
 from causal.effect.response import Response
 from causal.effect.secondary.finding import Finding
 from causal.measures.administration import ProspectiveRatings
+from causal.protocol import Instrument
 from causal.records import AttritionStep, Design, Effects, Outcomes
 from flows.report.disclosed import design_dossier, release_dossier
 from flows.report.dossier import Dossier
@@ -238,11 +239,17 @@ def extract_of(world: World) -> SimpleNamespace:
     )
 
 
+@cache
+def instruments() -> dict[str, Instrument]:
+    """The scoring keys that ship; treat them as read-only."""
+    return load_instruments(CONFIGS / "instruments")
+
+
 def workspace() -> Any:
     """What a dossier asks of a workspace."""
     return SimpleNamespace(
         study=study(),
-        instruments=load_instruments(CONFIGS / "instruments"),
+        instruments=instruments(),
         protocol_digest="p" * 64,
         site=SimpleNamespace(approvers=()),
     )
