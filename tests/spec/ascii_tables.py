@@ -17,6 +17,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from asking import rows_of
 
 from causal.cohort.history import history
 from causal.cohort.occasions import assessments, candidate_occasions
@@ -167,13 +168,13 @@ def occasions(tables: dict[str, ir.Table]) -> ir.Table:
 
 def kept(expression: ir.Table) -> ir.Table:
     """The rows of an expression, computed once."""
-    return ibis.memtable(expression.to_pyarrow())
+    return ibis.memtable(rows_of(expression))
 
 
 def expect(found: ir.Table | pd.DataFrame, text: str) -> None:
     """Assert that `found` has exactly the rows of an ASCII table, in its columns; rows sorted by all of them."""
     wanted = parse(text)
-    frame = found if isinstance(found, pd.DataFrame) else found.to_pyarrow().to_pandas()
+    frame = found if isinstance(found, pd.DataFrame) else rows_of(found).to_pandas()
     got = [{column: _shown(row[column]) for column in wanted[0]} for row in frame.to_dict("records")]
     assert _as_text(got) == _as_text(wanted), f"\nexpected\n{_as_text(wanted)}\ngot\n{_as_text(got)}"
 

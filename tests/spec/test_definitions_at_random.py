@@ -15,7 +15,8 @@ import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
-from ascii_tables import CONFIGS, instruments, study, world
+from ascii_tables import CONFIGS, instruments, kept, study, world
+from asking import rows_of
 
 from causal.cohort.language.compile import with_definitions
 from causal.cohort.language.rows import named
@@ -324,10 +325,9 @@ def computed(
     outcome = study().outcome
     assert isinstance(outcome, Rating)
     tables = tables_of(extract)
-    base = ibis.memtable(assessments(tables).to_pyarrow())
-    occasions = ibis.memtable(candidate_occasions(base, tables, study()).to_pyarrow())
+    occasions = kept(candidate_occasions(kept(assessments(tables)), tables, study()))
     found = with_definitions(occasions, tables, typed(definitions, outcome), instruments(), lists)
-    rows = found.select("ta_id", **{name: found[named(name)] for name in definitions}).to_pyarrow().to_pylist()
+    rows = rows_of(found.select("ta_id", **{name: found[named(name)] for name in definitions})).to_pylist()
     return {row.pop("ta_id"): row for row in rows}
 
 

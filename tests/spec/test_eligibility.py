@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import ibis
-from ascii_tables import expect, instruments, known, study, world
+from ascii_tables import expect, instruments, kept, known, study, world
 from ibis.expr import types as ir
 
 from causal.cohort.build import build_cohort
@@ -410,7 +410,7 @@ def test_followed_up() -> None:
         tables,
         study().model_copy(update={"target_trial": trial}),
         instruments(),
-        lambda _, expression: ibis.memtable(expression.to_pyarrow()),
+        lambda _, expression: kept(expression),
         as_of=date(2020, 6, 29),
     )
     expect(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from ascii_tables import expect, instruments, occasions, parse, study, world
+from asking import rows_of
 from ibis.expr import types as ir
 
 from causal.effect.estimate import primary_estimand
@@ -41,7 +42,7 @@ def members(text: str) -> ir.Table:
 
 def facts(text: str, tables: dict[str, ir.Table]) -> pd.DataFrame:
     """What happened after time zero to the matched occasions, under the flagship study, in their order."""
-    found = facts_after(members(text), tables, study(), instruments()["wai_sr"]).to_pyarrow().to_pandas()
+    found = rows_of(facts_after(members(text), tables, study(), instruments()["wai_sr"])).to_pandas()
     return found.set_index("ta_id").loc[[row["ta_id"] for row in parse(text)]].reset_index()
 
 
@@ -423,7 +424,7 @@ def at_day(text: str, tables: dict[str, ir.Table], window: Window) -> pd.DataFra
     """Facts and later events by another day, in the order of the matched occasions."""
     after = facts_after(members(text), tables, study(), instruments()["wai_sr"], window, subscales=("bond",))
     later = later_after(members(text), tables, study(), window)
-    found = after.left_join(later, "ta_id").drop("ta_id_right").to_pyarrow().to_pandas()
+    found = rows_of(after.left_join(later, "ta_id").drop("ta_id_right")).to_pandas()
     return found.set_index("ta_id").loc[[row["ta_id"] for row in parse(text)]].reset_index()
 
 
