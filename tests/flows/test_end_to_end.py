@@ -6,47 +6,21 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command import ROOT, Ran, forked, started
 
-ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "configs" / "studies" / "duty_to_warn.yaml"
 PATIENTS = 8000
 RELEASE_FILES = {"report.html", "report.pdf", "results.json", "manifest.json"}
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-def rapport(*words: str, **environment: str) -> Ran:
-    """Run the command in a process of its own, as a user would."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | environment,
-        check=False,
-        timeout=300,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A delivered synthetic extract: extract/, truth.parquet."""
     out = tmp_path_factory.mktemp("delivered") / "demo"
-    ran = rapport("simulate", str(STUDY), "--patients", str(PATIENTS), "--seed", "7", "--out", str(out))
+    ran = forked("simulate", str(STUDY), "--patients", str(PATIENTS), "--seed", "7", "--out", str(out))
     assert ran.code == 0, ran.err
     return out
 
@@ -62,7 +36,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_synthetic(results: Path, *words: str, **environment: str) -> Ran:
     """The demo's command at a smaller size."""
-    return rapport(
+    return started(
         "run",
         str(STUDY),
         "--synthetic",
@@ -175,21 +149,21 @@ def test_outcomes_stay_closed_until_a_trusted_board_has_signed(delivered: Path, 
     site, key, results = tmp_path / "site.yaml", tmp_path / "board.key", tmp_path / "results"
     site.write_text(f"results: {results}\n")
     words = ("--extract", str(delivered / "extract"), "--site", str(site), "--direct")
-    ran = rapport("run", str(STUDY), *words)
+    ran = forked("run", str(STUDY), *words)
     assert ran.code == 1
     assert "[approval.none]" in ran.err
     assert not list((results / "duty_to_warn" / "releases").iterdir())
     (design,) = (results / "duty_to_warn" / "designs").iterdir()
     assert "not been opened" in (design / "report.html").read_text()
 
-    made = json.loads(rapport("approve", str(STUDY), "--init", "--key", str(key), "--json").out)
+    made = json.loads(forked("approve", str(STUDY), "--init", "--key", str(key), "--json").out)
     signing = ("approve", str(STUDY), "--design", design.name, "--key", str(key), "--approver", "A. Board")
     signing += ("--role", "ethics board", "--expires", "2099-01-01", "--site", str(site))
     failed = json.loads((design / "identity.json").read_text())["failed"]
     for code in failed:
         signing += ("--accept", code)
-    assert rapport(*signing).code == 0
-    untrusted = rapport("estimate", str(STUDY), *words)
+    assert forked(*signing).code == 0
+    untrusted = forked("estimate", str(STUDY), *words)
     assert untrusted.code == 1
     assert "[approval.trusted]" in untrusted.err
 
@@ -197,9 +171,9 @@ def test_outcomes_stay_closed_until_a_trusted_board_has_signed(delivered: Path, 
         f"results: {results}\n"
         f"approvers:\n  - {{name: A. Board, role: ethics_board, public_key: {made['public_key']}}}\n"
     )
-    opened = rapport("estimate", str(STUDY), *words)
+    opened = forked("estimate", str(STUDY), *words)
     assert opened.code == 0, opened.err
-    told = json.loads(rapport("status", str(STUDY), "--site", str(site), "--json").out)
+    told = json.loads(forked("status", str(STUDY), "--site", str(site), "--json").out)
     assert told["outcomes_opened"] == 1
     assert len(told["releases"]) == 1
 
@@ -207,7 +181,7 @@ def test_outcomes_stay_closed_until_a_trusted_board_has_signed(delivered: Path, 
     changed = tmp_path / "redelivered"
     shutil.copytree(delivered / "extract", changed)
     change_end_reasons(changed)
-    again = rapport("estimate", str(STUDY), "--extract", str(changed), "--site", str(site), "--direct")
+    again = forked("estimate", str(STUDY), "--extract", str(changed), "--site", str(site), "--direct")
     assert again.code == 1
     assert "[approval.none]" in again.err
     assert len(list((results / "duty_to_warn" / "releases").iterdir())) == 1
@@ -234,13 +208,13 @@ def test_a_changed_extract_under_the_same_path_is_seen(delivered: Path, tmp_path
     copy = tmp_path / "extract"
     shutil.copytree(delivered / "extract", copy)
     words = ("check", str(STUDY), "--extract", str(copy), "--results", str(tmp_path / "results"))
-    assert rapport(*words).code == 0
+    assert forked(*words).code == 0
     (part, *_) = sorted((copy / "measures").iterdir())
     content, stamp = bytearray(part.read_bytes()), part.stat()
     content[len(content) // 2] ^= 1
     part.write_bytes(content)
     os.utime(part, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    ran = rapport(*words)
+    ran = forked(*words)
     assert ran.code == 1
     assert "sha256" in ran.err
     assert "Traceback" not in ran.err
@@ -277,7 +251,7 @@ def test_private_rows_are_private(released: Path) -> None:
 )
 def test_a_refusal_is_one_plain_message(words: tuple[str, ...], code: str) -> None:
     """Exit 1, the code, and no traceback."""
-    ran = rapport(*words)
+    ran = forked(*words)
     assert ran.code == 1
     assert f"[{code}" in ran.err
     assert "Traceback" not in ran.err + ran.out

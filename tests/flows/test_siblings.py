@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import forked
 
 from causal.cohort.catalogue import EXACT_KEYS, catalogue_of
 from flows.study_file import load_study
@@ -114,16 +113,8 @@ def test_a_sibling_runs_to_a_report_in_its_own_words(
     shutil.copytree(CONFIGS / "instruments", tmp_path / "configs" / "instruments")
     file = tmp_path / "configs" / "closer_contact.yaml"
     file.write_text(json.dumps(sibling(words), indent=1), encoding="utf-8")
-    command = [sys.executable, "-m", "flows.cli", "run", str(file), "--synthetic", "8000", "--seed", "7", "--direct"]
-    ran = subprocess.run(
-        [*command, "--results", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        cwd=CONFIGS.parent,
-        check=False,
-        timeout=300,
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = forked("run", str(file), "--synthetic", "8000", "--seed", "7", "--direct", "--results", str(tmp_path))
+    assert ran.code == 0, ran.err
     pages = [page for kind in ("designs", "releases") for page in (tmp_path / "closer_contact" / kind).glob("*/*")]
     texts = {page: page.read_text(encoding="utf-8") for page in pages if page.suffix in {".html", ".json", ".svg"}}
     assert {page.name for page in texts} >= {"report.html", "results.json", "flow.svg", "quality.html"}
@@ -137,7 +128,7 @@ def test_a_sibling_runs_to_a_report_in_its_own_words(
     assert [sentence for sentence in expected if sentence.lower() not in texts[report].lower()] == []
     assert facts["truth"] == []
     told = "no truth beside the answer: the simulator knows the effect of other actions than those of this study"
-    assert ran.stderr.count(told) == 1
+    assert ran.err.count(told) == 1
 
 
 def _without(text: str, phrases: tuple[str, ...]) -> str:
