@@ -32,7 +32,7 @@ demo: setup-run  ## Simulate, validate, design, approve (simulated board), estim
 
 test: setup      ## Lint, types, import contracts and every test that is not slow
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 lint: setup      ## Ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
