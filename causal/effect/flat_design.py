@@ -35,6 +35,7 @@ from causal.design.propensity.rare import rare_levels, rows_of_one_arm
 from causal.design.propensity.separation import separation
 from causal.design.propensity.terms import model_matrix
 from causal.effect.flat_diagnostics import FlatDiagnostics, diagnostics_of
+from causal.effect.flat_extremes import refuse_beyond
 from causal.effect.flat_models import Table, declared_estimand
 from causal.effect.flat_order import in_canonical_order
 from causal.effect.flat_response import read_by
@@ -167,7 +168,9 @@ def design_flat_table(frame: pd.DataFrame, study: FlatTableStudy) -> FlatDesign:
         frame = numbered(frame)
         refuse_columns(frame, columns, outcome=False)
         refuse_gaps(frame, read_by(study))
-        return flat_design(flat_facts(frame, study), study)
+        facts = flat_facts(frame, study)
+        refuse_beyond(frame, columns.numeric)
+        return flat_design(facts, study)
 
 
 def flat_facts(frame: pd.DataFrame, study: FlatTableStudy) -> FlatFacts:

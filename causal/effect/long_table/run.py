@@ -164,6 +164,7 @@ def design_long_table(frame: pd.DataFrame, study: LongTableStudy) -> LongDesign:
     columns = study.columns
     with one_thread():
         found = visited(frame, columns) if isinstance(columns, Visits) else followed(frame, columns)
+        refuse_beyond(frame, columns.numeric)
         clusters = _spread(found.treated, found.clusters, named=found.clustered)
         return LongDesign(
             treated=found.treated,

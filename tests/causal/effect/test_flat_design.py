@@ -96,5 +96,8 @@ def test_refusals() -> None:
     with pytest.raises(DesignError) as refused:
         answer_flat_table(blind, frame.assign(who=frame["who"] + 1), asked)
     assert refused.value.code == "flat.other_rows"
+    with pytest.raises(DesignError) as refused:
+        design_flat_table(frame.assign(age=frame["age"].where(frame["who"] != 5, 1e12)), asked)
+    assert refused.value.code == "flat.beyond"
     with pytest.raises(DesignError, match="missing"):
         answer_flat_table(blind, frame.assign(score=frame["score"].where(frame["who"] > 3)), asked)
