@@ -148,7 +148,7 @@ def _attribute_docstrings(cls: type) -> dict[str, str]:
 # Study files
 
 
-ESTIMATED = {"occasions": "checked, designed, estimated", "flat_table": "checked, estimated"}
+ESTIMATED = dict.fromkeys(("occasions", "flat_table", "long_table"), "checked, designed, estimated")
 """Kinds of study this version can answer."""
 
 

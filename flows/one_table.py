@@ -272,12 +272,14 @@ def _answered(
         used = (result.diagnostics.treated.rows, result.diagnostics.comparison.rows)
         own = _groups_of(design, used)
         return (flat_finding(result),), dataclasses.replace(own, known=(own.sizes,)), verdicts
-    found = analyse_long_table(frame, study)
+    assert isinstance(design, LongDesign)
+    # The balance a board was shown is the one that is judged: of spells, the first of each person.
+    found = dataclasses.replace(analyse_long_table(frame, study), balance=design.balance)
     one, other = found.people
     groups = TableGroups(
         columns=judged.groups.columns,
         treated=judged.groups.treated,
-        sizes=found.people,
+        sizes=judged.groups.sizes,  # as in the dossier: another count would tell how many began treatment later
         used=found.people,
         focal=sum(found.people),
         known=tuple((round(at.treated * one), round(at.comparison * other)) for at in found.response),
@@ -364,7 +366,7 @@ def _dossier(
         method=_method(study, design),
         treated=treated,
         comparison=comparison,
-        units=_units(study, opened=bool(findings)),
+        units=_units(study),
         balance=disclose_balance(rows, groups, profile),
         adjusted=adjusted,
         fates=tuple(
@@ -374,7 +376,7 @@ def _dossier(
         notes=() if findings or isinstance(design, LongDesign) else design.notes,
         planned=_planned(study),
         verdicts=check_lines(verdicts, groups, worst, profile),
-        findings=finding_lines(findings, groups.sizes, profile),
+        findings=finding_lines(findings, groups.used, profile),
         main=_main_row(study, findings),
         approval=approval,
         decided=decided(study, {}),
@@ -415,13 +417,13 @@ def _main_row(study: TableStudy, findings: tuple[Finding, ...]) -> int:
     return mine[0] if mine else 0
 
 
-def _units(study: TableStudy, *, opened: bool) -> str:
+def _units(study: TableStudy) -> str:
     """What the sizes of the groups count."""
     if isinstance(study, FlatTableStudy):
         return "rows"
     if isinstance(study.columns, Visits):
         return "people"
-    return "people with a spell in the group" if opened else "people by their first spell"
+    return "people by their first spell"
 
 
 def _what(study: TableStudy) -> str:

@@ -85,6 +85,10 @@ def _extreme(far: Farthest) -> Verdict:
 def _run(result: LongResult, study: LongTableStudy) -> Iterator[Verdict]:
     """What was planned and has no number."""
     kinds = {one.name: one.analysis.replace("_", " ") for one in study.analyses}
-    for finding in result.findings:
+    main = result.findings[0]
+    if not main.lines:
+        code = f"long.analysis.{main.analysis}"
+        yield at_least(code, 0, 1, f"numbers of the main analysis: {'; '.join(main.not_evaluated)}")
+    for finding in result.findings[0 if main.lines else 1 :]:
         for why in finding.not_evaluated:
             yield not_evaluated(f"long.analysis.{finding.analysis}", f"{kinds[finding.analysis]}: {why}")

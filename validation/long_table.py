@@ -35,6 +35,8 @@ def _columns(study: LongTableStudy) -> Verdict:
     if busy := sorted(keys & {columns.treatment, *own}):
         problems.append(f"a name of people or clusters is also something else: {listed(busy)}")
     baseline = isinstance(columns, Visits) and columns.baseline is not None
+    if columns.cluster is not None and columns.cluster in columns.named_by:
+        problems.append("columns.cluster names people themselves: leave it out, errors are by person without it")
     if study.assigned == "by_choice" and not (columns.numeric or columns.categorical or baseline):
         problems.append(
             "people were not treated by lot and no covariate is named, so nothing makes the groups comparable"
@@ -54,8 +56,11 @@ def _analyses(study: LongTableStudy) -> Verdict:
             problems.append(f"{one.name}: {one.analysis} is for rows: {rows}")
         if isinstance(one, MixedModel) and isinstance(study.columns, Visits) and not study.columns.when:
             problems.append(f"{one.name}: a straight course needs to know when visits are: columns.times")
-        if isinstance(one, MarginalModel) and one.working == "ar1" and study.columns.cluster is not None:
-            problems.append(f"{one.name}: ar1 orders the visits of a person, and clusters hold several people")
+        if isinstance(one, MarginalModel) and one.working != "independence" and study.columns.cluster is not None:
+            problems.append(
+                f"{one.name}: {one.working} would make all visits of a cluster alike, of whomever they are: with "
+                "columns.cluster, working: independence (its errors know of clusters)"
+            )
     return holds("protocol.analyses", "; ".join(problems), "every analysis goes with the rows of the table")
 
 

@@ -20,7 +20,7 @@ BoolArray = NDArray[np.bool_]
 FEW = 11
 LARGEST = 1e50
 """Numbers beyond it are no measurement, and products of four of them would leave what a computer can hold."""
-NO_PLAN = "a flat table has no missing-data plan: deliver complete rows"
+NO_PLAN = "one table has no missing-data plan: deliver complete rows"
 """How gaps are mended."""
 LINE, ROW = "line of the file", "row of the table"
 """Names of an index that says where rows stand: lines of a CSV file, whose header is line 1, or rows from 1."""

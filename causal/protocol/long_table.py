@@ -60,6 +60,10 @@ class Visits(LongColumns):
     """Visits in the table that play no part. Any other is refused, so that none is lost by a slip of the pen."""
     outcome: ColumnName
     """Column of the outcome: a number; 0 or 1 for events."""
+    lower: float | None = None
+    """Least value the outcome can have, by its definition; a smaller one is refused."""
+    upper: float | None = None
+    """Largest value the outcome can have; a larger one is refused."""
 
     @model_validator(mode="after")
     def _visits_are_told_apart(self) -> Self:

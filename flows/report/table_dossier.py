@@ -13,13 +13,13 @@ from causal.protocol.governance import Governance, Report
 from flows.report.disclosed_checks import verdict_line
 from flows.report.dossier import ApprovalLine, DecidedGroup, FindingLine, FindingRow, VerdictLine
 from validation.disclosure import Count, Profile
-from validation.disclosure.lines import Pair, disclose_line, tells_endings
-from validation.disclosure.one_table import ColumnShown, TableGroups, disclose_check
+from validation.disclosure.lines import Pair, tells_endings
+from validation.disclosure.one_table import ColumnShown, TableGroups, disclose_check, disclose_table_line
 from validation.disclosure.rounding import rounded
 from validation.verdict import Verdict
 
-DECIMALS = 3
-"""Of every number: more would tell the counts behind it."""
+DECIMALS = {"risk difference": 3, "days": 1}
+"""Of numbers on these scales, two of all others: what the pages print, and no digit more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,16 +120,17 @@ def finding_lines(findings: Iterable[Finding], sizes: Pair, profile: Profile) ->
 def _finding(finding: Finding, sizes: Pair, told: list[Pair], profile: Profile) -> FindingLine:
     rows: list[FindingRow] = []
     for line in finding.lines:
-        shown = disclose_line(line, profile, sizes, told)
+        shown = disclose_table_line(line, profile, sizes, told)
+        digits = DECIMALS.get(line.scale, 2)
         if shown.why is None and line.events is not None and tells_endings(line):
             told.append(line.events)
         rows.append(
             FindingRow(
                 label=line.label,
                 scale=line.scale,
-                value=None if shown.value is None else rounded(shown.value, DECIMALS),
-                lower=None if shown.lower is None else rounded(shown.lower, DECIMALS),
-                upper=None if shown.upper is None else rounded(shown.upper, DECIMALS),
+                value=None if shown.value is None else rounded(shown.value, digits),
+                lower=None if shown.lower is None else rounded(shown.lower, digits),
+                upper=None if shown.upper is None else rounded(shown.upper, digits),
                 level=line.level,
                 clustered_by=line.clustered_by,
                 withheld="" if shown.why is None else shown.why.sentence(profile.threshold),

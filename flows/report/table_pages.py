@@ -87,7 +87,9 @@ def _in_short(dossier: TableDossier) -> Section:
     failed = _failed(dossier)
     passed = sum(line.status == "PASS" for line in dossier.verdicts)
     unrun = len(dossier.verdicts) - passed - len(failed)
-    checks = f"Of {len(dossier.verdicts)} checks, {passed} passed, {len(failed)} failed and {unrun} could not be run."
+    checks = (
+        f"Checks: {len(dossier.verdicts)}, of which {passed} passed, {len(failed)} failed and {unrun} could not be run."
+    )
     blocks: list[Block] = []
     if failed:
         text = f"{checks} Failed: {', '.join(failed)}. What is estimated here is not to be trusted as an effect."

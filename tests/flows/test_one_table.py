@@ -285,3 +285,34 @@ def test_an_extract_is_no_part_of_it(rapport: Command, tmp_path: Path) -> None:
     assert code == 1
     assert "values are missing in column 'left'" in said
     assert not list((tmp_path / "results" / "one_table" / "releases").iterdir())
+
+
+def test_few_events_at_a_visit_are_withheld(rapport: Command, tmp_path: Path) -> None:
+    """Four people with a 1 in one group: no difference of shares tells them, in any model of visits."""
+    file = written(tmp_path, "long")
+    frame = visits(1, n=160, dropout=0.0)
+    rng = np.random.default_rng(2)
+    ones = (rng.random(len(frame)) < 0.4) & (frame["week"] < 12)
+    few = frame.index[(frame["week"] == 12) & (frame["arm"] == 0)][:4]
+    many = frame.index[(frame["week"] == 12) & (frame["arm"] == 1)][:30]
+    frame = frame.assign(score=ones.astype(int))
+    frame.loc[[*few, *many], "score"] = 1
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    facts = json.loads(_dossier(rapport, file, tmp_path))
+    approved(rapport, *(v["code"] for v in facts["verdicts"] if v["status"] == "FAIL"))
+    assert rapport("run", file, "--site", "site.yaml")[0] == 0
+    rows = results(tmp_path)["findings"][0]["rows"]
+    shown = {row["label"]: row["value"] for row in rows}
+    assert shown["visit 12"] is None
+    assert shown["mean over these visits"] is None
+    assert shown["visit 4"] is not None
+
+
+def test_a_main_analysis_without_a_number_is_a_failed_check(rapport: Command, tmp_path: Path) -> None:
+    """Treatment that a covariate tells: nothing to estimate, and the run says so."""
+    file = written(tmp_path, "long", limited_data_set="public")
+    frame = visits(1, n=160)
+    frame.assign(age=30 + frame["arm"]).to_csv(tmp_path / "t.csv", index=False)
+    code, said = rapport("run", file, "--site", "site.yaml", "--strict")
+    assert code == 1
+    assert "long.analysis.by_visit" in said

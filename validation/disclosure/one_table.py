@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal.design.frame import DesignColumns
+from causal.effect.secondary.finding import Line
 from validation.disclosure.figure import Count, Disclosed, Figure, Kind, Shown, disclose
+from validation.disclosure.lines import DisclosedLine, Pair, disclose_line
 from validation.disclosure.profile import Profile
 from validation.disclosure.reasons import Withheld
 from validation.disclosure.rounding import rounded
@@ -47,7 +49,7 @@ SENTENCES: Mapping[str, str] = {
     "analysis": "an analysis that was planned",
 }
 """By the second word of a check's code: what was judged."""
-TALLIES = frozenset({"clusters"})
+TALLIES = frozenset({"clusters", "analysis"})
 ESTIMATES = frozenset({"balance", "outcome_model", "placebo", "known_effect"})
 SHARES_LEFT = frozenset({"unmatched", "overlap"})
 RESPONSE = frozenset({"response", "response_difference"})
@@ -156,6 +158,14 @@ def _estimate(value: float, groups: TableGroups, profile: Profile, why: Withheld
     return disclose(figure, profile, why)
 
 
+def disclose_table_line(line: Line, profile: Profile, sizes: Pair, told: Iterable[Pair]) -> DisclosedLine:
+    """A number of a finding; events may be few, and so may those without one, of the table and of those seen."""
+    shown = disclose_line(line, profile, sizes, told)
+    if shown.why is None and line.events is not None:
+        return disclose_line(line, profile, (line.n_treated, line.n_comparison), told)
+    return shown
+
+
 def disclose_check(
     verdict: Verdict, groups: TableGroups, worst: str | None, profile: Profile
 ) -> tuple[Verdict, Disclosed]:
@@ -181,7 +191,7 @@ def _figure(verdict: Verdict, name: str, groups: TableGroups) -> Figure:
     elif name in ESTIMATES:
         kind, counts = Kind.ESTIMATE, groups.used
     elif name in PEOPLE:
-        left = tuple(size - used for size, used in zip(groups.sizes, groups.used, strict=True))
+        left = tuple(abs(size - used) for size, used in zip(groups.sizes, groups.used, strict=True))
         kind, counts, complements = Kind.COUNT, groups.used, left
     elif name in SHARES_LEFT:
         lost = round(value * groups.focal)

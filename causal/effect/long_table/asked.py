@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from causal.effect.long_table.errors_by import Clusterings, clusterings
 from causal.effect.long_table.people import Followed, Visited
+from causal.effect.secondary.finding import Scale
 from causal.protocol.long_table import plain
 from causal.protocol.words import Words
 
@@ -36,6 +37,30 @@ class OfVisits:
         """Treated and comparison people with an outcome at a visit."""
         seen = np.isfinite(self.table.scores[:, visit])
         return int((seen & self.table.treated).sum()), int((seen & ~self.table.treated).sum())
+
+    @property
+    def scale(self) -> Scale:
+        """Unit of differences: of shares, where the outcome is 0 or 1 throughout."""
+        return "risk difference" if self._yes_or_no else "points"
+
+    @property
+    def _yes_or_no(self) -> bool:
+        scores = self.table.scores
+        return bool(np.isin(scores[np.isfinite(scores)], (0.0, 1.0)).all())
+
+    def events(self, visit: int) -> tuple[int, int] | None:
+        """Treated and comparison people with a 1 at a visit, of an outcome of 0 and 1; None of any other."""
+        if not self._yes_or_no:
+            return None
+        happened = self.table.scores[:, visit] == 1.0
+        return int((happened & self.table.treated).sum()), int((happened & ~self.table.treated).sum())
+
+    @property
+    def fewest_events(self) -> tuple[int, int] | None:
+        """The same of the visit at which a group's ones or noughts are fewest: what an answer over all visits tells."""
+        found = [(self.counts(k), self.events(k)) for k in range(len(self.table.labels))]
+        kept = [(min(*of, *(n - m for n, m in zip(seen, of, strict=True))), of) for seen, of in found if of is not None]
+        return min(kept)[1] if kept else None
 
     def position(self, visit: str | float) -> int:
         """Place of a visit among those compared."""

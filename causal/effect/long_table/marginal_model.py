@@ -10,6 +10,7 @@ from causal.effect.multilevel.marginal import MarginalEffect, marginal_alliance
 from causal.effect.secondary.finding import Finding, Scale, line_of, ratio_line
 from causal.effect.secondary.repeated import ASKS_MORE
 from causal.effect.widest import widest
+from causal.errors import EstimationError
 from causal.protocol.long_analyses import MarginalModel
 
 IntArray = NDArray[np.int64]
@@ -21,8 +22,21 @@ RATIOS: dict[str, Scale] = {"binomial": "odds ratio", "poisson": "rate ratio"}
 
 
 def marginal_model(asked: OfVisits, declared: MarginalModel) -> Finding:
-    """The one difference or ratio over all visits."""
+    """The one difference or ratio over all visits.
+
+    Raises
+    ------
+    EstimationError
+        ``estimation.working_of_clusters`` where clusters are named and a working correlation other than independence:
+        it would be one of all visits of a cluster, of whomever they are. Those of `marginal_alliance`.
+    """
     table = asked.table
+    if table.clustered and declared.working != "independence":
+        raise EstimationError(
+            "estimation.working_of_clusters",
+            "a working correlation is of the visits of one person, and clusters hold several people",
+            fix="working: independence, whose errors know of clusters",
+        )
     row, visit = np.nonzero(np.isfinite(table.scores))
     covariates, names = table.facts.values[row], table.facts.names
     if declared.visit_means:
@@ -30,15 +44,13 @@ def marginal_model(asked: OfVisits, declared: MarginalModel) -> Finding:
         covariates, names = np.column_stack([covariates, own]), (*names, *(f"visit {v}" for v in table.labels[1:]))
 
     def fitted(codes: IntArray) -> MarginalEffect:
-        # With clusters of people no order of visits holds within a cluster, so each person's come one after another.
-        occasion = visit if not table.clustered else np.arange(row.size)
         return marginal_alliance(
             table.scores[row, visit],
             table.treated[row],
             clusters=codes[row],
             covariates=covariates,
             names=names,
-            occasion=occasion.astype(np.int64),
+            occasion=visit.astype(np.int64),
             family=declared.family,
             correlation=declared.working,
             correction=declared.correction,
@@ -51,9 +63,18 @@ def marginal_model(asked: OfVisits, declared: MarginalModel) -> Finding:
     counts = min(asked.counts(k) for k in range(len(table.labels)))
     label = "over all visits"
     if declared.family == "gaussian":
-        line = line_of(contrast, label=label, scale="points", counts=counts, clustered_by=who)
+        line = line_of(
+            contrast, label=label, scale=asked.scale, counts=counts, clustered_by=who, events=asked.fewest_events
+        )
     else:
-        line = ratio_line(contrast, label=label, scale=RATIOS[declared.family], counts=counts, clustered_by=who)
+        line = ratio_line(
+            contrast,
+            label=label,
+            scale=RATIOS[declared.family],
+            counts=counts,
+            clustered_by=who,
+            events=asked.fewest_events,
+        )
     working = "an independence" if declared.working == "independence" else f"an {declared.working}"
     correction = declared.correction.replace("_", " and ").title().replace(" And ", " and ")
     means = "visits with means of their own" if declared.visit_means else "all visits with one mean"

@@ -47,7 +47,7 @@ def mixed_model(asked: OfVisits, declared: MixedModel) -> Finding:
     labels = (*(f"visit {label}" for label in table.labels), "how much the difference grows per unit of time")
     counts = [asked.counts(k) for k in range(len(table.labels))]
     lines = tuple(
-        line_of(one, label=label, scale="points", counts=of)
+        line_of(one, label=label, scale=asked.scale, counts=of, events=asked.fewest_events)
         for one, label, of in zip(found.contrasts, labels, (*counts, min(counts)), strict=True)
     )
     within = f" within {CLUSTER}s" if table.clustered else ""

@@ -122,6 +122,7 @@ def visited(frame: pd.DataFrame, columns: Visits) -> Visited:
     first = np.unique(people, return_index=True)[1]
     _refuse_changes(frame, columns.treatment, arm.astype(np.int64), people)
     outcome = _with_gaps(frame, columns.outcome)
+    _refuse_outside(frame, columns, outcome)
     scores = np.full((first.size, len(columns.visits)), np.nan)
     compared = place >= 0
     scores[people[compared], place[compared]] = outcome[compared]
@@ -213,6 +214,13 @@ def places_of(frame: pd.DataFrame, columns: Visits) -> IntArray:
     known = {plain(visit): k for k, visit in enumerate(columns.visits)}
     known |= {plain(visit): UNUSED for visit in columns.visits_not_used}
     known |= {} if columns.baseline is None else {plain(columns.baseline): BASELINE}
+    unseen = [label for label in columns.labels if plain(label) not in set(found)]
+    if unseen:
+        raise DesignError(
+            "long.no_visit",
+            f"no row is of the visit {', '.join(unseen)}",
+            fix="write each visit as the table does, or leave it out of columns.visits",
+        )
     strange = np.array([text not in known for text in found], dtype=np.bool_)
     if strange.any():
         raise DesignError(
@@ -221,15 +229,7 @@ def places_of(frame: pd.DataFrame, columns: Visits) -> IntArray:
             f"({first_of(frame, strange)})",
             fix="name it under columns.visits, as baseline, or under visits_not_used",
         )
-    place = np.array([known[text] for text in found], dtype=np.int64)
-    unseen = [label for k, label in enumerate(columns.labels) if not (place == k).any()]
-    if unseen:
-        raise DesignError(
-            "long.no_visit",
-            f"no row is of the visit {', '.join(unseen)}",
-            fix="write each visit as the table does, or leave it out of columns.visits",
-        )
-    return place
+    return np.array([known[text] for text in found], dtype=np.int64)
 
 
 def people_of(frame: pd.DataFrame, columns: LongColumns) -> IntArray:
@@ -268,6 +268,20 @@ def _refuse_changes(frame: pd.DataFrame, name: str, values: NDArray[np.int64], p
             f"'{name}' changes from row to row of {some(who)} of {opens.size} people ({first_of(frame, changed)})",
             fix="deliver in all rows of a person the value from before the first visit; what changes over time needs "
             "rows: spells",
+        )
+
+
+def _refuse_outside(frame: pd.DataFrame, columns: Visits, outcome: FloatArray) -> None:
+    """Refuse outcomes that nobody can have."""
+    least = -np.inf if columns.lower is None else columns.lower
+    most = np.inf if columns.upper is None else columns.upper
+    wrong = (outcome < least) | (outcome > most)
+    if wrong.any():
+        raise DesignError(
+            "long.outside",
+            f"'{columns.outcome}' lies outside {least:g} to {most:g} in {some(int(wrong.sum()))} of {len(frame)} rows "
+            f"({first_of(frame, wrong)})",
+            fix="name what stands for a missing value under data.missing, or mend lower and upper under columns",
         )
 
 

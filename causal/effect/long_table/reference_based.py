@@ -30,7 +30,16 @@ def reference_based(asked: OfVisits, declared: ReferenceBased) -> Finding:
         who, contrast = widest([(name, pooled.contrast) for name, pooled in each])
         name, said = ASSUMPTIONS[assumption]
         label = f"{assumption}, {name}: {said}"
-        lines.append(line_of(contrast, label=label, scale="points", counts=asked.counts(visit), clustered_by=who))
+        lines.append(
+            line_of(
+                contrast,
+                label=label,
+                scale=asked.scale,
+                counts=asked.counts(visit),
+                clustered_by=who,
+                events=asked.events(visit),
+            )
+        )
         notes += [f"{assumption}: {note}" for note in each[0][1].notes]
     return Finding(
         analysis=declared.name,

@@ -56,9 +56,27 @@ def repeated_measures(asked: OfVisits, declared: RepeatedMeasures) -> Finding:
     lines = []
     for k, label in enumerate(table.labels):
         who, difference = widest([(name, fit.by_day[k]) for name, fit in each])
-        lines.append(line_of(difference, label=f"visit {label}", scale="points", counts=counts[k], clustered_by=who))
+        lines.append(
+            line_of(
+                difference,
+                label=f"visit {label}",
+                scale=asked.scale,
+                counts=counts[k],
+                clustered_by=who,
+                events=asked.events(k),
+            )
+        )
     who, average = widest([(name, fit.average) for name, fit in each])
-    lines.append(line_of(average, label="mean over these visits", scale="points", counts=min(counts), clustered_by=who))
+    lines.append(
+        line_of(
+            average,
+            label="mean over these visits",
+            scale=asked.scale,
+            counts=min(counts),
+            clustered_by=who,
+            events=asked.fewest_events,
+        )
+    )
     return Finding(
         analysis=declared.name,
         title="Treated less comparison at each visit, all visits in one model",

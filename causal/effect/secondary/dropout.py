@@ -149,7 +149,9 @@ def label_of(row: StoryRow) -> str:
     return f"{row.name}: {row.assumption}"
 
 
-def tipped(grid: TippingGrid, shifts: tuple[float, ...]) -> list[Line]:
+def tipped(
+    grid: TippingGrid, shifts: tuple[float, ...], groups: tuple[str, str] = ("first choice", "second")
+) -> list[Line]:
     """The corners and arms of the grid of shifts.
 
     Behind each are the imputed occasions of each arm, not all that are compared: what a shift does to the difference
@@ -160,7 +162,7 @@ def tipped(grid: TippingGrid, shifts: tuple[float, ...]) -> list[Line]:
     return [
         line_of(
             grid.at(one, other).contrast,
-            label=f"those who did not answer shifted by {_shift(one)} (first choice) and {_shift(other)} (second)",
+            label=f"those who did not answer shifted by {_shift(one)} ({groups[0]}) and {_shift(other)} ({groups[1]})",
             scale="points",
             counts=(grid.n_treated, grid.n_comparison),
         )
@@ -172,15 +174,15 @@ def _shift(delta: float) -> str:
     return f"{delta:+g}" if delta else "0"
 
 
-def tipping_reading(tipping: TippingGrid | NotEvaluated) -> tuple[str, ...]:
+def tipping_reading(tipping: TippingGrid | NotEvaluated, group: str = "first") -> tuple[str, ...]:
     """How far the unanswered of the first group would have to differ for the reading to change."""
     if isinstance(tipping, NotEvaluated):
         return ()
     if tipping.tipping_delta is None:
-        return ("No shift on the grid, in the first group alone, changes whether the interval takes in zero.",)
+        return (f"No shift on the grid, in the {group} group alone, changes whether the interval takes in zero.",)
     changed = (
-        f"The interval changes from excluding zero to taking it in, or back, once those of the first group who did not "
-        f"answer are shifted by {tipping.tipping_delta:+g} points against those like them who did."
+        f"The interval changes from excluding zero to taking it in, or back, once those of the {group} group who did "
+        f"not answer are shifted by {tipping.tipping_delta:+g} points against those like them who did."
     )
     return (changed,)
 

@@ -168,8 +168,9 @@ def test_few_clinics_give_the_wider_interval() -> None:
     assert by_clinic.std_error > 1.3 * by_person.std_error
     one = frame.assign(arm=(frame["clinic"] == "c0").astype(int))
     for name in ("repeated_measures", "marginal_model"):
-        extra = {} if name == "repeated_measures" else {"degrees_of_freedom": None}
-        declared = {"name": "main", "analysis": name} | ({"degrees_of_freedom": "cluster_robust"} if not extra else {})
+        by_visit = name == "repeated_measures"
+        robust = {"degrees_of_freedom": "cluster_robust"} if by_visit else {"working": "independence"}
+        declared = {"name": "main", "analysis": name} | robust
         found = analyse_long_table(one, study(declared, columns={"cluster": "clinic"})).findings[0]
         assert not found.lines
         assert "one cluster" in found.not_evaluated[0]
@@ -221,3 +222,38 @@ def test_no_event_in_a_group_has_no_ratio() -> None:
     found = hazard(frame.assign(event=frame["event"] * frame["arm"]))
     assert not found.lines
     assert "no spell of one of the groups" in found.not_evaluated[0]
+
+
+def test_a_working_correlation_is_of_one_person() -> None:
+    """With clusters it would be one of all visits of a clinic: only independence is told, the same as without them."""
+    frame = visits(12, clinics=12)
+    exchangeable = {"name": "main", "analysis": "marginal_model"}
+    found = analyse_long_table(frame, study(exchangeable, columns={"cluster": "clinic"})).findings[0]
+    assert not found.lines
+    independence = exchangeable | {"working": "independence"}
+    by_clinic = analyse_long_table(frame, study(independence, columns={"cluster": "clinic"})).findings[0].lines[0]
+    by_person = lines(frame, independence)["main"][0]
+    assert by_clinic.value == pytest.approx(by_person.value, rel=1e-9)
+
+
+def test_numbers_that_nobody_can_have() -> None:
+    """-99 near the others: refused where the outcome's range is declared, and by a tipping point that declares one."""
+    frame = visits(13)
+    frame.loc[frame.index[5], "score"] = -9.0
+    found = analyse_long_table(frame, study(EVERY[5] | {"lower": 0, "upper": 40})).findings[0]
+    assert "outside the least" in found.not_evaluated[0]
+    with pytest.raises(Exception, match="lies outside 0 to 40 in fewer than 11 of") as refused:
+        analyse_long_table(frame, study(EVERY[0], columns={"lower": 0, "upper": 40}))
+    assert getattr(refused.value, "code", "") == "long.outside"
+
+
+def test_events_of_yes_and_no_outcomes_stand_behind_every_number() -> None:
+    """So that disclosure knows of them: at the visit, or of the visit at which they are fewest."""
+    frame = visits(14, dropout=0.0)
+    frame["score"] = (frame["score"] > 9).astype(float)
+    found = analyse_long_table(frame, study(*EVERY[:4], columns={"baseline": None, "visits_not_used": [0]}))
+    last = frame[frame["week"] == 12]
+    events = tuple(int(last.loc[last["arm"] == arm, "score"].sum()) for arm in (1, 0))
+    assert found.findings[0].lines[2].events == events
+    for finding in found.findings:
+        assert all(line.scale == "risk difference" and line.events is not None for line in finding.lines)
