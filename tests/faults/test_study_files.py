@@ -285,7 +285,8 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", ":1:1: the file is empty"),
     "a list where keys are due": (
         "- a\n- b\n",
-        ":1:1: got a list of 2, expected a block whose 'kind' is one of: cohort, flat_table, long_table, meta_analysis, occasions",
+        ":1:1: got a list of 2, expected a block whose 'kind' is one of: cohort, flat_table, long_table, meta_analysis, "
+        "occasions",
     ),
     "a key that is a list": ("? [a]\n: 1\n", ":1:3: a key must be a plain word"),
     "an unclosed list": (
