@@ -244,6 +244,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 NO_ANCHORS = "anchors and aliases ('&', '*') are not allowed; write the value out"
+KINDS = "cohort, flat_table, long_table, meta_analysis, occasions"
 HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "aliases that multiply": (BOMB, f":1:4: a: {NO_ANCHORS}"),
     "an alias of itself": ("a: &a [*a]\n", f":1:4: a: {NO_ANCHORS}"),
@@ -285,8 +286,7 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", ":1:1: the file is empty"),
     "a list where keys are due": (
         "- a\n- b\n",
-        ":1:1: got a list of 2, expected a block whose 'kind' is one of: cohort, flat_table, long_table, meta_analysis, "
-        "occasions",
+        f":1:1: got a list of 2, expected a block whose 'kind' is one of: {KINDS}",
     ),
     "a key that is a list": ("? [a]\n: 1\n", ":1:3: a key must be a plain word"),
     "an unclosed list": (
